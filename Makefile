@@ -1,0 +1,48 @@
+# One virtual environment, made from pyproject.toml with the versions of constraints.txt.
+# Override on the command line:  make test ARGS="-k store"   make install PYTHON=python3.12 VENV=.venv312
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+SPEC ?= specs/resnet20_imp.yaml
+PIP_ARGS ?= --quiet
+
+bin := $(VENV)/bin
+# Remembers an install of this pyproject.toml with these constraints; deleted with the environment.
+stamp := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install verify test format check
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, test)  PIP_ARGS=$(PIP_ARGS)'
+
+install: $(stamp) ## Make the virtual environment with the pinned versions; again only when they change
+
+$(stamp): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'make install: Python 3.11 or newer is needed, and "$(PYTHON)" is not:' \
+			"$$($(PYTHON) --version 2>&1). Name one: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo 'Installing into $(VENV) (minutes the first time)'
+	@$(PYTHON) -m venv '$(VENV)'
+	@$(bin)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	@touch $@
+
+verify: install ## Check the claims of SPEC and write the report; options go in ARGS
+	@$(bin)/harness verify $(SPEC) $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; \
+		echo 'Some claims do not hold, or are undecided: the report says why.'; }
+
+test: install ## Run the tests; pytest options go in ARGS
+	$(bin)/python -m pytest $(ARGS)
+
+format: install ## Format the code and mend what lint can mend
+	$(bin)/ruff format
+	$(bin)/ruff check --fix
+
+check: install ## Check everything: format, lint, types, import layers, tests
+	$(bin)/ruff format --check
+	$(bin)/ruff check
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/python -m pytest

@@ -1,0 +1,63 @@
+"""Accounts of a run: what its results took, where they come from, what broke."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.datainfo import DatasetInfo
+from harness.job import descendants, training_steps
+from harness.outcome import Cost, Failure
+from harness.plan import Plan
+from harness.run import Run
+from harness.store import Store
+
+
+def provenance_of(plan: Plan, data: DatasetInfo, where: Mapping[str, Any], store: Store) -> dict[str, Any]:
+    """Where the results of a plan come from, whenever they were made."""
+    made = []
+    for job in plan.jobs.values():
+        if store.has(job):
+            made.append(store.record(job)["provenance"])
+    return {
+        "harness": where["harness"],
+        "results made by": {
+            "code revisions": sorted({_revision(one) for one in made}),
+            "hardware": sorted({f"{one['hardware']} ({one['device']})" for one in made}),
+            "python": sorted({one["python"] for one in made}),
+            "torch": sorted({one["packages"]["torch"] for one in made}),
+            "pinned versions (sha256)": sorted({one["lock"][:12] for one in made}),
+            "dates": sorted({one["date"] for one in made}),
+            "container": sorted({one["container"] or "none" for one in made}),
+        },
+        "dataset": {
+            "name": data.name,
+            "digest": data.digest,
+            "origin": data.origin,
+        },
+    }
+
+
+def _revision(made: Mapping[str, Any]) -> str:
+    code = made["code"]
+    return f"{code['revision'][:12]}{' (modified)' if code['modified'] else ''}"
+
+
+def cost(plan: Plan, store: Store, run: Run) -> Cost:
+    """What the results of a plan took."""
+    jobs = plan.jobs.values()
+    here = [job for job in jobs if store.has(job)]
+    trainings = training_steps(jobs)
+    return Cost(
+        jobs=len(jobs),
+        cached=run.cached,
+        trainings=len(trainings),
+        iterations=sum(trainings.values()),
+        seconds=run.seconds,
+        computed_seconds=sum(store.record(job)["provenance"]["seconds"] for job in here),
+        disk_bytes=sum(store.size(job) for job in here),
+    )
+
+
+def failures(plan: Plan, run: Run) -> list[Failure]:
+    """The jobs that broke, each with how many rested on it."""
+    broken = ((plan.jobs[key], error) for key, error in run.failed.items())
+    return [Failure(repr(job), str(error), len(descendants(plan.jobs, job)) - 1) for job, error in broken]

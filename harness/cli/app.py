@@ -1,0 +1,268 @@
+"""The commands."""
+
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from harness import datainfo
+from harness.cli import show
+from harness.errors import HarnessError, RequestError
+from harness.protocols import families
+from harness.spec import load as loading
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Checks the claims of training-dynamics papers: a claim in, a verdict with evidence out.",
+    epilog="Exit codes: 0 every claim holds, 1 some do not, 2 the request was wrong, 3 something broke.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
+app.add_typer(data_app, name="data")
+
+Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC...", show_default=False)]
+ScaleOption = Annotated[str, typer.Option("--scale", help="Which of the spec's settings to run: toy, paper, ...")]
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where results of jobs are kept and found.")
+]
+DataOption = Annotated[Path, typer.Option("--data", envvar="HARNESS_DATA", help="Where imported datasets lie.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads; all cores by default.")
+]
+ReplicatesOption = Annotated[
+    int | None, typer.Option("--replicates", min=1, max=1000, help="Initialisations, in place of the spec's number.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--first-seed", min=0, help="First seed: another one gives fresh replicates.")
+]
+ReportOption = Annotated[Path, typer.Option("--report", help="Folder for the reports.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: exit code and reports only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The outcome as JSON on standard output.")]
+
+STORE, DATA, REPORTS = Path(".harness"), Path("data"), Path("reports/local")
+
+
+@app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")
+def verify(
+    specs: Specs,
+    scale: ScaleOption = "toy",
+    replicates: ReplicatesOption = None,
+    first_seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    report: ReportOption = REPORTS,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run what is missing, judge every claim, write the report."""
+    from harness.cli import street
+
+    options = street.Options(scale, replicates, first_seed, device, threads, store, data, report)
+    _exit(street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True))
+
+
+@app.command(epilog="Example: harness report specs/resnet20_imp.yaml --report reports/mine")
+def report(
+    specs: Specs,
+    scale: ScaleOption = "toy",
+    replicates: ReplicatesOption = None,
+    first_seed: SeedOption = None,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    report: ReportOption = REPORTS,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report again from the store; run nothing."""
+    from harness.cli import street
+
+    options = street.Options(scale, replicates, first_seed, "cpu", None, store, data, report)
+    _exit(street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False))
+
+
+@app.command(epilog="Example: harness plan specs/resnet20_imp.yaml --scale paper")
+def plan(
+    specs: Specs,
+    scale: ScaleOption = "toy",
+    replicates: ReplicatesOption = None,
+    first_seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the jobs, what of them is cached, and a rough forecast of time and disk."""
+    from harness.cli import street
+
+    street.plan(specs, street.Options(scale, replicates, first_seed, device, threads, store, data, REPORTS), as_json)
+
+
+@app.command(epilog="Example: harness validate specs/*.yaml")
+def validate(specs: Specs) -> None:
+    """Check spec files; report every problem with file, line and field."""
+    from harness.verify import prepare
+
+    problems = []
+    for path in specs:
+        try:
+            loaded = loading.load(path, families())
+            for scale in loaded.spec.scales:
+                prepare(loaded, scale, DATA)
+        except RequestError as error:
+            problems.append(str(error))
+        else:
+            show.out.print(f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}")
+    if problems:
+        raise RequestError("\n".join(problems))
+
+
+@app.command(name="list", epilog="Example: harness list specs")
+def list_specs(
+    folder: Annotated[Path, typer.Argument(help="Folder of specs.")] = Path("specs"),
+    as_json: JsonOption = False,
+) -> None:
+    """List the specs of a folder with their claims, and the protocols there are."""
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise RequestError(f"no spec files (*.yaml) in {folder}: name another folder")
+    loaded, problems = [], []
+    for path in paths:
+        try:
+            loaded.append(loading.load(path, families()))
+        except RequestError as error:
+            problems.append(str(error))
+    if as_json:
+        rows = [
+            {
+                "path": str(one.path),
+                "title": one.spec.title,
+                "protocol": one.spec.protocol,
+                "scales": list(one.spec.scales),
+                "claims": {claim.id: claim.sentence for claim in one.spec.claims},
+            }
+            for one in loaded
+        ]
+        print(json.dumps(rows, indent=1))
+    for one in loaded if not as_json else ():
+        show.out.print(
+            f"{one.path}  {one.spec.title}  ({one.spec.protocol}; {', '.join(one.spec.scales)})", markup=False
+        )
+        for claim in one.spec.claims:
+            show.out.print(f"    {claim.id}: {claim.sentence}", markup=False)
+    if not as_json:
+        show.out.print(f"protocols: {', '.join(sorted(families()))}")
+    if problems:
+        raise RequestError("\n".join(problems))
+
+
+@app.command(epilog="Example: harness schema > spec.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of spec files, for editors."""
+    print(json.dumps(loading.schema(families()), indent=1))
+
+
+@app.command()
+def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
+    """Tell what this machine offers: versions, devices, datasets, room in the store."""
+    import torch
+
+    from harness import provenance
+    from harness.engine.vision import torchvision_part
+
+    facts = provenance.describe("cpu", torch.get_num_threads(), "")
+    show.out.print(f"python {facts['python']}, {facts['platform']}, {facts['hardware']}")
+    show.out.print(", ".join(f"{name} {version}" for name, version in facts["packages"].items()))
+    cards = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    show.out.print(f"CUDA devices: {', '.join(cards) or 'none; the CPU computes'}")
+    for name in datainfo.KNOWN:
+        info = datainfo.describe(name, data)
+        state = (
+            "not here: harness data import, or harness data download"
+            if info is None
+            else (f"here, {'original' if info.original else info.caveat}")
+        )
+        show.out.print(f"dataset {name}: {state}", markup=False)
+    torchvision_part("models")
+    show.out.print("torchvision: works")
+    from harness.store import Store
+
+    free = shutil.disk_usage(Store(store).root).free
+    show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")
+
+
+@data_app.command(name="import", epilog="Example: harness data import mnist Downloads/mnist")
+def data_import(
+    name: Annotated[str, typer.Argument(help="mnist or cifar10.")],
+    source: Annotated[Path, typer.Argument(help="A folder or an archive (tar, tar.gz, tar.xz, zip).")],
+    data: DataOption = DATA,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
+) -> None:
+    """Bring a dataset in from a folder or archive; nothing of it is ever unpickled unchecked."""
+    from harness.engine.dataset_import import import_dataset
+
+    _tell(import_dataset(name, source, data, replace))
+
+
+@data_app.command(name="download", epilog="Example: harness data download mnist")
+def data_download(
+    name: Annotated[str, typer.Argument(help="mnist or cifar10.")],
+    data: DataOption = DATA,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
+) -> None:
+    """Fetch a dataset from its authors through torchvision, and check it."""
+    from harness.engine.dataset_import import download_dataset
+
+    _tell(download_dataset(name, data, replace))
+
+
+@data_app.command(name="list")
+def data_list(data: DataOption = DATA) -> None:
+    """Show the datasets that the harness knows, and which are here."""
+    for name in datainfo.KNOWN:
+        info = datainfo.describe(name, data)
+        if info is None:
+            show.out.print(f"{name}: not here", markup=False)
+        else:
+            _tell(info)
+
+
+def _tell(info: datainfo.DatasetInfo) -> None:
+    deviation = "" if info.original else f"; DEVIATION: {info.caveat or 'not verified to be the original'}"
+    show.out.print(
+        f"{info.name}: {info.n_train:,} training and {info.n_test:,} test images, digest {info.digest[:16]}, "
+        f"{info.origin}{deviation}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _exit(code: int) -> NoReturn:
+    raise typer.Exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; errors are told in words and become exit codes."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+    except HarnessError as error:
+        show.error(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read our output stopped reading: not an answer of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(3)
+    except Exception:  # a bug of ours must not look like a verdict: Python's own exit code would be 1
+        traceback.print_exc()
+        show.error("this is a bug of the harness: please report it with the lines above. What was finished is kept")
+        sys.exit(3)

@@ -1,0 +1,158 @@
+"""What the commands print: progress, tables, paths."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from harness import run
+from harness.forecast import Forecast
+from harness.outcome import Outcome
+from harness.report.numbers import estimate_text, with_unit
+from harness.report.text import bytes_text, seconds_text
+from harness.verdict import Verdict
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+_STYLES = {
+    Verdict.REPRODUCED: "bold green",
+    Verdict.HOLDS: "bold green",
+    Verdict.FAILS: "bold red",
+    Verdict.CONTRADICTED: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.NOT_RUN: "dim",
+}
+_LINE_EVERY_S = 20.0
+
+
+class OnProgress(Protocol):
+    """Is told how far a run is."""
+
+    def __call__(self, progress: run.Progress) -> None:
+        """Shows it."""
+
+
+@contextmanager
+def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
+    """A live bar with time left on a terminal, a line now and then elsewhere, nothing when quiet."""
+    if quiet:
+        yield lambda progress: None
+    elif err.is_terminal:
+        columns = (
+            TextColumn(f"{escape(title)}  {{task.fields[now]}}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=err, transient=True) as bar:
+            task = bar.add_task("", total=None, now="")
+            yield lambda progress: bar.update(
+                task, completed=progress.done, total=max(progress.total, 1), now=escape(progress.now)
+            )
+    else:
+        yield _lines(title)
+
+
+def _lines(title: str) -> OnProgress:
+    started = time.monotonic()
+    shown = started
+
+    def show(progress: run.Progress) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= _LINE_EVERY_S and progress.done:
+            shown = now
+            left = (now - started) * (progress.total - progress.done) / progress.done
+            share = progress.done / max(progress.total, 1)
+            err.print(
+                f"{escape(title)}: {share:.0%}, about {seconds_text(left)} left ({escape(progress.now)})",
+                soft_wrap=True,
+            )
+
+    return show
+
+
+def verdicts(outcome: Outcome) -> None:
+    """The table of claims."""
+    table = Table(
+        title=escape(f"{outcome.spec.title} ({outcome.scale} scale)"), title_justify="left", title_style="bold"
+    )
+    for name, justify in (
+        ("claim", "left"),
+        ("paper, at its scale", "right"),
+        ("measured, 95 % interval", "left"),
+        ("verdict", "left"),
+    ):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    left_out = 0
+    for one in outcome.judgements:
+        if one.check is None:
+            left_out += 1
+            continue
+        table.add_row(
+            escape(one.claim.id),
+            with_unit(one.claim.paper_value, ""),
+            escape(estimate_text(one.estimate, one.unit)),
+            f"[{_STYLES[one.verdict]}]{one.verdict}[/]",
+        )
+    out.print(table)
+    if left_out:
+        out.print(f"{left_out} claims have no check at this scale.")
+    for one in outcome.judgements:
+        if one.check is not None and not one.verdict.good:
+            out.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {escape(one.claim.id)}: {escape(one.why)}")
+    for one in outcome.judgements:
+        for warning in one.warnings:
+            out.print(f"[dim]{escape(one.claim.id)}: {escape(warning)}[/]")
+    for failure in outcome.failures:
+        out.print(f"[bold red]BROKE[/] {escape(failure.job)}: {escape(failure.message)} ({failure.lost} jobs lost)")
+
+
+def summary(outcomes: Sequence[Outcome], reports: Sequence[Path]) -> None:
+    """Where the reports are, and what the run cost."""
+    for outcome, path in zip(outcomes, reports, strict=True):
+        cost = outcome.cost
+        out.print(
+            f"{cost.jobs} jobs, {cost.cached} found in the store; {seconds_text(cost.seconds)} now, "
+            f"{seconds_text(cost.computed_seconds)} of computing in all"
+        )
+        out.print(f"report: {escape(str(path))}", soft_wrap=True)
+
+
+def plan(title: str, forecast: Forecast, note: str) -> None:
+    """The jobs of a plan and its forecast."""
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    for name in ("stage", "jobs", "in the store"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage, (needed, found) in forecast.jobs.items():
+        table.add_row(stage, f"{needed:,}", f"{found:,}")
+    out.print(table)
+    jobs = sum(needed for needed, _ in forecast.jobs.values())
+    found = sum(found for _, found in forecast.jobs.values())
+    share = found / jobs if jobs else 1.0
+    out.print(
+        f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; roughly "
+        f"{seconds_text(forecast.seconds)} and {bytes_text(forecast.disk_bytes)} to go"
+    )
+    if note:
+        out.print(escape(note), soft_wrap=True)
+
+
+def error(message: str) -> None:
+    """An error, in words."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)

@@ -1,0 +1,132 @@
+"""The commands that walk the street: load, prepare, run, judge, report. Imports torch, so it is loaded late."""
+
+import dataclasses
+import json
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from harness import verify as verifying
+from harness.cli import show
+from harness.engine import device as devices
+from harness.errors import RequestError, Stopped
+from harness.forecast import forecast
+from harness.outcome import Outcome
+from harness.protocols import families
+from harness.report import json as machine
+from harness.report.write import require_folder, write
+from harness.spec.load import Loaded, load
+from harness.store import Store
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose, beside the specs."""
+
+    scale: str
+    replicates: int | None
+    first_seed: int | None
+    device: str
+    threads: int | None
+    store: Path
+    data: Path
+    report: Path
+
+
+def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request]:
+    """All specs, loaded and planned, before anything runs."""
+    specs_by_id: dict[str, Loaded] = {}
+    for path in dict.fromkeys(specs):
+        loaded = load(path, families())
+        if loaded.spec.id in specs_by_id:
+            raise RequestError(
+                f"{path} and {specs_by_id[loaded.spec.id].path} have the same id {loaded.spec.id!r}: their reports "
+                "would overwrite each other. Verify them one by one, with another --report"
+            )
+        specs_by_id[loaded.spec.id] = loaded
+    return [
+        verifying.prepare(
+            loaded,
+            options.scale,
+            options.data,
+            initialisations=options.replicates,
+            first_seed=options.first_seed,
+        )
+        for loaded in specs_by_id.values()
+    ]
+
+
+def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
+    """Verifies specs one after the other and writes their reports.
+
+    Args:
+        specs: their files.
+        options: of the user.
+        quiet: print neither progress nor tables.
+        as_json: print the outcomes as JSON.
+        run: whether what is missing may be run; else it is an error.
+
+    Returns:
+        The exit code: the gravest of all specs.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _verify(specs, options, quiet=quiet, as_json=as_json, run=run)
+    except KeyboardInterrupt:
+        raise Stopped("stopped. What was finished is kept; run the same command again to go on from there") from None
+
+
+def _verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
+    requests = _requests(specs, options)
+    for request in requests:
+        verifying.require_data(request)
+    device = devices.choose(options.device)
+    devices.prepare(device, options.threads)
+    store = Store(options.store)
+    require_folder(options.report)
+    outcomes: list[Outcome] = []
+    for request in requests:
+        if not run:
+            verifying.require_results(request, store)
+        with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
+            outcome = verifying.verify(request, store, device=device, data_root=options.data, on_progress=on_progress)
+        outcomes.append(outcome)
+        paths = write(outcomes, options.report)
+        if not quiet:
+            show.verdicts(outcome)
+            show.summary([outcome], paths.html[-1:])
+    if as_json:
+        print(json.dumps([machine.document(outcome) for outcome in outcomes], indent=1, allow_nan=False))
+    return max(outcome.exit_code for outcome in outcomes)
+
+
+def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
+    """Prints the jobs of specs, the cached share and a forecast."""
+    device = devices.choose(options.device)
+    threads = options.threads or torch.get_num_threads()
+    rows = []
+    for request in _requests(specs, options):
+        store = Store(options.store) if options.store.exists() else None
+        cost = forecast(
+            request.plan,
+            request.setting,
+            store.has if store is not None else lambda job: False,
+            threads=threads,
+            cuda=device.type == "cuda",
+        )
+        absent = not request.setting.data.digest
+        name = request.setting.data.name
+        note = f"The dataset {name} is not here yet: harness data import {name} FOLDER_OR_ARCHIVE" if absent else ""
+        rows.append({"spec": request.loaded.spec.id, "scale": request.scale, **dataclasses.asdict(cost), "note": note})
+        if not as_json:
+            show.plan(f"{request.loaded.spec.id} ({request.scale} scale, on {device})", cost, note)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,215 @@
+"""What is known of each dataset without opening it. Imports no torch, so specs and plans can read it cheaply.
+
+A new dataset is one entry of ``KNOWN``: its facts, the names of its classes, and the file formats it may
+arrive in (``harness.engine.dataset_formats``; ``images`` reads any folder of ``train/<class>/*.png``).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CorruptArtifact, RequestError
+
+DATA_FILE = "data.safetensors"
+RECORD_FILE = "record.json"
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A dataset in a few facts.
+
+    Attributes:
+        name: as specs call it.
+        digest: SHA-256 (hex) of the tensors, see ``harness.engine.datasets.digest``; "" without the data.
+        n_train: images to train on.
+        n_test: images to test on.
+        classes: labels are 0 .. classes-1.
+        shape: of one image: channels, height, width.
+        original: the data is, verifiably, what its authors published.
+        origin: where it came from, in plain words.
+        caveat: how it deviates from the original, None where it does not.
+    """
+
+    name: str
+    digest: str
+    n_train: int
+    n_test: int
+    classes: int
+    shape: tuple[int, int, int]
+    original: bool
+    origin: str
+    caveat: str | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a dataset before anybody has it.
+
+    Attributes:
+        info: the facts; its digest is pinned where the data comes with a library, else "".
+        class_names: names of the labels, in order; folder names in a folder of images.
+        formats: keys of ``harness.engine.dataset_formats.FORMATS``, preferred first; none: it is embedded.
+        published: MD5 (hex) that the authors or torchvision publish, by file name. Of idx files: unpacked.
+    """
+
+    info: DatasetInfo
+    class_names: tuple[str, ...]
+    formats: tuple[str, ...] = ()
+    published: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The commit record beside an imported dataset: its facts and what its file must hold.
+
+    Attributes:
+        info: the facts.
+        train_counts: training images of each label.
+        test_counts: test images of each label.
+        file_sha256: SHA-256 (hex) of ``data.safetensors``.
+    """
+
+    info: DatasetInfo
+    train_counts: tuple[int, ...]
+    test_counts: tuple[int, ...]
+    file_sha256: str
+
+
+_DIGITS = Known(
+    DatasetInfo(
+        name="digits",
+        digest="d4a5f6f2234e949b494b13ccbc3013a1c468289e96afa06c3be1bb32256bdf84",
+        n_train=1400,
+        n_test=397,
+        classes=10,
+        shape=(1, 8, 8),
+        original=True,
+        origin="the handwritten digits bundled with scikit-learn (test part of UCI Optical Recognition of "
+        "Handwritten Digits), values 0 to 16, split 1400/397 by a fixed permutation",
+        caveat=None,
+    ),
+    class_names=tuple("0123456789"),
+)
+
+_MNIST = Known(
+    DatasetInfo("mnist", "", 60_000, 10_000, 10, (1, 28, 28), False, "not imported here", None),
+    class_names=tuple("0123456789"),
+    formats=("idx",),
+    # Of the unpacked files: torchvision publishes those of its .gz files, but the same bytes packed again by
+    # another gzip are still MNIST. Several public loaders list both side by side.
+    published={
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
+
+_CIFAR10 = Known(
+    DatasetInfo("cifar10", "", 50_000, 10_000, 10, (3, 32, 32), False, "not imported here", None),
+    class_names=(
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
+    formats=("cifar-python", "cifar-binary", "images"),
+    # Batches: torchvision.datasets.CIFAR10.train_list and test_list. Binary archive: the authors' page,
+    # www.cs.toronto.edu/~kriz/cifar.html.
+    published={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+        "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530",
+    },
+)
+
+KNOWN: Mapping[str, Known] = {known.info.name: known for known in (_DIGITS, _MNIST, _CIFAR10)}
+
+
+def find(name: str) -> Known:
+    """The entry of a dataset.
+
+    Raises:
+        RequestError: no dataset has this name.
+    """
+    if name not in KNOWN:
+        raise RequestError(f"unknown dataset {name!r}: known are {', '.join(KNOWN)}")
+    return KNOWN[name]
+
+
+def nominal(name: str) -> DatasetInfo:
+    """The facts known without the data; the digest is "" unless the data comes with a library.
+
+    Raises:
+        RequestError: no dataset has this name.
+    """
+    return find(name).info
+
+
+def describe(name: str, root: Path) -> DatasetInfo | None:
+    """The facts of a dataset as imported under ``root``; None when it is known but not there.
+
+    Reads the commit record only; ``harness.engine.datasets.load`` checks that the data still fits it.
+
+    Raises:
+        RequestError: no dataset has this name.
+        CorruptArtifact: the record is unreadable or is not of this dataset.
+    """
+    known = find(name)
+    if not known.formats:
+        return known.info
+    record = read_record(known, root)
+    return None if record is None else record.info
+
+
+def read_record(known: Known, root: Path) -> Record | None:
+    """The commit record of an import; None when there is none.
+
+    Raises:
+        CorruptArtifact: the record is unreadable or contradicts what is known of the dataset.
+    """
+    path = root / known.info.name / RECORD_FILE
+    try:
+        record = _parsed(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CorruptArtifact(f"{path} cannot be read as a dataset record ({error!r}): {remedy(known)}") from error
+    fault = _contradiction(record, known)
+    if fault is not None:
+        raise CorruptArtifact(f"{path}: {fault}: {remedy(known)}")
+    return record
+
+
+def record_text(record: Record) -> str:
+    """The JSON text of a commit record."""
+    return json.dumps(asdict(record), indent=2) + "\n"
+
+
+def remedy(known: Known) -> str:
+    """What to do about a damaged import."""
+    return f"import it again with `harness data import {known.info.name} FOLDER_OR_ARCHIVE --replace`"
+
+
+def _parsed(content: dict[str, Any]) -> Record:
+    info = DatasetInfo(**{**content["info"], "shape": tuple(content["info"]["shape"])})
+    counts = {part: tuple(content[part]) for part in ("train_counts", "test_counts")}
+    return Record(**{**content, "info": info, **counts})
+
+
+def _contradiction(record: Record, known: Known) -> str | None:
+    for fact in ("name", "n_train", "n_test", "classes", "shape"):
+        found, expected = getattr(record.info, fact), getattr(known.info, fact)
+        if found != expected:
+            return f"{fact} is {found!r}, of {known.info.name} it is {expected!r}"
+    for fact, value in (("digest", record.info.digest), ("file_sha256", record.file_sha256)):
+        if not (isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)):
+            return f"{fact} is {value!r}, not 64 hex digits"
+    if not isinstance(record.info.original, bool) or not isinstance(record.info.origin, str):
+        return "original must be true or false, and origin a text"
+    return None

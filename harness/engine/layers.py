@@ -1,0 +1,164 @@
+"""The layers that networks are made of, each applied to R replicas at once.
+
+A network is one function over ``Layers``. Run over a ``Tracer`` it declares its parameters; run over ``Layers``
+it computes. Images are [B, R*C, H, W], replicas folded into the channels, so that a convolution of all replicas
+is one grouped convolution and batch normalisation keeps each replica's statistics apart. Vectors are
+[R, B, features].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Kind = Literal["conv", "linear", "bias", "bn_scale", "bn_shift"]
+BatchNormMode = Literal["train", "eval", "recompute"]
+
+BN_MOMENTUM = 0.1
+"""Share of the new batch in the running statistics: PyTorch's default, which the papers' code leaves as it is."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trainable tensor of one replica.
+
+    Attributes:
+        shape: without the replica axis. Linear weights are [in, out], convolutions [out, in, height, width].
+        kind: what it is; decides its initialisation, whether it may be pruned, whether weight decay may skip it.
+        fan_in: inputs of one unit.
+        fan_out: outputs that one input reaches.
+        output_layer: whether it belongs to the last layer.
+    """
+
+    shape: tuple[int, ...]
+    kind: Kind
+    fan_in: int = 0
+    fan_out: int = 0
+    output_layer: bool = False
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it is a convolution's or a linear layer's weight, which alone can be pruned."""
+        return self.kind in ("conv", "linear")
+
+
+class Layers:
+    """Layers over the parameters and buffers of R replicas.
+
+    Args:
+        parameters: name -> [R, *shape].
+        buffers: name -> [R, C], batch normalisation's running statistics, updated in place in training.
+        batch_norm: ``train`` normalises by the batch and moves the running statistics by a tenth; ``eval`` uses
+            the running statistics; ``recompute`` normalises by the batch and averages the statistics of all
+            batches.
+        batches_seen: batches already averaged, for ``recompute``.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        *,
+        batch_norm: BatchNormMode = "eval",
+        batches_seen: int = 0,
+    ) -> None:
+        self.replicas = next(iter(parameters.values())).shape[0] if parameters else 1
+        self._parameters = parameters
+        self._buffers = buffers
+        self._normalises_by_batch = batch_norm != "eval"
+        self._momentum = 1.0 / (batches_seen + 1) if batch_norm == "recompute" else BN_MOMENTUM
+
+    def parameter(self, name: str, declared: Parameter) -> Tensor:
+        """The parameter of that name, [R, *shape]."""
+        return self._parameters[name]
+
+    def buffer(self, name: str, size: int, value: float) -> Tensor:
+        """The buffer of that name, [R, size]."""
+        return self._buffers[name]
+
+    def images(self, x: Tensor) -> Tensor:
+        """The input [B, R, C, H, W] as images [B, R*C, H, W].
+
+        Channels last in memory, which all that follows keeps: measured 1.3 times as fast on the CPU as channels first.
+        """
+        return x.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+
+    def vectors(self, x: Tensor) -> Tensor:
+        """The input [B, R, C, H, W] as vectors [R, B, C*H*W]."""
+        return x.flatten(2).transpose(0, 1)
+
+    def convolve(self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1) -> Tensor:
+        """A ``size`` x ``size`` convolution with padding ``size // 2``: [B, R*C, H, W] to [B, R*channels, ...]."""
+        shape = (channels, x.shape[1] // self.replicas, size, size)
+        fans = shape[1] * size**2, channels * size**2
+        weight = self.parameter(f"{name}.weight", Parameter(shape, "conv", *fans)).reshape(-1, *shape[1:])
+        return F.conv2d(x, weight, None, stride, size // 2, groups=self.replicas)
+
+    def batch_norm(self, x: Tensor, name: str) -> Tensor:
+        """Batch normalisation of [B, R*C, H, W], each replica by its own statistics."""
+        channels = x.shape[1] // self.replicas
+        scale = self.parameter(f"{name}.scale", Parameter((channels,), "bn_scale"))
+        shift = self.parameter(f"{name}.shift", Parameter((channels,), "bn_shift"))
+        mean = self.buffer(f"{name}.mean", channels, 0.0)
+        variance = self.buffer(f"{name}.variance", channels, 1.0)
+        return F.batch_norm(
+            x,
+            mean.view(-1),
+            variance.view(-1),
+            scale.reshape(-1),
+            shift.reshape(-1),
+            training=self._normalises_by_batch,
+            momentum=self._momentum,
+        )
+
+    def linear(self, x: Tensor, name: str, features: int, *, output_layer: bool = False) -> Tensor:
+        """An affine map of [R, B, in] to [R, B, features]."""
+        wide = x.shape[-1]
+        weight = self.parameter(f"{name}.weight", Parameter((wide, features), "linear", wide, features, output_layer))
+        bias = self.parameter(f"{name}.bias", Parameter((features,), "bias", wide, features, output_layer))
+        return torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+    def relu(self, x: Tensor) -> Tensor:
+        """The positive part."""
+        return F.relu(x)
+
+    def pool_all(self, x: Tensor) -> Tensor:
+        """The mean over each channel: [B, R*C, H, W] to vectors [R, B, C]."""
+        means: Tensor = x.mean((2, 3)).unflatten(1, (self.replicas, -1))
+        return means.transpose(0, 1)
+
+
+class Tracer(Layers):
+    """Records what a network declares, without any data."""
+
+    def __init__(self) -> None:
+        super().__init__({}, {})
+        self.declared: dict[str, Parameter] = {}
+        self.declared_buffers: dict[str, tuple[int, float]] = {}
+        self.multiplications = 0
+
+    def parameter(self, name: str, declared: Parameter) -> Tensor:
+        """Records the parameter; an empty stand-in of its shape, R = 1."""
+        if name in self.declared:
+            raise ValueError(f"the network declares {name} twice")
+        self.declared[name] = declared
+        return torch.empty(1, *declared.shape, device="meta")
+
+    def buffer(self, name: str, size: int, value: float) -> Tensor:
+        """Records the buffer; an empty stand-in of its shape, R = 1."""
+        self.declared_buffers[name] = (size, value)
+        return torch.empty(1, size, device="meta")
+
+    def convolve(self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1) -> Tensor:
+        """Counts the multiplications of one example."""
+        y = super().convolve(x, name, channels, size, stride=stride)
+        self.multiplications += y[0].numel() * x.shape[1] * size**2
+        return y
+
+    def linear(self, x: Tensor, name: str, features: int, *, output_layer: bool = False) -> Tensor:
+        """Counts the multiplications of one example."""
+        self.multiplications += x.shape[-1] * features
+        return super().linear(x, name, features, output_layer=output_layer)

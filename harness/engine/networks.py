@@ -1,0 +1,144 @@
+"""Networks, each one function over ``Layers``; their parameters are declared by running the function once.
+
+To add a network: write the function, name it in ``NETWORKS``, and give its settings in ``spec/training.py``.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.engine.layers import BatchNormMode, Layers, Parameter, Tracer
+from harness.job import canonical
+
+Forward = Callable[..., Tensor]
+
+
+def lenet(layers: Layers, x: Tensor, *, classes: int, hidden: Sequence[int]) -> Tensor:
+    """LeNet: fully connected layers with ReLU (LeNet-300-100 of LeCun et al. 1998; LMC Table 1)."""
+    x = layers.vectors(x)
+    for number, width in enumerate(hidden, start=1):
+        x = layers.relu(layers.linear(x, f"hidden{number}", width))
+    return layers.linear(x, "output", classes, output_layer=True)
+
+
+def resnet(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int) -> Tensor:
+    """CIFAR ResNet of He et al. (2016), section 4.2: depth 6n+2 for three stages of n blocks.
+
+    Stages after the first halve the image. Where the shape changes, the shortcut is a 1x1 convolution with
+    batch normalisation (option B). ResNet-20 has 272,474 trainable numbers, with its 1,568 running statistics the
+    paper's 274K.
+    """
+    x = layers.relu(layers.batch_norm(layers.convolve(layers.images(x), "stem", widths[0], 3), "stem.bn"))
+    for stage, width in enumerate(widths, start=1):
+        for block in range(1, blocks + 1):
+            name = f"stage{stage}.block{block}"
+            stride = 2 if stage > 1 and block == 1 else 1
+            shortcut = x
+            if stride != 1 or x.shape[1] != width * layers.replicas:
+                shortcut = layers.batch_norm(
+                    layers.convolve(x, f"{name}.shortcut", width, 1, stride=stride), f"{name}.shortcut.bn"
+                )
+            y = layers.relu(layers.batch_norm(layers.convolve(x, f"{name}.a", width, 3, stride=stride), f"{name}.a.bn"))
+            y = layers.batch_norm(layers.convolve(y, f"{name}.b", width, 3), f"{name}.b.bn")
+            x = layers.relu(y + shortcut)
+    return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
+
+
+NETWORKS: Mapping[str, Forward] = {"lenet": lenet, "resnet": resnet}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network function with its settings and the shape of its input.
+
+    Attributes:
+        name: key of ``NETWORKS``.
+        settings: keyword arguments of the function, without ``classes``.
+        shape: (C, H, W) of one image.
+        classes: number of outputs.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    shape: tuple[int, int, int]
+    classes: int
+
+    def _run(self, layers: Layers, x: Tensor) -> Tensor:
+        return NETWORKS[self.name](layers, x, classes=self.classes, **self.settings)
+
+    @cached_property
+    def _traced(self) -> Tracer:
+        tracer = Tracer()
+        self._run(tracer, torch.empty(1, 1, *self.shape, device="meta"))
+        return tracer
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Name -> declaration, in the order of the forward pass."""
+        return self._traced.declared
+
+    @property
+    def buffers(self) -> Mapping[str, tuple[int, float]]:
+        """Name -> (size, initial value) of batch normalisation's running statistics."""
+        return self._traced.declared_buffers
+
+    @property
+    def size(self) -> int:
+        """P: trainable numbers of one replica."""
+        return sum(_numel(parameter.shape) for parameter in self.parameters.values())
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-adds of a forward pass of one example."""
+        return self._traced.multiplications
+
+    def prunable(self, *, output_layer: bool) -> list[str]:
+        """Names of the weights that pruning may touch: never biases or batch normalisation."""
+        return [
+            name
+            for name, parameter in self.parameters.items()
+            if parameter.is_weight and (output_layer or not parameter.output_layer)
+        ]
+
+    def logits(
+        self,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        x: Tensor,
+        *,
+        batch_norm: BatchNormMode = "eval",
+        batches_seen: int = 0,
+    ) -> Tensor:
+        """Class scores of R replicas.
+
+        Args:
+            parameters: name -> [R, *shape].
+            buffers: name -> [R, C].
+            x: images [B, R, C, H, W].
+            batch_norm: see ``Layers``.
+            batches_seen: see ``Layers``.
+
+        Returns:
+            [R, B, K].
+        """
+        return self._run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+
+
+def _numel(shape: Sequence[int]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def build(description: Mapping[str, Any], shape: Sequence[int], classes: int) -> Network:
+    """The network that a spec describes: ``{"name": "resnet", "widths": [16, 32, 64], "blocks": 3}``."""
+    return _build(canonical(dict(description)), tuple(shape), classes)
+
+
+@lru_cache(maxsize=16)
+def _build(description: str, shape: tuple[int, int, int], classes: int) -> Network:
+    settings = json.loads(description)
+    return Network(settings.pop("name"), settings, shape, classes)

@@ -1,0 +1,1 @@
+"""States to numbers: evaluation, interpolation, distances. Pure torch."""

@@ -1,0 +1,104 @@
+"""Error and loss of R replicas on a split."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness import seeds
+from harness.engine.device import number_format
+from harness.engine.feed import Images
+from harness.engine.networks import Network
+
+_ELEMENTS_OF_A_BATCH = 1 << 22
+"""Input numbers of one evaluation batch, replicas together: bounds memory, not results."""
+
+
+@dataclass(frozen=True)
+class States:
+    """R states of one network: parameters name -> [R, *shape], buffers name -> [R, C]."""
+
+    parameters: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        """R."""
+        return len(next(iter(self.parameters.values())))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What R replicas make of the N examples of a split.
+
+    Attributes:
+        predictions: [R, N] classes.
+        losses: [R, N] cross-entropies, in nats.
+        labels: [N].
+    """
+
+    predictions: Tensor
+    losses: Tensor
+    labels: Tensor
+
+    @property
+    def errors(self) -> list[float]:
+        """Classification error of each replica, in percent."""
+        wrong = (self.predictions != self.labels).sum(1).double()
+        return (100 * wrong / len(self.labels)).tolist()
+
+    @property
+    def mean_losses(self) -> list[float]:
+        """Mean cross-entropy of each replica, in nats."""
+        return self.losses.double().mean(1).tolist()
+
+
+def batches(images: Images, split: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The split's examples in order, without augmentation: images [B, 1, C, H, W] and labels [B]."""
+    count = len(images.split[split][1])
+    for start in range(0, count, size):
+        yield images.plain(split, start, min(start + size, count))
+
+
+@torch.no_grad()
+def evaluate(network: Network, states: States, images: Images, split: str, *, precision: str) -> Scores:
+    """Scores of all replicas on a split, batch normalisation by the running statistics."""
+    replicas = len(states)
+    size = max(16, min(1000, _ELEMENTS_OF_A_BATCH // (replicas * math.prod(network.shape))))
+    predictions, losses = [], []
+    for x, labels in batches(images, split, size):
+        with number_format(precision, x.device):
+            logits = network.logits(states.parameters, states.buffers, x.expand(-1, replicas, -1, -1, -1))
+        logits = logits.float() if precision == "bf16" else logits
+        predictions.append(logits.argmax(-1))
+        repeated = labels.expand(replicas, -1)
+        losses.append(
+            F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), reduction="none").unflatten(0, (replicas, -1))
+        )
+    return Scores(torch.cat(predictions, 1), torch.cat(losses, 1), images.split[split][1])
+
+
+@torch.no_grad()
+def recompute_statistics(network: Network, states: States, images: Images, *, batch: int, precision: str) -> States:
+    """The states with running statistics measured afresh: the mean over all training batches of each batch's own.
+
+    As ``torch.optim.swa_utils.update_bn`` (Izmailov et al. 2018), without augmentation, in one fixed random order: in
+    the stored order, batches of a dataset sorted by class would hold one class each.
+    """
+    fresh = {name: torch.full_like(states.buffers[name], value) for name, (_, value) in network.buffers.items()}
+    replicas = len(states)
+    count = len(images.split["train"][1])
+    order = seeds.permutation(seeds.stream("statistics"), count, device=images.split["train"][1].device)
+    for seen, index in enumerate(order.split(batch)):
+        x = images.chosen("train", index)
+        with number_format(precision, x.device):
+            network.logits(
+                states.parameters,
+                fresh,
+                x.expand(-1, replicas, -1, -1, -1),
+                batch_norm="recompute",
+                batches_seen=seen,
+            )
+    return States(states.parameters, fresh)

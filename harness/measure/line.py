@@ -1,0 +1,91 @@
+"""The straight line between two states, and what lies on it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from harness.engine.feed import Images
+from harness.engine.networks import Network
+from harness.errors import InvariantBroken
+from harness.measure.evaluate import Scores, States, evaluate, recompute_statistics
+
+
+def alphas(count: int, ends: str) -> list[float]:
+    """Places on the line, in order, the ends 0 and 1 always among them.
+
+    Args:
+        count: evenly spaced values (30 in LMC section 2).
+        ends: ``included`` counts the ends among them, ``added`` puts them around ``count`` interior values.
+    """
+    if ends == "included":
+        return [i / (count - 1) for i in range(count)]
+    return [i / (count + 1) for i in range(count + 2)]
+
+
+def interpolate(a: Tensor, b: Tensor, places: Sequence[float]) -> Tensor:
+    """(1 - alpha) a + alpha b for each alpha: [*shape] to [A, *shape]; the ends are a and b bit by bit."""
+    alpha = torch.tensor(places, dtype=torch.float64, device=a.device).reshape(-1, *[1] * a.ndim)
+    return torch.lerp(a.double()[None], b.double()[None], alpha).to(a.dtype)  # lerp is exact at both ends
+
+
+def scores_on_line(
+    network: Network,
+    a: States,
+    b: States,
+    images: Images,
+    *,
+    places: Sequence[float],
+    splits: Sequence[str],
+    batch_norm: str,
+    batch: int,
+    precision: str,
+    chunk: int = 10,
+) -> list[tuple[float, str, float, float]]:
+    """Errors and losses on the line between two single states (R = 1).
+
+    Args:
+        network: of both.
+        a: at alpha 0.
+        b: at alpha 1.
+        images: the data.
+        places: the alphas.
+        splits: ``train``, ``test``.
+        batch_norm: ``interpolated`` mixes the running statistics like the weights, ``recomputed`` measures them
+            afresh on the training set at every alpha, the ends included.
+        batch: examples of a batch when statistics are recomputed.
+        precision: number format.
+        chunk: alphas evaluated side by side; bounds memory.
+
+    Returns:
+        Rows (alpha, split, error in percent, mean loss in nats).
+
+    Raises:
+        InvariantBroken: an end of the line is not the state it should be.
+    """
+    rows = []
+    for start in range(0, len(places), chunk):
+        here = places[start : start + chunk]
+        states = States(
+            {name: interpolate(value[0], b.parameters[name][0], here) for name, value in a.parameters.items()},
+            {name: interpolate(value[0], b.buffers[name][0], here) for name, value in a.buffers.items()},
+        )
+        for alpha, end in ((0.0, a), (1.0, b)):
+            if alpha in here:
+                _check_end(states, here.index(alpha), end, alpha)
+        if batch_norm == "recomputed":
+            states = recompute_statistics(network, states, images, batch=batch, precision=precision)
+        for split in splits:
+            scores: Scores = evaluate(network, states, images, split, precision=precision)
+            rows += [
+                (alpha, split, error, loss)
+                for alpha, error, loss in zip(here, scores.errors, scores.mean_losses, strict=True)
+            ]
+    return rows
+
+
+def _check_end(states: States, place: int, end: States, alpha: float) -> None:
+    for mine, its in ((states.parameters, end.parameters), (states.buffers, end.buffers)):
+        for name, value in its.items():
+            if not torch.equal(mine[name][place], value[0]):
+                raise InvariantBroken(f"the line does not end in its end: {name} differs at alpha = {alpha:g}")

@@ -1,0 +1,187 @@
+"""What an experiment family is, and the resolved setting it works on."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.conditions import conditions
+from harness.datainfo import nominal
+from harness.errors import RequestError
+from harness.figure import Figure
+from harness.job import Job
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols.setting import Setting, training_problems
+from harness.spec.base import Model
+from harness.spec.claims import Check, Claim, FirstWithin, LastWithin, LessThan
+from harness.spec.load import Problem
+from harness.spec.model import Spec
+from harness.steps import Duration
+from harness.store import Table
+
+Read = Callable[[Job], Table | None]
+"""The table of a job, or None where the job failed."""
+
+
+Claims = Sequence[tuple[Claim, Check]]
+"""Claims with their checks at a scale, times in iterations."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A job whose table holds observations, with the conditions that hold for all of it.
+
+    Attributes:
+        kind: tells the protocol how to read the table.
+        job: the job.
+        at: axis -> condition.
+        initialisation: seed.
+        within: replicate inside the initialisation.
+    """
+
+    kind: str
+    job: Job
+    at: Mapping[str, Condition]
+    initialisation: int
+    within: int = 0
+
+
+class Protocol:
+    """An experiment family: which jobs, which observations, which figures.
+
+    Subclasses set ``name``, ``settings`` and ``quantities`` and give ``measurements``, ``observe``, ``figures``,
+    ``axes`` and ``defaults``. Instances hold no state.
+    """
+
+    name: ClassVar[str]
+    settings: type[Model]
+    quantities: ClassVar[Mapping[str, Quantity]]
+    time_axes: ClassVar[frozenset[str]] = frozenset()
+
+    def measurements(self, setting: Setting) -> Iterable[Measurement]:
+        """The jobs whose tables are read, each with its conditions."""
+        raise NotImplementedError
+
+    def observe(self, setting: Setting, read: Read) -> Sequence[Observation]:
+        """What the tables say."""
+        raise NotImplementedError
+
+    def figures(self, setting: Setting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+        """What is drawn, with the paper's values of the claims marked."""
+        raise NotImplementedError
+
+    def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:
+        """Axis -> its values in this setting, in order. Times are in iterations."""
+        raise NotImplementedError
+
+    def defaults(self, setting: Setting) -> Mapping[str, Condition]:
+        """Axis -> the value that a claim means when it names none."""
+        raise NotImplementedError
+
+    def check_setting(self, setting: Setting) -> Iterable[Problem]:
+        """What is wrong with the protocol's own settings; locations start at the scale."""
+        return ()
+
+    def problems(self, spec: Spec, scale: str, settings: Any) -> list[Problem]:
+        """Everything wrong with a scale and with the claims' checks at it, beyond single fields."""
+        training = spec.scales[scale].training
+        setting = Setting(training, spec.scales[scale].replicates, settings, nominal(training.data.name))
+        found = [
+            Problem(("scales", scale, *problem.location), problem.message)
+            for problem in (*training_problems(setting), *self.check_setting(setting))
+        ]
+        if not found:
+            for number, claim in enumerate(spec.claims):
+                place = ("claims", number)
+                if claim.quantity not in self.quantities:
+                    known = ", ".join(sorted(self.quantities))
+                    found.append(
+                        Problem((*place, "quantity"), f"found {claim.quantity!r}; {self.name} measures {known}")
+                    )
+                elif scale in claim.checks:
+                    found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
+        return found
+
+    def resolve(self, setting: Setting, check: Check) -> Check:
+        """The check with every time condition in iterations."""
+        expect = check.expect
+        if isinstance(expect, LessThan):
+            expect = expect.model_copy(update={"than": self._resolved(setting, expect.than)})
+        if isinstance(expect, FirstWithin | LastWithin):
+            window = self._resolved_window(setting, expect)
+            expect = expect.model_copy(update={"earliest": window[0], "latest": window[1]})
+        return check.model_copy(update={"at": self._resolved(setting, check.at), "expect": expect})
+
+    def _resolved(self, setting: Setting, at: Mapping[str, Condition]) -> dict[str, Condition]:
+        return {axis: self._condition(setting, axis, value) for axis, value in at.items()}
+
+    def _resolved_window(self, setting: Setting, expect: FirstWithin | LastWithin) -> list[Condition]:
+        return [self._condition(setting, expect.axis, value) for value in (expect.earliest, expect.latest)]
+
+    def _condition(self, setting: Setting, axis: str, value: Condition) -> Condition:
+        return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value
+
+    def _claim_problems(
+        self, setting: Setting, claim: Claim, scale: str, place: tuple[str | int, ...]
+    ) -> list[Problem]:
+        check, quantity = claim.checks[scale], self.quantities[claim.quantity]
+        if not set(quantity.axes) <= set(self.axes(setting)):
+            unknown = ", ".join(axis for axis in quantity.axes if axis not in self.axes(setting))
+            message = f"{claim.quantity} has the axis {unknown}, which is drawn but cannot be claimed; choose another"
+            return [Problem((*place, "at"), message)]
+        found = list(self._check_problems(setting, quantity.axes, check, place))
+        if not found:
+            resolved = self.resolve(setting, check)
+            try:
+                asked = conditions(claim, resolved, quantity, self.defaults(setting), self.axes(setting))
+            except RequestError as error:
+                return [Problem(place, str(error))]
+            reasons = [self.unmeasured(setting, claim.quantity, at) for at in asked]
+            searches = isinstance(resolved.expect, FirstWithin | LastWithin)
+            if not (searches and None in reasons):  # a search may leave out points, but not all
+                found += [Problem((*place, "at"), reason) for reason in reasons if reason][:1]
+        return found
+
+    def unmeasured(self, setting: Setting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """Why this setting does not measure a quantity under these conditions, with the remedy; None where it does."""
+        return None
+
+    def _check_problems(
+        self, setting: Setting, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
+    ) -> Iterable[Problem]:
+        axes, expect = self.axes(setting), check.expect
+        named: list[tuple[tuple[str | int, ...], str, Condition]] = [
+            ((*place, "at", axis), axis, value) for axis, value in check.at.items()
+        ]
+        if isinstance(expect, LessThan):
+            named += [((*place, "expect", "than", axis), axis, value) for axis, value in expect.than.items()]
+        if isinstance(expect, FirstWithin | LastWithin):
+            if expect.axis not in allowed:
+                known = ", ".join(allowed)
+                yield Problem((*place, "expect", "axis"), f"found {expect.axis!r}; this quantity has {known}")
+                return
+            named += [((*place, "expect", end), expect.axis, getattr(expect, end)) for end in ("earliest", "latest")]
+        for location, axis, value in named:
+            yield from self._condition_problems(setting, location, axis, value, allowed, axes)
+
+    def _condition_problems(
+        self,
+        setting: Setting,
+        location: tuple[str | int, ...],
+        axis: str,
+        value: Condition,
+        allowed: Sequence[str],
+        axes: Mapping[str, Sequence[Condition]],
+    ) -> Iterable[Problem]:
+        if axis not in allowed:
+            yield Problem(location, f"found the axis {axis!r}; this quantity has {', '.join(allowed)}")
+            return
+        try:
+            found = self._condition(setting, axis, value)
+        except ValueError as error:
+            yield Problem(location, str(error))
+            return
+        window = location[-1] in ("earliest", "latest")
+        if found not in axes[axis] and not window:
+            unit = "it" if axis in self.time_axes else ""
+            known = ", ".join(f"{one}{unit}" for one in axes[axis])
+            yield Problem(location, f"found {value!r}, but this scale has {axis} = {known}")

@@ -1,0 +1,129 @@
+"""Observations to the lines of figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from harness import stats
+from harness.figure import Figure, Reference, Series
+from harness.observation import Condition, Observation
+from harness.protocols.base import Claims
+from harness.spec.claims import FirstWithin, LastWithin
+
+
+def pick(observations: Sequence[Observation], quantity: str, at: Mapping[str, Condition]) -> dict[int, list[float]]:
+    """Initialisation -> values of a quantity under the given conditions."""
+    found: dict[int, list[float]] = {}
+    for one in observations:
+        if one.quantity == quantity and all(one.at.get(axis) == value for axis, value in at.items()):
+            found.setdefault(one.initialisation, []).append(one.value)
+    return found
+
+
+def along(
+    observations: Sequence[Observation],
+    quantity: str,
+    axis: str,
+    at: Mapping[str, Condition],
+    *,
+    label: str,
+    role: str,
+    dashed: bool = False,
+    places: Mapping[Condition, float] | None = None,
+) -> Series:
+    """A quantity's mean and 95 % interval against an axis.
+
+    Args:
+        observations: all there are.
+        quantity: its name.
+        axis: runs along x.
+        at: the other conditions.
+        label: for the legend.
+        role: for the look.
+        dashed: for the look.
+        places: condition on the axis -> x, where that is not the condition itself.
+    """
+    conditions = {
+        one.at[axis]
+        for one in observations
+        if one.quantity == quantity and axis in one.at and all(one.at.get(name) == value for name, value in at.items())
+    }
+    points = []
+    for condition in conditions:
+        estimate = stats.estimate(pick(observations, quantity, {**at, axis: condition}))
+        x = float(condition) if places is None else places[condition]
+        if estimate.value is not None:
+            points.append((x, float(estimate.value), estimate.low, estimate.high))
+    points.sort()
+    with_interval = all(low is not None and high is not None for _, _, low, high in points)
+    return Series(
+        label=label,
+        role=role,
+        x=[x for x, _, _, _ in points],
+        y=[y for _, y, _, _ in points],
+        low=[float(low) for _, _, low, _ in points if low is not None] if with_interval else (),
+        high=[float(high) for _, _, _, high in points if high is not None] if with_interval else (),
+        dashed=dashed,
+    )
+
+
+def line_figure(
+    observations: Sequence[Observation],
+    axis: str,
+    conditions: Sequence[Condition],
+    mode: str,
+    at: Mapping[str, Condition] | None = None,
+) -> Figure:
+    """Error along the line between copies for several forks or rewinding iterations (LMC Fig. 2 and 18)."""
+    lines = [
+        along(
+            observations,
+            "error_on_line",
+            "alpha",
+            {**(at or {}), axis: condition, "split": split, "batch_norm": mode},
+            label=f"k = {condition}, {split}",
+            role=f"{axis}{number}",
+            dashed=split == "train",
+        )
+        for number, condition in enumerate(conditions)
+        for split in ("test", "train")
+    ]
+    return Figure(
+        "line",
+        "Error along the line",
+        "Error on the straight line between two trained copies; flat means linearly connected (LMC Fig. 2 and 18).",
+        "position on the line",
+        "error (%)",
+        lines,
+    )
+
+
+def paper_marks(
+    claims: Claims,
+    quantity: str,
+    axis: str,
+    at: Mapping[str, Condition],
+    names: Mapping[Condition, str] | None = None,
+) -> list[Reference]:
+    """The paper's values for a figure of a quantity against an axis.
+
+    Args:
+        claims: that hold the values.
+        quantity: along y.
+        axis: along x; a crossing on it is marked there.
+        at: conditions that the whole figure shares; a claim with others is left out.
+        names: arm -> its name, where the figure has several.
+    """
+    marks: dict[tuple[str, float], Reference] = {}
+    for claim, check in claims:
+        if claim.quantity != quantity or claim.paper_value is None:
+            continue
+        if any(check.at.get(name, value) != value for name, value in at.items()):
+            continue
+        searched = check.expect.axis if isinstance(check.expect, FirstWithin | LastWithin) else None
+        if searched not in (None, axis):
+            continue
+        side: Literal["x", "y"] = "x" if searched else "y"
+        arm = (names or {}).get(check.at.get("arm", "imp"), "") if check.at.get("level") != 0 else "full network"
+        label = f"paper{', ' + arm if names and not searched else ''}: {claim.paper_value:g}"
+        marks[side, claim.paper_value] = Reference(label, claim.paper_value, side, "paper")
+    return list(marks.values())

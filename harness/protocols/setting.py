@@ -1,0 +1,89 @@
+"""The resolved setting that an experiment works on, and what can be wrong with it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.datainfo import DatasetInfo
+from harness.spec.load import Problem
+from harness.spec.model import Replicates
+from harness.spec.training import Training
+from harness.steps import Duration
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A scale of a spec with everything resolved that jobs depend on.
+
+    Attributes:
+        training: the recipe.
+        replicates: how often.
+        options: the protocol's own settings.
+        data: the dataset's facts; its digest is "" where the data is absent.
+    """
+
+    training: Training
+    replicates: Replicates
+    options: Any
+    data: DatasetInfo
+
+    @property
+    def per_epoch(self) -> int:
+        """Iterations of an epoch; the last may be short."""
+        return -(-self.data.n_train // self.training.batch)
+
+    @property
+    def length(self) -> int:
+        """T, in iterations."""
+        return self.iterations(self.training.length)
+
+    def iterations(self, time: Duration) -> int:
+        """A duration in iterations."""
+        return time.iterations(self.per_epoch)
+
+
+def training_problems(setting: Setting) -> Iterable[Problem]:
+    """Problems of the recipe that no single field shows."""
+    training, data = setting.training, setting.data
+    normalise = training.data.normalise
+    channels = data.shape[0]
+    for field in ("mean", "std"):
+        values = getattr(normalise, field, None)
+        if values is not None and len(values) != channels:
+            yield Problem(
+                ("training", "data", "normalise", field),
+                f"found {len(values)} numbers, but {data.name} has {channels} channels",
+            )
+    if training.data.augment.crop_padding > min(data.shape[1:]):
+        yield Problem(
+            ("training", "data", "augment", "crop_padding"),
+            f"found {training.data.augment.crop_padding}, more than the side of an image of {data.name}",
+        )
+    if training.batch > data.n_train:
+        yield Problem(("training", "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
+    if setting.length < 1:
+        yield Problem(("training", "length"), f"found {training.length}: a training needs at least one iteration")
+    for number, drop in enumerate(training.schedule.drops):
+        if setting.iterations(drop) >= setting.length:
+            yield Problem(
+                ("training", "schedule", "drops", number),
+                f"found {drop}, but training ends at {training.length}: drop earlier or train longer",
+            )
+    if setting.iterations(training.schedule.warmup) > setting.length:
+        yield Problem(
+            ("training", "schedule", "warmup"),
+            f"found {training.schedule.warmup}, longer than the training ({training.length})",
+        )
+
+
+def time_problems(setting: Setting, field: str, times: Sequence[Duration]) -> Iterable[Problem]:
+    """Problems of a list of times in training: beyond the end, twice, or not in order."""
+    before = -1
+    for number, time in enumerate(times):
+        here = setting.iterations(time)
+        place = ("settings", field, number)
+        if here > setting.length:
+            yield Problem(place, f"found {time}, but training ends at {setting.training.length}: choose k <= T")
+        elif here <= before:
+            yield Problem(place, f"found {time} after {times[number - 1]}: list each time once, in order")
+        before = here

@@ -1,0 +1,76 @@
+"""Where a result comes from: code, environment, hardware. Kept beside a result, never in its key."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+
+_PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
+
+
+def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
+    """Facts about this machine and this code, as plain nested values.
+
+    Args:
+        device: where the experiments run, ``cpu`` or ``cuda:0``.
+        threads: CPU threads in use.
+        device_name: the device as its maker calls it, or "" for the CPU's own.
+    """
+    return {
+        "code": _git(Path(__file__).parent),
+        "harness": __version__,
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "hardware": device_name or _cpu(),
+        "threads": threads,
+        "container": os.environ.get("HARNESS_IMAGE", ""),
+        "lock": _digest(Path(__file__).parent.parent / "constraints.txt"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _git(folder: Path) -> dict[str, Any]:
+    def ask(*words: str) -> str:
+        answer = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        return answer.stdout.strip() if answer.returncode == 0 else ""
+
+    try:
+        revision = ask("rev-parse", "HEAD")
+        return {
+            "revision": revision or "unknown",
+            "modified": bool(ask("status", "--porcelain", "--", str(folder))),
+        }
+    except OSError:
+        return {"revision": "unknown", "modified": False}
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "absent"

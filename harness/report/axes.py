@@ -1,0 +1,123 @@
+"""Scales, limits and ticks of a figure: ticks stand at measured points, as the papers have them."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from harness.figure import Figure
+from harness.report.numbers import fixed, plain
+
+_LEAST_GAP = 0.085
+"""Between two tick labels, as a share of the axis."""
+
+_LINEAR = 0.55
+"""Room from 0 to the first point of a symlog axis, in decades; matplotlib's linscale is 1 - 1/10 of it."""
+
+
+def finite(values: Sequence[float]) -> list[float]:
+    """Values with what is not finite as NaN, which matplotlib leaves out.
+
+    Args:
+        values: any numbers.
+
+    Returns:
+        As many floats.
+    """
+    return [float(one) if math.isfinite(one) else math.nan for one in values]
+
+
+def set_scales(axes: Axes, figure: Figure) -> None:
+    """Gives the axes the figure's scales, with ticks and limits that fit.
+
+    Args:
+        axes: with everything drawn.
+        figure: what is drawn.
+    """
+    across = [one for series in figure.series for one in finite(series.x) if not math.isnan(one)]
+    across += [one.value for one in figure.references if one.axis == "x" and math.isfinite(one.value)]
+    if figure.x_scale == "symlog":
+        _symlog(axes, across)
+    elif figure.x_scale == "reversed_log" and any(one > 0 for one in across):
+        _reversed_log(axes, [one for one in across if one > 0])
+    else:
+        axes.margins(x=0.03)
+    if figure.y_scale == "log" and _can_be_log(figure):
+        axes.set_yscale("log", nonpositive="mask")
+        axes.yaxis.set_major_locator(LogLocator(numticks=7))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+        low, high = axes.get_ylim()
+        if high / low < 30:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
+    else:
+        axes.margins(y=0.08)
+        low, high = axes.get_ylim()
+        if 0 <= _least(figure) < (high - low) * 0.3:
+            axes.set_ylim(bottom=0 if _least(figure) > (high - low) * 0.02 else -0.02 * high)
+
+
+def _symlog(axes: Axes, across: Sequence[float]) -> None:
+    threshold = min((abs(one) for one in across if one), default=1.0)
+    axes.set_xscale("symlog", linthresh=threshold, linscale=_LINEAR * 0.9)
+
+    def place(value: float) -> float:
+        size = abs(value) / threshold
+        return math.copysign(_LINEAR * size if size <= 1 else _LINEAR + math.log10(size), value)
+
+    def value_at(place: float) -> float:
+        size = abs(place)
+        return math.copysign(threshold * (size / _LINEAR if size <= _LINEAR else 10 ** (size - _LINEAR)), place)
+
+    if across:
+        left, right = place(min(across)), place(max(across))
+        room = 0.04 * (right - left) or 0.2
+        axes.set_xlim(value_at(left - room), value_at(right + room))
+    _ticks(axes, across, place)
+
+
+def _reversed_log(axes: Axes, across: Sequence[float]) -> None:
+    axes.set_xscale("log", nonpositive="mask")
+    low, high = min(across), max(across)
+    room = (high / low) ** 0.04 if high > low else 1.1
+    axes.set_xlim(high * room, low / room)
+    _ticks(axes, across, lambda value: -math.log10(value))
+
+
+def _ticks(axes: Axes, across: Sequence[float], place: Callable[[float], float]) -> None:
+    """Ticks at measured points, left to right, without those whose labels would touch; both ends are kept."""
+    points = sorted(set(across), key=place)
+    axes.xaxis.set_minor_locator(NullLocator())
+    if not points:
+        return
+    width = (place(points[-1]) - place(points[0])) or 1.0
+    kept = [points[0]]
+    for point in points[1:-1]:
+        ends = (place(point) - place(kept[-1]), place(points[-1]) - place(point))
+        if min(ends) / width >= _LEAST_GAP:
+            kept.append(point)
+    if len(points) > 1:
+        kept.append(points[-1])
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+
+
+def _short(value: float) -> str:
+    if value and abs(value) >= 1000 and float(value / 100).is_integer():
+        return f"{plain(value / 1000)}K"
+    return fixed(value, 1 if 1 <= abs(value) < 100 else 0 if abs(value) >= 100 else 3, trim=True)
+
+
+def _values(figure: Figure) -> list[float]:
+    shown = [one for series in figure.series for one in (*series.y, *series.low, *series.high)]
+    shown += [one.value for one in figure.references if one.axis == "y"]
+    return [one for one in shown if math.isfinite(one)]
+
+
+def _least(figure: Figure) -> float:
+    return min(_values(figure), default=0.0)
+
+
+def _can_be_log(figure: Figure) -> bool:
+    return any(one > 0 for one in _values(figure))

@@ -1,0 +1,115 @@
+"""An outcome as one HTML file that asks for nothing else, readable on a phone, on paper and in the dark."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.figure import Figure, Series
+from harness.outcome import Outcome
+from harness.report.figures import svg
+from harness.report.numbers import plain
+from harness.report.palette import Look, looks
+from harness.report.strip import strip
+from harness.report.text import Row, clean, rows
+from harness.report.view import SYMBOLS, claim_view, cost_lines, counts, summary
+from harness.verdict import Verdict
+
+
+def html(outcome: Outcome) -> str:
+    """Renders an outcome as a page.
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        A whole HTML document. Texts of the spec and of errors stand in it as text, never as markup.
+    """
+    environment = _environment()
+    # The only texts that are markup already are our own style sheet and the drawings.
+    style = Markup(_loader().get_source(environment, "style.css")[0])
+    return environment.get_template("report.html.j2").render(style=style, **_context(outcome))
+
+
+def _context(outcome: Outcome) -> Mapping[str, Any]:
+    spec = outcome.spec
+    styles = looks(outcome.figures)
+    sections = [
+        ("claims", "Claims"),
+        ("figures", "Figures"),
+        ("setting", "Setting"),
+        ("departures", "Departures"),
+    ]
+    sections += [("provenance", "Provenance"), ("cost", "Cost")]
+    setting = [
+        ("Training", rows(outcome.setting.get("training", {}))),
+        ("Settings of the protocol", rows(outcome.setting.get("settings", {}))),
+        ("Replicates", rows(outcome.setting.get("replicates", {}))),
+    ]
+    return {
+        "title": spec.title,
+        "symbol": SYMBOLS[Verdict.HOLDS if outcome.exit_code == 0 else Verdict.FAILS],
+        "summary": summary(outcome),
+        "spec_path": outcome.spec_path,
+        "protocol": spec.protocol,
+        "scale": outcome.scale,
+        "counts": counts(outcome),
+        "sections": [one for one in sections if one[0] != "figures" or outcome.figures],
+        "failures": outcome.failures,
+        "claims": [{**vars(claim_view(one)), "strip": strip(one)} for one in outcome.judgements if one.check],
+        "unchecked": [claim_view(one) for one in outcome.judgements if not one.check],
+        "figures": [_figure(number, one, styles) for number, one in enumerate(outcome.figures, start=1)],
+        "setting": [(caption, list(found)) for caption, found in setting],
+        "departures": outcome.departures,
+        "provenance": list(rows(outcome.provenance)),
+        "cost": [Row(label, amount, 0) for label, amount in cost_lines(outcome.cost)],
+        "json_name": f"{spec.id}-{outcome.scale}.json",
+    }
+
+
+def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[str, Any]:
+    # A number, since a protocol's id need not be one that HTML allows.
+    drawing = Markup(svg(figure, styles, prefix=f"f{number}"))
+    words = dataclasses.replace(figure, series=(), references=())
+    return {
+        **vars(words),
+        "id": number,
+        "svg": drawing,
+        "lines": [(series.label, _points(series)) for series in figure.series],
+    }
+
+
+def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:
+    return [
+        (plain(x), plain(y), _at(series.low, index), _at(series.high, index))
+        for index, (x, y) in enumerate(zip(series.x, series.y, strict=True))
+    ]
+
+
+def _at(values: Sequence[float], index: int) -> str:
+    return plain(values[index]) if index < len(values) else ""
+
+
+@cache
+def _loader() -> PackageLoader:
+    return PackageLoader("harness.report.templates", "")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=_loader(),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_shown,
+    )
+
+
+def _shown(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,104 @@
+"""An outcome as Markdown, for terminals and pull requests: a table, the reasons, what to know of the run."""
+
+import re
+from collections.abc import Iterator
+
+from harness.outcome import Outcome
+from harness.report.text import bytes_text, count, one_line, rows, seconds_text, shorten
+from harness.report.view import ClaimView, claim_view, summary
+
+_SENTENCE, _PROVENANCE, _MESSAGE = 120, 400, 600
+"""Letters of a claim in the table, of the provenance line, of an error message."""
+
+_SPECIAL = re.compile(r"([\\`*<|]|~~|&(?=[#\w]+;)|\$|(?<!\w)_|_(?!\w)|\](?=[(\[]))")
+_BLOCK = re.compile(r"^([#>+=-]|\d+(?=[.)](\s|$)))")
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
+
+
+def markdown(outcome: Outcome) -> str:
+    """Renders an outcome as Markdown (GitHub's), without its figures and settings.
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        A document that ends with a line end. Texts of the spec and of errors stand in it as text.
+    """
+    claims = [claim_view(one) for one in outcome.judgements]
+    parts = [
+        f"# {escape(outcome.spec.title)}",
+        f"**{escape(summary(outcome))}.** {escape(outcome.spec_path)}, protocol {outcome.spec.protocol}.",
+        *_failures(outcome),
+        _table(claims),
+        "## Why",
+        "\n".join(_why(one) for one in claims),
+        "## Departures from the paper",
+        "\n".join(f"- {escape(one)}" for one in outcome.departures) or "None is known.",
+        "## Run",
+        f"- Provenance: {escape(_provenance(outcome))}\n- Cost: {_cost(outcome)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text as one line of Markdown that shows it as it is, in a paragraph, a list or a table's cell.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The line, with backslashes before what Markdown or HTML would read as its own.
+    """
+    line = _SPECIAL.sub(r"\\\1", one_line(text))
+    return _BLOCK.sub(lambda found: f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}", line)
+
+
+def _table(claims: list[ClaimView]) -> str:
+    lines = ["| Claim | Paper | Measured (95 % interval, n) | Verdict |", "|---|---|---|---|"]
+    for one in claims:
+        sentence = escape(shorten(one_line(one.sentence), _SENTENCE))
+        lines.append(f"| {sentence} | {escape(one.paper)} | {escape(one.measured)} | {one.symbol} {one.verdict} |")
+    return "\n".join(lines)
+
+
+def _why(claim: ClaimView) -> str:
+    lines = [f"- **{claim.symbol} {claim.verdict}** `{claim.id}`" + (f": {escape(claim.why)}" if claim.why else "")]
+    lines.append(f"  - Source: {escape(claim.source)}")
+    if claim.expected != "–":
+        lines.append(f"  - Expected: {escape(claim.expected)}")
+    return "\n".join([*lines, *(f"  - Warning: {escape(one)}" for one in claim.warnings)])
+
+
+def _failures(outcome: Outcome) -> Iterator[str]:
+    if not outcome.failures:
+        return
+    yield f"## {count(len(outcome.failures), 'job')} broke"
+    yield "\n".join(
+        f"- **{escape(one.job)}**{_lost(one.lost)}: " + escape(shorten(one_line(one.message), _MESSAGE))
+        for one in outcome.failures
+    )
+
+
+def _lost(jobs: int) -> str:
+    return f" ({count(jobs, 'job')} not run because of it)" if jobs else ""
+
+
+def _provenance(outcome: Outcome) -> str:
+    path: list[str] = []
+    found = []
+    for row in rows(outcome.provenance):
+        path[row.depth :] = [row.label]
+        if row.value is not None:
+            found.append(".".join(path) + " " + _DIGEST.sub(r"\1…", row.value))
+    return shorten(one_line("; ".join(found)), _PROVENANCE) or "none recorded"
+
+
+def _cost(outcome: Outcome) -> str:
+    cost = outcome.cost
+    parts = [
+        count(cost.jobs, "job"),
+        f"{count(cost.trainings, 'training')} of {count(cost.iterations, 'iteration')} together",
+        f"{seconds_text(cost.computed_seconds)} of computing",
+        f"{bytes_text(cost.disk_bytes)} on disk",
+    ]
+    return "; ".join(parts)

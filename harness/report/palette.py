@@ -1,0 +1,89 @@
+"""One look for each role, told apart by colour-blind eyes and in grey: a colour and a marker."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.figure import Figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line looks.
+
+    Attributes:
+        colour: ``#rrggbb``.
+        marker: matplotlib's name of it.
+    """
+
+    colour: str
+    marker: str
+
+
+INK = "#333333"
+"""Text and axes."""
+
+FAINT = "#8a8a8a"
+"""Reference lines."""
+
+LOOKS: Mapping[str, Look] = {
+    # Okabe and Ito's colours, https://jfly.uni-koeln.de/color/: black softened, yellow (too light) left out.
+    "imp": Look("#0072b2", "o"),
+    "random_prune": Look("#d55e00", "s"),
+    "random_reinit": Look("#009e73", "^"),
+    "full": Look("#4d4d4d", "D"),
+    "train": Look("#e69f00", "v"),
+    "test": Look("#0072b2", "o"),
+    "interpolated": Look("#56b4e9", "P"),
+    "recomputed": Look("#cc79a7", "X"),
+}
+"""The roles that protocols share. Test and imp share a look: no figure has both."""
+
+FALLBACK = (
+    # Paul Tol's muted scheme, https://personal.sron.nl/~pault/.
+    Look("#332288", "o"),
+    Look("#aa4499", "s"),
+    Look("#117733", "^"),
+    Look("#999933", "D"),
+    Look("#882255", "v"),
+    Look("#44aa99", "P"),
+    Look("#cc6677", "X"),
+    Look("#88ccee", "p"),
+)
+"""For other roles, in the order in which a report first names them."""
+
+
+def looks(figures: Iterable[Figure]) -> Mapping[str, Look]:
+    """The look of every role of a report, so that a role looks the same in all of its figures.
+
+    Args:
+        figures: all figures of one report, in their order.
+
+    Returns:
+        Role -> look.
+    """
+    found: dict[str, Look] = {}
+    others = 0
+    for role in (series.role for figure in figures for series in figure.series):
+        if role in found:
+            continue
+        if role in LOOKS:
+            found[role] = LOOKS[role]
+        else:
+            found[role] = FALLBACK[others % len(FALLBACK)]
+            others += 1
+    return found
+
+
+def paler(colour: str, step: int) -> str:
+    """A colour mixed with white, for a further line of a role that already has one.
+
+    Args:
+        colour: ``#rrggbb``.
+        step: 0 leaves it; each further step goes on towards white, but never near it.
+
+    Returns:
+        ``#rrggbb``.
+    """
+    share = 1 - 0.72 ** min(step, 3)
+    channels = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(one + (255 - one) * share):02x}" for one in channels)

@@ -1,0 +1,186 @@
+"""An outcome in words, common to HTML, Markdown and JUnit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.outcome import Cost, Outcome
+from harness.report.numbers import estimate_text, with_unit
+from harness.report.text import bytes_text, clean, count, seconds_text
+from harness.spec.claims import FirstWithin, LastWithin
+from harness.steps import Duration
+from harness.verdict import Judgement, Verdict
+
+PAPERS = {
+    "lmc": "Linear Mode Connectivity and the Lottery Ticket Hypothesis",
+    "ep": "The Early Phase of Neural Network Training",
+    "ciuca": "Neural Network Training Dynamics",
+}
+"""Titles of the sources."""
+
+SYMBOLS = {
+    Verdict.REPRODUCED: "✓",
+    Verdict.HOLDS: "✓",
+    Verdict.FAILS: "✗",
+    Verdict.CONTRADICTED: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.NOT_RUN: "–",
+}
+"""A sign beside each verdict, so that colour is never needed."""
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A judged claim in words.
+
+    Attributes:
+        id: of the claim.
+        sentence: what is claimed.
+        source: paper and place.
+        expected: the expectation; a dash where there is none at this scale.
+        paper: the paper's number with its unit, or a dash.
+        measured: the estimate with interval and n, or a dash.
+        verdict: in capitals.
+        symbol: its sign.
+        tone: ``good``, ``bad``, ``open`` or ``none``: how it looks.
+        why: the reason.
+        warnings: what weakens it, and what would settle it.
+    """
+
+    id: str
+    sentence: str
+    source: str
+    expected: str
+    paper: str
+    measured: str
+    verdict: str
+    symbol: str
+    tone: str
+    why: str
+    warnings: tuple[str, ...]
+
+
+def claim_view(judgement: Judgement) -> ClaimView:
+    """Puts a judged claim into words.
+
+    Args:
+        judgement: the claim with its verdict.
+
+    Returns:
+        Clean text throughout.
+    """
+    claim, verdict = judgement.claim, judgement.verdict
+    unit = _unit(judgement)
+    return ClaimView(
+        id=claim.id,
+        sentence=clean((judgement.check and judgement.check.sentence) or claim.sentence),
+        source=clean(f"{PAPERS.get(claim.source.paper, claim.source.paper)}, {claim.source.place}"),
+        expected=clean(judgement.expected) or "–",
+        paper=_paper(claim.paper_value, unit, is_axis=unit == _searched(judgement)),
+        measured=estimate_text(judgement.estimate, unit),
+        verdict=verdict.value,
+        symbol=SYMBOLS[verdict],
+        tone=_tone(verdict),
+        why=clean(judgement.why),
+        warnings=(*map(clean, judgement.warnings), *_needed(judgement)),
+    )
+
+
+def summary(outcome: Outcome) -> str:
+    """One line: "5 of 6 claims hold at toy scale", and what else must be known at once.
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        A sentence without its full stop.
+    """
+    judged = [one.verdict for one in outcome.judgements if one.check is not None]
+    good = [verdict for verdict in judged if verdict.good]
+    where = f"at {outcome.scale} scale"
+    if not judged:
+        text = f"No claim has a check {where}"
+    else:
+        one = len(good) == 1
+        reproduced = bool(good) and all(verdict is Verdict.REPRODUCED for verdict in good)
+        verb = f"{'is' if one else 'are'} reproduced" if reproduced else "holds" if one else "hold"
+        text = f"{len(good)} of {count(len(judged), 'claim')} {verb} {where}"
+    rest = len(outcome.judgements) - len(judged)
+    if rest and judged:
+        text += f"; {rest} more {'has' if rest == 1 else 'have'} no check there"
+    if outcome.failures:
+        text += f"; {count(len(outcome.failures), 'job')} broke"
+    return text
+
+
+def counts(outcome: Outcome) -> Sequence[tuple[str, str, str, int]]:
+    """How many claims have each verdict.
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        (verdict, symbol, tone, number) in the order of ``Verdict``.
+    """
+    return [(one.value, SYMBOLS[one], _tone(one), number) for one, number in outcome.counts.items()]
+
+
+def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:
+    """What the results took, whenever they were computed: the same however often the report is written.
+
+    Args:
+        cost: time and size.
+
+    Returns:
+        (label, amount) pairs.
+    """
+    return [
+        ("jobs", f"{cost.jobs:,}"),
+        ("trainings", f"{cost.trainings:,}, of {count(cost.iterations, 'iteration')} together"),
+        ("computing time", seconds_text(cost.computed_seconds)),
+        ("on disk", bytes_text(cost.disk_bytes)),
+    ]
+
+
+def _tone(verdict: Verdict) -> str:
+    if verdict.good:
+        return "good"
+    return {Verdict.INCONCLUSIVE: "open", Verdict.NOT_RUN: "none"}.get(verdict, "bad")
+
+
+def _needed(judgement: Judgement) -> tuple[str, ...]:
+    """What would settle it, unless the reason says so already."""
+    if judgement.replicates_needed is None:
+        return ()
+    text = f"bout {count(judgement.replicates_needed, 'initialisation')}"
+    return () if text in judgement.why else (f"A{text} would settle it.",)
+
+
+def _searched(judgement: Judgement) -> str | None:
+    """The axis on which the claim looks for a point; at a scale without a check, the other scales tell."""
+    checks = [judgement.check] if judgement.check else judgement.claim.checks.values()
+    axes = {getattr(check.expect, "axis", None) for check in checks}
+    return axes.pop() if len(axes) == 1 else None
+
+
+def _unit(judgement: Judgement) -> str:
+    """Of the claim's numbers: of points of an axis "it" where the spec gives them as times, else the axis."""
+    axis = _searched(judgement)
+    if axis is None:
+        return judgement.unit
+    for check in judgement.claim.checks.values():
+        expect = check.expect
+        if isinstance(expect, FirstWithin | LastWithin) and expect.axis == axis and _is_time(expect.latest):
+            return "it"
+    return axis
+
+
+def _is_time(point: str | int) -> bool:
+    try:
+        Duration.parse(point)
+    except ValueError:
+        return False
+    return True
+
+
+def _paper(value: float | None, unit: str, *, is_axis: bool) -> str:
+    return f"{unit} {with_unit(value, '')}" if is_axis and value is not None else with_unit(value, unit)

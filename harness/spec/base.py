@@ -1,0 +1,43 @@
+"""The base of every model of a spec, and its value types."""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
+from pydantic_core import core_schema
+
+from harness.steps import Duration
+
+
+class Model(BaseModel):
+    """Frozen; unknown fields are errors; values are not coerced (``"0.1"`` is no number)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _DurationSchema:
+    """Teaches Pydantic to read, write and describe ``Duration``."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def read(value: object) -> Duration:
+            return value if isinstance(value, Duration) else Duration.parse(value)
+
+        return core_schema.no_info_plain_validator_function(read, serialization=core_schema.to_string_ser_schema())
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^\d+\s*(it|ep)$", "examples": ["2000it", "3ep"]}
+
+
+Time = Annotated[Duration, _DurationSchema]
+"""A length of training with its unit, "2000it" or "3ep"."""
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+_T = TypeVar("_T")
+Many = Annotated[tuple[_T, ...], Strict(False)]
+"""A list of any length."""

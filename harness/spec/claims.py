@@ -1,0 +1,123 @@
+"""Claims as data: what a source says, of which quantity, and what is expected of it at each scale."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.spec.base import Model, Name, Positive, Text
+
+Condition = str | int
+Conditions = dict[Name, Condition]
+"""Axis -> value: ``{arm: imp, rewind: 100it, level: 8}``."""
+
+
+class Source(Model):
+    """Where a claim stands.
+
+    Attributes:
+        paper: its title, or a short name that reports write out. ``lmc``: Linear Mode Connectivity and the Lottery
+            Ticket Hypothesis (Frankle et al. 2020). ``ep``: The Early Phase of Neural Network Training (Frankle,
+            Schwab & Morcos 2020). ``ciuca``: Neural Network Training Dynamics (Ciuca, slides).
+        place: section, table or figure.
+    """
+
+    paper: Annotated[str, Field(min_length=1, max_length=300)]
+    place: Text
+
+
+class Equals(Model):
+    """The quantity equals ``value`` within ``margin`` (two one-sided tests)."""
+
+    kind: Literal["equals"]
+    value: float
+    margin: Positive
+
+
+class AtMost(Model):
+    """The quantity is no more than ``bound``."""
+
+    kind: Literal["at_most"]
+    bound: float
+
+
+class AtLeast(Model):
+    """The quantity is no less than ``bound``."""
+
+    kind: Literal["at_least"]
+    bound: float
+
+
+class LessThan(Model):
+    """The quantity is less than under the conditions ``than`` by at least ``by``, initialisation by initialisation.
+
+    ``than`` names only the axes that differ. A negative ``by`` is a margin: no more than that much greater.
+    """
+
+    kind: Literal["less_than"]
+    than: Conditions
+    by: float = 0.0
+
+
+class FirstWithin(Model):
+    """The first point of ``axis`` from which the quantity stays at or below ``threshold`` lies in a window."""
+
+    kind: Literal["first_within"]
+    axis: Name
+    threshold: float
+    earliest: Condition
+    latest: Condition
+
+
+class LastWithin(Model):
+    """The last point of ``axis`` at which the quantity is at or below ``threshold`` lies in a window."""
+
+    kind: Literal["last_within"]
+    axis: Name
+    threshold: float
+    earliest: Condition
+    latest: Condition
+
+
+Expectation = Annotated[Equals | AtMost | AtLeast | LessThan | FirstWithin | LastWithin, Field(discriminator="kind")]
+
+
+class Check(Model):
+    """A claim at one scale: the conditions of its quantity, and what is expected.
+
+    Attributes:
+        sentence: the claim as it is checked at this scale, where it differs from the source's.
+        at: axes of the quantity and their values; an axis left out takes the protocol's default.
+        expect: the statement that can fail.
+    """
+
+    sentence: Text | None = None
+    at: Conditions = Field(default_factory=dict)
+    expect: Expectation
+
+
+class Claim(Model):
+    """One claim of a source.
+
+    Attributes:
+        id: unique in the spec.
+        sentence: the claim in words.
+        source: where it stands.
+        quantity: a quantity of the spec's protocol.
+        paper_value: the paper's number for it, in the quantity's unit, where it gives one.
+        checks: scale -> what is expected there.
+    """
+
+    id: Name
+    sentence: Text
+    source: Source
+    quantity: Name
+    paper_value: float | None = None
+    checks: Annotated[dict[Name, Check], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _windows_in_order(self) -> Self:
+        for scale, check in self.checks.items():
+            expect = check.expect
+            if isinstance(expect, FirstWithin | LastWithin) and expect.axis in check.at:
+                raise ValueError(f"checks.{scale}: the axis {expect.axis!r} is searched, so it cannot be fixed in at")
+        return self

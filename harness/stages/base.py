@@ -1,0 +1,131 @@
+"""What a stage is given, and how states and masks lie in artifacts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from harness.engine.datasets import Dataset
+from harness.engine.device import dtype_of
+from harness.engine.feed import Images
+from harness.engine.networks import Network, build
+from harness.errors import HarnessError
+from harness.job import Job, canonical
+from harness.measure.evaluate import States
+from harness.store import Artifact
+
+WEIGHT, BUFFER, OPTIMISER, MASK, STEP = "weight:", "buffer:", "optimiser:", "mask:", "step"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job with the artifacts of its inputs."""
+
+    job: Job
+    inputs: Mapping[str, Artifact]
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The job's parameters."""
+        return self.job.params
+
+
+class Checkpoint(Protocol):
+    """Where a long piece of work keeps what it has, to go on after a kill.
+
+    Attributes:
+        elapsed_before: seconds that went into what was loaded.
+    """
+
+    elapsed_before: float
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+
+    def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+        """Replaces what was saved before."""
+
+    def load(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
+        """What was saved last, or None."""
+
+
+class Context:
+    """What stages may use of the machine: a device, datasets, a checkpoint, and a way to tell progress.
+
+    Attributes:
+        device: where to compute.
+        advance: is told units of work as they are done.
+        checkpoint: of the piece of work at hand.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        load_dataset: Callable[[str], Dataset],
+        advance: Callable[[int], None],
+        checkpoint: Checkpoint,
+    ) -> None:
+        self.device = device
+        self.advance = advance
+        self.checkpoint = checkpoint
+        self._load_dataset = load_dataset
+        self._images: dict[str, Images] = {}
+
+    def images(self, data: Mapping[str, Any], precision: str) -> Images:
+        """The dataset of a job's ``data`` parameters on the device.
+
+        Raises:
+            HarnessError: absent, or with another digest than the job's.
+        """
+        name = canonical([dict(data), precision])
+        if name not in self._images:
+            dataset = self._load_dataset(data["name"])
+            if dataset.info.digest != data["digest"]:
+                raise HarnessError(
+                    f"dataset {data['name']} has digest {dataset.info.digest[:12]}, the job was planned for "
+                    f"{data['digest'][:12]}: it changed since; run the command again"
+                )
+            self._images = {name: Images(dataset, data, device=self.device, dtype=dtype_of(precision))}
+        return self._images[name]
+
+    def network(self, params: Mapping[str, Any], images: Images) -> Network:
+        """The network of a job's ``network`` parameters, for these images."""
+        shape = images.split["train"][0].shape[1:]
+        return build(params["network"], shape, params["classes"])
+
+
+class Stage:
+    """A kind of work. Its source is pinned by a golden test: an edit asks for a new version in ``job.VERSIONS``."""
+
+    def fuse(self, job: Job) -> str | None:
+        """Jobs with equal answers may run as one; None, the default, runs alone."""
+        return None
+
+    def cost(self, job: Job) -> int:
+        """Units of work, in replica-steps of training; by default next to nothing."""
+        return 1
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """The results, in the order of the work; an error takes the place of a result that cannot be."""
+        raise NotImplementedError
+
+
+def states_of(artifact: Artifact, context: Context, precision: str) -> States:
+    """The state in an artifact as R = 1 replicas on the device."""
+    dtype = dtype_of(precision)
+    return States(
+        {name: value.to(context.device, dtype)[None] for name, value in named(artifact, WEIGHT).items()},
+        {name: value.to(context.device, dtype)[None] for name, value in named(artifact, BUFFER).items()},
+    )
+
+
+def named(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
+    """The artifact's tensors under a prefix, the prefix taken off."""
+    return {name.removeprefix(prefix): value for name, value in artifact.tensors.items() if name.startswith(prefix)}
+
+
+def masked(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with the pruned ones at zero; what no mask names is as it was."""
+    return {name: value * masks[name].to(value) if name in masks else value for name, value in weights.items()}

@@ -1,0 +1,45 @@
+"""``compare``: how far apart two trained copies are, in weights and in what they do."""
+
+from collections.abc import Sequence
+
+from harness.errors import HarnessError
+from harness.job import Job
+from harness.measure import distance
+from harness.measure.evaluate import evaluate
+from harness.stages.base import WEIGHT, Context, Stage, Work, named, states_of
+from harness.stages.evaluate import SPLITS
+from harness.store import Artifact
+
+
+class Compare(Stage):
+    """Params: ``network``, ``classes``, ``data``, ``precision``. Inputs: ``a`` and ``b``."""
+
+    def cost(self, job: Job) -> int:
+        """Two evaluations."""
+        return 10
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """Columns ``split``, ``l2``, ``cosine``, ``disagreements``, ``loss_l2``; the first two are the same for all."""
+        (one,) = work
+        precision = one.params["precision"]
+        images = context.images(one.params["data"], precision)
+        network = context.network(one.params, images)
+        weights = [named(one.inputs[role], WEIGHT) for role in ("a", "b")]
+        states = [states_of(one.inputs[role], context, precision) for role in ("a", "b")]
+        scores = [
+            [evaluate(network, state, images, split, precision=precision) for state in states] for split in SPLITS
+        ]
+        return [
+            Artifact(
+                table={
+                    "split": list(SPLITS),
+                    "l2": [distance.l2(*weights)] * len(SPLITS),
+                    "cosine": [distance.cosine(*weights)] * len(SPLITS),
+                    "disagreements": [distance.disagreements(*pair) for pair in scores],
+                    "loss_l2": [distance.loss_distance(*pair) for pair in scores],
+                }
+            )
+        ]
+
+
+STAGE = Compare()

@@ -1,0 +1,25 @@
+"""``distance``: how far apart two states are in weights."""
+
+from collections.abc import Sequence
+
+from harness.errors import HarnessError, InvariantBroken
+from harness.measure import distance
+from harness.stages.base import MASK, WEIGHT, Context, Stage, Work, masked, named
+from harness.store import Artifact
+
+
+class Distance(Stage):
+    """No params. Inputs: ``a`` and ``b``; ``mask`` where the pruned weights of both count as zero (LMC appendix C)."""
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """Columns ``l2`` and ``cosine``, one row."""
+        (one,) = work
+        masks = named(one.inputs["mask"], MASK) if "mask" in one.inputs else {}
+        a, b = (masked(named(one.inputs[role], WEIGHT), masks) for role in ("a", "b"))
+        apart = distance.l2(a, b)
+        if one.job.inputs["a"] == one.job.inputs["b"] and apart != 0:
+            raise InvariantBroken(f"{one.job!r}: a state is {apart:g} away from itself")
+        return [Artifact(table={"l2": [apart], "cosine": [distance.cosine(a, b)]})]
+
+
+STAGE = Distance()

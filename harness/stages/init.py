@@ -1,0 +1,42 @@
+"""``init``: a fresh network."""
+
+from collections.abc import Sequence
+
+import torch
+
+from harness.engine.initialise import initial_buffers, initial_parameters
+from harness.engine.networks import build
+from harness.errors import HarnessError, InvariantBroken
+from harness.stages.base import BUFFER, STEP, WEIGHT, Context, Stage, Work
+from harness.store import Artifact
+
+
+class Init(Stage):
+    """A draw of weights.
+
+    Params: ``network``, ``shape``, ``classes``, ``parameters`` (their number), ``initialisation``, ``seed``, ``step``
+    (at which the state stands). No inputs.
+    """
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """The state before any training, without an optimiser's state."""
+        (one,) = work
+        network = build(one.params["network"], one.params["shape"], one.params["classes"])
+        if network.size != one.params["parameters"]:
+            raise InvariantBroken(
+                f"the network {one.params['network']} has {network.size:,} trainable parameters, the spec says "
+                f"{one.params['parameters']:,}: correct training.network or training.parameters"
+            )
+        chosen = one.params["initialisation"]
+        weights = initial_parameters(
+            network,
+            scheme=chosen["weights"],
+            batch_norm_scale=chosen["batch_norm_scale"],
+            seed=one.params["seed"],
+        )
+        tensors = {WEIGHT + name: value for name, value in weights.items()}
+        tensors |= {BUFFER + name: value for name, value in initial_buffers(network).items()}
+        return [Artifact({**tensors, STEP: torch.tensor(one.params["step"])})]
+
+
+STAGE = Init()

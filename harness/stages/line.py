@@ -1,0 +1,89 @@
+"""``line``: error and loss on the straight line between two trained copies."""
+
+from collections.abc import Sequence
+
+import torch
+
+from harness.errors import HarnessError, InvariantBroken
+from harness.job import Job
+from harness.measure.evaluate import States
+from harness.measure.line import alphas, scores_on_line
+from harness.stages.base import MASK, Context, Stage, Work, named, states_of
+from harness.stages.evaluate import SPLITS
+from harness.store import Artifact
+
+_ROUNDING_POINTS = 0.3
+"""Points of error that rounding may move where different numbers of states are evaluated side by side."""
+
+
+class Line(Stage):
+    """Interpolation of weights (LMC algorithm 1, step 5).
+
+    Params: ``network``, ``classes``, ``data``, ``precision``, ``alphas``, ``ends``, ``batch_norm`` (list of modes),
+    ``batch`` (examples of a batch when statistics are recomputed), ``same`` (whether the copies never trained
+    apart). Inputs: ``a`` and ``b``; ``mask`` where pruned.
+    """
+
+    def cost(self, job: Job) -> int:
+        """About as long as a good many steps of training."""
+        return 5 * int(job.params["alphas"]) * len(job.params["batch_norm"])
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """The line's points: columns ``batch_norm``, ``alpha``, ``split``, ``error`` (percent), ``loss`` (nats)."""
+        (one,) = work
+        params, precision = one.params, one.params["precision"]
+        images = context.images(params["data"], precision)
+        network = context.network(params, images)
+        a, b = (states_of(one.inputs[role], context, precision) for role in ("a", "b"))
+        _check_copies(one, a, b)
+        rows = [
+            (mode, *row)
+            for mode in params["batch_norm"]
+            for row in scores_on_line(
+                network,
+                a,
+                b,
+                images,
+                places=alphas(params["alphas"], params["ends"]),
+                splits=SPLITS,
+                batch_norm=mode,
+                batch=params["batch"],
+                precision=precision,
+            )
+        ]
+        if params["same"]:
+            _check_flat(one, rows)
+        columns = ("batch_norm", "alpha", "split", "error", "loss")
+        return [
+            Artifact(table={name: list(column) for name, column in zip(columns, zip(*rows, strict=True), strict=True)})
+        ]
+
+
+def _check_flat(one: Work, rows: Sequence[tuple[str, float, str, float, float]]) -> None:
+    """Between a state and itself nothing may change: k = T has instability 0."""
+    errors: dict[tuple[str, str], set[float]] = {}
+    for mode, _, split, error, _ in rows:
+        errors.setdefault((mode, split), set()).add(error)
+    for place, found in errors.items():
+        if max(found) - min(found) > _ROUNDING_POINTS:
+            raise InvariantBroken(
+                f"{one.job!r}: the error changes between a state and itself, {place}: {sorted(found)}"
+            )
+
+
+def _check_copies(one: Work, a: States, b: States) -> None:
+    """Copies that were to train apart must differ, and both must hold the mask."""
+    equal = all(torch.equal(value, b.parameters[name]) for name, value in a.parameters.items())
+    if equal != one.params["same"]:
+        what = (
+            "are the same bit by bit: do they share their data order?" if equal else "differ, but never trained apart"
+        )
+        raise InvariantBroken(f"{one.job!r}: the two copies {what}")
+    for name, mask in named(one.inputs["mask"], MASK).items() if "mask" in one.inputs else ():
+        for copy in (a, b):
+            leaked = int((copy.parameters[name][0].cpu()[~mask.bool()] != 0).sum())
+            if leaked:
+                raise InvariantBroken(f"{one.job!r}: the mask leaks: {leaked} pruned weights of {name} are not zero")
+
+
+STAGE = Line()

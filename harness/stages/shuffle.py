@@ -1,0 +1,25 @@
+"""``shuffle``: random pruning with another mask's layer-wise densities."""
+
+from collections.abc import Sequence
+
+from harness.engine import prune
+from harness.errors import HarnessError, InvariantBroken
+from harness.stages.base import MASK, Context, Stage, Work, named
+from harness.store import Artifact
+
+
+class Shuffle(Stage):
+    """Params: ``seed``. Inputs: ``mask``."""
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """The mask with its entries shuffled within each layer."""
+        (one,) = work
+        before = named(one.inputs["mask"], MASK)
+        after = prune.shuffled(before, one.params["seed"])
+        for name in before:
+            if int(after[name].sum()) != int(before[name].sum()):
+                raise InvariantBroken(f"{one.job!r} changed the number of weights kept in {name}")
+        return [Artifact({MASK + name: mask for name, mask in after.items()})]
+
+
+STAGE = Shuffle()

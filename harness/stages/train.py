@@ -1,0 +1,200 @@
+"""``train``: a state trained from one step to another, fused with others like it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.engine import optimise
+from harness.engine.device import dtype_of
+from harness.engine.initialise import flatten, unflatten
+from harness.engine.networks import Network
+from harness.engine.train import FINITE, Recipe, Replicas, train
+from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
+from harness.job import Job, canonical
+from harness.stages.base import BUFFER, MASK, OPTIMISER, STEP, WEIGHT, Context, Stage, Work, masked, named
+from harness.store import Artifact
+
+_OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state")
+_UNITS_A_STEP = 1
+
+
+class Train(Stage):
+    """Optimiser steps from ``start`` to ``stop``.
+
+    Params: ``network``, ``classes``, ``data``, ``augment``, ``batch``, ``optimiser``, ``schedule``, ``precision``,
+    and each replica's own ``start``, ``stop``, ``order`` (seed), ``schedule_start`` (the step that counts as the
+    schedule's first), ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``.
+
+    Inputs: ``state`` at ``start``; ``mask`` where pruned. Jobs that differ only in ``stop`` and ``keep_optimiser`` are
+    one training with several snapshots.
+    """
+
+    def fuse(self, job: Job) -> str | None:
+        """Same recipe, and short last batches of an epoch at the same time."""
+        shared = {name: value for name, value in job.params.items() if name not in _OWN}
+        phase = job.params["start"] % job.params["steps_per_epoch"] if job.params["ragged"] else 0
+        return canonical([shared, phase])
+
+    def cost(self, job: Job) -> int:
+        """Optimiser steps."""
+        return int(job.params["stop"] - job.params["start"])
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """The states at the stops."""
+        group = _group(work)
+        params = work[0].params
+        images = context.images(params["data"] | {"augment": params["augment"]}, params["precision"])
+        network = context.network(params, images)
+        replicas = _start(network, group, context)
+        snapshots: dict[str, Tensor] = {}
+        saved = context.checkpoint.load()
+        if saved is not None:
+            replicas, snapshots = _unpack(replicas, saved, context.device)
+            context.advance(sum(now - slot.start for now, slot in zip(replicas.steps, group, strict=True)))
+
+        def on_step(moved: int, everyone: Callable[[], Replicas]) -> None:
+            context.advance(moved)
+            if context.checkpoint.due():
+                context.checkpoint.save(*_pack(everyone(), snapshots))
+
+        def on_mark(place: int, now: Replicas) -> None:
+            snapshots.update(_snapshot(now, place))
+
+        recipe = Recipe(
+            batch=params["batch"],
+            optimiser=params["optimiser"],
+            schedule=params["schedule"],
+            decay_reach=params["optimiser"]["decay_reach"],
+            precision=params["precision"],
+        )
+        replicas = train(network, recipe, images, replicas, on_step=on_step, on_mark=on_mark)
+        context.checkpoint.save(*_pack(replicas, snapshots))
+        return [_result(network, one, group, replicas, snapshots) for one in work]
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """One replica of the group: the job that names it, and all the steps at which its state is wanted."""
+
+    work: Work
+    stops: frozenset[int]
+
+    @property
+    def start(self) -> int:
+        return int(self.work.params["start"])
+
+
+def _group(work: Sequence[Work]) -> list[_Slot]:
+    slots: dict[str, _Slot] = {}
+    for one in work:
+        name, stop = one.job.lineage, frozenset([int(one.params["stop"])])
+        slots[name] = replace(slots[name], stops=slots[name].stops | stop) if name in slots else _Slot(one, stop)
+    return list(slots.values())
+
+
+def _start(network: Network, group: Sequence[_Slot], context: Context) -> Replicas:
+    params = group[0].work.params
+    dtype = dtype_of(params["precision"])
+    weights, buffers, masks, states = [], [], [], []
+    for slot in group:
+        state = slot.work.inputs["state"]
+        step = int(state.tensors[STEP])
+        if step != slot.start:
+            raise InvariantBroken(
+                f"{slot.work.job!r} starts at step {slot.start}, but its state is of step {step}: "
+                "the fork lost its place"
+            )
+        parameters = named(state, WEIGHT)
+        kept = named(slot.work.inputs["mask"], MASK) if "mask" in slot.work.inputs else {}
+        parameters = masked(parameters, kept)
+        full = {name: kept.get(name, torch.ones_like(value)) for name, value in parameters.items()}
+        masks.append(flatten(network, {name: value[None].to(dtype) for name, value in full.items()}))
+        weights.append(flatten(network, {name: value[None].to(dtype) for name, value in parameters.items()}))
+        buffers.append(named(state, BUFFER))
+        states.append(_optimiser_state(slot.work, weights[-1], masks[-1]))
+    pruned = any("mask" in slot.work.inputs for slot in group)
+    return Replicas(
+        weights=torch.cat(weights).to(context.device),
+        buffers={
+            name: torch.stack([b[name].to(dtype) for b in buffers]).to(context.device) for name in network.buffers
+        },
+        optimiser={name: torch.cat([s[name] for s in states]).to(context.device) for name in states[0]},
+        mask=torch.cat(masks).to(context.device) if pruned else None,
+        steps=[slot.start for slot in group],
+        marks=[sorted(slot.stops) for slot in group],
+        order_seeds=[slot.work.params["order"] for slot in group],
+        schedule_starts=[slot.work.params["schedule_start"] for slot in group],
+        diverged_at=torch.full((len(group),), FINITE, device=context.device),
+    )
+
+
+def _optimiser_state(one: Work, weights: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    fresh = optimise.fresh_state(one.params["optimiser"], weights)
+    held = named(one.inputs["state"], OPTIMISER)
+    if one.params["optimiser_state"] == "reset":
+        return fresh
+    if not held:
+        if one.job.inputs["state"].stage == "train":
+            raise InvariantBroken(f"{one.job!r} carries on an optimiser state that its input does not hold")
+        return fresh
+    carried = {name: held[name][None].to(value) for name, value in fresh.items()}
+    return {name: value * mask if value.shape == weights.shape else value for name, value in carried.items()}
+
+
+def _snapshot(now: Replicas, place: int) -> dict[str, Tensor]:
+    prefix = f"{place}/{now.steps[place]}/"
+    tensors = {"weights": now.weights[place], "diverged": now.diverged_at[place]}
+    tensors |= {BUFFER + name: value[place] for name, value in now.buffers.items()}
+    tensors |= {OPTIMISER + name: value[place] for name, value in now.optimiser.items()}
+    return {prefix + name: value.detach().clone() for name, value in tensors.items()}
+
+
+def _pack(now: Replicas, snapshots: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {"weights": now.weights, "diverged": now.diverged_at}
+    tensors |= {BUFFER + name: value for name, value in now.buffers.items()}
+    tensors |= {OPTIMISER + name: value for name, value in now.optimiser.items()}
+    return {**tensors, **{"snapshot/" + name: value for name, value in snapshots.items()}}, {"steps": list(now.steps)}
+
+
+def _unpack(
+    replicas: Replicas, saved: tuple[Mapping[str, Tensor], Mapping[str, Any]], device: torch.device
+) -> tuple[Replicas, dict[str, Tensor]]:
+    tensors = {name: value.to(device) for name, value in saved[0].items()}
+    now = replace(
+        replicas,
+        weights=tensors["weights"],
+        buffers={name: tensors[BUFFER + name] for name in replicas.buffers},
+        optimiser={name: tensors[OPTIMISER + name] for name in replicas.optimiser},
+        steps=[int(step) for step in saved[1]["steps"]],
+        diverged_at=tensors["diverged"],
+    )
+    snapshots = {
+        name.removeprefix("snapshot/"): value for name, value in tensors.items() if name.startswith("snapshot/")
+    }
+    return now, snapshots
+
+
+def _result(
+    network: Network, one: Work, group: Sequence[_Slot], end: Replicas, snapshots: Mapping[str, Tensor]
+) -> Artifact | HarnessError:
+    place = next(i for i, slot in enumerate(group) if slot.work.job.lineage == one.job.lineage)
+    stop = int(one.params["stop"])
+    prefix = f"{place}/{stop}/"
+    found = {name.removeprefix(prefix): value for name, value in snapshots.items() if name.startswith(prefix)}
+    diverged = int(found["diverged"])
+    if diverged != FINITE:
+        return TrainingDiverged(
+            f"{one.job!r}: the loss was not finite at step {diverged} of {stop}; "
+            "lower training.schedule.rate or choose precision: fp32"
+        )
+    tensors = {WEIGHT + name: value[0] for name, value in unflatten(network, found["weights"][None]).items()}
+    tensors |= {name: value for name, value in found.items() if name.startswith(BUFFER)}
+    if one.params["keep_optimiser"]:
+        tensors |= {name: value for name, value in found.items() if name.startswith(OPTIMISER)}
+    return Artifact({**tensors, STEP: torch.tensor(stop)})
+
+
+STAGE = Train()

@@ -1,0 +1,221 @@
+"""The whole street for one spec at one scale: settings, plan, run, observations, judgements."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import accounts, datainfo, provenance
+from harness.engine import datasets
+from harness.engine.networks import build
+from harness.errors import DataMissing, RequestError
+from harness.job import Job
+from harness.outcome import Outcome
+from harness.plan import Plan
+from harness.protocols import families
+from harness.protocols.base import Protocol
+from harness.protocols.setting import Setting
+from harness.run import Progress, execute
+from harness.spec.claims import Check, Claim
+from harness.spec.load import Loaded
+from harness.spec.model import PAPER_SCALE, Replicates
+from harness.store import Store, Table
+from harness.verdict import Judgement, judge
+
+
+@dataclass(frozen=True)
+class Request:
+    """A spec at a scale, ready to run.
+
+    Attributes:
+        loaded: the spec.
+        scale: which setting.
+        setting: resolved, with the replicates that were asked for.
+        protocol: its experiment family.
+        plan: every job it needs.
+    """
+
+    loaded: Loaded
+    scale: str
+    setting: Setting
+    protocol: Protocol
+    plan: Plan
+
+    @property
+    def planned(self) -> Replicates:
+        """The replicates that the spec itself plans."""
+        return self.loaded.spec.scales[self.scale].replicates
+
+
+def prepare(
+    loaded: Loaded,
+    scale: str,
+    data_root: Path,
+    *,
+    initialisations: int | None = None,
+    first_seed: int | None = None,
+) -> Request:
+    """Resolves a spec at a scale and names its jobs; runs nothing and needs no data.
+
+    Args:
+        loaded: the spec.
+        scale: one of its scales.
+        data_root: where imported datasets lie.
+        initialisations: in place of the spec's.
+        first_seed: in place of the spec's.
+
+    Raises:
+        RequestError: no such scale.
+    """
+    spec = loaded.spec
+    if scale not in spec.scales:
+        raise RequestError(f"{loaded.path}: there is no scale {scale!r}; it has {', '.join(spec.scales)}")
+    chosen = spec.scales[scale]
+    protocol = families()[loaded.spec.protocol]
+    name = chosen.training.data.name
+    wanted = {"initialisations": initialisations, "first_seed": first_seed}
+    setting = Setting(
+        training=chosen.training,
+        replicates=chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None}),
+        options=loaded.settings[scale],
+        data=datainfo.describe(name, data_root) or datainfo.nominal(name),
+    )
+    _check_parameters(loaded, scale, setting)
+    jobs = [one.job for one in protocol.measurements(setting)]
+    return Request(loaded, scale, setting, protocol, Plan.of(jobs))
+
+
+def _check_parameters(loaded: Loaded, scale: str, setting: Setting) -> None:
+    training = setting.training
+    size = build(training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes).size
+    if size != training.parameters:
+        raise RequestError(
+            f"{loaded.path}: scales.{scale}.training.parameters: found {training.parameters:,}, but this network has "
+            f"{size:,} trainable parameters: correct the network or the number"
+        )
+
+
+def require_data(request: Request) -> None:
+    """Raises DataMissing unless the request's dataset is here."""
+    name = request.setting.data.name
+    if not request.setting.data.digest:
+        raise DataMissing(
+            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {name!r}, which is not here. "
+            f"Run `harness data import {name} FOLDER_OR_ARCHIVE` or, with a network, `harness data download {name}`"
+        )
+
+
+def require_results(request: Request, store: Store) -> None:
+    """Raises RequestError unless every result that the report needs is in the store."""
+    missing = request.plan.missing(store.has)
+    if missing:
+        raise RequestError(
+            f"{request.loaded.path}: {len(missing)} of {len(request.plan.jobs)} jobs of the scale {request.scale!r} "
+            f"are not in the store {store.root}: "
+            f"run `harness verify {request.loaded.path} --scale {request.scale}` first"
+        )
+
+
+def verify(
+    request: Request,
+    store: Store,
+    *,
+    device: torch.device,
+    data_root: Path,
+    on_progress: Callable[[Progress], None],
+) -> Outcome:
+    """Runs what is missing, and judges every claim.
+
+    Raises:
+        DataMissing: the dataset is not on this machine.
+        BrokenError: the store is broken; failed jobs are no such error, but part of the outcome.
+    """
+    require_data(request)
+    where = provenance.describe(
+        str(device),
+        torch.get_num_threads(),
+        torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+    )
+    run = execute(
+        request.plan,
+        store,
+        device=device,
+        load_dataset=lambda name: datasets.load(name, data_root),
+        provenance=where,
+        on_progress=on_progress,
+    )
+    tables: dict[str, Table] = {}
+
+    def read(job: Job) -> Table | None:
+        if job.key not in tables and job.key not in run.failed and job.key not in run.lost:
+            tables[job.key] = store.read(job).table
+        return tables.get(job.key)
+
+    observations = request.protocol.observe(request.setting, read)
+    spec = request.loaded.spec
+    departures = _departures(request)
+    return Outcome(
+        spec=spec,
+        spec_path=str(request.loaded.path),
+        scale=request.scale,
+        judgements=_judge(request, observations, faithful=not departures),
+        figures=request.protocol.figures(request.setting, observations, _marked(request)),
+        departures=departures,
+        provenance=accounts.provenance_of(request.plan, request.setting.data, where, store),
+        cost=accounts.cost(request.plan, store, run),
+        failures=accounts.failures(request.plan, run),
+        setting={
+            "training": request.setting.training.model_dump(mode="json"),
+            "settings": request.setting.options.model_dump(mode="json"),
+            "replicates": request.setting.replicates.model_dump(mode="json"),
+        },
+    )
+
+
+def _judge(request: Request, observations: Sequence[Any], *, faithful: bool) -> list[Judgement]:
+    protocol, setting = request.protocol, request.setting
+    found = []
+    for claim in request.loaded.spec.claims:
+        check = claim.checks.get(request.scale)
+        found.append(
+            judge(
+                claim,
+                request.scale,
+                observations,
+                protocol.quantities[claim.quantity],
+                protocol.defaults(setting),
+                protocol.axes(setting),
+                check=None if check is None else protocol.resolve(setting, check),
+                may_reproduce=faithful and request.scale == PAPER_SCALE,
+                planned_initialisations=request.planned.initialisations,
+            )
+        )
+    return found
+
+
+def _marked(request: Request) -> list[tuple[Claim, Check]]:
+    """Claims whose paper's values are drawn into figures: at the paper's scale only, as others are no match."""
+    if request.scale != PAPER_SCALE:
+        return []
+    claims = request.loaded.spec.claims
+    resolve = request.protocol.resolve
+    checked = [(claim, claim.checks[PAPER_SCALE]) for claim in claims if PAPER_SCALE in claim.checks]
+    return [(claim, resolve(request.setting, check)) for claim, check in checked]
+
+
+def _departures(request: Request) -> list[str]:
+    """What the spec names, and what the harness sees of itself."""
+    found = list(request.loaded.spec.scales[request.scale].departures)
+    data, planned, asked = request.setting.data, request.planned, request.setting.replicates
+    if not data.original:
+        found.append(
+            f"dataset {data.name}, digest {data.digest[:12]}: {data.caveat or 'not verified to be the original'}"
+        )
+    precision = request.setting.training.precision
+    if precision != "fp32":
+        found.append(f"number format {precision} in place of fp32")
+    if asked.initialisations < planned.initialisations:
+        found.append(f"{asked.initialisations} initialisations in place of the planned {planned.initialisations}")
+    return found

@@ -1,0 +1,233 @@
+"""Every command: what it prints, to which stream, with which exit code; wrong requests are told in words."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, SPECS, Place, cli, edited, imp_text, instability_text
+
+PAPER = ROOT / "specs" / "lenet_stability.yaml"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_validate_names_every_shipped_spec() -> None:
+    said = cli("validate", *SPECS)
+    assert said.code == 0
+    assert all(path.name in said.out.replace("\n", "") for path in SPECS)
+
+
+def test_list_names_specs_claims_and_protocols() -> None:
+    said = cli("list", ROOT / "specs")
+    assert said.code == 0
+    assert "stable_at_initialisation" in said.out
+    assert "protocols: imp, instability" in said.out
+
+
+def test_list_as_json() -> None:
+    rows = cli("list", ROOT / "specs", "--json").json
+    assert [Path(row["path"]).name for row in rows] == [path.name for path in SPECS]
+    assert all(row["claims"] and "paper" in row["scales"] for row in rows)
+
+
+@pytest.mark.parametrize("scale", ["toy", "paper"])
+def test_plan_tells_jobs_and_missing_data(scale: str, place: Place) -> None:
+    where = ["--store", str(place.store), "--data", str(place.root / "data"), "--device", "cpu", "--threads", "1"]
+    said = cli("plan", *SPECS, "--scale", scale, *where)
+    assert said.code == 0
+    assert said.out.count("0% cached") == len(SPECS)
+    assert ("harness data import" in said.out) == (scale == "paper")
+    rows = cli("plan", *SPECS, "--scale", scale, *where, "--json").json
+    assert all(row["seconds"] > 0 and row["disk_bytes"] > 0 and row["iterations"] > 0 for row in rows)
+    assert not place.store.exists(), "a plan leaves no trace"
+
+
+def test_plan_counts_what_is_there(place: Place) -> None:
+    spec = place.write(instability_text())
+    assert place.verify(spec).code == 0
+    (row,) = cli("plan", spec, "--store", place.store, "--device", "cpu", "--threads", "1", "--json").json
+    assert all(needed == found for needed, found in row["jobs"].values())
+    assert row["iterations"] == row["seconds"] == row["disk_bytes"] == 0
+
+
+def test_more_replicates_cost_more(tmp_path: Path) -> None:
+    one, two = (
+        cli(
+            *("plan", PAPER, "--scale", "paper", "--device", "cpu", "--replicates", n, "--json"),
+            *("--store", tmp_path / "none"),
+        ).json[0]
+        for n in "36"
+    )
+    assert two["iterations"] == 2 * one["iterations"]
+    assert two["seconds"] == pytest.approx(2 * one["seconds"])
+
+
+def test_schema_is_json_and_names_the_settings_of_all_protocols() -> None:
+    schema = cli("schema").json
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert {"Scale", "Claim", "Iterative", "LineOptions"} <= schema["$defs"].keys()
+    assert len(schema["$defs"]["Scale"]["properties"]["settings"]["anyOf"]) == 2
+
+
+def test_schema_accepts_what_is_shipped_and_refuses_a_typing_error() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    from harness.spec.document import read
+
+    validator = jsonschema.Draft202012Validator(cli("schema").json)
+    for path in SPECS:
+        value = read(path).value
+        assert list(validator.iter_errors(value)) == []
+        assert list(validator.iter_errors({**value, "titel": "x"}))
+
+
+def test_every_reference_of_the_schema_leads_somewhere() -> None:
+    text = cli("schema").out
+    defined = json.loads(text)["$defs"]
+    wanted = {part.split('"')[0] for part in text.split('"#/$defs/')[1:]}
+    assert wanted <= defined.keys()
+
+
+def test_doctor_tells_versions_data_and_room(place: Place) -> None:
+    said = cli("doctor", "--store", place.store, "--data", place.root)
+    assert said.code == 0
+    for word in ("python", "torch", "CUDA devices", "dataset digits: here", "dataset mnist: not here", "GiB free"):
+        assert word in said.out
+
+
+def test_data_list_tells_what_is_here(tmp_path: Path) -> None:
+    said = cli("data", "list", "--data", tmp_path)
+    assert said.code == 0
+    assert "digits: 1,400 training and 397 test images" in said.out
+    assert "mnist: not here" in said.out
+    assert "cifar10: not here" in said.out
+
+
+def test_quiet_prints_nothing_but_writes_the_report(place: Place) -> None:
+    said = place.verify(place.write(instability_text()), more=("--quiet",))
+    assert said == type(said)(0, "", "")
+    assert (place.reports / "tiny-toy.html").is_file()
+
+
+def test_json_is_all_of_standard_output(place: Place) -> None:
+    said = place.verify(place.write(instability_text()), place.write(imp_text()), more=("--json",))
+    assert said.code == 0
+    assert said.err == ""
+    assert len(said.json) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--device", "tpu"), ["'tpu' is unknown", "auto, cpu, cuda or cuda:N"]),
+        (("--device", "cuda:99"), ["'cuda:99' is not on this machine"]),
+        (("--replicates", "0"), ["--replicates", "greater than or equal to 1"]),
+        (("--replicates", "x"), ["--replicates", "integer"]),
+        (("--first-seed", "-1"), ["--first-seed"]),
+        (("--threads", "0"), ["--threads"]),
+        (("--scale", "moon"), ["there is no scale 'moon'", "it has toy"]),
+        (("--colour", "red"), ["No such option", "--colour"]),
+    ],
+)
+def test_a_wrong_option_is_told_before_anything_runs(more: tuple[str, ...], words: list[str], place: Place) -> None:
+    said = place.verify(place.write(instability_text()), more=more)
+    assert said.code == 2
+    for word in words:
+        assert word in said.err
+    assert place.keys() == set()
+
+
+def test_a_missing_dataset_is_told_with_both_ways_to_get_it(place: Place) -> None:
+    said = cli("verify", PAPER, "--scale", "paper", *place.options())
+    assert said.code == 2
+    for word in (str(PAPER), "'paper'", "'mnist'", "harness data import mnist", "harness data download mnist"):
+        assert word in said.err
+    assert not place.store.exists()
+
+
+def test_a_store_that_is_a_file(place: Place) -> None:
+    place.store.write_text("precious")
+    for command in ("verify", "plan"):
+        said = cli(command, place.write(instability_text()), "--store", place.store, "--device", "cpu")
+        assert said.code == 2
+        assert f"the store {place.store} cannot be written" in said.err
+        assert "choose another with --store" in said.err
+    assert place.store.read_text() == "precious"
+
+
+def test_a_store_without_the_right_to_write(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    spec = place.write(instability_text())
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    said = place.verify(spec)
+    assert said.code == 2
+    assert f"the store {place.store} cannot be written (Permission denied)" in said.err
+
+
+def test_a_report_folder_that_is_a_file_loses_no_result(place: Place) -> None:
+    place.reports.write_text("precious")
+    spec = place.write(instability_text())
+    said = place.verify(spec)
+    assert said.code in (2, 3)
+    assert str(place.reports) in said.err
+    assert "choose another with --report" in said.err
+    assert place.reports.read_text() == "precious"
+    place.reports.unlink()
+    assert place.verify(spec).code == 0
+
+
+def test_two_specs_with_one_id(place: Place) -> None:
+    other = place.root / "other"
+    other.mkdir()
+    first = place.write(instability_text())
+    second = other / "tiny.yaml"
+    second.write_text(edited(instability_text(), "bound: 100.0", "bound: 99.0"))
+    said = place.verify(first, second)
+    assert said.code == 2
+    assert str(first) in said.err
+    assert str(second) in said.err
+    assert "have the same id 'tiny'" in said.err
+
+
+def test_one_spec_named_twice_is_verified_once(place: Place) -> None:
+    spec = place.write(instability_text())
+    said = place.verify(spec, spec, more=("--json",))
+    assert said.code == 0
+    assert len(said.json) == 1
+
+
+def test_a_folder_without_specs(tmp_path: Path) -> None:
+    said = cli("list", tmp_path)
+    assert said.code == 2
+    assert f"no spec files (*.yaml) in {tmp_path}" in said.err
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["verify"], ["data", "import", "imagenet", "x"]])
+def test_a_wrong_command(arguments: list[str]) -> None:
+    said = cli(*arguments)
+    assert said.code == 2
+    assert said.err
+
+
+@pytest.mark.parametrize(("text", "code"), [(instability_text(), 0), ("- 1", 2)])
+def test_as_a_user_calls_it(text: str, code: int, place: Place) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from harness.cli import main; main()",
+        "validate",
+        str(place.write(text, "tiny.yaml")),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert bool(done.stderr) == bool(code)

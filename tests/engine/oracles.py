@@ -1,0 +1,246 @@
+"""Plain torch code that the engine is held against: one replica at a time, written without the engine."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness import seeds
+from harness.datainfo import DatasetInfo
+from harness.engine.datasets import Dataset
+from harness.engine.networks import Network
+
+SCALE = {"kind": "scale", "scale": 255.0}
+NO_AUGMENTATION = {"flip": False, "crop_padding": 0}
+PLAIN = {"normalise": SCALE, "augment": NO_AUGMENTATION}
+SGD = {"name": "sgd", "momentum": 0.9, "weight_decay": 1e-3, "decay_reach": "all"}
+ADAM = {
+    "name": "adam",
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "epsilon": 1e-8,
+    "weight_decay": 0.0,
+    "decay_reach": "all",
+}
+CONSTANT = {"rate": 0.05, "drops": [], "factor": 0.1, "warmup": 0}
+TINY_LENET = {"name": "lenet", "hidden": [7, 5]}
+TINY_RESNET = {"name": "resnet", "widths": [3, 4], "blocks": 1}
+
+
+def dataset(n_train: int = 23, n_test: int = 11, shape: tuple[int, int, int] = (1, 6, 6), seed: int = 0) -> Dataset:
+    """A made-up dataset of three classes."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = {
+        f"{part}_{kind}": torch.randint(0, high, size, generator=generator, dtype=dtype)
+        for part, count in (("train", n_train), ("test", n_test))
+        for kind, high, size, dtype in (
+            ("x", 256, (count, *shape), torch.uint8),
+            ("y", 3, (count,), torch.int64),
+        )
+    }
+    return Dataset(DatasetInfo("made-up", "f" * 64, n_train, n_test, 3, shape, False, "made up", None), **parts)
+
+
+class PlainLeNet(nn.Module):
+    """Fully connected layers with ReLU."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], classes: int) -> None:
+        super().__init__()
+        widths = [inputs, *hidden]
+        for number, (wide, next_wide) in enumerate(pairwise(widths), start=1):
+            self.add_module(f"hidden{number}", nn.Linear(wide, next_wide))
+        self.output = nn.Linear(widths[-1], classes)
+        self.depth = len(hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.flatten(x, 1)
+        for number in range(1, self.depth + 1):
+            x = torch.relu(self.get_submodule(f"hidden{number}")(x))
+        out: Tensor = self.output(x)
+        return out
+
+
+class PlainBlock(nn.Module):
+    """A residual block of He et al. (2016), with a projection where the shape changes."""
+
+    def __init__(self, wide_in: int, wide: int, stride: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(wide_in, wide, 3, stride, 1, bias=False)
+        self.a_bn = nn.BatchNorm2d(wide)
+        self.b = nn.Conv2d(wide, wide, 3, 1, 1, bias=False)
+        self.b_bn = nn.BatchNorm2d(wide)
+        self.projects = stride != 1 or wide_in != wide
+        if self.projects:
+            self.shortcut = nn.Conv2d(wide_in, wide, 1, stride, 0, bias=False)
+            self.shortcut_bn = nn.BatchNorm2d(wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = self.shortcut_bn(self.shortcut(x)) if self.projects else x
+        y = self.b_bn(self.b(torch.relu(self.a_bn(self.a(x)))))
+        return torch.relu(y + short)
+
+
+class PlainResNet(nn.Module):
+    """The CIFAR ResNet."""
+
+    def __init__(self, channels: int, widths: Sequence[int], blocks: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(widths[0])
+        wide = widths[0]
+        self.blocks = nn.ModuleDict()
+        for stage, width in enumerate(widths, start=1):
+            for block in range(1, blocks + 1):
+                stride = 2 if stage > 1 and block == 1 else 1
+                self.blocks[f"stage{stage}_block{block}"] = PlainBlock(wide, width, stride)
+                wide = width
+        self.output = nn.Linear(wide, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.stem_bn(self.stem(x)))
+        for block in self.blocks.values():
+            x = block(x)
+        out: Tensor = self.output(x.mean((2, 3)))
+        return out
+
+
+def plain(network: Network) -> nn.Module:
+    """The plain module of the same shape, float64."""
+    channels, height, width = network.shape
+    if network.name == "lenet":
+        hidden = network.settings["hidden"]
+        return PlainLeNet(channels * height * width, hidden, network.classes).double()
+    return PlainResNet(channels, network.settings["widths"], network.settings["blocks"], network.classes).double()
+
+
+def plain_tensor(module: nn.Module, name: str) -> Tensor:
+    """The module's tensor that the engine calls ``name``, shared; linear weights are transposed."""
+    path, leaf = name.rsplit(".", 1)
+    if path.endswith(".bn") or path == "stem.bn":
+        path = path.removesuffix(".bn") + "_bn"
+        leaf = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}[leaf]
+    if path.startswith("stage"):
+        stage, block, rest = path.split(".", 2)
+        path = f"blocks.{stage}_{block}.{rest}"
+    owner = module.get_submodule(path)
+    tensor: Tensor = getattr(owner, leaf)
+    return tensor.t() if isinstance(owner, nn.Linear) and leaf == "weight" else tensor
+
+
+@torch.no_grad()
+def fill(module: nn.Module, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], replica: int) -> nn.Module:
+    """Copies one replica's numbers into the module."""
+    for name, value in (*parameters.items(), *buffers.items()):
+        plain_tensor(module, name).copy_(value[replica])
+    return module
+
+
+def random_state(network: Network, replicas: int, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Parameters and buffers with nothing special about them, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    parameters = {
+        name: 0.5 * torch.randn(replicas, *declared.shape, generator=generator, dtype=torch.float64)
+        for name, declared in network.parameters.items()
+    }
+    buffers = {
+        name: torch.rand(replicas, size, generator=generator, dtype=torch.float64) + 0.5
+        for name, (size, _) in network.buffers.items()
+    }
+    return parameters, buffers
+
+
+def naive_image(pixels: Tensor, draw: int, *, padding: int, flip: bool) -> Tensor:
+    """One uint8 image [C, H, W] padded with black, cropped, then mirrored, with Python loops."""
+    channels, height, width = pixels.shape
+    unsigned = draw % (1 << 64)
+    down = ((unsigned >> 8) & 0xFFFFFF) % (2 * padding + 1)
+    right = ((unsigned >> 32) & 0xFFFFFF) % (2 * padding + 1)
+    out = torch.zeros_like(pixels)
+    for channel in range(channels):
+        for row in range(height):
+            for column in range(width):
+                y, x = row + down - padding, column + right - padding
+                black = not (0 <= y < height and 0 <= x < width)
+                out[channel, row, column] = 0 if black else pixels[channel, y, x]
+    return out.flip(-1) if flip and unsigned & 1 else out
+
+
+def naive_epoch(seed: int | str, epoch: int, examples: int, batch: int) -> list[list[int]]:
+    """The batches of an epoch: the indices sorted by their random bits."""
+    key = seeds.stream("order", seed, epoch)
+    draws = seeds.bits(key, torch.arange(examples)).tolist()
+    order = sorted(range(examples), key=lambda index: draws[index])
+    return [order[first : first + batch] for first in range(0, examples, batch)]
+
+
+def naive_training(
+    network: Network,
+    data: Dataset,
+    parameters: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    replica: int,
+    *,
+    start: int,
+    stop: int,
+    order: int | str,
+    batch: int,
+    optimiser: Mapping[str, Any],
+    schedule: Mapping[str, Any],
+    mask: Mapping[str, Tensor] | None = None,
+    schedule_start: int = 0,
+    augment: Mapping[str, Any] = NO_AUGMENTATION,
+) -> nn.Module:
+    """One replica trained with torch's own layers and optimisers, one example at a time into its batch."""
+    module = fill(plain(network), parameters, buffers, replica).train()
+    masks = {name: value[replica] for name, value in (mask or {}).items()}
+    held = {name: plain_tensor(module, name) for name in parameters}
+    groups: list[dict[str, Any]] = [{"params": [], "weight_decay": optimiser["weight_decay"]}]
+    groups.append({"params": [], "weight_decay": 0.0})
+    weights = {name for name, declared in network.parameters.items() if declared.is_weight}
+    for name in parameters:
+        decays = optimiser["decay_reach"] == "all" or name in weights
+        tensor = plain_tensor(module, name)
+        groups[0 if decays else 1]["params"].append(tensor._base if tensor._base is not None else tensor)
+    groups = [group for group in groups if group["params"]]
+    steps: torch.optim.Optimizer
+    if optimiser["name"] == "sgd":
+        steps = torch.optim.SGD(groups, lr=1.0, momentum=optimiser["momentum"])
+    else:
+        betas = (optimiser["beta1"], optimiser["beta2"])
+        steps = torch.optim.Adam(groups, lr=1.0, betas=betas, eps=optimiser["epsilon"])
+    examples = len(data.train_y)
+    per_epoch = -(-examples // batch)
+    with torch.no_grad():
+        for name, kept in masks.items():
+            held[name].mul_(kept)
+    for step in range(start, stop):
+        epoch, place = divmod(step, per_epoch)
+        chosen = naive_epoch(order, epoch, examples, batch)[place]
+        key = seeds.stream("augment", order, epoch)
+        x = torch.stack(
+            [
+                naive_image(
+                    data.train_x[index],
+                    int(seeds.bits(key, torch.tensor(index))),
+                    padding=augment["crop_padding"],
+                    flip=augment["flip"],
+                )
+                for index in chosen
+            ]
+        )
+        steps.zero_grad()
+        F.cross_entropy(module(x.double() / 255), data.train_y[chosen]).backward()
+        at = step - schedule_start
+        rate = schedule["rate"] * schedule["factor"] ** sum(at >= drop for drop in schedule["drops"])
+        if schedule["warmup"]:
+            rate *= min(1.0, at / schedule["warmup"])
+        for group in steps.param_groups:
+            group["lr"] = rate
+        steps.step()
+        with torch.no_grad():
+            for name, kept in masks.items():
+                held[name].mul_(kept)
+    return module

@@ -1,0 +1,139 @@
+"""The page: self-contained, texts as text, well formed, told by words."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+from harness.outcome import Outcome
+from harness.report.html import html
+
+_VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
+
+
+class _Page(HTMLParser):
+    """Collects elements, checks that they nest, keeps the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, self.getpos()
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def _page(outcome: Outcome) -> _Page:
+    page = _Page()
+    page.feed(html(outcome))
+    page.close()
+    assert page.open == []
+    return page
+
+
+def test_the_same_outcome_gives_the_same_page(realistic: Outcome, awkward: Outcome, paper: Outcome) -> None:
+    for outcome in (realistic, awkward, paper):
+        assert html(outcome) == html(outcome)
+
+
+def test_a_page_asks_for_nothing_else(realistic: Outcome, awkward: Outcome) -> None:
+    for outcome in (realistic, awkward):
+        page = _page(outcome)
+        assert not {"script", "img", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.elements}
+        for tag, attributes in page.elements:
+            assert "src" not in attributes
+            assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+            link = attributes.get("href") or attributes.get("xlink:href") or "#"
+            assert link.startswith("#") or link == "data:,"
+        assert "url(http" not in html(outcome)
+
+
+def test_ids_are_unique_and_links_and_names_arrive(realistic: Outcome, awkward: Outcome) -> None:
+    for outcome in (realistic, awkward):
+        page = _page(outcome)
+        ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
+        assert len(ids) == len(set(ids))
+        for _, attributes in page.elements:
+            for name in (attributes.get("aria-labelledby") or "").split():
+                assert name in ids
+            link = attributes.get("href") or ""
+            assert not link.startswith("#") or link[1:] in ids
+
+
+def test_every_claim_is_told_in_words(realistic: Outcome) -> None:
+    text = _page(realistic).text
+    assert "3 of 5 claims hold at toy scale; 1 more has no check there." in text
+    for one in realistic.judgements:
+        assert one.claim.sentence in text
+        assert (one.why in text) == (one.check is not None)
+        assert one.expected in text
+        assert one.verdict.value in text
+    assert "2.6 [1.9, 3.3] points, n = 5" in text
+    assert "50it [25it, 100it], n = 5" in text
+    assert "About 9 initialisations would settle it." in text
+    assert "Linear Mode Connectivity and the Lottery Ticket Hypothesis, Section 4, Figure 5 (left)" in text
+    for departure in realistic.departures:
+        assert departure in text
+    assert "drops 500it, 750it" in text
+    assert "weight_decay 0.0001" in text
+    assert "torch 2.13.0+cpu" in text
+    assert "48, of 48,000 iterations together" in text
+
+
+def test_texts_of_a_spec_stand_as_text(awkward: Outcome) -> None:
+    page = _page(awkward)
+    assert page.text.count("<script>alert('x')</script>") > 10
+    assert "\x00" not in html(awkward)
+    assert "\x1b" not in html(awkward)
+    assert "\u202e" not in html(awkward)
+
+
+def test_broken_jobs_come_first(awkward: Outcome, realistic: Outcome) -> None:
+    document = html(awkward)
+    assert document.index('id="failures"') < document.index('id="claims"')
+    assert "loss became nan at iteration 17" in _page(awkward).text
+    assert 'id="failures"' not in html(realistic)
+
+
+def test_landmarks_headings_and_tables(realistic: Outcome) -> None:
+    page = _page(realistic)
+    tags = [tag for tag, _ in page.elements]
+    for landmark in ("header", "main", "nav", "footer", "h1"):
+        assert tags.count(landmark) == 1
+    assert tags.count("caption") == tags.count("table")
+    assert all(attributes.get("scope") for tag, attributes in page.elements if tag == "th")
+    levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    drawings = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert all(one["role"] == "img" for one in drawings)
+    assert len(drawings) == len(realistic.figures) + 3  # one of a claim whose expectation is a range
+
+
+def test_an_outcome_without_figures_has_no_empty_section(paper: Outcome) -> None:
+    document = html(paper)
+    assert 'id="figures"' not in document
+    assert 'href="#figures"' not in document
+    assert "1 of 2 claims is reproduced at paper scale." in document
+    assert "None is known." in document
+
+
+def test_nothing_judged_is_said(paper: Outcome) -> None:
+    one = replace(paper.judgements[0], check=None)
+    assert "No claim has a check at paper scale." in html(replace(paper, judgements=[one]))

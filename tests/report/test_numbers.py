@@ -1,0 +1,76 @@
+"""Numbers in the digits that their intervals support."""
+
+import math
+
+import pytest
+
+from harness.report.numbers import estimate_text, plain, with_unit
+from harness.report.text import bytes_text, clean, seconds_text, shorten, value_text
+from harness.stats import Estimate
+
+
+@pytest.mark.parametrize(
+    ("estimate", "unit", "text"),
+    [
+        (Estimate(2.6123, 5, 0.5, 1.913, 3.312), "points", "2.6 [1.9, 3.3] points, n = 5"),
+        (Estimate(91.712, 5, 0.1, 91.6, 91.82), "%", "91.71 [91.60, 91.82] %, n = 5"),
+        (Estimate(1100.2, 3, 90.0, 900.2, 1300.3), "examples", "1100 [900, 1300] examples, n = 3"),
+        (Estimate(272474.4, 3, 90.0, 272000.2, 273000.0), "", "272,474 [272,000, 273,000], n = 3"),
+        (Estimate(-0.004, 3, 0.1, -0.5, 0.5), "points", "0.0 [−0.5, 0.5] points, n = 3"),
+        (Estimate(2.6123, 1, None, None, None), "points", "2.61 points, n = 1, no interval"),
+        (Estimate(0.5, 3, 0.0, 0.5, 0.5), "points", "0.500 [0.500, 0.500] points, n = 3"),
+        (Estimate(0.0, 3, 0.0, 0.0, 0.0), "points", "0 [0, 0] points, n = 3"),
+        (Estimate(2.0, 3, 0.3, None, 2.51), "points", "2.00 (−∞, 2.51] points, n = 3"),
+        (Estimate(math.nan, 3, None, None, None), "points", "not a number points, n = 3, no interval"),
+        (Estimate(100, 5, None, 25, 250, "crossing"), "it", "100it [25it, 250it], n = 5"),
+        (Estimate(100, 5, None, 25, None, "crossing"), "it", "100it [25it, at no point], n = 5"),
+        (Estimate(None, 5, None, 250, None, "crossing"), "it", "at no point [250it, at no point], n = 5"),
+        (Estimate(None, 5, None, None, None, "crossing"), "it", "at no point, n = 5"),
+        (Estimate(None, 5, None, 9, None, "crossing"), "level", "at no point [9, at no point], n = 5"),
+        (Estimate(100, 1, None, None, None, "crossing"), "it", "100it, n = 1, no interval"),
+        (Estimate(8, 5, None, 7, 9, "crossing"), "level", "level 8 [7, 9], n = 5"),
+        (None, "points", "–"),
+    ],
+)
+def test_an_estimate_in_sensible_digits(estimate: Estimate | None, unit: str, text: str) -> None:
+    assert estimate_text(estimate, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e-4, "0.0001"),
+        (1e-8, "1e-8"),
+        (-2.5e-5, "−2.5e-5"),
+        (0.1, "0.1"),
+        (-3.2, "−3.2"),
+        (5122.0, "5122"),
+        (63000.0, "63,000"),
+        (1e12, "1e12"),
+        (-0.0, "0"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_a_plain_number(value: float, text: str) -> None:
+    assert plain(value) == text
+
+
+def test_times_are_written_as_specs_write_them() -> None:
+    assert with_unit(63000, "it") == "63000it"
+    assert with_unit(3.2, "points") == "3.2 points"
+    assert with_unit(None, "points") == "–"
+    assert [seconds_text(one) for one in (0.84, 9.96, 59.6, 201.4, 3599.7, 7500, 86400)] == [
+        "0.8 s", "10 s", "1 min", "3 min 21 s", "1 h", "2 h 5 min", "24 h",
+    ]  # fmt: skip
+    assert [bytes_text(one) for one in (812, 41_250_112, 999_600, 3 * 10**12)] == [
+        "812 bytes", "41.3 MB", "1.0 MB", "3.0 TB",
+    ]  # fmt: skip
+
+
+def test_values_and_texts_are_clean() -> None:
+    assert clean("\x1b[31;1mred\x1b[0m\x00\r\nnext\ttab \u202eturned\ud800") == "red\nnext\ttab turned"
+    assert shorten("one two three four", 12) == "one two…"
+    assert shorten("unbreakable", 5) == "unbr…"
+    assert value_text([1, [2.0, True], {"a": None}, {3}]) == "1, 2, yes, a: –, 3"
+    assert value_text(()) == "none"

@@ -1,0 +1,328 @@
+"""Every bad spec is refused by the command line with its place, what was found and what to do; nothing is run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support import Place, claim, cli, edited, imp_text, instability_text, line_of
+
+I = instability_text()  # noqa: E741
+M = imp_text()
+DURATION = 'write a whole number with its unit, "2000it" (iterations) or "3ep" (epochs)'
+
+
+def crossing(window: str, at: str = "{}") -> str:
+    return instability_text(claim(at=at, expect=f"{{kind: first_within, axis: fork, threshold: 2.0, {window}}}"))
+
+
+def swapped(text: str, old: str, new: str) -> tuple[str, str]:
+    """The edited text, and the part of it whose line the message must name."""
+    return edited(text, old, new), new
+
+
+# name: ((text, a part that begins on the line to be named), what the message must say)
+CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
+    "unknown field of settings": (
+        swapped(I, "forks: [", "fork: ["),
+        ["settings.fork: unknown field", "did you mean 'forks'?", "optimiser_at_fork", "settings.forks", "missing"],
+    ),
+    "unknown field of a spec": (
+        swapped(I, "title: A", "titel: A"),
+        ["titel: unknown field", "did you mean 'title'?", "title: this field is missing"],
+    ),
+    "unknown field of training": (
+        swapped(I, "batch: 50", "batch_size: 50"),
+        ["scales.toy.training.batch_size: unknown field", "training.batch: this field is missing"],
+    ),
+    "unknown field of a union": (
+        swapped(I, "{name: adam}", "{name: adam, beta3: 1}"),
+        ["beta3: unknown field"],
+    ),
+    "wrong unit": (swapped(I, "length: 40it", "length: 40min"), ["training.length", "'40min'", DURATION]),
+    "no unit": (swapped(I, "length: 40it", "length: 40"), ["training.length", "found 40", DURATION]),
+    "negative time": (swapped(I, "[0it, 10it]", "[-1it, 10it]"), ["forks[0]", "'-1it'", DURATION]),
+    "k beyond T": (swapped(I, "[0it, 10it]", "[0it, 41it]"), ["forks[1]", "found 41it", "ends at 40it", "k <= T"]),
+    "k beyond T in epochs": (swapped(I, "[0it, 10it]", "[0it, 2ep]"), ["forks[1]", "found 2ep", "k <= T"]),
+    "rewind beyond T": (swapped(M, "rewinds: [0it]", "rewinds: [0it, 50it]"), ["rewinds[1]", "found 50it", "k <= T"]),
+    "forks in disorder": (swapped(I, "[0it, 10it]", "[10it, 0it]"), ["forks[1]", "0it after 10it", "in order"]),
+    "a fork twice": (swapped(I, "[0it, 10it]", "[0it, 0ep]"), ["forks[1]", "0ep after 0it", "once"]),
+    "no fork": (swapped(I, "[0it, 10it]", "[]"), ["settings.forks", "at least 1"]),
+    "density 1.5": (
+        swapped(M, "{style: iterative, fraction: 0.2, levels: 2}", "{style: one_shot, density: 1.5}"),
+        ["density", "found 1.5", "less than 1"],
+    ),
+    "fraction 1": (swapped(M, "fraction: 0.2", "fraction: 1.0"), ["fraction", "found 1.0", "less than 1"]),
+    "unknown style": (swapped(M, "style: iterative", "style: magic"), ["pruning", "'magic'", "'one_shot'"]),
+    "unknown dataset": (swapped(I, "name: digits", "name: imagenet"), ["data.name", '"imagenet"', "cifar10"]),
+    "unknown network": (swapped(I, "{name: lenet, ", "{name: lenett, "), ["network", "'lenett'", "'resnet'"]),
+    "unknown source": (swapped(I, "paper: lmc", 'paper: ""'), ["source.paper", "at least 1 character"]),
+    "nan": (swapped(I, "rate: 0.002", "rate: .nan"), ["schedule.rate", ".nan", "number"]),
+    "infinity": (swapped(I, "rate: 0.002", "rate: .inf"), ["schedule.rate", ".inf", "number"]),
+    "overflow": (swapped(I, "rate: 0.002", "rate: 1e999"), ["schedule.rate", "found Infinity", "finite"]),
+    "negative rate": (swapped(I, "rate: 0.002", "rate: -0.1"), ["schedule.rate", "found -0.1", "greater than 0"]),
+    "string for a number": (swapped(I, "batch: 50", 'batch: "50"'), ["training.batch", 'found "50"', "integer"]),
+    "fraction for a count": (swapped(I, "batch: 50", "batch: 50.5"), ["training.batch", "found 50.5", "integer"]),
+    "truth for a count": (swapped(I, "batch: 50", "batch: true"), ["training.batch", "found true", "integer"]),
+    "nothing for a count": (swapped(I, "batch: 50", "batch: "), ["training.batch", "found null", "integer"]),
+    "number for a list": (swapped(I, "hidden: [16]", "hidden: 16"), ["network.hidden", "found 16"]),
+    "width 0": (swapped(I, "hidden: [16]", "hidden: [0]"), ["hidden[0]", "found 0", "greater than or equal to 1"]),
+    "unknown protocol": (
+        swapped(I, "protocol: instability", "protocol: instabilty"),
+        ["protocol: found 'instabilty'", "allowed are the protocols", "imp, instability"],
+    ),
+    "unknown quantity": (
+        (instability_text(claim(quantity="instabilty")), "quantity: instabilty"),
+        ["claims[0].quantity", "found 'instabilty'", "relative_distance"],
+    ),
+    "unknown scale of a claim": (
+        (edited(I, "      toy:\n        at", "      papr:\n        at"), ""),
+        ["checks.papr", "no such scale", "it has toy"],
+    ),
+    "condition not planned": (
+        (instability_text(claim(at="{fork: 30it}")), "at: {fork: 30it}"),
+        ["claims[0].checks.toy.at.fork", "found '30it'", "fork = 0it, 10it"],
+    ),
+    "condition without unit": (
+        (instability_text(claim(at="{fork: 0}")), "at: {fork: 0}"),
+        ["claims[0].checks.toy.at.fork", "0 is not a duration", DURATION],
+    ),
+    "rewind not planned": (
+        (imp_text(claim("a", "accuracy", "{rewind: 30it, level: 0}")), "at: {rewind: 30it"),
+        ["at.rewind", "found '30it'", "rewind = 0it"],
+    ),
+    "foreign axis": (
+        (instability_text(claim(at="{fork: 0it, level: 0}")), "at: {fork"),
+        ["at.level", "found the axis 'level'", "fork, split, batch_norm"],
+    ),
+    "axis left out": (
+        (instability_text(claim(at="{}")), ""),
+        ["claims[0].checks.toy", "the axis 'fork'", "value"],
+    ),
+    "unknown split": (
+        (instability_text(claim(at="{fork: 0it, split: tset}")), "at: {fork"),
+        ["at.split", "found 'tset'", "split = test, train"],
+    ),
+    "comparison along a foreign axis": (
+        (instability_text(claim(expect="{kind: less_than, than: {level: 1}}")), "expect: {"),
+        ["expect.than.level", "found the axis 'level'"],
+    ),
+    "level beyond the last": (
+        (imp_text(claim("a", "accuracy", "{rewind: 0it, level: 3}")), "at: {rewind"),
+        ["at.level", "found 3", "level = 0, 1, 2"],
+    ),
+    "negative level": (
+        (imp_text(claim("a", "accuracy", "{rewind: 0it, level: -1}")), "at: {rewind"),
+        ["at.level", "found -1", "level = 0, 1, 2"],
+    ),
+    "compared level beyond the last": (
+        swapped(M, "compared_levels: [0, 2]", "compared_levels: [0, 5]"),
+        ["compared_levels[1]", "found 5", "from 0 to 2"],
+    ),
+    "negative compared level": (
+        swapped(M, "compared_levels: [0, 2]", "compared_levels: [-1]"),
+        ["compared_levels[0]", "found -1", "from 0 to 2"],
+    ),
+    "arms without imp": (
+        (edited(M, "matching_within: 0.5", "arms: [random_prune]\n      matching_within: 0.5"), "settings:"),
+        ["arms must contain imp"],
+    ),
+    "searched axis fixed": (
+        (crossing("earliest: 0it, latest: 10it", at="{fork: 0it}"), ""),
+        ["the axis 'fork' is searched", "cannot be fixed in at"],
+    ),
+    "window without unit": (
+        (crossing("earliest: 0, latest: 10it"), "expect: {"),
+        ["expect.earliest", "0 is not a duration", DURATION],
+    ),
+    "window outside the axis": (
+        (crossing("earliest: 50it, latest: 60it"), ""),
+        ["claims[0].checks.toy", "the window from 50 to 60", "fork", "widen it or add points"],
+    ),
+    "window from late to early": (
+        (crossing("earliest: 10it, latest: 0it"), ""),
+        ["claims[0].checks.toy", "the window from 10 to 0"],
+    ),
+    "comparison with itself": (
+        (instability_text(claim(expect="{kind: less_than, than: {fork: 0it}}")), ""),
+        ["claims[0].checks.toy", "with itself", "name another condition in than"],
+    ),
+    "comparison with nothing": (
+        (instability_text(claim(expect="{kind: less_than, than: {}}")), ""),
+        ["claims[0].checks.toy", "with itself"],
+    ),
+    "batch beyond the dataset": (
+        swapped(I, "batch: 50", "batch: 1401"),
+        ["training.batch", "found 1401", "digits has 1400 examples"],
+    ),
+    "drop after the end": (
+        swapped(I, "drops: [30it]", "drops: [40it]"),
+        ["schedule.drops[0]", "found 40it", "ends at 40it", "drop earlier or train longer"],
+    ),
+    "warmup after the end": (
+        swapped(I, "warmup: 0it", "warmup: 41it"),
+        ["schedule.warmup", "found 41it", "longer than the training"],
+    ),
+    "no training": (
+        swapped(I, "length: 40it", "length: 0it"),
+        ["training.length", "found 0it", "at least one iteration"],
+    ),
+    "channels of another dataset": (
+        swapped(I, "mean: [0.3], std: [0.4]", "mean: [0.3, 0.3, 0.3], std: [0.4, 0.4, 0.4]"),
+        ["normalise.mean", "found 3 numbers", "digits has 1 channels"],
+    ),
+    "mean and std disagree": (
+        (edited(I, "mean: [0.3], std", "mean: [0.3, 0.3], std"), "training:"),
+        ["mean and std need the same number of channels"],
+    ),
+    "std 0": (swapped(I, "std: [0.4]", "std: [0.0]"), ["std[0]", "found 0.0", "greater than 0"]),
+    "negative crop": (swapped(I, "crop_padding: 0", "crop_padding: -1"), ["crop_padding", "found -1"]),
+    "pairs of three": (
+        (edited(edited(I, "pairing: all", "pairing: disjoint"), "orders: 2", "orders: 3"), "replicates:"),
+        ["disjoint pairs need an even number of orders, found 3"],
+    ),
+    "a single order": (swapped(I, "orders: 2", "orders: 1"), ["replicates.orders", "found 1"]),
+    "no initialisations": (swapped(I, "initialisations: 2", "initialisations: 0"), ["initialisations", "found 0"]),
+    "two places on the line": (
+        swapped(I, "stable_below: 2.0", "line: {alphas: 2}"),
+        ["line.alphas", "found 2", "greater than or equal to 3"],
+    ),
+    "id not the file's name": (
+        (edited(I, "id: tiny\n", "id: other\n"), "id: other"),
+        ["id: found 'other'", "'tiny.yaml'", "make them equal"],
+    ),
+    "another schema version": (swapped(I, "schema_version: 1", "schema_version: 2"), ["found 2", "should be 1"]),
+    "two claims with one id": (
+        (instability_text(claim("a"), claim("a")), ""),
+        ["claims[1].id", "found 'a'", "claim 1 has already"],
+    ),
+    "no claims": ((I[: I.index("claims:")] + "claims: []\n" + I[I.index("scales:") :], "claims: []"), ["at least 1"]),
+    "unknown expectation": (
+        (instability_text(claim(expect="{kind: equal, value: 1.0}")), "expect: {"),
+        ["checks.toy.expect", "'equal'", "'equals', 'at_most'"],
+    ),
+    "expectation without its number": (
+        (instability_text(claim(expect="{kind: equals, value: 1.0}")), "expect: {"),
+        ["expect.margin", "missing"],
+    ),
+    "a list": (("- a\n- b\n", "- a"), ["a spec is a mapping", '["a", "b"]']),
+    "a word": (("hello\n", "hello"), ["a spec is a mapping", '"hello"']),
+    "empty": (("", ""), ["a spec is a mapping", "null"]),
+    "not YAML": (("a: 1\nb: [1,\nc: }\n", "c: }"), ["not YAML", "Mend this line"]),
+    "a tab": (swapped(I, "title: A", "\ttitle: A"), ["not YAML", "'\\t'"]),
+    "two documents": ((I + "---\na: 1\n", "---"), ["not YAML", "another document"]),
+    "a key twice": ((I + "protocol: imp\n", "protocol: imp\n"), ["'protocol' is given twice", "first on line 5"]),
+    "a key that is a list": ((I + "? [a]\n: 1\n", "? [a]"), ["a key must be a word"]),
+    "a merge key": ((I + "<<: {a: 1}\n", "<<:"), ["<<: unknown field"]),
+    "a tag": (
+        (edited(I, "title: A tiny experiment", "title: !!python/object/apply:os.system [touch x]"), "title: !!"),
+        ["the tag", "os.system", "not allowed", "Remove it"],
+    ),
+    "an anchor": (
+        swapped(I, "title: A", "title: &a A"),
+        ["anchors and aliases are not allowed", "Write the value out"],
+    ),
+    "an alias": ((I + "x: *a\n", "x: *a"), ["anchors and aliases are not allowed"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_is_refused_with_its_place_and_a_remedy(name: str, tmp_path: Path) -> None:
+    (text, part), words = CASES[name]
+    place = Place(tmp_path)
+    path = place.write(text, "tiny_imp.yaml" if "id: tiny_imp\n" in text else "tiny.yaml")
+    said = place.verify(path)
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith(f"error: {path}:")
+    if part:
+        assert f"{path}:{line_of(text, part)}:" in said.err
+    for word in words:
+        assert word in said.err
+    assert not place.store.exists()
+    assert not place.reports.exists()
+    assert path.read_text() == text
+
+
+def test_validate_tells_every_problem_of_every_file(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    good = place.write(instability_text())
+    text = edited(edited(edited(M, "batch: 50", "batch: 0"), "rate: 0.002", "rate: 0"), "id: tiny_imp", "id: bad")
+    bad, worse = place.write(text), place.write("- 1", "worse.yaml")
+    said = cli("validate", good, bad, worse)
+    assert said.code == 2
+    assert str(good) in said.out
+    assert f"{bad}:{line_of(text, 'batch: 0')}: scales.toy.training.batch" in said.err
+    assert f"{bad}:{line_of(text, 'rate: 0')}: scales.toy.training.schedule.rate" in said.err
+    assert f"{worse}:1:" in said.err
+
+
+def test_one_bad_spec_stops_all_before_anything_runs(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    said = place.verify(place.write(I), place.write("- 1", "bad.yaml"))
+    assert said.code == 2
+    assert not place.store.exists()
+
+
+@pytest.mark.parametrize("command", ["verify", "plan", "validate", "report"])
+def test_a_file_that_is_not_there(command: str, tmp_path: Path) -> None:
+    said = cli(command, tmp_path / "absent.yaml")
+    assert said.code == 2
+    assert f"{tmp_path / 'absent.yaml'}: cannot be read" in said.err
+    assert "Name an existing spec file" in said.err
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    said = cli("validate", tmp_path)
+    assert said.code == 2
+    assert "Is a directory" in said.err
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\xff\xfe", b"id: \xff\n", "id: x".encode("utf-16")])
+def test_a_file_that_is_not_text(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_bytes(content)
+    said = cli("validate", path)
+    assert said.code == 2
+    assert f"{path}: not UTF-8 text" in said.err
+    assert "Save it as UTF-8" in said.err
+
+
+def test_ten_megabytes_of_aliases_are_refused_by_size(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text("a: &a [x, x]\n" + "b: [*a, *a, *a, *a]\n" * 500_000)
+    said = cli("validate", path)
+    assert said.code == 2
+    assert "bytes; a spec has at most 1,048,576" in said.err
+
+
+def test_a_bomb_of_aliases_is_not_expanded(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40)]
+    path.write_text("\n".join(lines))
+    said = cli("validate", path)
+    assert said.code == 2
+    assert f"{path}:1: anchors and aliases are not allowed" in said.err
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 2000 + "]" * 2000, "{a: " * 2000 + "1" + "}" * 2000])
+def test_a_deep_nest(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text)
+    said = cli("validate", path)
+    assert said.code == 2
+    assert "nested too deeply" in said.err
+
+
+def test_a_tag_is_never_obeyed(tmp_path: Path) -> None:
+    victim = tmp_path / "made"
+    path = tmp_path / "tiny.yaml"
+    path.write_text(f'id: !!python/object/apply:os.system ["touch {victim}"]\n')
+    assert cli("validate", path).code == 2
+    assert not victim.exists()
+
+
+def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    text = edited(edited(I, "rate: 0.002", "rate: 2e-3"), "title: A tiny experiment", "title: no")
+    assert cli("validate", place.write(text)).code == 0

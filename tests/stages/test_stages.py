@@ -1,0 +1,262 @@
+"""The stages that make, prune and measure states; and the falsehoods that they must catch."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from harness import seeds, stages
+from harness.engine.prune import kept_after
+from harness.errors import InvariantBroken
+from harness.job import VERSIONS, Job
+from harness.measure.evaluate import evaluate
+from harness.protocols import lineage
+from harness.protocols.setting import Setting
+from harness.stages.base import BUFFER, MASK, STEP, WEIGHT, masked, named, states_of
+from tests.engine.oracles import SCALE
+from tests.stages.bench import TINY_LENET, Bench, setting
+
+LINE = lineage.LineOptions(alphas=5)
+
+
+def copies_of(here: Setting, *, mask: Job | None = None, start: int = 6, stop: int = 12) -> tuple[Job, Job]:
+    trunk = lineage.trunk(here, 0, start)
+    a, b = (lineage.train(here, trunk, start, stop, order=f"copy/0/{i}", mask=mask) for i in range(2))
+    return a, b
+
+
+def mask_of(here: Setting, **more: Any) -> Job:
+    return lineage.prune(here, copies_of(here)[0], None, output_layer=True, **(more or {"fraction": 0.4}))
+
+
+def test_every_stage_with_a_version_is_found() -> None:
+    for name in VERSIONS:
+        stage = stages.find(name)
+        assert all(callable(getattr(stage, method)) for method in ("fuse", "cost", "run"))
+    with pytest.raises(KeyError, match="has no version"):
+        stages.find("base")
+
+
+def test_init_gives_every_parameter_at_step_0() -> None:
+    here, bench = setting(), Bench()
+    artifact = bench[lineage.initial(here, 3)]
+    assert sum(value.numel() for value in named(artifact, WEIGHT).values()) == here.training.parameters
+    assert int(artifact.tensors[STEP]) == 0
+    assert all(value.dtype == torch.float32 for value in named(artifact, WEIGHT).values())
+    key = seeds.stream("init", 3, "stem.weight")
+    expected = seeds.normal(key, 27).float() * (2 / 9) ** 0.5
+    torch.testing.assert_close(artifact.tensors[WEIGHT + "stem.weight"].flatten(), expected)
+
+
+def test_init_can_stand_at_a_later_step() -> None:
+    here, bench = setting(), Bench()
+    fresh = lineage.fresh_draw(here, 3, 6, trained=False)
+    assert int(bench[fresh].tensors[STEP]) == 6
+    ours, theirs = (named(bench[job], WEIGHT) for job in (lineage.initial(here, 3), fresh))
+    assert not torch.equal(ours["stem.weight"], theirs["stem.weight"])
+
+
+def test_another_number_of_parameters_than_the_specs_is_an_error() -> None:
+    here = setting(TINY_LENET)
+    job = lineage.initial(here, 0)
+    wrong = Job("init", {**job.params, "parameters": 266_610})
+    with pytest.raises(InvariantBroken, match=r"has 317 trainable parameters, the spec says 266,610: correct"):
+        Bench()[wrong]
+
+
+def test_pruning_level_by_level_keeps_exact_counts() -> None:
+    here, bench = setting(), Bench()
+    mask: Job | None = None
+    for level in range(1, 6):
+        end = lineage.train(here, lineage.trunk(here, 0, 6), 6, 12, order="copy/0/0", mask=mask)
+        mask = lineage.prune(here, end, mask, output_layer=True, fraction=0.2)
+        artifact = bench[mask]
+        total = artifact.table["total"][0]
+        assert artifact.table["kept"] == [kept_after(total, 0.2, level)]
+        assert sum(int(value.sum()) for value in named(artifact, MASK).values()) == kept_after(total, 0.2, level)
+
+
+@pytest.mark.parametrize("density", [0.3, 0.01, 1.0])
+def test_pruning_to_a_density(density: float) -> None:
+    here, bench = setting(), Bench()
+    artifact = bench[mask_of(here, density=density)]
+    total = artifact.table["total"][0]
+    assert artifact.table["kept"] == [round(density * total)]
+
+
+def test_the_output_layer_is_left_out_where_asked() -> None:
+    here, bench = setting(), Bench()
+    end = copies_of(here)[0]
+    with_it, without = (
+        bench[lineage.prune(here, end, None, output_layer=pruned, fraction=0.5)] for pruned in (True, False)
+    )
+    assert MASK + "output.weight" in with_it.tensors
+    assert MASK + "output.weight" not in without.tensors
+    assert with_it.table["total"][0] - without.table["total"][0] == 4 * 3
+    assert not any(name.endswith((".bias", ".scale", ".shift")) for name in with_it.tensors)
+
+
+def test_pruning_a_state_whose_mask_leaks_is_an_error() -> None:
+    here, bench = setting(), Bench()
+    mask = mask_of(here)
+    end = copies_of(here, mask=mask)[0]
+    weight = bench[end].tensors[WEIGHT + "stem.weight"].clone()
+    weight[~bench[mask].tensors[MASK + "stem.weight"]] = 1e-20
+    bench.plant(end, {WEIGHT + "stem.weight": weight})
+    with pytest.raises(InvariantBroken, match="the mask leaks"):
+        bench[lineage.prune(here, end, mask, output_layer=True, fraction=0.2)]
+
+
+def test_pruning_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(), Bench()
+    assert bench[copies_of(here)[0]]
+    real = stages.find("prune").run.__globals__["prune"].magnitude
+    monkeypatch.setattr("harness.engine.prune.magnitude", lambda weights, masks, keep: real(weights, masks, keep + 1))
+    with pytest.raises(InvariantBroken, match=r"prune:[0-9a-f]{12} kept \d+ weights, not \d+"):
+        bench[mask_of(here)]
+
+
+def test_shuffling_keeps_layerwise_counts() -> None:
+    here, bench = setting(), Bench()
+    mask = mask_of(here)
+    job = Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask})
+    before, after = named(bench[mask], MASK), named(bench[job], MASK)
+    assert {name: int(v.sum()) for name, v in before.items()} == {name: int(v.sum()) for name, v in after.items()}
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_shuffling_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(), Bench()
+    mask = mask_of(here)
+    assert bench[mask]
+    monkeypatch.setattr("harness.engine.prune.shuffled", lambda masks, seed: {n: ~m for n, m in masks.items()})
+    with pytest.raises(InvariantBroken, match="changed the number of weights kept in"):
+        bench[Job("shuffle", {"seed": 0}, {"mask": mask})]
+
+
+def test_the_line_has_all_points_and_the_copies_errors_at_its_ends() -> None:
+    here, bench = setting(), Bench()
+    a, b = copies_of(here)
+    table = bench[lineage.line(here, a, b, LINE)].table
+    rows = list(zip(*(table[name] for name in ("batch_norm", "split", "alpha", "error", "loss")), strict=True))
+    assert len(rows) == 2 * 2 * 5
+    for end, job in ((0.0, a), (1.0, b)):
+        own = bench[lineage.evaluate(here, job)].table
+        for split, error, loss in zip(own["split"], own["error"], own["loss"], strict=True):
+            ((at_end, loss_at_end),) = [row[3:] for row in rows if row[:3] == ("interpolated", split, end)]
+            assert at_end == error
+            assert loss_at_end == pytest.approx(loss, rel=1e-12)
+
+
+def test_copies_that_share_their_order_are_an_error() -> None:
+    here, bench = setting(), Bench()
+    trunk = lineage.trunk(here, 0, 6)
+    a = lineage.train(here, trunk, 6, 12, order="copy/0/0")
+    planted = lineage.train(here, trunk, 6, 12, order="copy/0/1")
+    bench.made[planted.key] = bench[a]  # as if the second copy had drawn the first one's order
+    with pytest.raises(InvariantBroken, match="copies are the same bit by bit: do they share their data order"):
+        bench[lineage.line(here, a, planted, LINE)]
+
+
+def test_copies_that_never_parted_but_differ_are_an_error() -> None:
+    here, bench = setting(), Bench()
+    end = lineage.trunk(here, 0, 12)
+    job = lineage.line(here, end, end, LINE)
+    assert job.params["same"] is True
+    other = copies_of(here)[0]
+    work = Job("line", job.params, {"a": end, "b": other})
+    with pytest.raises(InvariantBroken, match="differ, but never trained apart"):
+        bench[work]
+
+
+def test_copies_that_part_at_the_end_have_a_flat_line() -> None:
+    """k = T gives instability 0."""
+    here, bench = setting(), Bench()
+    trunk = lineage.trunk(here, 0, 12)
+    a, b = (lineage.train(here, trunk, 12, 12, order=f"copy/0/{i}") for i in range(2))
+    table = bench[lineage.line(here, a, b, LINE)].table
+    for mode in ("interpolated", "recomputed"):
+        for split in ("test", "train"):
+            places = zip(table["batch_norm"], table["split"], table["error"], strict=True)
+            assert len({error for m, s, error in places if (m, s) == (mode, split)}) == 1
+
+
+@pytest.mark.parametrize("leaky", ["a", "b"])
+def test_a_copy_whose_mask_leaks_is_an_error(leaky: str) -> None:
+    here, bench = setting(), Bench()
+    mask = mask_of(here)
+    pair = dict(zip("ab", copies_of(here, mask=mask), strict=True))
+    weight = bench[pair[leaky]].tensors[WEIGHT + "output.weight"].clone()
+    pruned = (~bench[mask].tensors[MASK + "output.weight"]).nonzero()[0]
+    weight[tuple(pruned)] = 1e-300
+    assert bench[lineage.line(here, pair["a"], pair["b"], LINE, mask)].table
+    bench.plant(pair[leaky], {WEIGHT + "output.weight": weight})
+    planted = lineage.line(here, pair["a"], pair["b"], lineage.LineOptions(alphas=4), mask)
+    with pytest.raises(InvariantBroken, match=r"the mask leaks: 1 pruned weights of output\.weight are not zero"):
+        bench[planted]
+
+
+def test_networks_without_batch_norm_have_one_mode() -> None:
+    here, bench = setting(TINY_LENET), Bench()
+    assert set(bench[lineage.line(here, *copies_of(here), LINE)].table["batch_norm"]) == {"interpolated"}
+
+
+def test_evaluation_is_of_unaugmented_images() -> None:
+    here, bench = setting(), Bench()
+    end = copies_of(here)[0]
+    table = bench[lineage.evaluate(here, end)].table
+    context = bench.context()
+    images = context.images(
+        {"name": "digits", "digest": bench.data.info.digest, "normalise": SCALE}
+        | {"augment": {"flip": False, "crop_padding": 0}},
+        "fp64",
+    )
+    network = context.network(lineage.evaluate(here, end).params, images)
+    for split, error, loss in zip(table["split"], table["error"], table["loss"], strict=True):
+        scores = evaluate(network, states_of(bench[end], context, "fp64"), images, split, precision="fp64")
+        assert (error, loss) == (scores.errors[0], scores.mean_losses[0])
+    assert table["split"] == ["test", "train"]
+
+
+def test_comparison_and_distance_agree_and_see_the_copies() -> None:
+    here, bench = setting(), Bench()
+    a, b = copies_of(here)
+    compared, apart = bench[lineage.compare(here, a, b)].table, bench[lineage.distance(a, b)].table
+    total = sum(
+        float((named(bench[a], WEIGHT)[name] - value).square().sum()) for name, value in named(bench[b], WEIGHT).items()
+    )
+    assert apart["l2"][0] == pytest.approx(total**0.5, rel=1e-12)
+    assert compared["l2"] == apart["l2"] * 2
+    assert compared["cosine"] == apart["cosine"] * 2
+    assert all(0 <= count <= size for count, size in zip(compared["disagreements"], (11, 23), strict=True))
+    assert all(distance > 0 for distance in compared["loss_l2"])
+    itself = bench[lineage.compare(here, a, a)].table
+    assert itself["l2"] == itself["loss_l2"] == [0.0, 0.0]
+    assert itself["disagreements"] == [0, 0]
+
+
+def test_distance_under_a_mask_counts_kept_weights_only() -> None:
+    here, bench = setting(), Bench()
+    mask, start = mask_of(here), lineage.initial(here, 0)
+    trunk = lineage.trunk(here, 0, 6)
+    kept = named(bench[mask], MASK)
+    parts = [masked(named(bench[job], WEIGHT), kept) for job in (start, trunk)]
+    total = sum(float((parts[0][name].double() - parts[1][name]).square().sum()) for name in parts[0])
+    found = bench[lineage.distance(start, trunk, mask)].table["l2"][0]
+    assert found == pytest.approx(total**0.5, rel=1e-12)
+    assert found < bench[lineage.distance(start, trunk)].table["l2"][0]
+
+
+def test_masked_leaves_what_no_mask_names() -> None:
+    weights = {"w": torch.tensor([1.0, 2.0]), "bias": torch.tensor([3.0])}
+    assert {n: v.tolist() for n, v in masked(weights, {"w": torch.tensor([True, False])}).items()} == {
+        "w": [1.0, 0.0],
+        "bias": [3.0],
+    }
+
+
+def test_single_precision_states_hold_single_precision() -> None:
+    here, bench = setting(precision="fp32"), Bench()
+    artifact = bench[copies_of(here)[0]]
+    assert {value.dtype for name, value in artifact.tensors.items() if name != STEP} == {torch.float32}
+    assert named(artifact, BUFFER)

@@ -1,0 +1,410 @@
+"""The stage ``train``: snapshots, forks, the optimiser's state, masks, divergence, and resuming after a kill."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from harness import run as executor
+from harness import stages
+from harness.errors import CorruptArtifact, HarnessError, InvariantBroken, TrainingDiverged
+from harness.job import Job
+from harness.plan import Plan
+from harness.protocols import lineage
+from harness.protocols.setting import Setting
+from harness.run import Progress, Run, execute
+from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
+from harness.store import Artifact, Store
+from tests.stages.bench import ADAM, TINY_LENET, Bench, same, setting
+
+STAGE = stages.find("train")
+
+
+def state_job(here: Setting, k: int = 6, seed: int = 0) -> Job:
+    return lineage.trunk(here, seed, k)
+
+
+def copy_job(here: Setting, state: Job, start: int, stop: int, order: str = "copy/0/0", **more: Any) -> Job:
+    return lineage.train(here, state, start, stop, order=order, **more)
+
+
+def mask_job(here: Setting, seed: int = 0) -> Job:
+    end = copy_job(here, state_job(here, 6, seed), 6, 9, f"copy/{seed}/0")
+    return lineage.prune(here, end, None, output_layer=True, fraction=0.4)
+
+
+def plain_artifacts(results: list[Artifact | HarnessError]) -> list[Artifact]:
+    for result in results:
+        if isinstance(result, HarnessError):
+            raise result
+    return [result for result in results if isinstance(result, Artifact)]
+
+
+def close(a: Artifact, b: Artifact) -> None:
+    assert set(a.tensors) == set(b.tensors)
+    for name, value in a.tensors.items():
+        torch.testing.assert_close(value, b.tensors[name], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimiser", [{}, {"optimiser": ADAM}], ids=["sgd", "adam"])
+def test_jobs_together_are_the_jobs_alone(optimiser: dict[str, Any]) -> None:
+    """Other initialisations, orders, stops and masks, one not pruned at all; two snapshots of one training."""
+    here = setting(**optimiser)
+    bench = Bench()
+    jobs = [
+        copy_job(here, state_job(here), 6, 14),
+        copy_job(here, state_job(here), 6, 14, "copy/0/1", mask=mask_job(here)),
+        copy_job(here, state_job(here, seed=1), 6, 9, "copy/1/0", mask=mask_job(here, 1), keep_optimiser=True),
+        copy_job(here, state_job(here), 6, 11, keep_optimiser=True),
+        copy_job(here, lineage.trunk(here, 1, 11), 11, 13, "copy/1/0"),
+        copy_job(here, state_job(here), 6, 14, "copy/0/2", schedule_start=6),
+    ]
+    assert len({STAGE.fuse(job) for job in jobs}) == 1
+    for job, result in zip(jobs, plain_artifacts(bench.together(*jobs)), strict=True):
+        close(result, bench[job])
+
+
+def test_training_in_one_go_and_in_pieces_is_the_same() -> None:
+    here, bench = setting(), Bench()
+    start = lineage.initial(here, 0)
+    whole = copy_job(here, start, 0, 13, "trunk/0", keep_optimiser=True)
+    first = copy_job(here, start, 0, 7, "trunk/0", keep_optimiser=True)
+    rest = copy_job(here, first, 7, 13, "trunk/0", keep_optimiser=True)
+    assert same(bench[whole], bench[rest])
+
+
+def test_a_state_stands_at_its_step_and_keeps_the_optimiser_only_where_asked() -> None:
+    here, bench = setting(), Bench()
+    with_state = bench[state_job(here, 6)]
+    without = bench[copy_job(here, state_job(here, 6), 6, 9)]
+    assert (int(with_state.tensors[STEP]), int(without.tensors[STEP])) == (6, 9)
+    assert named(with_state, OPTIMISER)
+    assert not named(without, OPTIMISER)
+
+
+def test_a_fork_that_lost_its_place_is_an_error() -> None:
+    here, bench = setting(), Bench()
+    trunk = state_job(here, 6)
+    bench.plant(trunk, {STEP: torch.tensor(5)})
+    with pytest.raises(InvariantBroken, match="starts at step 6, but its state is of step 5: the fork lost its place"):
+        bench[copy_job(here, trunk, 6, 9)]
+
+
+def test_the_optimisers_state_is_carried_or_reset() -> None:
+    here, bench = setting(), Bench()
+    trunk = state_job(here)
+    ends = {how: bench[copy_job(here, trunk, 6, 9, optimiser_state=how)] for how in ("carried", "reset")}
+    assert not same(ends["carried"], ends["reset"])
+    zeros = {name: torch.zeros_like(value) for name, value in bench[trunk].tensors.items() if OPTIMISER in name}
+    bench.plant(trunk, zeros)
+    again = Bench(made={trunk.key: bench[trunk]})
+    assert same(again[copy_job(here, trunk, 6, 9)], ends["reset"])
+
+
+def test_a_carried_state_is_masked() -> None:
+    """Momentum of pruned weights is dropped: planting nonsense there changes nothing."""
+    here, bench = setting(), Bench()
+    mask, trunk = mask_job(here), state_job(here)
+    job = copy_job(here, trunk, 6, 9, mask=mask, keep_optimiser=True)
+    honest = bench[job]
+    held = bench[trunk].tensors[OPTIMISER + "velocity"].clone()
+    kept = torch.cat(
+        [
+            bench[mask].tensors.get(MASK + name.removeprefix(WEIGHT), torch.ones_like(value)).flatten().bool()
+            for name, value in ordered(here, bench[trunk]).items()
+        ]
+    )
+    held[~kept] = 1e6
+    bench.plant(trunk, {OPTIMISER + "velocity": held})
+    assert same(Bench(made={**bench.made, job.key: honest})[job], honest)
+    del bench.made[job.key]
+    assert same(bench[job], honest)
+    assert (honest.tensors[OPTIMISER + "velocity"][~kept] == 0).all()
+
+
+def ordered(here: Setting, state: Artifact) -> dict[str, Tensor]:
+    """Weights in the network's own order, as the optimiser's state has them."""
+    network = (
+        Bench()
+        .context()
+        .network(
+            {"network": here.training.network.model_dump(mode="json"), "classes": 3},
+            Bench()
+            .context()
+            .images(
+                lineage.train(here, lineage.initial(here, 0), 0, 1, order="x").params["data"]
+                | {"augment": {"flip": False, "crop_padding": 0}},
+                "fp64",
+            ),
+        )
+    )
+    return {WEIGHT + name: state.tensors[WEIGHT + name] for name in network.parameters}
+
+
+def test_a_state_that_cannot_be_carried_is_an_error() -> None:
+    here, bench = setting(), Bench()
+    trunk = lineage.train(here, lineage.initial(here, 0), 0, 6, order="trunk/0", keep_optimiser=False)
+    with pytest.raises(InvariantBroken, match="carries on an optimiser state that its input does not hold"):
+        bench[copy_job(here, trunk, 6, 9)]
+    assert STEP in bench[copy_job(here, trunk, 6, 9, optimiser_state="reset")].tensors
+
+
+def test_pruned_weights_are_zero_and_others_are_rewound() -> None:
+    here, bench = setting(), Bench()
+    mask, trunk = mask_job(here), state_job(here)
+    at_rewind = bench[copy_job(here, trunk, 6, 6, mask=mask)]
+    trained = bench[copy_job(here, trunk, 6, 12, mask=mask)]
+    for name, kept in named(bench[mask], MASK).items():
+        start, weight = bench[trunk].tensors[WEIGHT + name], trained.tensors[WEIGHT + name]
+        assert torch.equal(at_rewind.tensors[WEIGHT + name], start * kept)
+        assert (weight[~kept] == 0).all()
+        assert (weight[kept] != start[kept]).all()
+
+
+def test_a_mask_that_leaks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(), Bench()
+    mask, trunk = mask_job(here), state_job(here)
+    assert bench[mask]
+    assert bench[trunk]
+    monkeypatch.setattr("harness.stages.train.masked", lambda weights, masks: dict(weights))
+    with pytest.raises(InvariantBroken, match=r"the mask leaks: \d+ pruned weights of replica 0 .* at step 6"):
+        bench[copy_job(here, trunk, 6, 9, mask=mask)]
+
+
+def test_divergence_is_the_replicas_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(TINY_LENET), Bench()
+    good, bad = state_job(here), state_job(here, seed=1)
+    jobs = [copy_job(here, good, 6, 9), copy_job(here, bad, 6, 9), copy_job(here, good, 6, 12)]
+    bench.plant(bad, {WEIGHT + "output.bias": torch.full((3,), float("inf"), dtype=torch.float64)})
+    results = bench.together(*jobs)
+    assert isinstance(results[1], TrainingDiverged)
+    assert f"{jobs[1]!r}: the loss was not finite at step 6 of 9" in str(results[1])
+    for place in (0, 2):
+        result = results[place]
+        assert isinstance(result, Artifact)
+        close(result, bench[jobs[place]])
+
+
+def test_a_snapshot_before_the_divergence_stands() -> None:
+    """What was right at its stop is a result, even though the training beyond it diverges."""
+    here = setting(TINY_LENET, rate=1e150, length=14)
+    bench = Bench()
+    start = lineage.initial(here, 0)  # warmup: the first step has rate 0
+    jobs = [copy_job(here, start, 0, 1), copy_job(here, start, 0, 9)]
+    first, last = bench.together(*jobs)
+    assert isinstance(first, Artifact)
+    assert isinstance(last, TrainingDiverged)
+
+
+def test_another_dataset_than_planned_is_an_error() -> None:
+    here = setting()
+    bench = Bench()
+    job = copy_job(here, lineage.initial(here, 0), 0, 2)
+    data = job.params["data"]
+    other = Job("train", {**job.params, "data": {**data, "digest": "0" * 64}}, job.inputs)
+    with pytest.raises(HarnessError, match=r"dataset digits has digest ffffffffffff, .* planned for 000000000000"):
+        bench[other]
+
+
+def test_what_fuses() -> None:
+    here, even = setting(), setting(n_train=20)
+
+    def kind(where: Setting, start: int, **more: Any) -> str | None:
+        state = lineage.trunk(where, 0, start)
+        return STAGE.fuse(copy_job(where, state, start, 14, **more))
+
+    assert kind(here, 1) == kind(here, 6) == kind(here, 6, order="copy/0/1", keep_optimiser=True)
+    assert kind(here, 1) != kind(here, 2)  # the short batch comes at another time
+    assert kind(even, 1) == kind(even, 2)
+    assert kind(here, 1) != kind(setting(rate=0.2), 1)
+    assert kind(here, 1) != kind(setting(TINY_LENET), 1)
+    assert STAGE.cost(copy_job(here, state_job(here), 6, 14)) == 8
+
+
+def test_progress_is_told_in_replica_steps() -> None:
+    here, bench = setting(), Bench()
+    jobs = [copy_job(here, state_job(here), 6, 14), copy_job(here, state_job(here), 6, 9, "copy/0/1")]
+    assert all(bench[given] for job in jobs for given in job.inputs.values())
+    bench.advanced = 0
+    bench.together(*jobs)
+    assert bench.advanced == 8 + 3
+
+
+def test_global_random_state_is_untouched() -> None:
+    here, bench = setting(), Bench()
+    torch_before, numpy_before, python_before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    copies = [copy_job(here, state_job(here), 6, 14, f"copy/0/{i}", mask=mask_job(here)) for i in range(2)]
+    shuffled = Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask_job(here)})
+    for job in (
+        *copies,
+        lineage.line(here, *copies, lineage.LineOptions(alphas=3)),
+        lineage.compare(here, *copies),
+        lineage.distance(*copies),
+        lineage.evaluate(here, copies[0]),
+        shuffled,
+    ):
+        assert bench[job]
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), numpy_before, strict=True))
+    assert random.getstate() == python_before
+
+
+class Killed(BaseException):
+    """As if the process had been killed."""
+
+
+def group_targets(here: Setting) -> list[Job]:
+    """A group of four that end at three different times, one of them two snapshots of one training."""
+    trunk = state_job(here)
+    return [
+        copy_job(here, trunk, 6, 14),
+        copy_job(here, trunk, 6, 14, "copy/0/1", mask=mask_job(here)),
+        copy_job(here, trunk, 6, 11),
+        copy_job(here, trunk, 6, 8, "copy/0/2"),
+    ]
+
+
+def execute_here(targets: list[Job], root: Path, on_progress: Any = lambda progress: None) -> Run:
+    return execute(
+        Plan.of(targets),
+        Store(root),
+        device=torch.device("cpu"),
+        load_dataset=lambda name: Bench().data,
+        provenance={},
+        on_progress=on_progress,
+    )
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {
+        f"{path.parent.name}/{path.name}": path.read_bytes()
+        for path in root.glob("jobs/*/*/*")
+        if path.name != "record.json"
+    }
+
+
+class Killer:
+    """Kills when told of progress for the given time, counting only work whose label holds ``label``."""
+
+    def __init__(self, at: int, label: str = "") -> None:
+        self.at, self.label, self.calls = at, label, 0
+
+    def __call__(self, progress: Progress) -> None:
+        self.calls += self.label in progress.now
+        if self.calls == self.at:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
+    root = tmp_path_factory.mktemp("undisturbed")
+    counter = Killer(-1)
+    run = execute_here(group_targets(setting()), root, counter)
+    assert not run.failed
+    assert not list((root / "progress").iterdir())
+    return contents(root), counter.calls
+
+
+@pytest.mark.parametrize("share", [i / 12 for i in range(1, 12)])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    share: float, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    expected, calls = undisturbed
+    targets = group_targets(setting())
+    with pytest.raises(Killed):
+        execute_here(targets, tmp_path, Killer(round(share * calls)))
+    half = contents(tmp_path)
+    assert half.items() < expected.items()
+    run = execute_here(targets, tmp_path)
+    assert contents(tmp_path) == expected
+    assert run.executed + run.cached == len(Plan.of(targets).jobs)
+    assert not run.failed
+    assert not list((tmp_path / "progress").iterdir())
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_a_run_killed_twice_in_one_group_goes_on(
+    tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    expected, _ = undisturbed
+    targets = group_targets(setting())
+    for at in (4, 4, 4):
+        with pytest.raises(Killed):
+            execute_here(targets, tmp_path, Killer(at, "train x"))
+    execute_here(targets, tmp_path)
+    assert contents(tmp_path) == expected
+
+
+def test_a_resumed_training_does_not_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the checkpoint not read, the steps would be made twice."""
+    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    here = setting()
+    target = copy_job(here, lineage.initial(here, 0), 0, 14)
+    with pytest.raises(Killed):
+        execute_here([target], tmp_path, Killer(14))
+    made: list[int] = []
+    real = stages.find("train").run
+
+    def spying(work: Any, context: Any) -> Any:
+        before = context.advance
+        context.advance = lambda units: (made.append(units), before(units))
+        return real(work, context)
+
+    monkeypatch.setattr(type(stages.find("train")), "run", lambda self, work, context: spying(work, context))
+    execute_here([target], tmp_path)
+    assert sum(made) == 14
+    assert made[0] > 5  # taken up where the checkpoint was
+    assert set(made[1:]) == {1}
+
+
+def test_a_run_killed_while_results_are_written_keeps_the_rest_of_its_group(
+    tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, _ = undisturbed
+    targets = group_targets(setting())
+    real = Store.write
+    written: list[Job] = []
+
+    def write(self: Store, job: Job, artifact: Artifact, provenance: Mapping[str, Any]) -> None:
+        if job in targets:
+            written.append(job)
+            if len(written) == 3:
+                raise Killed
+        real(self, job, artifact, provenance)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", write)
+        with pytest.raises(Killed):
+            execute_here(targets, tmp_path)
+    assert sum(Store(tmp_path).has(job) for job in targets) == 2
+    there = len(contents(tmp_path))
+    run = execute_here(targets, tmp_path)
+    assert contents(tmp_path) == expected
+    assert run.executed + there == run.executed + run.cached == len(Plan.of(targets).jobs)
+    assert not list((tmp_path / "progress").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "nonsense"])
+def test_a_damaged_checkpoint_is_an_error_that_names_it(
+    damage: str, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    expected, _ = undisturbed
+    targets = group_targets(setting())
+    with pytest.raises(Killed):
+        execute_here(targets, tmp_path, Killer(5, "train x"))
+    (path,) = (tmp_path / "progress").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes({"truncated": whole[:-100], "emptied": b"", "nonsense": b"\x08" * 500}[damage])
+    with pytest.raises(CorruptArtifact, match=f"the checkpoint {path} is corrupt"):
+        execute_here(targets, tmp_path)
+    path.unlink()  # the remedy that the message gives
+    execute_here(targets, tmp_path)
+    assert contents(tmp_path) == expected

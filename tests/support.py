@@ -1,0 +1,217 @@
+"""Small specs as text, and the command line run in this process."""
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from harness import stages
+from harness.cli import main
+from harness.job import Job
+from harness.protocols import families
+from harness.spec.load import load
+from harness.verify import Request, prepare
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+
+_HEAD = """\
+# A spec as small as can be.
+schema_version: 1
+id: {id}
+title: A tiny experiment
+protocol: {protocol}
+claims:
+{claims}
+scales:
+  toy:
+    replicates:
+      initialisations: 2
+      orders: 2
+      pairing: all
+      first_seed: 0
+    training:
+      network: {{name: lenet, hidden: [16]}}
+      parameters: 1210
+      initialisation: {{weights: kaiming_normal}}
+      data:
+        name: digits
+        normalise: {{kind: mean_std, mean: [0.3], std: [0.4], scale: 16}}
+        augment: {{flip: false, crop_padding: 0}}
+      length: 40it
+      batch: 50
+      optimiser: {{name: adam}}
+      schedule:
+        rate: 0.002
+        drops: [30it]
+        warmup: 0it
+    settings:
+{settings}
+    departures: [a toy]
+"""
+_CLAIM = """\
+  - id: {id}
+    sentence: A sentence.
+    source: {{paper: lmc, place: "Section 3"}}
+    quantity: {quantity}
+    checks:
+      toy:
+        at: {at}
+        expect: {expect}
+"""
+
+
+def claim(
+    identity: str = "stable",
+    quantity: str = "instability",
+    at: str = "{fork: 0it}",
+    expect: str = "{kind: at_most, bound: 100.0}",
+) -> str:
+    """A claim's YAML, for ``instability_text`` and ``imp_text``."""
+    return _CLAIM.format(id=identity, quantity=quantity, at=at, expect=expect)
+
+
+def instability_text(*claims: str, identity: str = "tiny") -> str:
+    """A spec of instability analysis: LeNet with 16 hidden units, 40 iterations on digits."""
+    return _HEAD.format(
+        id=identity,
+        protocol="instability",
+        claims="".join(claims or [claim()]).rstrip(),
+        settings="      forks: [0it, 10it]\n      stable_below: 2.0",
+    )
+
+
+def imp_text(*claims: str, identity: str = "tiny_imp") -> str:
+    """A spec of IMP on the network, data and recipe of ``instability_text``."""
+    some = claim("density", "density", "{rewind: 0it, level: 2}", "{kind: equals, value: 64, margin: 1}")
+    settings = (
+        "rewinds: [0it]",
+        "pruning: {style: iterative, fraction: 0.2, levels: 2}",
+        "compared_levels: [0, 2]",
+        "matching_within: 0.5",
+    )
+    return _HEAD.format(
+        id=identity,
+        protocol="imp",
+        claims="".join(claims or [some]).rstrip(),
+        settings="\n".join("      " + line for line in settings),
+    )
+
+
+def edited(text: str, old: str, new: str) -> str:
+    """The text with ``old``, which must stand in it exactly once, replaced."""
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the spec"
+    return text.replace(old, new)
+
+
+def line_of(text: str, part: str) -> int:
+    """The number of the line on which a part begins that stands in the text once."""
+    assert text.count(part) == 1, f"{part!r} stands {text.count(part)} times in the spec"
+    return text[: text.index(part)].count("\n") + 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+
+def cli(*arguments: str | Path) -> Said:
+    """Runs ``harness`` in this process, with one thread and without leaving a signal handler behind."""
+    out, err = io.StringIO(), io.StringIO()
+    code: object = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch("signal.signal"):
+        try:
+            main([str(one) for one in arguments])
+        except SystemExit as stop:
+            code = stop.code
+    assert code is None or isinstance(code, int)
+    said = Said(code or 0, out.getvalue(), err.getvalue())
+    assert "Traceback" not in said.out + said.err
+    return said
+
+
+@dataclass
+class Place:
+    """A folder with specs, a store and reports, and the commands run there."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def write(self, text: str, name: str | None = None) -> Path:
+        """A spec file, by default called as its id says."""
+        if name is None:
+            name = next(line for line in text.splitlines() if line.startswith("id: ")).removeprefix("id: ") + ".yaml"
+        path = self.root / name
+        path.write_text(text)
+        return path
+
+    def options(self) -> list[str]:
+        """Options of verify that keep everything in this folder."""
+        where = ("--store", self.store, "--data", self.root / "data", "--report", self.reports)
+        return [*map(str, where), "--device", "cpu", "--threads", "1"]
+
+    def verify(self, *specs: Path, more: tuple[str, ...] = ()) -> Said:
+        """``harness verify`` in this folder."""
+        return cli("verify", *specs, *self.options(), *more)
+
+    def keys(self) -> set[str]:
+        """Keys of all committed jobs."""
+        return {path.parent.name for path in self.store.glob("jobs/*/*/record.json")}
+
+    def artifacts(self) -> dict[str, bytes]:
+        """Every tensor and table file of the store, by key and name."""
+        files = [*self.store.glob("jobs/*/*/tensors.safetensors"), *self.store.glob("jobs/*/*/table.json")]
+        return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in files}
+
+
+@contextlib.contextmanager
+def counted() -> Iterator[list[Job]]:
+    """The jobs that stages really ran inside the block, in order."""
+    ran: list[Job] = []
+    find = stages.find
+
+    def spying(name: str) -> Any:
+        stage = find(name)
+
+        class Spy:
+            fuse, cost = stage.fuse, stage.cost
+
+            def run(self, work: Any, context: Any) -> Any:
+                ran.extend(one.job for one in work)
+                return stage.run(work, context)
+
+        return Spy()
+
+    with mock.patch("harness.stages.find", spying):
+        yield ran
+
+
+def stages_of(jobs: list[Job]) -> dict[str, int]:
+    """Stage -> how many of the jobs."""
+    names = [job.stage for job in jobs]
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+def request(path: Path, scale: str = "toy", data: Path = Path("no-such-folder")) -> Request:
+    """A spec file, planned at a scale."""
+    return prepare(load(path, families()), scale, data)

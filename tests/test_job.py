@@ -1,0 +1,133 @@
+"""Keys of jobs: pinned, canonical, and of nothing but what decides a result."""
+
+import hashlib
+import json
+import math
+
+import pytest
+
+from harness import job as module
+from harness.job import VERSIONS, Job, ancestry, canonical
+from harness.protocols import lineage
+from tests.stages.bench import setting
+
+
+def jobs_of_every_stage() -> dict[str, Job]:
+    """One job of each stage, as the protocols plan them."""
+    here = setting()
+    initial = lineage.initial(here, 0)
+    trunk = lineage.trunk(here, 0, 6)
+    a, b = (lineage.train(here, trunk, 6, 14, order=lineage.copy_order(0, order)) for order in range(2))
+    mask = lineage.prune(here, a, None, output_layer=True, fraction=0.2)
+    return {
+        "init": initial,
+        "train": a,
+        "prune": mask,
+        "shuffle": Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask}),
+        "evaluate": lineage.evaluate(here, a),
+        "line": lineage.line(here, a, b, lineage.LineOptions()),
+        "compare": lineage.compare(here, a, b),
+        "distance": lineage.distance(initial, a, mask),
+    }
+
+
+KEYS = {
+    "init": "22ec24e88b065b5c9ce6ab9b715518be3ef493caaec7b9d47dd8455c996a92f2",
+    "train": "c60cfaa97c5d78040165af8d26e8fba669313be317dc158533f4208066c499e2",
+    "prune": "21188be96ef4ac2aba506be518603773a81602309ad58bf9df3d582ad715a7ed",
+    "shuffle": "b73fc2ef424eda67248e11b8f62b64fca6328e3020aba4a4a5fab4b9dfa8209b",
+    "evaluate": "7580475594212a38882ad10ec40697fac7578609d6083d60696025c00c7f3106",
+    "line": "2d87ce01893ffb4b9aedab1fd2528acf198840252eb307896db3c756bf898c8e",
+    "compare": "b1bb74cb6a7eb1edf2c5c62a3342f39de2c138114d7800d16ee04c58b3aa6014",
+    "distance": "bb8ab04e6f3bdeb2cdc9ebf0e777fe16f4297b9901445c7d5993d4b93779cd17",
+}
+
+
+@pytest.mark.parametrize("stage", VERSIONS)
+def test_keys_are_pinned(stage: str) -> None:
+    """A changed key makes every store forget its results of this stage and of all that rest on it."""
+    assert jobs_of_every_stage()[stage].key == KEYS[stage]
+
+
+def test_a_key_is_the_hash_of_the_description() -> None:
+    start = Job("init", {"seed": 1})
+    one = Job("shuffle", {"b": [1, 2.5], "a": "é"}, {"state": start})
+    text = '{"inputs":{"state":"' + start.key + '"},"params":{"a":"\\u00e9","b":[1,2.5]},"stage":"shuffle","version":1}'
+    assert one.key == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_order_of_params_and_inputs_and_kind_of_sequence_do_not_matter() -> None:
+    a, b = Job("init", {"seed": 1}), Job("init", {"seed": 2})
+    one = Job("line", {"x": 1, "y": (1, 2)}, {"a": a, "b": b})
+    other = Job("line", {"y": [1, 2], "x": 1}, {"b": b, "a": a})
+    assert one.key == other.key
+    assert one == other
+    assert len({one, other}) == 1
+
+
+def test_everything_that_decides_a_result_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = Job("init", {"seed": 1}), Job("init", {"seed": 2})
+    jobs = [
+        Job("line", {"x": 1}, {"a": a, "b": b}),
+        Job("line", {"x": 2}, {"a": a, "b": b}),
+        Job("line", {"x": "1"}, {"a": a, "b": b}),
+        Job("line", {"x": 1, "y": None}, {"a": a, "b": b}),
+        Job("line", {"x": 1}, {"a": b, "b": a}),
+        Job("line", {"x": 1}, {"a": a}),
+        Job("compare", {"x": 1}, {"a": a, "b": b}),
+    ]
+    keys = {job.key for job in jobs}
+    assert len(keys) == len(jobs)
+    monkeypatch.setattr(module, "VERSIONS", {**VERSIONS, "line": 2})
+    assert Job("line", {"x": 1}, {"a": a, "b": b}).key not in keys
+    monkeypatch.setattr(module, "VERSIONS", {**VERSIONS, "init": 2})
+    fresh = [Job("init", {"seed": seed}) for seed in (1, 2)]
+    assert Job("line", {"x": 1}, {"a": fresh[0], "b": fresh[1]}).key not in keys  # a new input is a new job
+
+
+def test_a_key_never_changes_once_asked_for() -> None:
+    params = {"x": [1]}
+    one = Job("init", params)
+    key = one.key
+    params["x"].append(2)
+    assert one.key == key
+    assert one.description["params"] == {"x": [1]}
+
+
+def test_numbers_that_are_not_finite_have_no_key() -> None:
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            assert Job("init", {"x": value}).key
+
+
+def test_canonical_text() -> None:
+    assert (
+        canonical({"b": [1, 0.1, 1e-8], "a": {"d": None, "c": True}}) == '{"a":{"c":true,"d":null},"b":[1,0.1,1e-08]}'
+    )
+    assert json.loads(canonical({"x": 0.1 + 0.2}))["x"] == 0.1 + 0.2
+
+
+def test_a_job_is_not_equal_to_other_things() -> None:
+    one = Job("init", {})
+    assert one != one.key
+    assert repr(one) == f"init:{one.key[:12]}"
+
+
+def test_ancestry_lists_inputs_first_and_each_job_once() -> None:
+    jobs = jobs_of_every_stage()
+    found = ancestry(
+        [jobs["line"], jobs["distance"], jobs["init"], Job("line", jobs["line"].params, jobs["line"].inputs)]
+    )
+    places = {key: place for place, key in enumerate(found)}
+    assert len(found) == 7  # init, trunk, two copies, line, mask, distance
+    for key, job in found.items():
+        assert key == job.key
+        assert all(places[given.key] < places[key] for given in job.inputs.values())
+
+
+def test_ancestry_of_a_long_chain_needs_no_recursion() -> None:
+    job = Job("init", {})
+    for step in range(3000):
+        job = Job("train", {"step": step}, {"state": job})
+        assert job.key
+    assert len(ancestry([job])) == 3001
