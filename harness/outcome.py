@@ -78,11 +78,11 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 all claims stand, 1 some do not (or are undecided), 3 something broke."""
+        """0 all claims stand or are what is known of them, 1 some do not (or are undecided), 3 something broke."""
         if self.failures:
             return 3
-        judged = [one.verdict for one in self.judgements if one.check is not None]
-        return 0 if all(verdict.good for verdict in judged) and judged else 1
+        judged = [one for one in self.judgements if one.check is not None]
+        return 0 if all(one.in_order for one in judged) and judged else 1
 
     @property
     def counts(self) -> Mapping[Verdict, int]:

@@ -69,6 +69,16 @@ class Judgement:
     replicates_needed: int | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the verdict is the one to expect: the claim stands, or what is known of it is found again."""
+        known = self.check.known if self.check else None
+        if known is None:
+            return self.check is None or self.verdict.good
+        if known.verdict == "fails":
+            return self.verdict in (Verdict.FAILS, Verdict.CONTRADICTED)
+        return self.verdict.good or self.verdict is Verdict.INCONCLUSIVE
+
 
 @dataclass(frozen=True)
 class _Region:

@@ -13,6 +13,24 @@ import typer
 
 from harness import datainfo
 from harness.cli import show
+from harness.cli.options import (
+    DATA,
+    REPORTS,
+    STORE,
+    DataOption,
+    DeviceOption,
+    ExitZeroOption,
+    JsonOption,
+    Options,
+    QuietOption,
+    ReplicatesOption,
+    ReportOption,
+    ScaleOption,
+    SeedOption,
+    Specs,
+    StoreOption,
+    ThreadsOption,
+)
 from harness.errors import HarnessError, RequestError
 from harness.protocols import families
 from harness.spec import load as loading
@@ -28,28 +46,6 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 app.add_typer(data_app, name="data")
 
-Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC...", show_default=False)]
-ScaleOption = Annotated[str, typer.Option("--scale", help="Which of the spec's settings to run: toy, paper, ...")]
-StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where results of jobs are kept and found.")
-]
-DataOption = Annotated[Path, typer.Option("--data", envvar="HARNESS_DATA", help="Where imported datasets lie.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads; all cores by default.")
-]
-ReplicatesOption = Annotated[
-    int | None, typer.Option("--replicates", min=1, max=1000, help="Initialisations, in place of the spec's number.")
-]
-SeedOption = Annotated[
-    int | None, typer.Option("--first-seed", min=0, help="First seed: another one gives fresh replicates.")
-]
-ReportOption = Annotated[Path, typer.Option("--report", help="Folder for the reports.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: exit code and reports only.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The outcome as JSON on standard output.")]
-
-STORE, DATA, REPORTS = Path(".harness"), Path("data"), Path("reports/local")
-
 
 @app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")
 def verify(
@@ -64,12 +60,14 @@ def verify(
     report: ReportOption = REPORTS,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
+    exit_zero: ExitZeroOption = False,
 ) -> None:
     """Run what is missing, judge every claim, write the report."""
     from harness.cli import street
 
-    options = street.Options(scale, replicates, first_seed, device, threads, store, data, report)
-    _exit(street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True))
+    options = Options(scale, replicates, first_seed, device, threads, store, data, report)
+    code = street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True)
+    _exit(0 if exit_zero and code == 1 else code)
 
 
 @app.command(epilog="Example: harness report specs/resnet20_imp.yaml --report reports/mine")
@@ -83,12 +81,14 @@ def report(
     report: ReportOption = REPORTS,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
+    exit_zero: ExitZeroOption = False,
 ) -> None:
     """Write the report again from the store; run nothing."""
     from harness.cli import street
 
-    options = street.Options(scale, replicates, first_seed, "cpu", None, store, data, report)
-    _exit(street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False))
+    options = Options(scale, replicates, first_seed, "cpu", None, store, data, report)
+    code = street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False)
+    _exit(0 if exit_zero and code == 1 else code)
 
 
 @app.command(epilog="Example: harness plan specs/resnet20_imp.yaml --scale paper")
@@ -106,7 +106,7 @@ def plan(
     """Show the jobs, what of them is cached, and a rough forecast of time and disk."""
     from harness.cli import street
 
-    street.plan(specs, street.Options(scale, replicates, first_seed, device, threads, store, data, REPORTS), as_json)
+    street.plan(specs, Options(scale, replicates, first_seed, device, threads, store, data, REPORTS), as_json)
 
 
 @app.command(epilog="Example: harness validate specs/*.yaml")

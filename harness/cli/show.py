@@ -116,6 +116,8 @@ def verdicts(outcome: Outcome) -> None:
     for one in outcome.judgements:
         if one.check is not None and not one.verdict.good:
             out.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {escape(one.claim.id)}: {escape(one.why)}")
+            if one.check.known is not None and one.in_order:
+                out.print(f"    as is known of it: {escape(one.check.known.why)}")
     for one in outcome.judgements:
         for warning in one.warnings:
             out.print(f"[dim]{escape(one.claim.id)}: {escape(warning)}[/]")

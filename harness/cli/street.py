@@ -4,7 +4,6 @@ import dataclasses
 import json
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -12,6 +11,7 @@ import torch
 
 from harness import verify as verifying
 from harness.cli import show
+from harness.cli.options import Options
 from harness.engine import device as devices
 from harness.errors import RequestError, Stopped
 from harness.forecast import forecast
@@ -21,20 +21,6 @@ from harness.report import json as machine
 from harness.report.write import require_folder, write
 from harness.spec.load import Loaded, load
 from harness.store import Store
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may choose, beside the specs."""
-
-    scale: str
-    replicates: int | None
-    first_seed: int | None
-    device: str
-    threads: int | None
-    store: Path
-    data: Path
-    report: Path
 
 
 def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request]:

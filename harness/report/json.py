@@ -113,6 +113,7 @@ def _claim(judgement: Judgement) -> dict[str, Any]:
         "expected": judgement.expected,
         "verdict": judgement.verdict.value,
         "holds": judgement.verdict.good,
+        "in_order": judgement.in_order,
         "estimate": plain_value(judgement.estimate),
         "unit": judgement.unit,
         "why": judgement.why,

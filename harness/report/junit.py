@@ -16,8 +16,9 @@ _ELEMENTS = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 def junit(outcomes: Sequence[Outcome]) -> str:
     """Renders outcomes as one JUnit file.
 
-    A claim that fails, is contradicted or is inconclusive is a failure; one that a broken job left open is an
-    error, any other that was not run is skipped. Each broken job is a case of its own, an error.
+    A claim that fails, is contradicted or is inconclusive is a failure, unless just that is known of it; one that a
+    broken job left open is an error, any other that was not run is skipped. Each broken job is a case of its own, an
+    error.
 
     Args:
         outcomes: verified specs.
@@ -58,7 +59,7 @@ def _suite(outcome: Outcome) -> ET.Element:
 
 def _result(case: ET.Element, judgement: Judgement, broken: bool) -> None:
     verdict, view = judgement.verdict, claim_view(judgement)
-    if verdict.good:
+    if judgement.check is not None and judgement.in_order:
         ET.SubElement(case, "system-out").text = _words(view)
     elif verdict is not Verdict.NOT_RUN:
         _tell(case, "failure", verdict.value.lower(), view.why or verdict.value, _words(view))

@@ -81,7 +81,7 @@ def claim_view(judgement: Judgement) -> ClaimView:
         symbol=SYMBOLS[verdict],
         tone=_tone(verdict),
         why=clean(judgement.why),
-        warnings=(*map(clean, judgement.warnings), *_needed(judgement)),
+        warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
     )
 
 
@@ -105,6 +105,9 @@ def summary(outcome: Outcome) -> str:
         verb = f"{'is' if one else 'are'} reproduced" if reproduced else "holds" if one else "hold"
         text = f"{len(good)} of {count(len(judged), 'claim')} {verb} {where}"
     rest = len(outcome.judgements) - len(judged)
+    as_known = sum(one.in_order and not one.verdict.good for one in outcome.judgements if one.check is not None)
+    if as_known:
+        text += f"; {'another has' if as_known == 1 else f'{as_known} others have'} the verdict known beforehand"
     if rest and judged:
         text += f"; {rest} more {'has' if rest == 1 else 'have'} no check there"
     if outcome.failures:
@@ -153,6 +156,15 @@ def _needed(judgement: Judgement) -> tuple[str, ...]:
         return ()
     text = f"bout {count(judgement.replicates_needed, 'initialisation')}"
     return () if text in judgement.why else (f"A{text} would settle it.",)
+
+
+def _known(judgement: Judgement) -> tuple[str, ...]:
+    """What is known of the claim, and whether it was found again."""
+    known = judgement.check.known if judgement.check else None
+    if known is None:
+        return ()
+    text = f"Known: {'this claim is wrong' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
+    return (text,) if judgement.in_order else (text, "That was not found again.")
 
 
 def _searched(judgement: Judgement) -> str | None:

@@ -81,6 +81,19 @@ class LastWithin(Model):
 Expectation = Annotated[Equals | AtMost | AtLeast | LessThan | FirstWithin | LastWithin, Field(discriminator="kind")]
 
 
+class Known(Model):
+    """What is known of a claim at a scale, other than that it stands.
+
+    Attributes:
+        verdict: ``fails``: it is wrong (an erratum), and the run is in order when that is found again.
+            ``inconclusive``: this setting cannot decide it; deciding in its favour is in order too.
+        why: the reason, which the report gives.
+    """
+
+    verdict: Literal["fails", "inconclusive"]
+    why: Text
+
+
 class Check(Model):
     """A claim at one scale: the conditions of its quantity, and what is expected.
 
@@ -88,11 +101,14 @@ class Check(Model):
         sentence: the claim as it is checked at this scale, where it differs from the source's.
         at: axes of the quantity and their values; an axis left out takes the protocol's default.
         expect: the statement that can fail.
+        known: what is known of its verdict; left out, the claim is to stand. It changes no verdict, only whether
+            a run with this verdict is in order.
     """
 
     sentence: Text | None = None
     at: Conditions = Field(default_factory=dict)
     expect: Expectation
+    known: Known | None = None
 
 
 class Claim(Model):

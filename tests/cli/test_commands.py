@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, SPECS, Place, cli, edited, imp_text, instability_text
+from tests.support import ROOT, SPECS, Place, claim, cli, edited, imp_text, instability_text
 
 PAPER = ROOT / "specs" / "lenet_stability.yaml"
 
@@ -231,3 +231,11 @@ def test_as_a_user_calls_it(text: str, code: int, place: Place) -> None:
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert bool(done.stderr) == bool(code)
+
+
+def test_with_exit_zero_verdicts_are_data_and_errors_are_errors(place: Place) -> None:
+    spec = place.write(instability_text(claim(expect="{kind: at_most, bound: -1.0}")))
+    assert place.verify(spec).code == 1
+    assert place.verify(spec, more=("--exit-zero",)).code == 0
+    assert cli("report", spec, "--store", place.store, "--report", place.reports, "--exit-zero").code == 0
+    assert place.verify(place.root / "absent.yaml", more=("--exit-zero",)).code == 2

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from harness.outcome import Outcome
-from harness.report.view import claim_view
-from harness.spec.claims import Claim
+from harness.report.junit import junit
+from harness.report.view import claim_view, summary
+from harness.spec.claims import Claim, Known
 from harness.stats import Estimate
 from harness.verdict import Judgement, Verdict
 
@@ -52,3 +54,37 @@ def test_what_would_settle_a_claim_is_said_once(realistic: Outcome) -> None:
     assert claim_view(one).warnings[-1] == "About 9 initialisations would settle it."
     told = replace(one, why="Only in part; about 9 initialisations would settle it.")
     assert claim_view(told).warnings == one.warnings
+
+
+@pytest.mark.parametrize(
+    ("known", "verdict", "in_order"),
+    [
+        ("fails", Verdict.CONTRADICTED, True),
+        ("fails", Verdict.FAILS, True),
+        ("fails", Verdict.INCONCLUSIVE, False),
+        ("fails", Verdict.REPRODUCED, False),
+        ("inconclusive", Verdict.INCONCLUSIVE, True),
+        ("inconclusive", Verdict.HOLDS, True),
+        ("inconclusive", Verdict.FAILS, False),
+        ("inconclusive", Verdict.NOT_RUN, False),
+        (None, Verdict.HOLDS, True),
+        (None, Verdict.INCONCLUSIVE, False),
+        (None, Verdict.NOT_RUN, False),
+    ],
+)
+def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
+    known: str | None, verdict: Verdict, in_order: bool, realistic: Outcome
+) -> None:
+    one = realistic.judgements[0]
+    assert one.check is not None
+    note = None if known is None else Known(verdict=known, why="The derivation forgets a factor.")
+    told = replace(one, verdict=verdict, check=one.check.model_copy(update={"known": note}))
+    outcome = replace(realistic, judgements=[told], failures=())
+    assert told.in_order == in_order
+    assert outcome.exit_code == (0 if in_order else 1)
+    words = " ".join(claim_view(told).warnings)
+    assert ("forgets a factor" in words) == (known is not None)
+    assert ("not found again" in words) == (known is not None and not in_order)
+    assert ("verdict known beforehand" in summary(outcome)) == (in_order and not verdict.good)
+    suite = ET.fromstring(junit([outcome]))
+    assert (suite.get("failures") == suite.get("skipped") == "0") == in_order

@@ -1,0 +1,47 @@
+"""The options that several commands share, and what a user chose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC...", show_default=False)]
+ScaleOption = Annotated[str, typer.Option("--scale", help="Which of the spec's settings to run: toy, paper, ...")]
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where results of jobs are kept and found.")
+]
+DataOption = Annotated[Path, typer.Option("--data", envvar="HARNESS_DATA", help="Where imported datasets lie.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads; all cores by default.")
+]
+ReplicatesOption = Annotated[
+    int | None, typer.Option("--replicates", min=1, max=1000, help="Initialisations, in place of the spec's number.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--first-seed", min=0, help="First seed: another one gives fresh replicates.")
+]
+ReportOption = Annotated[Path, typer.Option("--report", help="Folder for the reports.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: exit code and reports only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The outcome as JSON on standard output.")]
+
+ExitZeroOption = Annotated[
+    bool, typer.Option("--exit-zero", help="Exit with 0 whatever the verdicts: they are data. Errors still show.")
+]
+
+STORE, DATA, REPORTS = Path(".harness"), Path("data"), Path("reports/local")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose, beside the specs."""
+
+    scale: str
+    replicates: int | None
+    first_seed: int | None
+    device: str
+    threads: int | None
+    store: Path
+    data: Path
+    report: Path
