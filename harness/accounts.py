@@ -11,7 +11,7 @@ from harness.run import Run
 from harness.store import Store
 
 
-def provenance_of(plan: Plan, data: DatasetInfo, where: Mapping[str, Any], store: Store) -> dict[str, Any]:
+def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any], store: Store) -> dict[str, Any]:
     """Where the results of a plan come from, whenever they were made."""
     made = []
     for job in plan.jobs.values():
@@ -28,11 +28,7 @@ def provenance_of(plan: Plan, data: DatasetInfo, where: Mapping[str, Any], store
             "dates": sorted({one["date"] for one in made}),
             "container": sorted({one["container"] or "none" for one in made}),
         },
-        "dataset": {
-            "name": data.name,
-            "digest": data.digest,
-            "origin": data.origin,
-        },
+        "dataset": "none" if data is None else {"name": data.name, "digest": data.digest, "origin": data.origin},
     }
 
 

@@ -16,7 +16,7 @@ from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.protocols import families
 from harness.protocols.base import Protocol
-from harness.protocols.setting import Setting
+from harness.protocols.setting import Setting, TrainingSetting
 from harness.run import Progress, execute
 from harness.spec.claims import Check, Claim
 from harness.spec.load import Loaded
@@ -40,7 +40,7 @@ class Request:
     loaded: Loaded
     scale: str
     setting: Setting
-    protocol: Protocol
+    protocol: Protocol[Any]
     plan: Plan
 
     @property
@@ -74,20 +74,20 @@ def prepare(
         raise RequestError(f"{loaded.path}: there is no scale {scale!r}; it has {', '.join(spec.scales)}")
     chosen = spec.scales[scale]
     protocol = families()[loaded.spec.protocol]
-    name = chosen.training.data.name
     wanted = {"initialisations": initialisations, "first_seed": first_seed}
-    setting = Setting(
-        training=chosen.training,
-        replicates=chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None}),
-        options=loaded.settings[scale],
-        data=datainfo.describe(name, data_root) or datainfo.nominal(name),
-    )
-    _check_parameters(loaded, scale, setting)
+    replicates = chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None})
+
+    def facts(name: str) -> datainfo.DatasetInfo:
+        return datainfo.describe(name, data_root) or datainfo.nominal(name)
+
+    setting = protocol.setting(chosen, loaded.settings[scale], replicates, facts)
+    if isinstance(setting, TrainingSetting):
+        _check_parameters(loaded, scale, setting)
     jobs = [one.job for one in protocol.measurements(setting)]
     return Request(loaded, scale, setting, protocol, Plan.of(jobs))
 
 
-def _check_parameters(loaded: Loaded, scale: str, setting: Setting) -> None:
+def _check_parameters(loaded: Loaded, scale: str, setting: TrainingSetting) -> None:
     training = setting.training
     size = build(training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes).size
     if size != training.parameters:
@@ -99,11 +99,12 @@ def _check_parameters(loaded: Loaded, scale: str, setting: Setting) -> None:
 
 def require_data(request: Request) -> None:
     """Raises DataMissing unless the request's dataset is here."""
-    name = request.setting.data.name
-    if not request.setting.data.digest:
+    data = request.setting.dataset
+    if data is not None and not data.digest:
         raise DataMissing(
-            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {name!r}, which is not here. "
-            f"Run `harness data import {name} FOLDER_OR_ARCHIVE` or, with a network, `harness data download {name}`"
+            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {data.name!r}, which is not here. "
+            f"Run `harness data import {data.name} FOLDER_OR_ARCHIVE` or, with a network, "
+            f"`harness data download {data.name}`"
         )
 
 
@@ -163,14 +164,10 @@ def verify(
         judgements=_judge(request, observations, faithful=not departures),
         figures=request.protocol.figures(request.setting, observations, _marked(request)),
         departures=departures,
-        provenance=accounts.provenance_of(request.plan, request.setting.data, where, store),
+        provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
-        setting={
-            "training": request.setting.training.model_dump(mode="json"),
-            "settings": request.setting.options.model_dump(mode="json"),
-            "replicates": request.setting.replicates.model_dump(mode="json"),
-        },
+        setting=request.setting.description,
     )
 
 
@@ -207,15 +204,8 @@ def _marked(request: Request) -> list[tuple[Claim, Check]]:
 
 def _departures(request: Request) -> list[str]:
     """What the spec names, and what the harness sees of itself."""
-    found = list(request.loaded.spec.scales[request.scale].departures)
-    data, planned, asked = request.setting.data, request.planned, request.setting.replicates
-    if not data.original:
-        found.append(
-            f"dataset {data.name}, digest {data.digest[:12]}: {data.caveat or 'not verified to be the original'}"
-        )
-    precision = request.setting.training.precision
-    if precision != "fp32":
-        found.append(f"number format {precision} in place of fp32")
+    found = [*request.loaded.spec.scales[request.scale].departures, *request.setting.departures]
+    planned, asked = request.planned, request.setting.replicates
     if asked.initialisations < planned.initialisations:
         found.append(f"{asked.initialisations} initialisations in place of the planned {planned.initialisations}")
     return found

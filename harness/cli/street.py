@@ -99,14 +99,17 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         store = Store(options.store) if options.store.exists() else None
         cost = forecast(
             request.plan,
-            request.setting,
             store.has if store is not None else lambda job: False,
             threads=threads,
             cuda=device.type == "cuda",
         )
-        absent = not request.setting.data.digest
-        name = request.setting.data.name
-        note = f"The dataset {name} is not here yet: harness data import {name} FOLDER_OR_ARCHIVE" if absent else ""
+        data = request.setting.dataset
+        absent = data is not None and not data.digest
+        note = (
+            f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"
+            if data and absent
+            else ""
+        )
         rows.append({"spec": request.loaded.spec.id, "scale": request.scale, **dataclasses.asdict(cost), "note": note})
         if not as_json:
             show.plan(f"{request.loaded.spec.id} ({request.scale} scale, on {device})", cost, note)

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from harness.conditions import conditions
-from harness.datainfo import nominal
+from harness.datainfo import DatasetInfo, nominal
 from harness.errors import RequestError
 from harness.figure import Figure
 from harness.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.setting import Setting, training_problems
+from harness.protocols.setting import Setting
 from harness.spec.base import Model
 from harness.spec.claims import Check, Claim, FirstWithin, LastWithin, LessThan
 from harness.spec.load import Problem
-from harness.spec.model import Spec
-from harness.steps import Duration
+from harness.spec.model import Replicates, Scale, Spec
 from harness.store import Table
 
 Read = Callable[[Job], Table | None]
@@ -24,6 +23,8 @@ Read = Callable[[Job], Table | None]
 
 Claims = Sequence[tuple[Claim, Check]]
 """Claims with their checks at a scale, times in iterations."""
+
+S = TypeVar("S", bound=Setting)
 
 
 @dataclass(frozen=True)
@@ -45,49 +46,56 @@ class Measurement:
     within: int = 0
 
 
-class Protocol:
-    """An experiment family: which jobs, which observations, which figures.
+class Protocol(Generic[S]):
+    """An experiment family over one kind of resolved setting: which jobs, which observations, which figures.
 
-    Subclasses set ``name``, ``settings`` and ``quantities`` and give ``measurements``, ``observe``, ``figures``,
-    ``axes`` and ``defaults``. Instances hold no state.
+    Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``observe``,
+    ``figures``, ``axes`` and ``defaults``. Instances hold no state.
     """
 
     name: ClassVar[str]
     settings: type[Model]
     quantities: ClassVar[Mapping[str, Quantity]]
-    time_axes: ClassVar[frozenset[str]] = frozenset()
+    trains: ClassVar[bool] = False
 
-    def measurements(self, setting: Setting) -> Iterable[Measurement]:
+    def setting(self, scale: Scale, options: Any, replicates: Replicates, dataset: Callable[[str], DatasetInfo]) -> S:
+        """A scale with everything resolved; ``dataset`` tells the facts of a dataset by its name."""
+        raise NotImplementedError
+
+    def measurements(self, setting: S) -> Iterable[Measurement]:
         """The jobs whose tables are read, each with its conditions."""
         raise NotImplementedError
 
-    def observe(self, setting: Setting, read: Read) -> Sequence[Observation]:
+    def observe(self, setting: S, read: Read) -> Sequence[Observation]:
         """What the tables say."""
         raise NotImplementedError
 
-    def figures(self, setting: Setting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+    def figures(self, setting: S, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """What is drawn, with the paper's values of the claims marked."""
         raise NotImplementedError
 
-    def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: S) -> Mapping[str, Sequence[Condition]]:
         """Axis -> its values in this setting, in order. Times are in iterations."""
         raise NotImplementedError
 
-    def defaults(self, setting: Setting) -> Mapping[str, Condition]:
+    def defaults(self, setting: S) -> Mapping[str, Condition]:
         """Axis -> the value that a claim means when it names none."""
         raise NotImplementedError
 
-    def check_setting(self, setting: Setting) -> Iterable[Problem]:
-        """What is wrong with the protocol's own settings; locations start at the scale."""
+    def check_setting(self, setting: S) -> Iterable[Problem]:
+        """What no single field of a setting shows; locations start at the scale."""
         return ()
 
     def problems(self, spec: Spec, scale: str, settings: Any) -> list[Problem]:
         """Everything wrong with a scale and with the claims' checks at it, beyond single fields."""
-        training = spec.scales[scale].training
-        setting = Setting(training, spec.scales[scale].replicates, settings, nominal(training.data.name))
+        chosen = spec.scales[scale]
+        if self.trains and chosen.training is None:
+            return [Problem(("scales", scale, "training"), "this field is missing")]
+        if not self.trains and chosen.training is not None:
+            return [Problem(("scales", scale, "training"), f"{self.name} trains no network: remove this field")]
+        setting = self.setting(chosen, settings, chosen.replicates, nominal)
         found = [
-            Problem(("scales", scale, *problem.location), problem.message)
-            for problem in (*training_problems(setting), *self.check_setting(setting))
+            Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)
         ]
         if not found:
             for number, claim in enumerate(spec.claims):
@@ -101,7 +109,7 @@ class Protocol:
                     found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
         return found
 
-    def resolve(self, setting: Setting, check: Check) -> Check:
+    def resolve(self, setting: S, check: Check) -> Check:
         """The check with every time condition in iterations."""
         expect = check.expect
         if isinstance(expect, LessThan):
@@ -111,18 +119,21 @@ class Protocol:
             expect = expect.model_copy(update={"earliest": window[0], "latest": window[1]})
         return check.model_copy(update={"at": self._resolved(setting, check.at), "expect": expect})
 
-    def _resolved(self, setting: Setting, at: Mapping[str, Condition]) -> dict[str, Condition]:
+    def _resolved(self, setting: S, at: Mapping[str, Condition]) -> dict[str, Condition]:
         return {axis: self._condition(setting, axis, value) for axis, value in at.items()}
 
-    def _resolved_window(self, setting: Setting, expect: FirstWithin | LastWithin) -> list[Condition]:
+    def _resolved_window(self, setting: S, expect: FirstWithin | LastWithin) -> list[Condition]:
         return [self._condition(setting, expect.axis, value) for value in (expect.earliest, expect.latest)]
 
-    def _condition(self, setting: Setting, axis: str, value: Condition) -> Condition:
-        return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value
+    def _condition(self, setting: S, axis: str, value: Condition) -> Condition:
+        """A condition of a spec in the form that observations have; ValueError where it has none."""
+        return value
 
-    def _claim_problems(
-        self, setting: Setting, claim: Claim, scale: str, place: tuple[str | int, ...]
-    ) -> list[Problem]:
+    def _shown(self, axis: str, value: Condition) -> str:
+        """A condition as a spec writes it."""
+        return str(value)
+
+    def _claim_problems(self, setting: S, claim: Claim, scale: str, place: tuple[str | int, ...]) -> list[Problem]:
         check, quantity = claim.checks[scale], self.quantities[claim.quantity]
         if not set(quantity.axes) <= set(self.axes(setting)):
             unknown = ", ".join(axis for axis in quantity.axes if axis not in self.axes(setting))
@@ -141,12 +152,12 @@ class Protocol:
                 found += [Problem((*place, "at"), reason) for reason in reasons if reason][:1]
         return found
 
-    def unmeasured(self, setting: Setting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: S, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Why this setting does not measure a quantity under these conditions, with the remedy; None where it does."""
         return None
 
     def _check_problems(
-        self, setting: Setting, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
+        self, setting: S, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
     ) -> Iterable[Problem]:
         axes, expect = self.axes(setting), check.expect
         named: list[tuple[tuple[str | int, ...], str, Condition]] = [
@@ -165,7 +176,7 @@ class Protocol:
 
     def _condition_problems(
         self,
-        setting: Setting,
+        setting: S,
         location: tuple[str | int, ...],
         axis: str,
         value: Condition,
@@ -182,6 +193,5 @@ class Protocol:
             return
         window = location[-1] in ("earliest", "latest")
         if found not in axes[axis] and not window:
-            unit = "it" if axis in self.time_axes else ""
-            known = ", ".join(f"{one}{unit}" for one in axes[axis])
+            known = ", ".join(self._shown(axis, one) for one in axes[axis])
             yield Problem(location, f"found {value!r}, but this scale has {axis} = {known}")

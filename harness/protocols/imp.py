@@ -8,10 +8,11 @@ from harness.figure import Figure
 from harness.job import Job
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols import imp_figures, lineage
-from harness.protocols.base import Claims, Measurement, Protocol, Read
+from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.imp_options import ImpOptions, Iterative
 from harness.protocols.pairs import PAIR_QUANTITIES, observe_error, observe_pair
-from harness.protocols.setting import Setting, time_problems
+from harness.protocols.setting import TrainingSetting, time_problems
+from harness.protocols.training import TrainingProtocol
 from harness.spec.load import Problem
 from harness.store import Table
 
@@ -29,11 +30,12 @@ class Subnetwork:
     mask: Job | None
 
 
-class Imp(Protocol):
+class Imp(TrainingProtocol):
     """Accuracy and instability of pruned subnetworks against level and rewinding iteration."""
 
     name = "imp"
     settings = ImpOptions
+    compares_copies = True
     time_axes = frozenset({"rewind"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
         **{name: quantity.along("arm", "rewind", "level") for name, quantity in PAIR_QUANTITIES.items()},
@@ -57,7 +59,7 @@ class Imp(Protocol):
         "travel_after": Quantity("", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end"),
     }
 
-    def measurements(self, setting: Setting) -> Iterable[Measurement]:
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
         """Errors at every level; lines and comparisons of copies at the compared levels."""
         options: ImpOptions = setting.options
         for seed in setting.replicates.seeds:
@@ -77,7 +79,7 @@ class Imp(Protocol):
                         end = self._chained(setting, seed, rewind, subnetwork)
                         yield Measurement("end", lineage.evaluate(setting, end), at, seed)
 
-    def _chain(self, setting: Setting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
+    def _chain(self, setting: TrainingSetting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
         """IMP's subnetworks by level; the first is the full network."""
         options: ImpOptions = setting.options
         chain = [Subnetwork(trunk, None)]
@@ -87,23 +89,23 @@ class Imp(Protocol):
             chain.append(Subnetwork(trunk, self._prune(setting, end, before.mask)))
         return chain
 
-    def _prune(self, setting: Setting, end: Job, mask: Job | None) -> Job:
+    def _prune(self, setting: TrainingSetting, end: Job, mask: Job | None) -> Job:
         options: ImpOptions = setting.options
         pruning = options.pruning
         amount = {"fraction": pruning.fraction} if isinstance(pruning, Iterative) else {"density": pruning.density}
         return lineage.prune(setting, end, mask, output_layer=options.prune_output_layer, **amount)
 
-    def _chained(self, setting: Setting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
+    def _chained(self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
         """The training that IMP prunes next."""
         own = setting.options.chain_order == "own"
         order = f"chain/{seed}" if own else lineage.copy_order(seed, 0)
         return self._ordered(setting, rewind, subnetwork, order)
 
-    def _trained(self, setting: Setting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
+    def _trained(self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
         """One of the copies that are compared."""
         return self._ordered(setting, rewind, subnetwork, lineage.copy_order(seed, copy))
 
-    def _ordered(self, setting: Setting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
+    def _ordered(self, setting: TrainingSetting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
         options: ImpOptions = setting.options
         return lineage.train(
             setting,
@@ -116,7 +118,7 @@ class Imp(Protocol):
         )
 
     def _compared(
-        self, setting: Setting, seed: int, rewind: int, subnetwork: Subnetwork, at: Mapping[str, Condition]
+        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, at: Mapping[str, Condition]
     ) -> Iterable[Measurement]:
         options: ImpOptions = setting.options
         copies = [self._trained(setting, seed, rewind, subnetwork, order) for order in range(setting.replicates.orders)]
@@ -128,7 +130,7 @@ class Imp(Protocol):
             yield Measurement("pair", lineage.compare(setting, *pair), at, seed, number)
 
     def _baselines(
-        self, setting: Setting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
+        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
     ) -> Iterable[Measurement]:
         options: ImpOptions = setting.options
         if subnetwork.mask is None:
@@ -146,7 +148,7 @@ class Imp(Protocol):
             yield from self._compared(setting, seed, rewind, baseline, at)
 
     def _travel(
-        self, setting: Setting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
+        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
     ) -> Iterable[Measurement]:
         at: dict[str, Condition] = {"rewind": rewind, "level": level}
         start = lineage.initial(setting, seed)
@@ -155,7 +157,7 @@ class Imp(Protocol):
             end = self._trained(setting, seed, rewind, subnetwork, order)
             yield Measurement("after", lineage.distance(subnetwork.state, end, subnetwork.mask), at, seed, order)
 
-    def observe(self, setting: Setting, read: Read) -> Sequence[Observation]:
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """Everything the tables hold, and accuracy drops."""
         found: list[Observation] = []
         for one in self.measurements(setting):
@@ -165,7 +167,7 @@ class Imp(Protocol):
         found += _drops(found)
         return found + _best_drops(found)
 
-    def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """Arms, rewinding iterations, levels, splits and modes of batch normalisation."""
         options: ImpOptions = setting.options
         return {
@@ -176,12 +178,12 @@ class Imp(Protocol):
             "batch_norm": lineage.batch_norm_modes(setting, options.line),
         }
 
-    def defaults(self, setting: Setting) -> Mapping[str, Condition]:
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
         """IMP, the test set, and the first mode of batch normalisation."""
         mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
         return {"arm": "imp", "split": "test", "batch_norm": mode}
 
-    def unmeasured(self, setting: Setting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Copies are compared, and baselines trained, at the compared levels only; the full network has no mask."""
         level, compared = at.get("level"), setting.options.compared_levels
         if level == 0 and (quantity == "density" or at.get("arm", "imp") != "imp"):
@@ -191,9 +193,10 @@ class Imp(Protocol):
             return f"level {level} is not compared: add it to settings.compared_levels"
         return None
 
-    def check_setting(self, setting: Setting) -> Iterable[Problem]:
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Rewinding iterations lie in training, in order; compared levels exist."""
         options: ImpOptions = setting.options
+        yield from super().check_setting(setting)
         yield from time_problems(setting, "rewinds", options.rewinds)
         for number, level in enumerate(options.compared_levels):
             if level in options.compared_levels[:number]:
@@ -204,7 +207,9 @@ class Imp(Protocol):
                     f"found {level}; levels run from 0 to {options.levels}",
                 )
 
-    def figures(self, setting: Setting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
         """Accuracy against density; instability and error against the rewinding iteration; lines; differences."""
         return imp_figures.figures(setting, observations, claims)
 

@@ -6,7 +6,7 @@ from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
 from harness.protocols import lineage, series
 from harness.protocols.base import Claims
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 
 ARM_NAMES: Mapping[Condition, str] = {
     "imp": "IMP",
@@ -15,7 +15,7 @@ ARM_NAMES: Mapping[Condition, str] = {
 }
 
 
-def figures(setting: Setting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
+def figures(setting: TrainingSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
     """All figures; those against the rewinding iteration are for the sparsest compared level."""
     rewinds = [setting.iterations(rewind) for rewind in setting.options.rewinds]
     level = max(setting.options.compared_levels)
@@ -35,7 +35,9 @@ def figures(setting: Setting, observations: Sequence[Observation], claims: Claim
     return found
 
 
-def _accuracy(setting: Setting, observations: Sequence[Observation], rewind: int, marks: Sequence[Reference]) -> Figure:
+def _accuracy(
+    setting: TrainingSetting, observations: Sequence[Observation], rewind: int, marks: Sequence[Reference]
+) -> Figure:
     """LMC Fig. 9: accuracy against the share of weights that remain, for every arm."""
     densities: dict[Condition, float] = {0: 100.0}
     for level in range(1, setting.options.levels + 1):
@@ -67,7 +69,7 @@ def _accuracy(setting: Setting, observations: Sequence[Observation], rewind: int
     )
 
 
-def _matching(setting: Setting, lines: Sequence[Series]) -> list[Reference]:
+def _matching(setting: TrainingSetting, lines: Sequence[Series]) -> list[Reference]:
     """The accuracy from which a subnetwork is matching: the full network's less the margin."""
     full = _full(lines)
     if not full:
@@ -87,7 +89,7 @@ def _full(lines: Sequence[Series]) -> list[Series]:
 
 
 def _against_rewind(
-    setting: Setting,
+    setting: TrainingSetting,
     observations: Sequence[Observation],
     claims: Claims,
     level: int,
@@ -134,7 +136,7 @@ def _against_rewind(
     )
 
 
-def _differences(setting: Setting, observations: Sequence[Observation], level: int) -> Figure:
+def _differences(setting: TrainingSetting, observations: Sequence[Observation], level: int) -> Figure:
     """LMC Fig. 28: examples that two copies classify differently."""
     return Figure(
         "differences",

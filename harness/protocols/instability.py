@@ -9,9 +9,10 @@ from harness.figure import Figure, Reference
 from harness.job import Job
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols import lineage, series
-from harness.protocols.base import Claims, Measurement, Protocol, Read
+from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.pairs import PAIR_QUANTITIES, observe_error, observe_pair
-from harness.protocols.setting import Setting, time_problems
+from harness.protocols.setting import TrainingSetting, time_problems
+from harness.protocols.training import TrainingProtocol
 from harness.spec.base import Many, Model, Time
 from harness.spec.load import Problem
 
@@ -35,11 +36,12 @@ class InstabilityOptions(Model):
     line: lineage.LineOptions = lineage.LineOptions()
 
 
-class Instability(Protocol):
+class Instability(TrainingProtocol):
     """Instability, and other distances between copies, against the fork step k."""
 
     name = "instability"
     settings = InstabilityOptions
+    compares_copies = True
     time_axes = frozenset({"fork"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
         **{name: quantity.along("fork") for name, quantity in PAIR_QUANTITIES.items()},
@@ -55,7 +57,7 @@ class Instability(Protocol):
         ),
     }
 
-    def measurements(self, setting: Setting) -> Iterable[Measurement]:
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
         """Lines and comparisons of all pairs; errors of all copies and of the trunk; distances travelled."""
         options: InstabilityOptions = setting.options
         for seed in setting.replicates.seeds:
@@ -76,7 +78,7 @@ class Instability(Protocol):
                     yield Measurement("line", lineage.line(setting, *pair, options.line), at, seed, number)
                     yield Measurement("pair", lineage.compare(setting, *pair), at, seed, number)
 
-    def _copy(self, setting: Setting, seed: int, trunk: Job, fork: int, order: int) -> Job:
+    def _copy(self, setting: TrainingSetting, seed: int, trunk: Job, fork: int, order: int) -> Job:
         options: InstabilityOptions = setting.options
         full = options.further == "full"
         return lineage.train(
@@ -89,7 +91,7 @@ class Instability(Protocol):
             optimiser_state=options.optimiser_at_fork,
         )
 
-    def observe(self, setting: Setting, read: Read) -> Sequence[Observation]:
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """Everything the tables hold; the relative distance from two of them."""
         found: list[Observation] = []
         whole: dict[int, list[float]] = {}
@@ -114,7 +116,7 @@ class Instability(Protocol):
                 found.append(Observation("relative_distance", one.at, one.initialisation, one.within, ratio))
         return found
 
-    def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""
         options: InstabilityOptions = setting.options
         return {
@@ -123,21 +125,24 @@ class Instability(Protocol):
             "batch_norm": lineage.batch_norm_modes(setting, options.line),
         }
 
-    def defaults(self, setting: Setting) -> Mapping[str, Condition]:
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
         """Test set, and the first mode of batch normalisation."""
         return {"split": "test", "batch_norm": lineage.batch_norm_modes(setting, setting.options.line)[0]}
 
-    def unmeasured(self, setting: Setting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """The relative distance needs the copies from 0."""
         if quantity == "relative_distance" and 0 not in map(setting.iterations, setting.options.forks):
             return "the whole way is that of the copies from 0: add 0it to settings.forks"
         return None
 
-    def check_setting(self, setting: Setting) -> Iterable[Problem]:
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Forks lie in training, in order."""
+        yield from super().check_setting(setting)
         yield from time_problems(setting, "forks", setting.options.forks)
 
-    def figures(self, setting: Setting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
         """Instability against k; the error along the line at the first and last k; distances; differences."""
         options: InstabilityOptions = setting.options
         stable = Reference(f"stable below {options.stable_below:g}", options.stable_below, "y", "threshold")

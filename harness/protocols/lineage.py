@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.job import Job
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Many, Model
 
 
@@ -31,11 +31,11 @@ class LineOptions(Model):
         return self
 
 
-def _network(setting: Setting) -> dict[str, Any]:
+def _network(setting: TrainingSetting) -> dict[str, Any]:
     return {"network": setting.training.network.model_dump(mode="json"), "classes": setting.data.classes}
 
 
-def _data(setting: Setting) -> dict[str, Any]:
+def _data(setting: TrainingSetting) -> dict[str, Any]:
     """What evaluation sees: the images without augmentation."""
     data = setting.training.data
     return {
@@ -45,7 +45,7 @@ def _data(setting: Setting) -> dict[str, Any]:
     }
 
 
-def initial(setting: Setting, seed: int) -> Job:
+def initial(setting: TrainingSetting, seed: int) -> Job:
     """A fresh network."""
     return Job(
         "init",
@@ -61,7 +61,7 @@ def initial(setting: Setting, seed: int) -> Job:
 
 
 def train(
-    setting: Setting,
+    setting: TrainingSetting,
     state: Job,
     start: int,
     stop: int,
@@ -105,7 +105,7 @@ def train(
     )
 
 
-def trunk(setting: Setting, seed: int, k: int) -> Job:
+def trunk(setting: TrainingSetting, seed: int, k: int) -> Job:
     """The network trained once to step k, with its optimiser's state; forks start from here."""
     return train(setting, initial(setting, seed), 0, k, order=f"trunk/{seed}", keep_optimiser=True)
 
@@ -115,12 +115,12 @@ def copy_order(seed: int, order: int) -> str:
     return f"copy/{seed}/{order}"
 
 
-def evaluate(setting: Setting, state: Job) -> Job:
+def evaluate(setting: TrainingSetting, state: Job) -> Job:
     """Error and loss of a state on both splits."""
     return Job("evaluate", _measuring(setting), {"state": state})
 
 
-def line(setting: Setting, a: Job, b: Job, options: LineOptions, mask: Job | None = None) -> Job:
+def line(setting: TrainingSetting, a: Job, b: Job, options: LineOptions, mask: Job | None = None) -> Job:
     """Error along the line between two copies. Only networks with batch normalisation tell its modes apart."""
     modes = list(options.batch_norm) if has_batch_norm(setting) else ["interpolated"]
     params = {
@@ -136,7 +136,7 @@ def line(setting: Setting, a: Job, b: Job, options: LineOptions, mask: Job | Non
     return Job("line", params, {"a": a, "b": b} | ({"mask": mask} if mask is not None else {}))
 
 
-def compare(setting: Setting, a: Job, b: Job) -> Job:
+def compare(setting: TrainingSetting, a: Job, b: Job) -> Job:
     """How two copies differ."""
     return Job("compare", _measuring(setting), {"a": a, "b": b})
 
@@ -146,17 +146,17 @@ def distance(a: Job, b: Job, mask: Job | None = None) -> Job:
     return Job("distance", {}, {"a": a, "b": b} | ({"mask": mask} if mask is not None else {}))
 
 
-def has_batch_norm(setting: Setting) -> bool:
+def has_batch_norm(setting: TrainingSetting) -> bool:
     """Whether the network has running statistics."""
     return setting.training.network.batch_norm
 
 
-def batch_norm_modes(setting: Setting, options: LineOptions) -> Sequence[str]:
+def batch_norm_modes(setting: TrainingSetting, options: LineOptions) -> Sequence[str]:
     """The modes that the line is evaluated in."""
     return options.batch_norm if has_batch_norm(setting) else ("interpolated",)
 
 
-def _measuring(setting: Setting) -> Mapping[str, Any]:
+def _measuring(setting: TrainingSetting) -> Mapping[str, Any]:
     return {
         **_network(setting),
         "data": {**_data(setting), "augment": {"flip": False, "crop_padding": 0}},
@@ -164,13 +164,13 @@ def _measuring(setting: Setting) -> Mapping[str, Any]:
     }
 
 
-def prune(setting: Setting, end: Job, mask: Job | None, *, output_layer: bool, **amount: float) -> Job:
+def prune(setting: TrainingSetting, end: Job, mask: Job | None, *, output_layer: bool, **amount: float) -> Job:
     """The mask after pruning a trained state by ``fraction`` of what remains, or to ``density``."""
     params = {**_network(setting), "shape": list(setting.data.shape), "output_layer": output_layer, **amount}
     return Job("prune", params, {"state": end} | ({"mask": mask} if mask is not None else {}))
 
 
-def fresh_draw(setting: Setting, seed: int, k: int, *, trained: bool) -> Job:
+def fresh_draw(setting: TrainingSetting, seed: int, k: int, *, trained: bool) -> Job:
     """Another draw of the weights for random reinitialisation, standing at step k.
 
     Args:

@@ -16,16 +16,64 @@ class Setting:
     """A scale of a spec with everything resolved that jobs depend on.
 
     Attributes:
-        training: the recipe.
         replicates: how often.
         options: the protocol's own settings.
-        data: the dataset's facts; its digest is "" where the data is absent.
+    """
+
+    replicates: Replicates
+    options: Any
+
+    @property
+    def dataset(self) -> DatasetInfo | None:
+        """The dataset that is needed, if one is; its digest is "" where it is absent."""
+        return None
+
+    @property
+    def departures(self) -> list[str]:
+        """How this setting departs from a paper's, as far as it can tell by itself."""
+        return []
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Every choice as plain values, with the defaults written out."""
+        return {
+            "settings": self.options.model_dump(mode="json"),
+            "replicates": self.replicates.model_dump(mode="json"),
+        }
+
+
+@dataclass(frozen=True)
+class TrainingSetting(Setting):
+    """The setting of an experiment that trains networks.
+
+    Attributes:
+        training: the recipe.
+        data: the dataset's facts.
     """
 
     training: Training
-    replicates: Replicates
-    options: Any
     data: DatasetInfo
+
+    @property
+    def dataset(self) -> DatasetInfo:
+        """The dataset of the recipe."""
+        return self.data
+
+    @property
+    def departures(self) -> list[str]:
+        """Another dataset than the original, another number format than fp32."""
+        found = []
+        if not self.data.original:
+            caveat = self.data.caveat or "not verified to be the original"
+            found.append(f"dataset {self.data.name}, digest {self.data.digest[:12]}: {caveat}")
+        if self.training.precision != "fp32":
+            found.append(f"number format {self.training.precision} in place of fp32")
+        return found
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The recipe, and what every setting has."""
+        return {"training": self.training.model_dump(mode="json"), **super().description}
 
     @property
     def per_epoch(self) -> int:
@@ -42,7 +90,7 @@ class Setting:
         return time.iterations(self.per_epoch)
 
 
-def training_problems(setting: Setting) -> Iterable[Problem]:
+def training_problems(setting: TrainingSetting) -> Iterable[Problem]:
     """Problems of the recipe that no single field shows."""
     training, data = setting.training, setting.data
     normalise = training.data.normalise
@@ -76,7 +124,7 @@ def training_problems(setting: Setting) -> Iterable[Problem]:
         )
 
 
-def time_problems(setting: Setting, field: str, times: Sequence[Duration]) -> Iterable[Problem]:
+def time_problems(setting: TrainingSetting, field: str, times: Sequence[Duration]) -> Iterable[Problem]:
     """Problems of a list of times in training: beyond the end, twice, or not in order."""
     before = -1
     for number, time in enumerate(times):

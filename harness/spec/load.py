@@ -157,6 +157,8 @@ def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
 
 
 def _resolve(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    allowed = [one for one in node.get("anyOf", ()) if one.get("type") != "null"]
+    node = allowed[0] if len(allowed) == 1 else node  # a field that may be left out
     return whole["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
 
 

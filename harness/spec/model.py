@@ -17,14 +17,15 @@ class Replicates(Model):
 
     Attributes:
         initialisations: independent networks; intervals are over these.
-        orders: data orders for each initialisation, i.e. copies that are compared in pairs.
+        orders: data orders for each initialisation, i.e. copies that are compared in pairs; 1 where a protocol
+            compares none.
         pairing: ``all`` pairs of the orders (3 orders: 3 pairs), or ``disjoint`` ones (6 orders: 3 pairs). LMC
             has "three data orders per initialization (nine combinations total)", which leaves it open.
         first_seed: initialisations are seeded from here on; another number gives fresh replicates.
     """
 
     initialisations: Annotated[int, Field(ge=1, le=1000)]
-    orders: Annotated[int, Field(ge=2, le=100)] = 3
+    orders: Annotated[int, Field(ge=1, le=100)] = 1
     pairing: Literal["all", "disjoint"] = "all"
     first_seed: Annotated[int, Field(ge=0)] = 0
 
@@ -52,13 +53,13 @@ class Scale(Model):
 
     Attributes:
         replicates: how often.
-        training: the recipe.
+        training: the recipe; left out where the protocol trains no network.
         settings: what the protocol itself leaves to choose; its fields are the protocol's.
         departures: where this setting knowingly departs from the paper; empty at a faithful paper scale.
     """
 
     replicates: Replicates
-    training: Training
+    training: Training | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     departures: Many[Text] = ()
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from harness.datainfo import nominal
 from harness.engine.datasets import Dataset
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
@@ -17,6 +18,8 @@ from harness.measure.evaluate import States
 from harness.store import Artifact
 
 WEIGHT, BUFFER, OPTIMISER, MASK, STEP = "weight:", "buffer:", "optimiser:", "mask:", "step"
+TABLE_BYTES = 12_000
+"""A record and a table, as seen."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,19 @@ class Context:
         return build(params["network"], shape, params["classes"])
 
 
+@dataclass(frozen=True)
+class Effort:
+    """About what a job takes.
+
+    Attributes:
+        operations: of floating-point numbers, a multiply-add counting as two.
+        disk_bytes: size of its artifact.
+    """
+
+    operations: float = 0.0
+    disk_bytes: int = TABLE_BYTES
+
+
 class Stage:
     """A kind of work. Its source is pinned by a golden test: an edit asks for a new version in ``job.VERSIONS``."""
 
@@ -107,9 +123,30 @@ class Stage:
         """Units of work, in replica-steps of training; by default next to nothing."""
         return 1
 
+    def effort(self, job: Job) -> Effort:
+        """A forecast of what a job takes; by default a small table and no time worth mentioning."""
+        return Effort()
+
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The results, in the order of the work; an error takes the place of a result that cannot be."""
         raise NotImplementedError
+
+
+def network_of(params: Mapping[str, Any]) -> Network:
+    """The network of a job's parameters, without its dataset."""
+    shape = params["shape"] if "shape" in params else nominal(params["data"]["name"]).shape
+    return build(params["network"], shape, params["classes"])
+
+
+def forward_pass(params: Mapping[str, Any]) -> float:
+    """Operations of a forward pass of one example."""
+    return 2.0 * network_of(params).multiplications
+
+
+def examples_of_both_splits(params: Mapping[str, Any]) -> int:
+    """Training and test examples of a job's dataset."""
+    data = nominal(params["data"]["name"])
+    return data.n_train + data.n_test
 
 
 def states_of(artifact: Artifact, context: Context, precision: str) -> States:

@@ -6,7 +6,17 @@ from harness.errors import HarnessError
 from harness.job import Job
 from harness.measure import distance
 from harness.measure.evaluate import evaluate
-from harness.stages.base import WEIGHT, Context, Stage, Work, named, states_of
+from harness.stages.base import (
+    WEIGHT,
+    Context,
+    Effort,
+    Stage,
+    Work,
+    examples_of_both_splits,
+    forward_pass,
+    named,
+    states_of,
+)
 from harness.stages.evaluate import SPLITS
 from harness.store import Artifact
 
@@ -17,6 +27,10 @@ class Compare(Stage):
     def cost(self, job: Job) -> int:
         """Two evaluations."""
         return 10
+
+    def effort(self, job: Job) -> Effort:
+        """Two evaluations."""
+        return Effort(2 * examples_of_both_splits(job.params) * forward_pass(job.params))
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``split``, ``l2``, ``cosine``, ``disagreements``, ``loss_l2``; the first two are the same for all."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.errors import HarnessError
 from harness.job import Job
 from harness.measure.evaluate import evaluate
-from harness.stages.base import Context, Stage, Work, states_of
+from harness.stages.base import Context, Effort, Stage, Work, examples_of_both_splits, forward_pass, states_of
 from harness.store import Artifact
 
 SPLITS = ("test", "train")
@@ -17,6 +17,10 @@ class Evaluate(Stage):
     def cost(self, job: Job) -> int:
         """About as long as some steps of training."""
         return 5
+
+    def effort(self, job: Job) -> Effort:
+        """A forward pass of everything."""
+        return Effort(examples_of_both_splits(job.params) * forward_pass(job.params))
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``split``, ``error`` (percent), ``loss`` (nats)."""

@@ -7,7 +7,8 @@ import torch
 from harness.engine.initialise import initial_buffers, initial_parameters
 from harness.engine.networks import build
 from harness.errors import HarnessError, InvariantBroken
-from harness.stages.base import BUFFER, STEP, WEIGHT, Context, Stage, Work
+from harness.job import Job
+from harness.stages.base import BUFFER, STEP, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, network_of
 from harness.store import Artifact
 
 
@@ -17,6 +18,10 @@ class Init(Stage):
     Params: ``network``, ``shape``, ``classes``, ``parameters`` (their number), ``initialisation``, ``seed``, ``step``
     (at which the state stands). No inputs.
     """
+
+    def effort(self, job: Job) -> Effort:
+        """The weights."""
+        return Effort(disk_bytes=TABLE_BYTES + 4 * network_of(job.params).size)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The state before any training, without an optimiser's state."""

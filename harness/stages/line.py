@@ -4,11 +4,22 @@ from collections.abc import Sequence
 
 import torch
 
+from harness.datainfo import nominal
 from harness.errors import HarnessError, InvariantBroken
 from harness.job import Job
 from harness.measure.evaluate import States
 from harness.measure.line import alphas, scores_on_line
-from harness.stages.base import MASK, Context, Stage, Work, named, states_of
+from harness.stages.base import (
+    MASK,
+    Context,
+    Effort,
+    Stage,
+    Work,
+    examples_of_both_splits,
+    forward_pass,
+    named,
+    states_of,
+)
 from harness.stages.evaluate import SPLITS
 from harness.store import Artifact
 
@@ -27,6 +38,13 @@ class Line(Stage):
     def cost(self, job: Job) -> int:
         """About as long as a good many steps of training."""
         return 5 * int(job.params["alphas"]) * len(job.params["batch_norm"])
+
+    def effort(self, job: Job) -> Effort:
+        """An evaluation at every place and mode, and the training set once more where statistics are recomputed."""
+        params = job.params
+        evaluations = len(params["batch_norm"]) * examples_of_both_splits(params)
+        again = nominal(params["data"]["name"]).n_train if "recomputed" in params["batch_norm"] else 0
+        return Effort(params["alphas"] * (evaluations + again) * forward_pass(params))
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The line's points: columns ``batch_norm``, ``alpha``, ``split``, ``error`` (percent), ``loss`` (nats)."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from harness.engine import prune
 from harness.engine.networks import build
 from harness.errors import HarnessError, InvariantBroken
-from harness.stages.base import MASK, WEIGHT, Context, Stage, Work, named
+from harness.job import Job
+from harness.stages.base import MASK, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
 from harness.store import Artifact
 
 
@@ -17,6 +18,10 @@ class Prune(Stage):
 
     Inputs: ``state``; ``mask`` so far.
     """
+
+    def effort(self, job: Job) -> Effort:
+        """A mask of bytes."""
+        return Effort(disk_bytes=TABLE_BYTES + network_of(job.params).size)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The mask, name -> bool; columns ``kept`` and ``total``, one row."""

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 
 from harness.engine import prune
 from harness.errors import HarnessError, InvariantBroken
-from harness.stages.base import MASK, Context, Stage, Work, named
+from harness.job import Job
+from harness.stages.base import MASK, TABLE_BYTES, Context, Effort, Stage, Work, named, network_of
 from harness.store import Artifact
 
 
 class Shuffle(Stage):
     """Params: ``seed``. Inputs: ``mask``."""
+
+    def effort(self, job: Job) -> Effort:
+        """As the mask that is shuffled."""
+        return Effort(disk_bytes=TABLE_BYTES + network_of(job.inputs["mask"].params).size)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The mask with its entries shuffled within each layer."""

@@ -14,11 +14,26 @@ from harness.engine.networks import Network
 from harness.engine.train import FINITE, Recipe, Replicas, train
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.job import Job, canonical
-from harness.stages.base import BUFFER, MASK, OPTIMISER, STEP, WEIGHT, Context, Stage, Work, masked, named
+from harness.stages.base import (
+    BUFFER,
+    MASK,
+    OPTIMISER,
+    STEP,
+    TABLE_BYTES,
+    WEIGHT,
+    Context,
+    Effort,
+    Stage,
+    Work,
+    forward_pass,
+    masked,
+    named,
+    network_of,
+)
 from harness.store import Artifact
 
 _OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state")
-_UNITS_A_STEP = 1
+_PASSES_A_STEP = 3
 
 
 class Train(Stage):
@@ -41,6 +56,15 @@ class Train(Stage):
     def cost(self, job: Job) -> int:
         """Optimiser steps."""
         return int(job.params["stop"] - job.params["start"])
+
+    def effort(self, job: Job) -> Effort:
+        """A step costs about three forward passes; the state is kept, with the optimiser's where that is asked for."""
+        params = job.params
+        held = {"sgd": 1, "adam": 2}[params["optimiser"]["name"]] if params["keep_optimiser"] else 0
+        return Effort(
+            self.cost(job) * params["batch"] * _PASSES_A_STEP * forward_pass(params),
+            TABLE_BYTES + 4 * network_of(params).size * (1 + held),
+        )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The states at the stops."""

@@ -18,7 +18,7 @@ from harness.job import Job
 from harness.observation import Observation
 from harness.plan import Plan
 from harness.protocols import families
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 from harness.run import execute
 from harness.spec.claims import Check, Claim
 from harness.spec.model import Replicates
@@ -279,7 +279,7 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
-def _keys(asked: Request, setting: Setting) -> set[str]:
+def _keys(asked: Request, setting: TrainingSetting) -> set[str]:
     return {one.job.key for one in asked.protocol.measurements(setting)}
 
 
@@ -294,6 +294,8 @@ def test_every_setting_of_the_protocol_reaches_the_jobs(asked: Request) -> None:
 
 
 def test_every_choice_of_the_recipe_reaches_the_jobs(asked: Request) -> None:
+    if not asked.protocol.trains:
+        pytest.skip("this family trains no network")
     before = _keys(asked, asked.setting)
     training = asked.setting.training
     data = [*_changed(training.data, frozenset({"name"}))]
@@ -311,12 +313,17 @@ def test_every_choice_of_the_recipe_reaches_the_jobs(asked: Request) -> None:
 
 
 def test_replicates_and_data_reach_the_jobs(asked: Request) -> None:
+    compares = getattr(asked.protocol, "compares_copies", False)
     four = asked.setting.replicates.model_copy(update={"orders": 4})  # of two, all pairs are disjoint
-    before = _keys(asked, dataclasses.replace(asked.setting, replicates=four))
-    for name, replicates in _changed(four):
+    full = four if compares else asked.setting.replicates
+    before = _keys(asked, dataclasses.replace(asked.setting, replicates=full))
+    for name, replicates in _changed(full):
         assert isinstance(replicates, Replicates)
         after = _keys(asked, dataclasses.replace(asked.setting, replicates=replicates))
-        assert after != before, f"replicates.{name} decides nothing"
+        decides = compares or name not in ("orders", "pairing")
+        assert (after != before) == decides, f"replicates.{name}"
+    if asked.setting.dataset is None:
+        return
     other = dataclasses.replace(asked.setting.data, digest="0" * 64)
     changed = _keys(asked, dataclasses.replace(asked.setting, data=other))
     assert not {job for job in changed & _keys(asked, asked.setting) if not _is_of_weights_alone(asked, job)}

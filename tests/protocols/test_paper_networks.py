@@ -10,7 +10,7 @@ from harness.engine import datasets
 from harness.engine.datasets import Dataset, digest
 from harness.plan import Plan
 from harness.protocols import lineage
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 from harness.run import execute
 from harness.stages.base import WEIGHT
 from harness.store import Store
@@ -22,7 +22,7 @@ NETWORKS = {
 }
 
 
-def made_up(setting: Setting, n: int) -> Dataset:
+def made_up(setting: TrainingSetting, n: int) -> Dataset:
     """Random images and labels with the facts of the setting's dataset."""
     generator = torch.Generator().manual_seed(0)
 
@@ -44,7 +44,7 @@ def test_takes_a_few_steps_on_the_cpu(name: str, tmp_path: Path, monkeypatch: py
     data = made_up(full, 32)
     monkeypatch.setattr(datasets, "load", lambda name, root: data)
     training = full.training.model_copy(update={"batch": 16})
-    setting = Setting(training, full.replicates, full.options, data.info)
+    setting = TrainingSetting(full.replicates, full.options, training, data.info)
     start = lineage.initial(setting, 0)
     end = lineage.train(setting, start, 0, 3, order="copy/0/0")
     store = Store(tmp_path)

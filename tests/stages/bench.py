@@ -12,7 +12,7 @@ from harness.engine.datasets import Dataset
 from harness.engine.networks import build
 from harness.errors import HarnessError
 from harness.job import Job, ancestry
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 from harness.spec.model import Replicates
 from harness.spec.training import Training
 from harness.stages.base import Context, Work
@@ -32,7 +32,7 @@ def setting(
     augment: Mapping[str, Any] | None = None,
     precision: str = "fp64",
     n_train: int = 23,
-) -> Setting:
+) -> TrainingSetting:
     """A recipe on a made-up dataset of 23 images, so that the last batch of an epoch is short."""
     data = dataset(n_train)
     training = Training.model_validate(
@@ -51,7 +51,7 @@ def setting(
             "precision": precision,
         }
     )
-    return Setting(training, Replicates(initialisations=1, orders=2), None, replace(data.info, name="digits"))
+    return TrainingSetting(Replicates(initialisations=1, orders=2), None, training, replace(data.info, name="digits"))
 
 
 class NoCheckpoint:

@@ -11,7 +11,7 @@ from harness.errors import InvariantBroken
 from harness.job import VERSIONS, Job
 from harness.measure.evaluate import evaluate
 from harness.protocols import lineage
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 from harness.stages.base import BUFFER, MASK, STEP, WEIGHT, masked, named, states_of
 from tests.engine.oracles import SCALE
 from tests.stages.bench import TINY_LENET, Bench, setting
@@ -19,13 +19,13 @@ from tests.stages.bench import TINY_LENET, Bench, setting
 LINE = lineage.LineOptions(alphas=5)
 
 
-def copies_of(here: Setting, *, mask: Job | None = None, start: int = 6, stop: int = 12) -> tuple[Job, Job]:
+def copies_of(here: TrainingSetting, *, mask: Job | None = None, start: int = 6, stop: int = 12) -> tuple[Job, Job]:
     trunk = lineage.trunk(here, 0, start)
     a, b = (lineage.train(here, trunk, start, stop, order=f"copy/0/{i}", mask=mask) for i in range(2))
     return a, b
 
 
-def mask_of(here: Setting, **more: Any) -> Job:
+def mask_of(here: TrainingSetting, **more: Any) -> Job:
     return lineage.prune(here, copies_of(here)[0], None, output_layer=True, **(more or {"fraction": 0.4}))
 
 

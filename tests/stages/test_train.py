@@ -16,7 +16,7 @@ from harness.errors import CorruptArtifact, HarnessError, InvariantBroken, Train
 from harness.job import Job
 from harness.plan import Plan
 from harness.protocols import lineage
-from harness.protocols.setting import Setting
+from harness.protocols.setting import TrainingSetting
 from harness.run import Progress, Run, execute
 from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
 from harness.store import Artifact, Store
@@ -25,15 +25,15 @@ from tests.stages.bench import ADAM, TINY_LENET, Bench, same, setting
 STAGE = stages.find("train")
 
 
-def state_job(here: Setting, k: int = 6, seed: int = 0) -> Job:
+def state_job(here: TrainingSetting, k: int = 6, seed: int = 0) -> Job:
     return lineage.trunk(here, seed, k)
 
 
-def copy_job(here: Setting, state: Job, start: int, stop: int, order: str = "copy/0/0", **more: Any) -> Job:
+def copy_job(here: TrainingSetting, state: Job, start: int, stop: int, order: str = "copy/0/0", **more: Any) -> Job:
     return lineage.train(here, state, start, stop, order=order, **more)
 
 
-def mask_job(here: Setting, seed: int = 0) -> Job:
+def mask_job(here: TrainingSetting, seed: int = 0) -> Job:
     end = copy_job(here, state_job(here, 6, seed), 6, 9, f"copy/{seed}/0")
     return lineage.prune(here, end, None, output_layer=True, fraction=0.4)
 
@@ -127,7 +127,7 @@ def test_a_carried_state_is_masked() -> None:
     assert (honest.tensors[OPTIMISER + "velocity"][~kept] == 0).all()
 
 
-def ordered(here: Setting, state: Artifact) -> dict[str, Tensor]:
+def ordered(here: TrainingSetting, state: Artifact) -> dict[str, Tensor]:
     """Weights in the network's own order, as the optimiser's state has them."""
     network = (
         Bench()
@@ -214,7 +214,7 @@ def test_another_dataset_than_planned_is_an_error() -> None:
 def test_what_fuses() -> None:
     here, even = setting(), setting(n_train=20)
 
-    def kind(where: Setting, start: int, **more: Any) -> str | None:
+    def kind(where: TrainingSetting, start: int, **more: Any) -> str | None:
         state = lineage.trunk(where, 0, start)
         return STAGE.fuse(copy_job(where, state, start, 14, **more))
 
@@ -258,7 +258,7 @@ class Killed(BaseException):
     """As if the process had been killed."""
 
 
-def group_targets(here: Setting) -> list[Job]:
+def group_targets(here: TrainingSetting) -> list[Job]:
     """A group of four that end at three different times, one of them two snapshots of one training."""
     trunk = state_job(here)
     return [
