@@ -51,7 +51,7 @@ from harness.datainfo import nominal
 from harness.engine import device as devices
 from harness.engine import optimise
 from harness.engine.datasets import Dataset, load
-from harness.engine.feed import Feed, Images
+from harness.engine.feed import FEEDS, Images
 from harness.engine.initialise import flatten, initial_buffers, initial_parameters, unflatten
 from harness.engine.networks import Network, build
 from harness.engine.train import FINITE, Recipe, Replicas, train
@@ -157,7 +157,9 @@ class Bench:
             on_step=lambda moved, now: None,
             on_mark=on_mark,
         )
-        batches = Feed(range(replicas), [0] * replicas, examples=info.n_train, batch=self._training.batch, device=CPU)
+        batches = FEEDS[self._training.sampling](
+            range(replicas), [0] * replicas, examples=info.n_train, batch=self._training.batch, device=CPU
+        )
         modules = [self._module(states[place, 0]) for place in range(replicas)]
         updates = [self._optimiser(module) for module in modules]
         losses, apart = 0.0, 0.0
@@ -185,6 +187,7 @@ class Bench:
         drops = [drop.iterations(self.per_epoch) for drop in schedule.drops]
         return Recipe(
             batch=self._training.batch,
+            sampling=self._training.sampling,
             optimiser=self._training.optimiser.model_dump(mode="json"),
             schedule={"rate": schedule.rate, "drops": drops, "factor": schedule.factor, "warmup": 0},
             decay_reach=self._training.optimiser.decay_reach,

@@ -67,3 +67,18 @@ def normal(key: int, count: int) -> Tensor:
 def permutation(key: int, count: int, *, device: torch.device | str = "cpu") -> Tensor:
     """A random order of ``0 .. count-1``, int64: the indices sorted by their bits (ties by index)."""
     return torch.argsort(bits(key, torch.arange(count, device=device)), stable=True)
+
+
+def choice(keys: Tensor, count: int, chosen: int) -> Tensor:
+    """``chosen`` different numbers out of ``0 .. count-1`` for each key: the beginning of its ``permutation``.
+
+    Args:
+        keys: [R] stream keys, int64.
+        count: how many there are to choose from.
+        chosen: how many to choose.
+
+    Returns:
+        [R, chosen], int64, on the device of the keys.
+    """
+    draws = bits(keys[:, None], torch.arange(count, device=keys.device))  # of one key all different: a bijection
+    return torch.topk(draws, chosen, dim=1, largest=False, sorted=True).indices

@@ -37,6 +37,7 @@ def test_values_are_pinned() -> None:
         8243458444645269803,
     ]
     assert seeds.permutation(KEY, 10).tolist() == [7, 9, 3, 0, 4, 8, 1, 6, 5, 2]
+    assert seeds.choice(torch.tensor([KEY]), 10, 3).tolist() == [[7, 9, 3]]
     key = seeds.stream("init", 0, "a")
     assert [x.hex() for x in seeds.uniform(key, 3).tolist()] == [
         "0x1.fb9a2050f5480p-1",
@@ -46,6 +47,13 @@ def test_values_are_pinned() -> None:
     assert seeds.normal(key, 3).tolist() == pytest.approx(
         [2.3828440515988536, -0.1356981285987273, -0.943962613912832], rel=1e-14
     )
+
+
+def test_a_choice_is_the_beginning_of_the_permutation() -> None:
+    keys = [seeds.stream("order", 0, "step", step) for step in range(50)]
+    for count, chosen in ((1, 1), (23, 5), (500, 128), (500, 500)):
+        whole = torch.stack([seeds.permutation(key, count) for key in keys])
+        assert torch.equal(seeds.choice(torch.tensor(keys), count, chosen), whole[:, :chosen])
 
 
 def test_bits_are_those_of_unbounded_integers() -> None:

@@ -1,11 +1,11 @@
 """Which examples a replica sees at which step, and how they look: order, augmentation, normalisation.
 
-Everything is a pure function of (seed, epoch, index): a replica that starts in the middle of an epoch takes up
-that epoch's order at that place.
+Everything is a pure function of (seed, epoch or step, index): a replica that starts in the middle of an epoch takes
+up that epoch's order at that place.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +61,7 @@ class Images:
 
         Args:
             index: [R, B] examples.
-            keys: [R] streams, one for each replica and epoch.
+            keys: [R] streams, one for each replica and epoch or step.
 
         Returns:
             Images [B, R, C, H, W] and labels [R, B].
@@ -93,8 +93,15 @@ class Images:
         return y
 
 
-class Feed:
-    """The batches of R replicas, each from its own step of its own order.
+class Feed(Protocol):
+    """The batches of R replicas."""
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Indices [R, B] of the next batch, and the augmentation streams [R]; every replica moves one step on."""
+
+
+class EpochFeed:
+    """Batches of R replicas that go through all examples, each from its own step of its own order.
 
     Args:
         order_seeds: each replica's seed of order and augmentation.
@@ -155,3 +162,42 @@ class Feed:
         )
         self._keys[replica] = seeds.stream("augment", seed, epoch)
         self._epochs[replica], self._served[replica] = epoch, place
+
+
+class IndependentFeed:
+    """Batches of R replicas, each drawn anew at each step: B different examples, every choice of them as likely.
+
+    Args:
+        order_seeds: each replica's seed of draws and augmentation.
+        steps: each replica's next step.
+        examples: N, the size of the training set.
+        batch: B, at most N.
+        device: where the indices are made.
+    """
+
+    def __init__(
+        self,
+        order_seeds: Sequence[int | str],
+        steps: Sequence[int],
+        *,
+        examples: int,
+        batch: int,
+        device: torch.device,
+    ) -> None:
+        self._examples, self._batch, self._device = examples, batch, device
+        self._seeds, self._steps = list(order_seeds), list(steps)
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Indices [R, B] of the next batch, and the augmentation streams [R]; every replica moves one step on."""
+        orders, looks = (self._keys(name) for name in ("order", "augment"))
+        self._steps = [step + 1 for step in self._steps]
+        return seeds.choice(orders, self._examples, self._batch), looks
+
+    def _keys(self, name: str) -> Tensor:
+        """[R] streams of the coming step; the word in them keeps them apart from those of epochs."""
+        keys = [seeds.stream(name, seed, "step", step) for seed, step in zip(self._seeds, self._steps, strict=True)]
+        return torch.tensor(keys, device=self._device)
+
+
+FEEDS: Mapping[str, Callable[..., Feed]] = {"epochs": EpochFeed, "independent": IndependentFeed}
+"""Sampling of a spec's training -> its feed; all take the same arguments."""

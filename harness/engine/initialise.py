@@ -12,7 +12,7 @@ from harness.engine.networks import Network
 
 
 def initial_parameters(network: Network, *, scheme: str, batch_norm_scale: str, seed: int) -> dict[str, Tensor]:
-    """Fresh parameters of one replica, float32, name -> shape. Biases and BN shifts are 0.
+    """Fresh parameters of one replica, float32, name -> shape. Biases and shifts are 0, layer normalisation's scales 1.
 
     Args:
         network: whose parameters.
@@ -35,6 +35,8 @@ def _draw(parameter: Parameter, scheme: str, batch_norm_scale: str, key: int) ->
         return (seeds.normal(key, count) * math.sqrt(2 / fans)).float().reshape(parameter.shape)
     if parameter.kind == "bn_scale":
         return seeds.uniform(key, count).float() if batch_norm_scale == "uniform" else torch.ones(count)
+    if parameter.kind == "ln_scale":
+        return torch.ones(count)
     return torch.zeros(parameter.shape)
 
 

@@ -14,11 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Kind = Literal["conv", "linear", "bias", "bn_scale", "bn_shift"]
-BatchNormMode = Literal["train", "eval", "recompute"]
+Kind = Literal["conv", "linear", "bias", "bn_scale", "bn_shift", "ln_scale", "ln_shift"]
+BatchNormMode = Literal["train", "batch", "eval", "recompute"]
 
 BN_MOMENTUM = 0.1
 """Share of the new batch in the running statistics: PyTorch's default, which the papers' code leaves as it is."""
+
+NORM_EPSILON = 1e-5
+"""Added to variances: PyTorch's default of both normalisations."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class Layers:
     Args:
         parameters: name -> [R, *shape].
         buffers: name -> [R, C], batch normalisation's running statistics, updated in place in training.
-        batch_norm: ``train`` normalises by the batch and moves the running statistics by a tenth; ``eval`` uses
-            the running statistics; ``recompute`` normalises by the batch and averages the statistics of all
-            batches.
+        batch_norm: ``train`` normalises by the batch and moves the running statistics by a tenth; ``batch``
+            normalises by the batch and leaves them alone, as ``torch.func`` transforms need it; ``eval`` uses the
+            running statistics; ``recompute`` normalises by the batch and averages the statistics of all batches.
         batches_seen: batches already averaged, for ``recompute``.
     """
 
@@ -69,6 +72,7 @@ class Layers:
         self._parameters = parameters
         self._buffers = buffers
         self._normalises_by_batch = batch_norm != "eval"
+        self._keeps_statistics = batch_norm != "batch"
         self._momentum = 1.0 / (batches_seen + 1) if batch_norm == "recompute" else BN_MOMENTUM
 
     def parameter(self, name: str, declared: Parameter) -> Tensor:
@@ -90,12 +94,15 @@ class Layers:
         """The input [B, R, C, H, W] as vectors [R, B, C*H*W]."""
         return x.flatten(2).transpose(0, 1)
 
-    def convolve(self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1) -> Tensor:
+    def convolve(
+        self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1, biased: bool = False
+    ) -> Tensor:
         """A ``size`` x ``size`` convolution with padding ``size // 2``: [B, R*C, H, W] to [B, R*channels, ...]."""
         shape = (channels, x.shape[1] // self.replicas, size, size)
         fans = shape[1] * size**2, channels * size**2
         weight = self.parameter(f"{name}.weight", Parameter(shape, "conv", *fans)).reshape(-1, *shape[1:])
-        return F.conv2d(x, weight, None, stride, size // 2, groups=self.replicas)
+        bias = self.parameter(f"{name}.bias", Parameter((channels,), "bias", *fans)).reshape(-1) if biased else None
+        return F.conv2d(x, weight, bias, stride, size // 2, groups=self.replicas)
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:
         """Batch normalisation of [B, R*C, H, W], each replica by its own statistics."""
@@ -106,13 +113,30 @@ class Layers:
         variance = self.buffer(f"{name}.variance", channels, 1.0)
         return F.batch_norm(
             x,
-            mean.view(-1),
-            variance.view(-1),
+            mean.view(-1) if self._keeps_statistics else None,
+            variance.view(-1) if self._keeps_statistics else None,
             scale.reshape(-1),
             shift.reshape(-1),
             training=self._normalises_by_batch,
             momentum=self._momentum,
+            eps=NORM_EPSILON,
         )
+
+    def layer_norm(self, x: Tensor, name: str) -> Tensor:
+        """Layer normalisation of [B, R*C, H, W]: each replica's example over all its C, H and W (Ba et al. 2016).
+
+        A scale and a shift for each channel, as in group normalisation with one group (Wu & He 2018, section 3).
+        Written out, because forward-mode derivatives of ``F.group_norm`` under ``vmap`` fail on channels-last images;
+        measured about as fast.
+        """
+        channels = x.shape[1] // self.replicas
+        scale = self.parameter(f"{name}.scale", Parameter((channels,), "ln_scale"))
+        shift = self.parameter(f"{name}.shift", Parameter((channels,), "ln_shift"))
+        x = x.to(scale)  # moments and the like in single precision where convolutions are in half
+        variance, mean = torch.var_mean(x.unflatten(1, (self.replicas, -1)), (2, 3, 4), correction=0)
+        factor = torch.rsqrt(variance + NORM_EPSILON).unsqueeze(2) * scale
+        offset = shift - mean.unsqueeze(2) * factor
+        return torch.addcmul(offset.flatten(1)[..., None, None], x, factor.flatten(1)[..., None, None])
 
     def linear(self, x: Tensor, name: str, features: int, *, output_layer: bool = False) -> Tensor:
         """An affine map of [R, B, in] to [R, B, features]."""
@@ -124,6 +148,19 @@ class Layers:
     def relu(self, x: Tensor) -> Tensor:
         """The positive part."""
         return F.relu(x)
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """Each number times the normal distribution function of it (Hendrycks & Gimpel 2016), exact."""
+        return F.gelu(x)
+
+    def pool_max(self, x: Tensor) -> Tensor:
+        """The greatest of every 2 x 2 pixels: [B, R*C, H, W] to [B, R*C, H // 2, W // 2]."""
+        return F.max_pool2d(x, 2)
+
+    def pool_max_all(self, x: Tensor) -> Tensor:
+        """The greatest of each channel: [B, R*C, H, W] to vectors [R, B, C]."""
+        greatest: Tensor = F.max_pool2d(x, x.shape[2:]).flatten(1).unflatten(1, (self.replicas, -1))
+        return greatest.transpose(0, 1)
 
     def pool_all(self, x: Tensor) -> Tensor:
         """The mean over each channel: [B, R*C, H, W] to vectors [R, B, C]."""
@@ -152,9 +189,11 @@ class Tracer(Layers):
         self.declared_buffers[name] = (size, value)
         return torch.empty(1, size, device="meta")
 
-    def convolve(self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1) -> Tensor:
+    def convolve(
+        self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1, biased: bool = False
+    ) -> Tensor:
         """Counts the multiplications of one example."""
-        y = super().convolve(x, name, channels, size, stride=stride)
+        y = super().convolve(x, name, channels, size, stride=stride, biased=biased)
         self.multiplications += y[0].numel() * x.shape[1] * size**2
         return y
 

@@ -1,6 +1,7 @@
 """Optimisers and learning-rate schedules, over a flat buffer [R, P] with one rate per replica."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -65,19 +66,59 @@ def adam(beta1: float, beta2: float, epsilon: float) -> Update:
     return update
 
 
-def fresh_state(optimiser: Mapping[str, Any], weights: Tensor) -> State:
-    """The state before the first step for weights [R, P]: zeros."""
-    if optimiser["name"] == "sgd":
-        return {"velocity": torch.zeros_like(weights)}
+@dataclass(frozen=True)
+class Optimiser:
+    """An update rule.
+
+    Attributes:
+        fresh: weights [R, P] to the state before the first step.
+        rule: an optimiser's settings to its update.
+    """
+
+    fresh: Callable[[Tensor], State]
+    rule: Callable[[Mapping[str, Any]], Update]
+
+
+def _adam_state(weights: Tensor) -> State:
     count = torch.zeros(len(weights), 1, device=weights.device)
     return {"first": torch.zeros_like(weights), "second": torch.zeros_like(weights), "count": count}
 
 
+OPTIMISERS: Mapping[str, Optimiser] = {
+    "sgd": Optimiser(
+        lambda weights: {"velocity": torch.zeros_like(weights)},
+        lambda settings: sgd(settings["momentum"]),
+    ),
+    "adam": Optimiser(
+        _adam_state,
+        lambda settings: adam(settings["beta1"], settings["beta2"], settings["epsilon"]),
+    ),
+}
+
+
+def _scale_down(gradient: Tensor, norm: float) -> None:
+    """Each replica's gradient to a norm where it is longer, with the 1e-6 of ``clip_grad_norm_``."""
+    length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    gradient.mul_((norm / (length + 1e-6)).clamp_(max=1.0))
+
+
+CLIPPINGS: Mapping[str, Callable[[Tensor, Mapping[str, Any]], object]] = {
+    "none": lambda gradient, clip: None,
+    "value": lambda gradient, clip: gradient.clamp_(-clip["at"], clip["at"]),
+    "norm": lambda gradient, clip: _scale_down(gradient, clip["at"]),
+}
+
+
+def fresh_state(optimiser: Mapping[str, Any], weights: Tensor) -> State:
+    """The state before the first step for weights [R, P]: zeros."""
+    return OPTIMISERS[optimiser["name"]].fresh(weights)
+
+
 def build(optimiser: Mapping[str, Any], decayed: Tensor) -> Update:
-    """The update of a spec's optimiser, with its weight decay added to the gradient (L2, not decoupled).
+    """The update of a spec's optimiser: the gradient is clipped, then weight decay is added (L2, not decoupled).
 
     Args:
-        optimiser: ``name`` and its settings, and ``weight_decay``.
+        optimiser: ``name`` and its settings, ``weight_decay`` and ``clip``.
         decayed: [P] 1 where weight decay reaches, 0 elsewhere.
 
     Returns:
@@ -86,13 +127,11 @@ def build(optimiser: Mapping[str, Any], decayed: Tensor) -> Update:
     """
     decay = float(optimiser["weight_decay"])
     everywhere = bool(decayed.all())
-    inner = (
-        sgd(optimiser["momentum"])
-        if optimiser["name"] == "sgd"
-        else adam(optimiser["beta1"], optimiser["beta2"], optimiser["epsilon"])
-    )
+    clip = CLIPPINGS[optimiser["clip"]["kind"]]
+    inner = OPTIMISERS[optimiser["name"]].rule(optimiser)
 
     def update(weights: Tensor, gradient: Tensor, state: State, rate: Tensor) -> None:
+        clip(gradient, optimiser["clip"])
         if decay and everywhere:
             gradient.add_(weights, alpha=decay)
         elif decay:

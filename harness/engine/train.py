@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.engine import optimise
 from harness.engine.device import number_format
-from harness.engine.feed import Feed, Images
+from harness.engine.feed import FEEDS, Images
 from harness.engine.initialise import unflatten
 from harness.engine.networks import Network
 from harness.errors import InvariantBroken
@@ -70,6 +70,7 @@ class Recipe:
 
     Attributes:
         batch: examples of a step.
+        sampling: how they are chosen, a key of ``feed.FEEDS``.
         optimiser: name and settings, see ``optimise.build``.
         schedule: see ``optimise.learning_rates``.
         decay_reach: ``all`` parameters or ``weights`` only.
@@ -77,6 +78,7 @@ class Recipe:
     """
 
     batch: int
+    sampling: str
     optimiser: Mapping[str, Any]
     schedule: Mapping[str, Any]
     decay_reach: str
@@ -186,7 +188,7 @@ def _run(
 ) -> Replicas:
     """``count`` steps of replicas that all move."""
     device, dtype = now.weights.device, now.weights.dtype
-    feed = Feed(
+    feed = FEEDS[recipe.sampling](
         now.order_seeds,
         now.steps,
         examples=len(images.split["train"][1]),

@@ -36,12 +36,14 @@ def _network(setting: TrainingSetting) -> dict[str, Any]:
 
 
 def _data(setting: TrainingSetting) -> dict[str, Any]:
-    """What evaluation sees: the images without augmentation."""
+    """What evaluation sees: the images without augmentation, the labels with their noise."""
     data = setting.training.data
     return {
         "name": data.name,
         "digest": setting.data.digest,
         "normalise": data.normalise.model_dump(mode="json"),
+        "label_noise": data.label_noise,
+        "noise_seed": data.noise_seed,
     }
 
 
@@ -84,8 +86,9 @@ def train(
             "data": _data(setting),
             "augment": training.data.augment.model_dump(mode="json"),
             "batch": training.batch,
+            "sampling": training.sampling,
             "steps_per_epoch": setting.per_epoch,
-            "ragged": setting.data.n_train % training.batch != 0,
+            "ragged": training.sampling == "epochs" and setting.data.n_train % training.batch != 0,
             "optimiser": training.optimiser.model_dump(mode="json"),
             "schedule": {
                 "rate": schedule.rate,

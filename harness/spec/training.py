@@ -29,14 +29,37 @@ class ResNet(Model):
     blocks: Count = 3
 
 
-Network = Annotated[LeNet | ResNet, Field(discriminator="name")]
+class ResNet9(Model):
+    """Thin ResNet9, 26,490 parameters on CIFAR-10 with these widths [code].
+
+    That convolutions have biases follows from the count [arith]; where it pools and adds is the usual ResNet9 [lore].
+
+    Attributes:
+        widths: of the four stages.
+        activation: GELU, exact [code].
+        normalisation: ``batch`` [code] or ``layer`` [paper, conflict]. The source does not say over what a layer is
+            normalised: here over all of an example (C, H, W), a scale and a shift for each channel.
+    """
+
+    name: Literal["resnet9"]
+    widths: Annotated[Many[Count], Field(min_length=4, max_length=4)] = (4, 8, 16, 32)
+    activation: Literal["gelu", "relu"] = "gelu"
+    normalisation: Literal["batch", "layer"] = "batch"
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether it has running statistics."""
+        return self.normalisation == "batch"
+
+
+Network = Annotated[LeNet | ResNet | ResNet9, Field(discriminator="name")]
 
 
 class Initialisation(Model):
     """The draw of the first weights.
 
     Attributes:
-        weights: Kaiming normal [code]; Glorot normal in another public LeNet [code, conflict].
+        weights: Kaiming normal [code]; Glorot normal in another public LeNet [code, conflict]. Biases start at 0.
         batch_norm_scale: uniform on (0, 1), the default of the PyTorch of the papers' day [code], or one.
     """
 
@@ -75,11 +98,43 @@ class Augmentation(Model):
 
 
 class Data(Model):
-    """The dataset and how its images look to the network."""
+    """The dataset and how its images look to the network.
+
+    Attributes:
+        label_noise: share of the training labels that are drawn anew, uniformly over all classes, the right one among
+            them [open]; whatever is measured on the training set is measured with these labels.
+        noise_seed: of that draw, which is one for all replicates [open].
+    """
 
     name: Literal["digits", "mnist", "cifar10"]
     normalise: Annotated[MeanStd | UnitNorm | PixelScale, Field(discriminator="kind")]
     augment: Augmentation = Augmentation()
+    label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    noise_seed: Annotated[int, Field(ge=0)] = 0
+
+
+class NoClipping(Model):
+    """The gradient as it is."""
+
+    kind: Literal["none"]
+
+
+class ClipValue(Model):
+    """Each number of the gradient cut off at ``-at`` and ``at``, as ``torch.nn.utils.clip_grad_value_``."""
+
+    kind: Literal["value"]
+    at: Positive
+
+
+class ClipNorm(Model):
+    """The gradient scaled down to the Euclidean norm ``at`` where it is longer, as ``clip_grad_norm_``."""
+
+    kind: Literal["norm"]
+    at: Positive
+
+
+Clipping = Annotated[NoClipping | ClipValue | ClipNorm, Field(discriminator="kind")]
+"""Before weight decay is added, as where PyTorch's functions are called between ``backward`` and ``step`` [code]."""
 
 
 class Sgd(Model):
@@ -88,12 +143,14 @@ class Sgd(Model):
     Attributes:
         weight_decay: added to the gradient; 1e-4 in the closest public code, 2e-4 in a sibling [code, conflict].
         decay_reach: every parameter [code], or convolutions' and linear layers' weights only.
+        clip: by value at .1 in an earlier version of the third source's code; its slides say "clipped" [conflict].
     """
 
     name: Literal["sgd"]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: NonNegative = 1e-4
     decay_reach: Literal["all", "weights"] = "all"
+    clip: Clipping = NoClipping(kind="none")
 
 
 class Adam(Model):
@@ -105,6 +162,7 @@ class Adam(Model):
     epsilon: Positive = 1e-8
     weight_decay: NonNegative = 0.0
     decay_reach: Literal["all", "weights"] = "all"
+    clip: Clipping = NoClipping(kind="none")
 
 
 class Schedule(Model):
@@ -130,6 +188,9 @@ class Training(Model):
         parameters: trainable numbers; checked on every run.
         length: T, the length of a full training.
         batch: examples of a step; the last batch of an epoch may be short [code].
+        sampling: ``epochs`` go through all examples, in a new order each [code]; ``independent`` draws every batch
+            anew out of all examples, each at most once in a batch [code: drawn independently; whether one can come
+            twice is open]. A duration in epochs counts the batches that all examples fill in either.
         precision: number format: fp32, bf16 (autocast) or fp64.
     """
 
@@ -139,6 +200,7 @@ class Training(Model):
     data: Data
     length: Time
     batch: Count
+    sampling: Literal["epochs", "independent"] = "epochs"
     optimiser: Annotated[Sgd | Adam, Field(discriminator="name")]
     schedule: Schedule
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"

@@ -11,6 +11,7 @@ from harness.datainfo import nominal
 from harness.engine.datasets import Dataset
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
+from harness.engine.labels import with_noise
 from harness.engine.networks import Network, build
 from harness.errors import HarnessError
 from harness.job import Job, canonical
@@ -90,7 +91,8 @@ class Context:
                     f"dataset {data['name']} has digest {dataset.info.digest[:12]}, the job was planned for "
                     f"{data['digest'][:12]}: it changed since; run the command again"
                 )
-            self._images = {name: Images(dataset, data, device=self.device, dtype=dtype_of(precision))}
+            noisy = with_noise(dataset, data["label_noise"], data["noise_seed"])
+            self._images = {name: Images(noisy, data, device=self.device, dtype=dtype_of(precision))}
         return self._images[name]
 
     def network(self, params: Mapping[str, Any], images: Images) -> Network:

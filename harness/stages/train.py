@@ -39,9 +39,10 @@ _PASSES_A_STEP = 3
 class Train(Stage):
     """Optimiser steps from ``start`` to ``stop``.
 
-    Params: ``network``, ``classes``, ``data``, ``augment``, ``batch``, ``optimiser``, ``schedule``, ``precision``,
-    and each replica's own ``start``, ``stop``, ``order`` (seed), ``schedule_start`` (the step that counts as the
-    schedule's first), ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``.
+    Params: ``network``, ``classes``, ``data``, ``augment``, ``batch``, ``sampling``, ``optimiser``, ``schedule``,
+    ``precision``, ``steps_per_epoch``, ``ragged`` (whether the last batch of an epoch is short), and each replica's
+    own ``start``, ``stop``, ``order`` (seed), ``schedule_start`` (the step that counts as the schedule's first),
+    ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``.
 
     Inputs: ``state`` at ``start``; ``mask`` where pruned. Jobs that differ only in ``stop`` and ``keep_optimiser`` are
     one training with several snapshots.
@@ -60,10 +61,11 @@ class Train(Stage):
     def effort(self, job: Job) -> Effort:
         """A step costs about three forward passes; the state is kept, with the optimiser's where that is asked for."""
         params = job.params
-        held = {"sgd": 1, "adam": 2}[params["optimiser"]["name"]] if params["keep_optimiser"] else 0
+        weights = torch.empty(1, network_of(params).size, device="meta")
+        kept = optimise.fresh_state(params["optimiser"], weights).values() if params["keep_optimiser"] else ()
         return Effort(
             self.cost(job) * params["batch"] * _PASSES_A_STEP * forward_pass(params),
-            TABLE_BYTES + 4 * network_of(params).size * (1 + held),
+            TABLE_BYTES + 4 * sum(value.numel() for value in (weights, *kept)),
         )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
@@ -89,6 +91,7 @@ class Train(Stage):
 
         recipe = Recipe(
             batch=params["batch"],
+            sampling=params["sampling"],
             optimiser=params["optimiser"],
             schedule=params["schedule"],
             decay_reach=params["optimiser"]["decay_reach"],

@@ -16,7 +16,8 @@ from harness.engine.networks import Network
 SCALE = {"kind": "scale", "scale": 255.0}
 NO_AUGMENTATION = {"flip": False, "crop_padding": 0}
 PLAIN = {"normalise": SCALE, "augment": NO_AUGMENTATION}
-SGD = {"name": "sgd", "momentum": 0.9, "weight_decay": 1e-3, "decay_reach": "all"}
+UNCLIPPED = {"kind": "none"}
+SGD = {"name": "sgd", "momentum": 0.9, "weight_decay": 1e-3, "decay_reach": "all", "clip": UNCLIPPED}
 ADAM = {
     "name": "adam",
     "beta1": 0.9,
@@ -24,10 +25,12 @@ ADAM = {
     "epsilon": 1e-8,
     "weight_decay": 0.0,
     "decay_reach": "all",
+    "clip": UNCLIPPED,
 }
 CONSTANT = {"rate": 0.05, "drops": [], "factor": 0.1, "warmup": 0}
 TINY_LENET = {"name": "lenet", "hidden": [7, 5]}
 TINY_RESNET = {"name": "resnet", "widths": [3, 4], "blocks": 1}
+TINY_RESNET9 = {"name": "resnet9", "widths": [2, 3, 3, 4], "activation": "gelu", "normalisation": "batch"}
 
 
 def dataset(n_train: int = 23, n_test: int = 11, shape: tuple[int, int, int] = (1, 6, 6), seed: int = 0) -> Dataset:
@@ -107,12 +110,60 @@ class PlainResNet(nn.Module):
         return out
 
 
+class PlainLayerNorm(nn.Module):
+    """Layer normalisation over C, H and W, scaled and shifted channel by channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[1:]) * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class PlainBlock9(nn.Conv2d):
+    """Convolution with bias, normalisation, activation."""
+
+    def __init__(self, wide_in: int, wide: int, activation: str, normalisation: str) -> None:
+        super().__init__(wide_in, wide, 3, 1, 1)
+        self.norm = nn.BatchNorm2d(wide) if normalisation == "batch" else PlainLayerNorm(wide)
+        self.activation = nn.GELU() if activation == "gelu" else nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.norm(super().forward(x)))
+        return out
+
+
+class PlainResNet9(nn.Module):
+    """ResNet9 as it is usually written."""
+
+    def __init__(self, shape: Sequence[int], widths: Sequence[int], classes: int, *kind: str) -> None:
+        super().__init__()
+        wide = [shape[0], *widths]
+        self.conv1, self.conv2, self.conv3, self.conv4 = (PlainBlock9(*pair, *kind) for pair in pairwise(wide))
+        self.res1 = nn.ModuleDict({name: PlainBlock9(widths[1], widths[1], *kind) for name in "ab"})
+        self.res2 = nn.ModuleDict({name: PlainBlock9(widths[3], widths[3], *kind) for name in "ab"})
+        self.pool, self.pool_rest = nn.MaxPool2d(2), nn.MaxPool2d((shape[1] // 8, shape[2] // 8))
+        self.output = nn.Linear(widths[3], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.conv2(self.conv1(x)))
+        x = self.res1["b"](self.res1["a"](x)) + x
+        x = self.pool(self.conv4(self.pool(self.conv3(x))))
+        x = self.res2["b"](self.res2["a"](x)) + x
+        out: Tensor = self.output(self.pool_rest(x).flatten(1))
+        return out
+
+
 def plain(network: Network) -> nn.Module:
     """The plain module of the same shape, float64."""
     channels, height, width = network.shape
     if network.name == "lenet":
         hidden = network.settings["hidden"]
         return PlainLeNet(channels * height * width, hidden, network.classes).double()
+    if network.name == "resnet9":
+        kind = network.settings["activation"], network.settings["normalisation"]
+        return PlainResNet9(network.shape, network.settings["widths"], network.classes, *kind).double()
     return PlainResNet(channels, network.settings["widths"], network.settings["blocks"], network.classes).double()
 
 
@@ -121,7 +172,7 @@ def plain_tensor(module: nn.Module, name: str) -> Tensor:
     path, leaf = name.rsplit(".", 1)
     if path.endswith(".bn") or path == "stem.bn":
         path = path.removesuffix(".bn") + "_bn"
-        leaf = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}[leaf]
+    leaf = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}.get(leaf, leaf)
     if path.startswith("stage"):
         stage, block, rest = path.split(".", 2)
         path = f"blocks.{stage}_{block}.{rest}"
@@ -176,6 +227,25 @@ def naive_epoch(seed: int | str, epoch: int, examples: int, batch: int) -> list[
     return [order[first : first + batch] for first in range(0, examples, batch)]
 
 
+def naive_choice(
+    sampling: str, seed: int | str, step: int, examples: int, batch: int
+) -> tuple[list[int], Sequence[int | str]]:
+    """The examples of a step, and the labels of its augmentation stream."""
+    if sampling == "epochs":
+        epoch, place = divmod(step, -(-examples // batch))
+        return naive_epoch(seed, epoch, examples, batch)[place], (seed, epoch)
+    draws = seeds.bits(seeds.stream("order", seed, "step", step), torch.arange(examples)).tolist()
+    return sorted(range(examples), key=lambda index: draws[index])[:batch], (seed, "step", step)
+
+
+def naive_clip(parameters: Sequence[Tensor], clip: Mapping[str, Any]) -> None:
+    """Clips gradients as PyTorch does."""
+    if clip["kind"] == "value":
+        nn.utils.clip_grad_value_(parameters, clip["at"])
+    if clip["kind"] == "norm":
+        nn.utils.clip_grad_norm_(parameters, clip["at"])
+
+
 def naive_training(
     network: Network,
     data: Dataset,
@@ -192,6 +262,7 @@ def naive_training(
     mask: Mapping[str, Tensor] | None = None,
     schedule_start: int = 0,
     augment: Mapping[str, Any] = NO_AUGMENTATION,
+    sampling: str = "epochs",
 ) -> nn.Module:
     """One replica trained with torch's own layers and optimisers, one example at a time into its batch."""
     module = fill(plain(network), parameters, buffers, replica).train()
@@ -212,14 +283,12 @@ def naive_training(
         betas = (optimiser["beta1"], optimiser["beta2"])
         steps = torch.optim.Adam(groups, lr=1.0, betas=betas, eps=optimiser["epsilon"])
     examples = len(data.train_y)
-    per_epoch = -(-examples // batch)
     with torch.no_grad():
         for name, kept in masks.items():
             held[name].mul_(kept)
     for step in range(start, stop):
-        epoch, place = divmod(step, per_epoch)
-        chosen = naive_epoch(order, epoch, examples, batch)[place]
-        key = seeds.stream("augment", order, epoch)
+        chosen, look = naive_choice(sampling, order, step, examples, batch)
+        key = seeds.stream("augment", *look)
         x = torch.stack(
             [
                 naive_image(
@@ -233,6 +302,10 @@ def naive_training(
         )
         steps.zero_grad()
         F.cross_entropy(module(x.double() / 255), data.train_y[chosen]).backward()
+        for name, kept in masks.items():  # the gradient that is clipped has no part outside the mask
+            whole = held[name] if held[name]._base is None else held[name]._base
+            whole.grad.mul_(kept if whole is held[name] else kept.t())
+        naive_clip(list(module.parameters()), optimiser["clip"])
         at = step - schedule_start
         rate = schedule["rate"] * schedule["factor"] ** sum(at >= drop for drop in schedule["drops"])
         if schedule["warmup"]:

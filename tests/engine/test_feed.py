@@ -1,22 +1,24 @@
 """Which examples come when, and how they look: against loops over single images, before and after a resume."""
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from harness import seeds
-from harness.engine.feed import Feed, Images
+from harness.engine.feed import FEEDS, EpochFeed, Feed, Images, IndependentFeed
 from harness.engine.vision import torchvision_part
 from harness.errors import InvariantBroken
-from tests.engine.oracles import NO_AUGMENTATION, PLAIN, SCALE, dataset, naive_epoch, naive_image
+from harness.spec.training import Training
+from tests.engine.oracles import NO_AUGMENTATION, PLAIN, SCALE, dataset, naive_choice, naive_epoch, naive_image
 
 CPU = torch.device("cpu")
 
 
-def feed(order_seeds: list[int | str], steps: list[int], examples: int = 23, batch: int = 5) -> Feed:
-    return Feed(order_seeds, steps, examples=examples, batch=batch, device=CPU)
+def feed(order_seeds: list[int | str], steps: list[int], examples: int = 23, batch: int = 5) -> EpochFeed:
+    return EpochFeed(order_seeds, steps, examples=examples, batch=batch, device=CPU)
 
 
 def taken(source: Feed, count: int) -> list[tuple[Tensor, Tensor]]:
@@ -98,6 +100,57 @@ def test_a_jump_into_another_epoch_is_an_error() -> None:
     source._steps[0] += 2
     with pytest.raises(InvariantBroken, match="entered epoch 1 at batch 2 after 5 of 5"):
         source.next()
+
+
+def independent(order_seeds: list[int | str], steps: list[int], examples: int = 23, batch: int = 5) -> IndependentFeed:
+    return IndependentFeed(order_seeds, steps, examples=examples, batch=batch, device=CPU)
+
+
+def test_independent_batches_are_those_of_a_naive_draw() -> None:
+    """Also of replicas at different places: a batch is never short."""
+    for number, (index, keys) in enumerate(taken(independent(["copy/0/0", "copy/0/1"], [0, 8]), 12)):
+        for replica, (seed, start) in enumerate((("copy/0/0", 0), ("copy/0/1", 8))):
+            examples, look = naive_choice("independent", seed, start + number, 23, 5)
+            assert index[replica].tolist() == examples
+            assert int(keys[replica]) == seeds.stream("augment", *look)
+
+
+def test_independent_batches_do_not_depend_on_where_the_feed_was_opened() -> None:
+    undisturbed = taken(independent(["a", "b"], [0, 0]), 12)[7:]
+    resumed = taken(independent(["a", "b"], [7, 7]), 5)
+    for (index, keys), (index_again, keys_again) in zip(undisturbed, resumed, strict=True):
+        assert torch.equal(index, index_again)
+        assert torch.equal(keys, keys_again)
+
+
+def test_independent_batches_hold_an_example_once_and_all_examples_alike() -> None:
+    batches = torch.cat([index for index, _ in taken(independent(["a"], [0], examples=10, batch=4), 5000)])
+    assert (batches.sort(1).values.diff(dim=1) > 0).all()
+    sigma = (5000 * 0.4 * 0.6) ** 0.5
+    assert (torch.bincount(batches.flatten(), minlength=10) - 2000).abs().max() < 4 * sigma
+    pairs = torch.nn.functional.one_hot(batches, 10).sum(1)
+    together = (pairs.t() @ pairs).double().fill_diagonal_(5000 * 12 / 90)  # 4 * 3 / (10 * 9) of the batches
+    assert (together - 5000 * 12 / 90).abs().max() < 5 * (5000 * 12 / 90) ** 0.5
+
+
+def test_an_independent_batch_says_nothing_of_the_next() -> None:
+    """In an epoch two neighbours share no example; drawn independently, 4 of 10 twice share 1.6 on average."""
+    batches = [set(index[0].tolist()) for index, _ in taken(independent(["a"], [0], examples=10, batch=4), 2000)]
+    shared = [len(one & other) for one, other in pairwise(batches)]
+    assert sum(shared) / len(shared) == pytest.approx(1.6, abs=4 * 0.8 / 2000**0.5)
+
+
+def test_a_batch_as_large_as_the_set_holds_every_example() -> None:
+    index, _ = independent(["a"], [3], examples=7, batch=7).next()
+    assert sorted(index[0].tolist()) == list(range(7))
+
+
+def test_every_sampling_of_a_spec_has_its_feed() -> None:
+    assert set(FEEDS) == set(get_args(Training.model_fields["sampling"].annotation))
+    for make in FEEDS.values():
+        source: Feed = make(["a"], [2], examples=23, batch=5, device=CPU)
+        index, keys = source.next()
+        assert (index.shape, keys.shape) == ((1, 5), (1,))
 
 
 @pytest.mark.parametrize("padding", [0, 1, 4])

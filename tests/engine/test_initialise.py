@@ -7,7 +7,7 @@ import torch
 
 from harness.engine.initialise import flatten, initial_buffers, initial_parameters, unflatten
 from harness.engine.networks import Network, build
-from tests.engine.oracles import TINY_RESNET, random_state
+from tests.engine.oracles import TINY_RESNET, TINY_RESNET9, random_state
 
 RESNET_20 = build({"name": "resnet", "widths": [16, 32, 64], "blocks": 3}, (3, 32, 32), 10)
 LENET = build({"name": "lenet", "hidden": [300, 100]}, (1, 28, 28), 10)
@@ -45,6 +45,14 @@ def test_the_rest_starts_as_the_papers_code_has_it() -> None:
             assert torch.equal(ones[name], drawn[name])  # one choice does not move the other's draws
     assert {float(v.unique()) for n, v in initial_buffers(RESNET_20).items() if n.endswith("mean")} == {0.0}
     assert {float(v.unique()) for n, v in initial_buffers(RESNET_20).items() if n.endswith("variance")} == {1.0}
+
+
+def test_layer_normalisation_starts_as_pytorch_has_it() -> None:
+    network = build({**TINY_RESNET9, "normalisation": "layer"}, (1, 8, 8), 3)
+    drawn = initial_parameters(network, scheme="kaiming_normal", batch_norm_scale="uniform", seed=0)
+    assert all((value == 1).all() for name, value in drawn.items() if name.endswith(".scale"))
+    assert all((value == 0).all() for name, value in drawn.items() if name.endswith((".shift", ".bias")))
+    assert not network.buffers
 
 
 def test_a_draw_is_a_function_of_its_seed() -> None:

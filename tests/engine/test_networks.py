@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from harness.engine.networks import Network, build
-from tests.engine.oracles import TINY_LENET, TINY_RESNET, fill, plain, plain_tensor, random_state
+from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, fill, plain, plain_tensor, random_state
 
 RESNET_20 = {"name": "resnet", "widths": [16, 32, 64], "blocks": 3}
 LENET = {"name": "lenet", "hidden": [300, 100]}
+RESNET_9 = {"name": "resnet9", "widths": [4, 8, 16, 32], "activation": "gelu", "normalisation": "batch"}
 
 
 def weights_of(network: Network, *, output_layer: bool = True) -> int:
@@ -40,12 +41,23 @@ def test_resnet_20_has_the_papers_counts() -> None:
     assert {value for name, (_, value) in network.buffers.items() if name.endswith(".variance")} == {1.0}
 
 
+@pytest.mark.parametrize("normalisation", ["batch", "layer"])
+def test_resnet_9_has_the_sources_count(normalisation: str) -> None:
+    network = build({**RESNET_9, "normalisation": normalisation}, (3, 32, 32), 10)
+    assert network.size == 26_490 == 25_740 + 140 + 2 * 140 + 330  # convolutions, biases, normalisation, output
+    assert weights_of(network, output_layer=False) == 25_740
+    assert weights_of(network) == 25_740 + 320
+    statistics = sum(size for size, _ in network.buffers.values())
+    assert statistics == (2 * 140 if normalisation == "batch" else 0)
+
+
 def test_toy_resnet_has_its_count() -> None:
     assert build({"name": "resnet", "widths": [8, 16], "blocks": 1}, (1, 8, 8), 10).size == 5_122
 
 
-def test_resnet_20_multiplies_as_often_as_torch() -> None:
-    network = build(RESNET_20, (3, 32, 32), 10)
+@pytest.mark.parametrize("description", [RESNET_20, RESNET_9], ids=["resnet-20", "resnet-9"])
+def test_networks_multiply_as_often_as_torch(description: dict[str, Any]) -> None:
+    network = build(description, (3, 32, 32), 10)
     counted = 0
 
     def count(module: torch.nn.Module, given: Any, out: torch.Tensor) -> None:
@@ -77,8 +89,11 @@ def test_only_weights_are_prunable() -> None:
         (TINY_LENET, (2, 5, 5)),
         (TINY_RESNET, (2, 6, 6)),
         ({"name": "resnet", "widths": [3, 4, 5], "blocks": 2}, (3, 8, 8)),
+        (TINY_RESNET9, (1, 8, 8)),
+        ({**TINY_RESNET9, "activation": "relu"}, (3, 19, 17)),  # pools leave a row out, and more than a pixel is left
+        ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
     ],
-    ids=["lenet", "resnet", "deeper-resnet"],
+    ids=["lenet", "resnet", "deeper-resnet", "resnet9", "resnet9-relu", "resnet9-layer"],
 )
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_fused_logits_are_those_of_plain_modules(
@@ -101,11 +116,16 @@ def test_fused_logits_are_those_of_plain_modules(
                 torch.testing.assert_close(value[replica], plain_tensor(module, name), rtol=1e-13, atol=1e-13)
 
 
-def test_gradients_of_fused_replicas_are_those_of_plain_modules() -> None:
-    network = build(TINY_RESNET, (1, 6, 6), 3)
+@pytest.mark.parametrize(
+    "description",
+    [TINY_RESNET, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}],
+    ids=["resnet", "resnet9", "resnet9-layer"],
+)
+def test_gradients_of_fused_replicas_are_those_of_plain_modules(description: dict[str, Any]) -> None:
+    network = build(description, (1, 8, 8), 3)
     parameters, buffers = random_state(network, 2)
     leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
-    x = torch.randn(5, 2, 1, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x = torch.randn(5, 2, 1, 8, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     network.logits(leaves, buffers, x, batch_norm="train").square().sum().backward()
     for replica in range(2):
         module = fill(plain(network), *random_state(network, 2), replica).train()
@@ -114,6 +134,48 @@ def test_gradients_of_fused_replicas_are_those_of_plain_modules() -> None:
             tensor = plain_tensor(module, name)
             grad = tensor.grad if tensor._base is None else tensor._base.grad.t()  # a linear weight is seen turned
             torch.testing.assert_close(leaf.grad[replica], grad, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("mode", ["batch", "eval"])
+@pytest.mark.parametrize("normalisation", ["batch", "layer"])
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_forward_over_reverse_products_under_vmap_are_those_of_double_backward(
+    activation: str, normalisation: str, mode: str
+) -> None:
+    """Hessian-vector products of several tangents at once, as curvature needs them, of every replica."""
+    network = build({**TINY_RESNET9, "activation": activation, "normalisation": normalisation}, (1, 8, 8), 3)
+    parameters, buffers = random_state(network, 2)
+    tangents, _ = random_state(network, 3 * 2, seed=1)
+    tangents = {name: value.unflatten(0, (3, 2)) for name, value in tangents.items()}
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(6, 2, 1, 8, 8, generator=generator, dtype=torch.float64)
+
+    def loss(at: dict[str, torch.Tensor]) -> torch.Tensor:
+        return network.logits(at, buffers, x, batch_norm=mode).logsumexp(-1).sum()
+
+    def product(tangent: dict[str, torch.Tensor]) -> Any:
+        return torch.func.jvp(torch.func.grad(loss), (parameters,), (tangent,))[1]
+
+    products = torch.func.vmap(product)(tangents)
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    gradients = torch.autograd.grad(loss(leaves), list(leaves.values()), create_graph=True)
+    for number in range(3):
+        along = sum((part * tangents[name][number]).sum() for name, part in zip(leaves, gradients, strict=True))
+        expected = torch.autograd.grad(along, list(leaves.values()), retain_graph=True)
+        for name, value in zip(leaves, expected, strict=True):
+            torch.testing.assert_close(products[name][number], value, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("description", [TINY_RESNET, TINY_RESNET9], ids=["resnet", "resnet9"])
+def test_normalising_by_the_batch_can_leave_running_statistics_alone(description: dict[str, Any]) -> None:
+    network = build(description, (1, 8, 8), 3)
+    parameters, buffers = random_state(network, 2)
+    before = {name: value.clone() for name, value in buffers.items()}
+    x = torch.randn(5, 2, 1, 8, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    logits = network.logits(parameters, buffers, x, batch_norm="batch")
+    assert all(torch.equal(before[name], value) for name, value in buffers.items())
+    assert torch.equal(logits, network.logits(parameters, buffers, x, batch_norm="train"))
+    assert not any(torch.equal(before[name], value) for name, value in buffers.items())
 
 
 def test_evaluation_leaves_running_statistics_alone() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.engine import optimise
-from tests.engine.oracles import ADAM, SGD
+from tests.engine.oracles import ADAM, SGD, naive_clip
 
 REPLICAS, PARAMETERS, STEPS = 3, 8, 20
 REACHED = torch.tensor([1.0, 1, 1, 0, 0, 1, 0, 1])  # where weight decay reaches
@@ -44,6 +44,7 @@ def torch_answer(settings: dict[str, Any], reached: torch.Tensor, replica: int) 
             group["lr"] = rate_of(replica, step)
         for here, part in zip((1, 0), parts, strict=True):
             part.grad = gradient[reached == here].clone()
+        naive_clip(parts, settings["clip"])
         steps.step()
     found = torch.empty_like(start)
     found[reached == 1], found[reached == 0] = parts[0].detach(), parts[1].detach()
@@ -54,6 +55,8 @@ CASES: dict[str, dict[str, Any]] = {
     "sgd": {**SGD, "momentum": 0.0, "weight_decay": 0.0},
     "heavy-ball": {**SGD, "weight_decay": 0.0},
     "heavy-ball-decayed": {**SGD, "weight_decay": 0.1},
+    "sgd-clipped-by-value": {**SGD, "weight_decay": 0.1, "clip": {"kind": "value", "at": 0.1}},
+    "sgd-clipped-by-norm": {**SGD, "weight_decay": 0.1, "clip": {"kind": "norm", "at": 2.5}},
     "adam": ADAM,
     "adam-other-constants": {**ADAM, "beta1": 0.7, "beta2": 0.9, "epsilon": 1e-3},
     "adam-decayed": {**ADAM, "weight_decay": 0.1},
@@ -78,6 +81,13 @@ def test_updates_are_those_of_torch_optim(
     for replica in range(REPLICAS):
         expected = torch_answer(settings, reached, replica)
         torch.testing.assert_close(weights[replica], expected, rtol=1e-12, atol=1e-13)
+
+
+def test_clipping_by_norm_meets_some_gradients_and_leaves_others() -> None:
+    """Else the case above would not tell one norm of all replicas from one of each."""
+    longer = gradients(STEPS).norm(dim=2) > 2.5
+    assert 0.1 < longer.double().mean() < 0.9
+    assert (longer.any(1) & ~longer.all(1)).any()
 
 
 @pytest.mark.parametrize("case", ["heavy-ball", "adam"])

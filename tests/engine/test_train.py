@@ -11,6 +11,7 @@ from torch import Tensor
 from harness import seeds
 from harness.engine import optimise
 from harness.engine import train as loop
+from harness.engine.datasets import Dataset
 from harness.engine.feed import Images
 from harness.engine.initialise import flatten, unflatten
 from harness.engine.networks import Network, build
@@ -24,6 +25,7 @@ from tests.engine.oracles import (
     SGD,
     TINY_LENET,
     TINY_RESNET,
+    TINY_RESNET9,
     dataset,
     naive_training,
     plain_tensor,
@@ -45,26 +47,47 @@ class Case:
     augment: Mapping[str, Any]
     examples: int = 20
     batch: int = 5
+    sampling: str = "epochs"
+
+    @property
+    def data(self) -> Dataset:
+        return dataset(self.examples, shape=self.network.shape)
+
+    @property
+    def ragged(self) -> bool:
+        return self.sampling == "epochs" and self.examples % self.batch != 0
 
     @property
     def images(self) -> Images:
-        data = dataset(self.examples)
         settings = {"normalise": SCALE, "augment": self.augment}
-        return Images(data, settings, device=CPU, dtype=torch.float64)
+        return Images(self.data, settings, device=CPU, dtype=torch.float64)
 
     @property
     def recipe(self) -> Recipe:
-        return Recipe(self.batch, self.optimiser, self.schedule, self.optimiser["decay_reach"], "fp64")
+        reach = self.optimiser["decay_reach"]
+        return Recipe(self.batch, self.sampling, self.optimiser, self.schedule, reach, "fp64")
 
 
 RESNET = Case(build(TINY_RESNET, (1, 6, 6), 3), SGD, SCHEDULE, AUGMENTED)
 LENET = Case(build(TINY_LENET, (1, 6, 6), 3), {**ADAM, "weight_decay": 0.01}, CONSTANT, NO_AUGMENTATION)
+THIN = Case(
+    build(TINY_RESNET9, (1, 8, 8), 3),
+    {**SGD, "momentum": 0.97, "clip": {"kind": "value", "at": 0.1}},
+    SCHEDULE,
+    AUGMENTED,
+)
 CASES = {
     "resnet": RESNET,
     "resnet-ragged": replace(RESNET, examples=23),
     "resnet-decayed-weights": replace(RESNET, optimiser={**SGD, "weight_decay": 0.1, "decay_reach": "weights"}),
     "lenet": LENET,
     "lenet-ragged": replace(LENET, examples=23),
+    "resnet9-clipped-independent": replace(THIN, examples=23, sampling="independent"),
+    "resnet9-layer-clipped-by-norm": replace(
+        THIN,
+        network=build({**TINY_RESNET9, "normalisation": "layer"}, (1, 8, 8), 3),
+        optimiser={**SGD, "clip": {"kind": "norm", "at": 0.5}},
+    ),
 }
 
 
@@ -138,7 +161,7 @@ def assert_same(one: Replicas, row: int, other: Replicas, other_row: int, tolera
 def test_fused_training_is_that_of_a_plain_loop(name: str, pruned: bool) -> None:
     """Four replicas of different orders, masks, schedule starts and lengths; and, where allowed, starts and phases."""
     case = CASES[name]
-    starts = [5, 5, 10, 5] if case.examples % case.batch else [0, 3, 7, 2]
+    starts = [5, 5, 10, 5] if case.ragged else [0, 3, 7, 2]
     stops = [start + length for start, length in zip(starts, (12, 12, 9, 4), strict=True)]
     schedule_starts = [0, starts[1], 0, 2]
     masks = masks_of(case.network, 4) if pruned else None
@@ -150,7 +173,7 @@ def test_fused_training_is_that_of_a_plain_loop(name: str, pruned: bool) -> None
     for replica in range(4):
         module = naive_training(
             case.network,
-            dataset(case.examples),
+            case.data,
             parameters,
             buffers,
             replica,
@@ -163,6 +186,7 @@ def test_fused_training_is_that_of_a_plain_loop(name: str, pruned: bool) -> None
             mask=masks,
             schedule_start=schedule_starts[replica],
             augment=case.augment,
+            sampling=case.sampling,
         )
         for tensor_name, value in (*unflatten(case.network, ends.weights).items(), *ends.buffers.items()):
             expected = plain_tensor(module, tensor_name).detach()
@@ -175,7 +199,7 @@ def test_fused_training_is_that_of_a_plain_loop(name: str, pruned: bool) -> None
 def test_fused_replicas_are_the_same_alone(name: str) -> None:
     """Order, rate, mask and marks are a replica's own: only some are pruned, and they end at different times."""
     case = CASES[name]
-    starts = [3, 8, 3, 13] if case.examples % case.batch else [0, 6, 3, 1]
+    starts = [3, 8, 3, 13] if case.ragged else [0, 6, 3, 1]
     marks = [[starts[0] + 7, starts[0] + 11], [starts[1] + 7], [starts[2]], [starts[3], starts[3] + 5]]
     masks = masks_of(case.network, 4)
     for value in masks.values():

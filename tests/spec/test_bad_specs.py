@@ -39,6 +39,30 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         swapped(I, "{name: adam}", "{name: adam, beta3: 1}"),
         ["beta3: unknown field"],
     ),
+    "unknown clipping": (
+        swapped(I, "{name: adam}", "{name: sgd, clip: {kind: size, at: 0.1}}"),
+        ["clip", "'size'", "'value'", "'norm'"],
+    ),
+    "unknown field of a clipping": (
+        swapped(I, "{name: adam}", "{name: sgd, clip: {kind: value, att: 0.1}}"),
+        ["clip.att: unknown field", "did you mean 'at'?", "clip.at: this field is missing"],
+    ),
+    "clipping at 0": (
+        swapped(I, "{name: adam}", "{name: sgd, clip: {kind: value, at: 0}}"),
+        ["clip.at", "found 0", "greater than 0"],
+    ),
+    "unknown sampling": (
+        (edited(I, "batch: 50", "batch: 50\n      sampling: bootstrap"), "sampling: bootstrap"),
+        ["training.sampling", '"bootstrap"', "'independent'"],
+    ),
+    "more noise than labels": (
+        (edited(I, "name: digits", "name: digits\n        label_noise: 20"), "label_noise: 20"),
+        ["data.label_noise", "found 20", "less than or equal to 1"],
+    ),
+    "three widths of four": (
+        swapped(I, "{name: lenet, hidden: [16]}", "{name: resnet9, widths: [2, 4, 4]}"),
+        ["network.widths", "at least 4"],
+    ),
     "wrong unit": (swapped(I, "length: 40it", "length: 40min"), ["training.length", "'40min'", DURATION]),
     "no unit": (swapped(I, "length: 40it", "length: 40"), ["training.length", "found 40", DURATION]),
     "negative time": (swapped(I, "[0it, 10it]", "[-1it, 10it]"), ["forks[0]", "'-1it'", DURATION]),

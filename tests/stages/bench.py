@@ -32,9 +32,13 @@ def setting(
     augment: Mapping[str, Any] | None = None,
     precision: str = "fp64",
     n_train: int = 23,
+    shape: tuple[int, int, int] = (1, 6, 6),
+    sampling: str = "epochs",
+    label_noise: float = 0.0,
+    noise_seed: int = 0,
 ) -> TrainingSetting:
     """A recipe on a made-up dataset of 23 images, so that the last batch of an epoch is short."""
-    data = dataset(n_train)
+    data = dataset(n_train, shape=shape)
     training = Training.model_validate(
         {
             "network": network,
@@ -43,9 +47,12 @@ def setting(
                 "name": "digits",
                 "normalise": {"kind": "scale", "scale": 255.0},
                 "augment": augment or {"flip": True, "crop_padding": 1},
+                "label_noise": label_noise,
+                "noise_seed": noise_seed,
             },
             "length": f"{length}it",
             "batch": batch,
+            "sampling": sampling,
             "optimiser": optimiser,
             "schedule": {"rate": rate, "drops": ["10it"], "warmup": "2it"},
             "precision": precision,

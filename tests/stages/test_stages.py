@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harness import seeds, stages
+from harness.engine.labels import with_noise
 from harness.engine.prune import kept_after
 from harness.errors import InvariantBroken
 from harness.job import VERSIONS, Job
@@ -13,7 +14,6 @@ from harness.measure.evaluate import evaluate
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
 from harness.stages.base import BUFFER, MASK, STEP, WEIGHT, masked, named, states_of
-from tests.engine.oracles import SCALE
 from tests.stages.bench import TINY_LENET, Bench, setting
 
 LINE = lineage.LineOptions(alphas=5)
@@ -206,16 +206,32 @@ def test_evaluation_is_of_unaugmented_images() -> None:
     end = copies_of(here)[0]
     table = bench[lineage.evaluate(here, end)].table
     context = bench.context()
-    images = context.images(
-        {"name": "digits", "digest": bench.data.info.digest, "normalise": SCALE}
-        | {"augment": {"flip": False, "crop_padding": 0}},
-        "fp64",
-    )
+    images = context.images(lineage.evaluate(here, end).params["data"], "fp64")
+    assert torch.equal(images.plain("train", 0, 23)[0][:, 0], bench.data.train_x.double() / 255)
     network = context.network(lineage.evaluate(here, end).params, images)
     for split, error, loss in zip(table["split"], table["error"], table["loss"], strict=True):
         scores = evaluate(network, states_of(bench[end], context, "fp64"), images, split, precision="fp64")
         assert (error, loss) == (scores.errors[0], scores.mean_losses[0])
     assert table["split"] == ["test", "train"]
+
+
+def test_label_noise_is_what_training_and_evaluation_see() -> None:
+    """The training set is measured with its noisy labels, the test set as it is."""
+    noisy, other = (setting(label_noise=1.0, noise_seed=seed) for seed in (1, 2))
+    here, bench = setting(), Bench()
+    state = lineage.initial(here, 0)
+    assert lineage.initial(noisy, 0) == state
+    jobs = [lineage.evaluate(each, state) for each in (here, noisy, other)]
+    plain, first, second = (dict(zip(bench[job].table["split"], bench[job].table["loss"], strict=True)) for job in jobs)
+    assert plain["test"] == first["test"] == second["test"]
+    assert len({plain["train"], first["train"], second["train"]}) == 3
+    ends = [lineage.train(each, state, 0, 3, order="copy/0/0") for each in (here, noisy)]
+    assert not torch.equal(*(bench[end].tensors[WEIGHT + "output.weight"] for end in ends))
+    context = bench.context()
+    expected = with_noise(bench.data, 1.0, 1).train_y
+    for job in (jobs[1], ends[1], lineage.line(noisy, *ends, LINE), lineage.compare(noisy, *ends)):
+        data = {"augment": {"flip": False, "crop_padding": 0}, **job.params["data"]}
+        assert torch.equal(context.images(data, "fp64").split["train"][1], expected)
 
 
 def test_comparison_and_distance_agree_and_see_the_copies() -> None:

@@ -20,7 +20,8 @@ from harness.protocols.setting import TrainingSetting
 from harness.run import Progress, Run, execute
 from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
 from harness.store import Artifact, Store
-from tests.stages.bench import ADAM, TINY_LENET, Bench, same, setting
+from tests.engine.oracles import TINY_RESNET9, dataset
+from tests.stages.bench import ADAM, SGD, TINY_LENET, Bench, same, setting
 
 STAGE = stages.find("train")
 
@@ -51,11 +52,20 @@ def close(a: Artifact, b: Artifact) -> None:
         torch.testing.assert_close(value, b.tensors[name], rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("optimiser", [{}, {"optimiser": ADAM}], ids=["sgd", "adam"])
-def test_jobs_together_are_the_jobs_alone(optimiser: dict[str, Any]) -> None:
+THIN: dict[str, Any] = {
+    "network": TINY_RESNET9,
+    "shape": (1, 8, 8),
+    "optimiser": {**SGD, "clip": {"kind": "value", "at": 0.05}},
+    "sampling": "independent",
+    "label_noise": 0.5,
+}
+
+
+@pytest.mark.parametrize("recipe", [{}, {"optimiser": ADAM}, THIN], ids=["sgd", "adam", "thin"])
+def test_jobs_together_are_the_jobs_alone(recipe: dict[str, Any]) -> None:
     """Other initialisations, orders, stops and masks, one not pruned at all; two snapshots of one training."""
-    here = setting(**optimiser)
-    bench = Bench()
+    here = setting(**recipe)
+    bench = Bench(dataset(shape=here.data.shape))
     jobs = [
         copy_job(here, state_job(here), 6, 14),
         copy_job(here, state_job(here), 6, 14, "copy/0/1", mask=mask_job(here)),
@@ -67,6 +77,15 @@ def test_jobs_together_are_the_jobs_alone(optimiser: dict[str, Any]) -> None:
     assert len({STAGE.fuse(job) for job in jobs}) == 1
     for job, result in zip(jobs, plain_artifacts(bench.together(*jobs)), strict=True):
         close(result, bench[job])
+
+
+def test_independent_batches_fuse_whatever_the_start() -> None:
+    """No batch is short, so replicas need not be at the same place of an epoch."""
+    for sampling, groups in (("epochs", 3), ("independent", 1)):
+        here = setting(sampling=sampling)
+        state = lineage.initial(here, 0)
+        jobs = [copy_job(here, state_job(here, k) if k else state, k, 12) for k in (0, 5, 7, 8)]
+        assert len({STAGE.fuse(job) for job in jobs}) == groups
 
 
 def test_training_in_one_go_and_in_pieces_is_the_same() -> None:
