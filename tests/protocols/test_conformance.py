@@ -22,7 +22,7 @@ from harness.protocols.setting import TrainingSetting
 from harness.run import execute
 from harness.spec.claims import Check, Claim
 from harness.spec.model import Replicates
-from harness.spec.training import Adam, LeNet, PixelScale
+from harness.spec.training import Adam, ClipValue, LeNet, PixelScale
 from harness.steps import Duration
 from harness.store import Store
 from harness.verify import Request
@@ -241,7 +241,7 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
     elif isinstance(value, int):
         yield value + 1
     elif isinstance(value, float):
-        yield value * 0.5
+        yield value * 0.5 if value else 0.25
     elif isinstance(value, Duration):
         yield Duration(value.count + 1, value.unit)
     elif isinstance(value, tuple):
@@ -298,6 +298,7 @@ def test_every_choice_of_the_recipe_reaches_the_jobs(asked: Request) -> None:
         pytest.skip("this family trains no network")
     before = _keys(asked, asked.setting)
     training = asked.setting.training
+    clipped = training.optimiser.model_copy(update={"clip": ClipValue(kind="value", at=0.1)})
     data = [*_changed(training.data, frozenset({"name"}))]
     data.append(("normalise", training.data.model_copy(update={"normalise": PixelScale(kind="scale")})))
     others = [
@@ -305,6 +306,7 @@ def test_every_choice_of_the_recipe_reaches_the_jobs(asked: Request) -> None:
         *((f"data.{name}", training.model_copy(update={"data": changed})) for name, changed in data),
         ("network", training.model_copy(update={"network": LeNet(name="lenet")})),
         ("optimiser", training.model_copy(update={"optimiser": Adam(name="adam")})),
+        ("optimiser.clip", training.model_copy(update={"optimiser": clipped})),
     ]
     assert {name.split(".")[0] for name, _ in others} == set(type(training).model_fields)
     for name, changed in others:
