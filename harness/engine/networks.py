@@ -92,13 +92,14 @@ class Network:
     shape: tuple[int, int, int]
     classes: int
 
-    def _run(self, layers: Layers, x: Tensor) -> Tensor:
+    def run(self, layers: Layers, x: Tensor) -> Tensor:
+        """Class scores [R, B, K] of images [B, R, C, H, W], by any kind of layers."""
         return NETWORKS[self.name](layers, x, classes=self.classes, **self.settings)
 
     @cached_property
     def _traced(self) -> Tracer:
         tracer = Tracer()
-        self._run(tracer, torch.empty(1, 1, *self.shape, device="meta"))
+        self.run(tracer, torch.empty(1, 1, *self.shape, device="meta"))
         return tracer
 
     @property
@@ -150,7 +151,7 @@ class Network:
         Returns:
             [R, B, K].
         """
-        return self._run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+        return self.run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
 
 
 def _numel(shape: Sequence[int]) -> int:

@@ -1,0 +1,197 @@
+"""Derivatives of a network's loss at a state: gradients, Hessian-vector products, the exact Hessian, Gauss-Newton.
+
+The loss is the mean cross-entropy over chosen examples, without weight decay, as a function of the flat vector [P]
+of ``engine.initialise.flatten``. With batch normalisation by the batch, the chunks into which the examples are cut are
+part of its definition: each is normalised by its own statistics.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import grad, jvp, vjp, vmap
+
+from harness.engine.networks import Network
+from harness.engine.tails import Tail, tails
+from harness.errors import RequestError
+
+Matrix = Literal["hessian", "gauss_newton"]
+
+TANGENTS = 32
+"""Directions that are differentiated side by side; bounds memory, not results."""
+
+MOST_EXACT = 40_000
+"""Parameters beyond which an exact Hessian is refused: its eigenvectors alone would take 13 GB in double precision."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of one network on chosen examples.
+
+    Attributes:
+        network: the network.
+        buffers: name -> [C], running statistics; read where ``batch_norm`` is ``eval``.
+        chunks: pairs of images [B, C, H, W] and labels [B]; every example once. Their number type is that of the
+            derivatives.
+        batch_norm: ``batch`` (statistics of each chunk) or ``eval`` (running statistics).
+        kept: [K] places of the flat vector that may move, where the network is pruned; None: all P.
+    """
+
+    network: Network
+    buffers: Mapping[str, Tensor]
+    chunks: Sequence[tuple[Tensor, Tensor]]
+    batch_norm: Literal["batch", "eval"]
+    kept: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """Dimensions of the vectors and matrices: K under a mask, else P."""
+        return self.network.size if self.kept is None else len(self.kept)
+
+    @cached_property
+    def examples(self) -> int:
+        """How many examples the loss is a mean of."""
+        return sum(len(labels) for _, labels in self.chunks)
+
+    @cached_property
+    def layers(self) -> Tensor:
+        """[size] the number of the layer that each place belongs to."""
+        weights = torch.zeros(self.network.size).to(self.chunks[0][0])
+        counts = [tail.stop - tail.start for tail in self.tails(weights, self.chunks[0][0][:2])]
+        return self.reduce(torch.repeat_interleave(torch.tensor(counts)).to(weights.device))
+
+    def tails(self, weights: Tensor, x: Tensor) -> list[Tail]:
+        """The network's tails at a state, for one chunk."""
+        return tails(self.network, weights, self.buffers, x, batch_norm=self.batch_norm)
+
+    def share(self, labels: Tensor) -> float:
+        """A chunk's weight in the mean."""
+        return len(labels) / self.examples
+
+    def reduce(self, vectors: Tensor) -> Tensor:
+        """[..., P] to the places that may move, [..., size]."""
+        return vectors if self.kept is None else vectors[..., self.kept]
+
+    def expand(self, vectors: Tensor) -> Tensor:
+        """[..., size] to [..., P], zero where nothing may move."""
+        if self.kept is None:
+            return vectors
+        whole = vectors.new_zeros(*vectors.shape[:-1], self.network.size)
+        whole[..., self.kept] = vectors
+        return whole
+
+
+def gradient(objective: Objective, weights: Tensor) -> tuple[float, Tensor]:
+    """The loss (nats) and its gradient [size] at weights [P]."""
+    total, slope = 0.0, torch.zeros_like(weights)
+    for x, labels in objective.chunks:
+        whole = weights.detach().clone().requires_grad_()
+        loss = F.cross_entropy(objective.tails(weights, x)[0].logits(whole), labels) * objective.share(labels)
+        total += float(loss.detach())
+        slope += torch.autograd.grad(loss, whole)[0]
+    return total, objective.reduce(slope)
+
+
+def products(objective: Objective, weights: Tensor, directions: Tensor, *, matrix: Matrix = "hessian") -> Tensor:
+    """Matrix-vector products at a state.
+
+    Args:
+        objective: the loss.
+        weights: [P].
+        directions: [M, size].
+        matrix: the Hessian, or its Gauss-Newton part (the Hessian of the loss, were the network linear there).
+
+    Returns:
+        [M, size].
+    """
+    whole = objective.expand(directions)
+    found = torch.zeros_like(whole)
+    for x, labels in objective.chunks:
+        tail = objective.tails(weights, x)[0]
+        for place in range(0, len(whole), TANGENTS):
+            part = slice(place, place + TANGENTS)
+            found[part] += _multiply(tail, weights, labels, whole[part], matrix) * objective.share(labels)
+    return objective.reduce(found)
+
+
+def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix: Matrix = "hessian") -> Tensor:
+    """Some rows of the exact matrix, right of the diagonal; left of its own layer's block a row is zero.
+
+    By symmetry that is all of it (see ``symmetric``), and it needs only the tail of the network from that layer on.
+
+    Args:
+        objective: the loss.
+        weights: [P].
+        start: first row, among ``size``.
+        stop: after the last row.
+        matrix: which.
+
+    Returns:
+        [stop - start, size].
+    """
+    places = (torch.arange(objective.network.size) if objective.kept is None else objective.kept.cpu())[start:stop]
+    found = weights.new_zeros(len(places), objective.network.size)
+    for x, labels in objective.chunks:
+        for tail in objective.tails(weights, x):
+            mine = torch.nonzero((places >= tail.start) & (places < tail.stop)).flatten()
+            for some in mine.split(TANGENTS) if len(mine) else ():
+                directions = weights.new_zeros(len(some), objective.network.size - tail.start)
+                directions[torch.arange(len(some)), places[some] - tail.start] = 1
+                block = _multiply(tail, weights[tail.start :], labels, directions, matrix)
+                found[some, tail.start :] += block * objective.share(labels)
+    return objective.reduce(found)
+
+
+def symmetric(upper: Tensor, layers: Tensor) -> tuple[Tensor, float]:
+    """The whole matrix from all its ``rows``, and how unsymmetric the blocks that were computed twice are.
+
+    Args:
+        upper: [size, size], the rows put together.
+        layers: [size], see ``Objective.layers``.
+
+    Returns:
+        The symmetric matrix, and the largest difference between mirrored entries over the largest entry.
+    """
+    both = layers[:, None] == layers[None, :]
+    error = float(((upper - upper.t()).abs() * both).max()) / (float(upper.abs().max()) or 1.0)
+    mirrored = torch.where(layers[:, None] < layers[None, :], upper, upper.t())
+    return torch.where(both, (upper + upper.t()) / 2, mirrored), error
+
+
+def require_affordable(size: int) -> None:
+    """Raises RequestError where an exact Hessian of ``size`` parameters would take more than it should."""
+    if size > MOST_EXACT:
+        raise RequestError(
+            f"an exact Hessian of {size:,} parameters has {size:,}² entries: {8 * size**2 / 2**30:,.0f} GiB, as much "
+            f"again for its eigenvectors, and about {4 * math.ceil(size / 1000):,} thousand passes over the data. "
+            "Use top and bottom eigenpairs (Lanczos) or the spectral density in its place"
+        )
+
+
+def _multiply(tail: Tail, weights: Tensor, labels: Tensor, directions: Tensor, matrix: Matrix) -> Tensor:
+    """Products for one chunk: [M, n] with n = len(weights), the tail's part of the flat vector."""
+    if matrix == "gauss_newton":
+        part: Tensor = vmap(lambda direction: _gauss_newton(tail, weights, labels, direction))(directions)
+        return part
+
+    def slope(at: Tensor) -> Tensor:
+        found: Tensor = grad(lambda here: F.cross_entropy(tail.logits(here), labels))(at)
+        return found
+
+    found: Tensor = vmap(lambda direction: jvp(slope, (weights,), (direction,))[1])(directions)
+    return found
+
+
+def _gauss_newton(tail: Tail, weights: Tensor, labels: Tensor, direction: Tensor) -> Tensor:
+    """Jᵀ B J v, with B the Hessian of the mean cross-entropy by the scores: (diag(p) - p pᵀ) / examples."""
+    scores, change = jvp(tail.logits, (weights,), (direction,))[:2]
+    p = scores.softmax(-1)
+    curved = p * (change - (p * change).sum(-1, keepdim=True)) / len(labels)
+    pull_back = vjp(tail.logits, weights)[1]
+    found: Tensor = pull_back(curved)[0]
+    return found

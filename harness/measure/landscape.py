@@ -1,0 +1,47 @@
+"""The loss at many points near a state: along lines, in planes."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.engine.initialise import unflatten
+from harness.engine.networks import Network
+
+
+@torch.no_grad()
+def losses(
+    network: Network,
+    points: Tensor,
+    buffers: Mapping[str, Tensor],
+    x: Tensor,
+    labels: Tensor,
+    *,
+    batch_norm: Literal["batch", "eval"],
+    side_by_side: int = 16,
+) -> Tensor:
+    """Mean cross-entropy (nats) on one batch at many points of weight space.
+
+    Args:
+        network: the network.
+        points: [M, P] flat vectors.
+        buffers: name -> [C], the same at all points; read where ``batch_norm`` is ``eval``.
+        x: images [B, C, H, W].
+        labels: [B].
+        batch_norm: ``batch`` (statistics of these images, at each point its own) or ``eval``.
+        side_by_side: points in one pass; bounds memory.
+
+    Returns:
+        [M].
+    """
+    found = []
+    for some in points.split(side_by_side):
+        held = {name: value.expand(len(some), -1).contiguous() for name, value in buffers.items()}
+        images = x[:, None].expand(-1, len(some), -1, -1, -1)
+        logits = network.logits(unflatten(network, some), held, images, batch_norm=batch_norm)
+        repeated = labels.expand(len(some), -1)
+        each = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), reduction="none")
+        found.append(each.unflatten(0, (len(some), -1)).mean(1))
+    return torch.cat(found)
