@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.job import Job
-from tests.support import Place, claim, cli, counted, edited, imp_text, instability_text, stages_of
+from tests.support import Place, claim, cli, counted, edited, imp_text, instability_text, request, stages_of
 
 FIRST = {"compare": 4, "distance": 12, "evaluate": 12, "init": 2, "line": 4, "train": 10}
 """Jobs of ``instability_text``: 2 initialisations, 2 forks (one at 0: no trunk to train), 2 orders."""
@@ -237,7 +237,9 @@ def test_divergence_is_told_with_a_remedy_and_no_verdict(place: Place) -> None:
 
 def test_a_corrupt_artifact_is_named_with_a_remedy(known: Place) -> None:
     spec = known.write(instability_text())
-    victim = sorted(known.store.glob("jobs/*/*/table.json"))[0]
+    asked = request(spec)
+    read = next(one.job for one in asked.protocol.measurements(asked.setting))
+    (victim,) = known.store.glob(f"jobs/*/{read.key}/table.json")
     victim.write_bytes(victim.read_bytes()[:-1])
     said = known.verify(spec)
     assert said.code == 3
