@@ -16,6 +16,9 @@ VERSIONS: Mapping[str, int] = {
     "line": 1,
     "compare": 2,
     "distance": 2,
+    "loss": 1,
+    "hessian": 1,
+    "extremes": 1,
 }
 """Version of each stage's meaning. Raise it when an edit changes results; a golden test asks at every edit."""
 

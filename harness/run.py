@@ -172,14 +172,16 @@ class _Checkpoint:
         self._keys = [job.key for job in group]
         self._path = store.progress_path(sha256("".join(self._keys).encode()).hexdigest()[:32])
         self._saved_at = self._started_at = time.monotonic()
+        self._wait = CHECKPOINT_EVERY_S
         self.elapsed_before = 0.0
 
     def due(self) -> bool:
-        """Whether the last save is long enough ago."""
-        return time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
+        """Whether the last save is long enough ago: saving takes no more than a tenth of the time."""
+        return time.monotonic() - self._saved_at >= self._wait
 
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
         """Replaces the checkpoint."""
+        began = time.monotonic()
         draft = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
             elapsed = self.elapsed_before + time.monotonic() - self._started_at
@@ -193,6 +195,7 @@ class _Checkpoint:
                 "what was finished is kept"
             ) from error
         self._saved_at = time.monotonic()
+        self._wait = max(CHECKPOINT_EVERY_S, 10 * (self._saved_at - began))
 
     def load(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
         """The checkpoint, if there is one."""

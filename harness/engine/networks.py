@@ -26,14 +26,15 @@ def lenet(layers: Layers, x: Tensor, *, classes: int, hidden: Sequence[int]) -> 
     return layers.linear(x, "output", classes, output_layer=True)
 
 
-def resnet(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int) -> Tensor:
+def resnet(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int, activation: str) -> Tensor:
     """CIFAR ResNet of He et al. (2016), section 4.2: depth 6n+2 for three stages of n blocks.
 
     Stages after the first halve the image. Where the shape changes, the shortcut is a 1x1 convolution with
     batch normalisation (option B). ResNet-20 has 272,474 trainable numbers, with its 1,568 running statistics the
     paper's 274K.
     """
-    x = layers.relu(layers.batch_norm(layers.convolve(layers.images(x), "stem", widths[0], 3), "stem.bn"))
+    activate = _activation(layers, activation)
+    x = activate(layers.batch_norm(layers.convolve(layers.images(x), "stem", widths[0], 3), "stem.bn"))
     for stage, width in enumerate(widths, start=1):
         for block in range(1, blocks + 1):
             name = f"stage{stage}.block{block}"
@@ -43,9 +44,9 @@ def resnet(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], bl
                 shortcut = layers.batch_norm(
                     layers.convolve(x, f"{name}.shortcut", width, 1, stride=stride), f"{name}.shortcut.bn"
                 )
-            y = layers.relu(layers.batch_norm(layers.convolve(x, f"{name}.a", width, 3, stride=stride), f"{name}.a.bn"))
+            y = activate(layers.batch_norm(layers.convolve(x, f"{name}.a", width, 3, stride=stride), f"{name}.a.bn"))
             y = layers.batch_norm(layers.convolve(y, f"{name}.b", width, 3), f"{name}.b.bn")
-            x = layers.relu(y + shortcut)
+            x = activate(y + shortcut)
     return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
 
 
@@ -58,7 +59,7 @@ def resnet9(
     With widths 4, 8, 16, 32 on CIFAR-10 it has the third source's 26,490 parameters.
     """
     normalise = {"batch": layers.batch_norm, "layer": layers.layer_norm}[normalisation]
-    activate = {"gelu": layers.gelu, "relu": layers.relu}[activation]
+    activate = _activation(layers, activation)
 
     def block(x: Tensor, name: str, width: int) -> Tensor:
         return activate(normalise(layers.convolve(x, name, width, 3, biased=True), f"{name}.norm"))
@@ -71,6 +72,10 @@ def resnet9(
     x = layers.pool_max(block(x, "conv4", fourth))
     x = x + block(block(x, "res2.a", fourth), "res2.b", fourth)
     return layers.linear(layers.pool_max_all(x), "output", classes, output_layer=True)
+
+
+def _activation(layers: Layers, name: str) -> Callable[[Tensor], Tensor]:
+    return {"gelu": layers.gelu, "relu": layers.relu}[name]
 
 
 NETWORKS: Mapping[str, Forward] = {"lenet": lenet, "resnet": resnet, "resnet9": resnet9}

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
@@ -42,46 +44,51 @@ def dense(matrix: Tensor) -> Eigenpairs:
 
 
 def extreme(
-    product: Product, size: int, *, top: int, bottom: int, tolerance: float, seed: int | str, most: int = 0
+    product: Product,
+    size: int,
+    count: int,
+    *,
+    end: Literal["top", "bottom"],
+    tolerance: float,
+    seed: int | str = 0,
+    most: int | None = None,
 ) -> Eigenpairs:
-    """The largest and the smallest eigenpairs, by ARPACK's Lanczos method with restarts (``scipy``).
+    """The largest or the smallest eigenpairs, by ARPACK's Lanczos method with restarts (``scipy``).
 
     Args:
         product: the matrix.
         size: n.
-        top: how many of the largest.
-        bottom: how many of the smallest.
-        tolerance: relative accuracy of the values, against the largest magnitude.
+        count: how many.
+        end: ``top`` for the largest, ``bottom`` for the smallest.
+        tolerance: accuracy of the values, relative to their magnitude.
         seed: of the vector that it starts from.
-        most: restarts at most; 0 is ARPACK's own limit (10 n). Beyond them, what converged so far is given, and
-            ``converged`` is False.
+        most: restarts at most, 10 n by default. Beyond them, what converged so far is given, and ``converged`` is
+            False.
 
     Raises:
-        RequestError: more pairs than the matrix has, or none.
+        RequestError: more pairs than Lanczos can find, or none.
     """
-    if top + bottom < 1 or top + bottom > size - 1:
+    if not 1 <= count < size:
         raise RequestError(
-            f"found {top} largest and {bottom} smallest eigenpairs of a matrix of {size:,}: ask for at least 1 and "
-            f"at most {size - 1:,}, or take the exact Hessian"
+            f"found {count} eigenpairs of a matrix of {size:,}: ask for 1 to {size - 1:,}, or take the exact Hessian"
         )
-    start = seeds.normal(seeds.stream("lanczos", seed), size).numpy()
 
-    def times(vector: np.ndarray) -> np.ndarray:
-        return product(torch.from_numpy(np.ascontiguousarray(vector.reshape(1, -1))))[0].double().cpu().numpy()
+    def times(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        direction = torch.from_numpy(np.ascontiguousarray(vector.reshape(1, -1)))
+        found: NDArray[np.float64] = product(direction)[0].double().cpu().numpy()
+        return found
 
     operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
-    found, converged = [], True
-    for which, count in (("LA", top), ("SA", bottom)):
-        if count:
-            try:
-                values, vectors = eigsh(operator, count, which=which, v0=start, tol=tolerance, maxiter=most or None)
-            except ArpackNoConvergence as error:
-                values, vectors, converged = error.eigenvalues, error.eigenvectors, False
-            order = np.argsort(values)[::-1]
-            found.append((torch.from_numpy(values[order].copy()), torch.from_numpy(vectors.T[order].copy())))
-    values, vectors = (torch.cat(parts) for parts in zip(*found, strict=True))
-    residuals = (product(vectors).double().cpu() - values[:, None] * vectors).norm(dim=1) if len(values) else values
-    return Eigenpairs(values, vectors, residuals, converged)
+    start = seeds.normal(seeds.stream("lanczos", seed), size).numpy()
+    which, converged = {"top": "LA", "bottom": "SA"}[end], True
+    try:
+        values, vectors = eigsh(operator, count, which=which, v0=start, tol=tolerance, maxiter=most)
+    except ArpackNoConvergence as error:
+        values, vectors, converged = error.eigenvalues, error.eigenvectors, False
+    order = np.argsort(values)[::-1].copy()
+    found = torch.from_numpy(values[order]), torch.from_numpy(np.ascontiguousarray(vectors.T[order]))
+    residuals = (product(found[1]).double().cpu() - found[0][:, None] * found[1]).norm(dim=1)
+    return Eigenpairs(*found, residuals, converged)
 
 
 @dataclass(frozen=True)

@@ -120,14 +120,14 @@ def copy_order(seed: int, order: int) -> str:
 
 def evaluate(setting: TrainingSetting, state: Job) -> Job:
     """Error and loss of a state on both splits."""
-    return Job("evaluate", _measuring(setting), {"state": state})
+    return Job("evaluate", measuring(setting), {"state": state})
 
 
 def line(setting: TrainingSetting, a: Job, b: Job, options: LineOptions, mask: Job | None = None) -> Job:
     """Error along the line between two copies. Only networks with batch normalisation tell its modes apart."""
     modes = list(options.batch_norm) if has_batch_norm(setting) else ["interpolated"]
     params = {
-        **_measuring(setting),
+        **measuring(setting),
         "alphas": options.alphas,
         "ends": options.ends,
         "batch_norm": modes,
@@ -141,7 +141,7 @@ def line(setting: TrainingSetting, a: Job, b: Job, options: LineOptions, mask: J
 
 def compare(setting: TrainingSetting, a: Job, b: Job) -> Job:
     """How two copies differ."""
-    return Job("compare", _measuring(setting), {"a": a, "b": b})
+    return Job("compare", measuring(setting), {"a": a, "b": b})
 
 
 def distance(a: Job, b: Job, mask: Job | None = None) -> Job:
@@ -159,7 +159,8 @@ def batch_norm_modes(setting: TrainingSetting, options: LineOptions) -> Sequence
     return options.batch_norm if has_batch_norm(setting) else ("interpolated",)
 
 
-def _measuring(setting: TrainingSetting) -> Mapping[str, Any]:
+def measuring(setting: TrainingSetting) -> Mapping[str, Any]:
+    """What every measurement of a state must know: network, data without augmentation, number format."""
     return {
         **_network(setting),
         "data": {**_data(setting), "augment": {"flip": False, "crop_padding": 0}},

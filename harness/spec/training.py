@@ -21,12 +21,13 @@ class LeNet(Model):
 
 
 class ResNet(Model):
-    """CIFAR ResNet of any depth and width; depth is 2 * stages * blocks + 2, ResNet-20 by default."""
+    """CIFAR ResNet of any depth and width; depth is 2 * stages * blocks + 2, ResNet-20 with ReLU by default."""
 
     batch_norm: ClassVar[bool] = True
     name: Literal["resnet"]
     widths: Many[Count] = (16, 32, 64)
     blocks: Count = 3
+    activation: Literal["relu", "gelu"] = "relu"
 
 
 class ResNet9(Model):

@@ -1,0 +1,67 @@
+"""What the protocols on the curvature of the loss share: which loss is meant, and the jobs that differentiate it."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from harness.job import Job
+from harness.protocols import lineage
+from harness.protocols.setting import TrainingSetting
+from harness.spec.base import Count, Model, Positive
+
+
+class ObjectiveOptions(Model):
+    """The loss that is differentiated: mean cross-entropy on training examples, without weight decay [code].
+
+    Attributes:
+        batch_norm: ``batch`` normalises by the examples at hand [code]; ``eval`` by the running statistics, which is
+            another matrix (PyHessian and others take that one).
+        examples: the first so many training examples; all where it is left out [code].
+        chunk: examples that are normalised together, part of the definition with ``batch``; all where it is left out.
+        precision: number format of the derivatives; never TF32.
+    """
+
+    batch_norm: Literal["batch", "eval"] = "batch"
+    examples: Count | None = None
+    chunk: Count | None = None
+    precision: Literal["fp32", "fp64"] = "fp32"
+
+
+class ExtremesOptions(Model):
+    """How many of the largest and smallest eigenvalues Lanczos finds, and how exactly.
+
+    Attributes:
+        top: of the largest.
+        bottom: of the smallest.
+        tolerance: relative accuracy.
+    """
+
+    top: Count = 1
+    bottom: int = Field(default=0, ge=0)
+    tolerance: Positive = 1e-3
+
+
+def loss(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
+    """The loss at a state, and the length of its gradient."""
+    return Job("loss", _objective(setting, options), {"state": state})
+
+
+def hessian(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
+    """The exact Hessian at a state: all eigenvalues and eigenvectors."""
+    return Job("hessian", _objective(setting, options), {"state": state})
+
+
+def extremes(setting: TrainingSetting, state: Job, options: ObjectiveOptions, pairs: ExtremesOptions) -> Job:
+    """The largest and smallest eigenvalues at a state."""
+    return Job("extremes", {**_objective(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
+
+
+def _objective(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:
+    examples = min(options.examples or setting.data.n_train, setting.data.n_train)
+    return {
+        **lineage.measuring(setting),
+        "precision": options.precision,
+        "batch_norm": options.batch_norm if lineage.has_batch_norm(setting) else "eval",
+        "examples": examples,
+        "chunk": min(options.chunk or examples, examples),
+    }

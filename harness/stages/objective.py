@@ -1,0 +1,43 @@
+"""The loss that curvature is measured of, from a job's parameters and its state."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.engine.device import dtype_of
+from harness.engine.initialise import flatten
+from harness.measure.curvature import Objective
+from harness.stages.base import BUFFER, MASK, WEIGHT, Context, Work, forward_pass, named
+
+
+def objective_of(one: Work, context: Context) -> tuple[Objective, Tensor]:
+    """A job's loss, and the weights [P] of its input ``state``, pruned by ``mask`` where there is one.
+
+    Its params: ``network``, ``classes``, ``data``, ``precision``, ``batch_norm``, ``examples``, ``chunk``.
+    """
+    params, dtype = one.params, dtype_of(one.params["precision"])
+    images = context.images(params["data"], params["precision"])
+    network = context.network(params, images)
+    state = one.inputs["state"]
+    weights = {name: value[None].to(context.device, dtype) for name, value in named(state, WEIGHT).items()}
+    buffers = {name: value.to(context.device, dtype) for name, value in named(state, BUFFER).items()}
+    chunks = []
+    for start in range(0, params["examples"], params["chunk"]):
+        x, labels = images.plain("train", start, min(start + params["chunk"], params["examples"]))
+        chunks.append((x[:, 0], labels))
+    kept = None
+    if "mask" in one.inputs:
+        masks = named(one.inputs["mask"], MASK)
+        whole = {
+            name: masks[name][None] if name in masks else torch.ones_like(value, dtype=torch.bool)
+            for name, value in weights.items()
+        }
+        kept = flatten(network, {name: value.to(context.device) for name, value in whole.items()})[0].nonzero()[:, 0]
+    return Objective(network, buffers, chunks, params["batch_norm"], kept), flatten(network, weights)[0]
+
+
+def gradient_operations(params: Mapping[str, Any]) -> float:
+    """Operations of a gradient of the loss: three forward passes."""
+    return 3.0 * int(params["examples"]) * forward_pass(params)
