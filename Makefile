@@ -12,11 +12,11 @@ stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install verify test format check
+.PHONY: help install verify reports test format check
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, test)  PIP_ARGS=$(PIP_ARGS)'
+	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, reports, test)  PIP_ARGS=$(PIP_ARGS)'
 
 install: $(stamp) ## Make the virtual environment with the pinned versions; again only when they change
 
@@ -32,6 +32,10 @@ $(stamp): pyproject.toml constraints.txt
 verify: install ## Check the claims of SPEC and write the report; options go in ARGS
 	@$(bin)/harness verify $(SPEC) $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; \
 		echo 'Some claims do not hold, or are undecided: the report says why.'; }
+
+reports: install ## Check every spec at toy scale, write the reports of reports/toy and the page over all, reports/index.html
+	$(bin)/harness verify specs/*.yaml --report reports/toy --exit-zero $(ARGS)
+	$(bin)/harness index reports
 
 test: install ## Run the tests; pytest options go in ARGS
 	$(bin)/python -m pytest $(ARGS)

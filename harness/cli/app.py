@@ -13,6 +13,7 @@ import typer
 
 from harness import datainfo
 from harness.cli import show
+from harness.cli.index import index
 from harness.cli.options import (
     DATA,
     REPORTS,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 app.add_typer(data_app, name="data")
+app.command(epilog="Example: harness index reports")(index)
 
 
 @app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")

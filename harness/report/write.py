@@ -72,6 +72,24 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
     return Paths(tuple(found["html"]), tuple(found["md"]), tuple(found["json"]), folder / "junit.xml")
 
 
+def write_index(page: str, folder: Path) -> Path:
+    """Writes the page over all reports of a folder, in place of an earlier one.
+
+    Args:
+        page: from ``index.index``.
+        folder: in which the reports lie.
+
+    Returns:
+        The file written, ``index.html``.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
+    path = folder / "index.html"
+    _replace(path, page)
+    return path
+
+
 def require_folder(folder: Path) -> None:
     """Raises RequestError unless reports can be written there; makes the folder."""
     probe = folder / f".{os.getpid()}.tmp"
@@ -109,6 +127,6 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         raise BrokenError(
             f"{path}: the report cannot be written ({error.strerror or error}). Give "
-            f"{path.parent} free space and the right to write, or choose another folder, and verify again: "
-            "finished jobs are found in the store"
+            f"{path.parent} free space and the right to write, or choose another folder, and run the command "
+            "again: finished jobs are found in the store"
         ) from error
