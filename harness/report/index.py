@@ -11,7 +11,7 @@ from markupsafe import Markup
 from harness.report.page import digest, part, render
 from harness.report.read import Report
 from harness.report.strip import strip
-from harness.report.text import count
+from harness.report.text import clean, count
 from harness.report.view import PAPERS, ClaimView, claim_view, counts
 from harness.spec.model import PAPER_SCALE
 from harness.verdict import Judgement, Verdict
@@ -26,7 +26,7 @@ class _Row:
 
     keys: Mapping[str, str]
     view: ClaimView
-    report: Report
+    folder: str
     link: str
     strip: Markup | None
     checked: bool
@@ -117,7 +117,7 @@ def _claim(spec: str, judged: Sequence[tuple[Report, Judgement]]) -> _Claim:
     return _Claim(
         id=claim.id,
         anchor=f"{spec}.{claim.id}",
-        sentence=claim.sentence,
+        sentence=clean(claim.sentence),
         paper=_words("paper", claim.source.paper),
         place=claim.source.place,
         rows=[_row(report, judgement) for report, judgement in judged],
@@ -134,7 +134,7 @@ def _row(report: Report, judgement: Judgement) -> _Row:
             "verdict": view.verdict,
         },
         view=view,
-        report=report,
+        folder=_folder(report),
         link=f"{_page(report)}#claim-{view.id}",
         strip=strip(judgement),
         checked=judgement.check is not None,
@@ -146,7 +146,7 @@ def _report(report: Report) -> Mapping[str, Any]:
     """A report in a line: its marks are the verdicts in the order of the claims, a picture of the whole."""
     views = [claim_view(one) for one in report.judgements]
     return {
-        "place": report.place.rpartition("/")[0],
+        "folder": _folder(report),
         "scale": report.scale,
         "link": _page(report),
         "summary": report.summary,
@@ -154,6 +154,12 @@ def _report(report: Report) -> Mapping[str, Any]:
         "broken": count(report.failures, "job") if report.failures else "",
         "departures": count(len(report.departures), "departure") if report.departures else "",
     }
+
+
+def _folder(report: Report) -> str:
+    """The folder that a report lies in, where that says more than its scale."""
+    folder = report.place.rpartition("/")[0]
+    return "" if folder == report.scale else folder
 
 
 def _page(report: Report) -> str:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,6 +41,23 @@ def test_every_claim_is_told_at_every_scale(
             assert " ".join(one.claim.sentence.replace("\u202e", "").split()) in page.text
     assert "2.6 [1.9, 3.3] points, n = 5" in page.text
     assert "2 specs, 11 claims, 11 verdicts." in page.text
+
+
+def test_a_sentence_is_said_again_only_where_a_scale_asks_something_else(paper: Outcome, tmp_path: Path) -> None:
+    claims = [one.model_dump() for one in paper.spec.claims]
+    claims[0]["checks"]["paper"]["sentence"] = "IMP loses some points."
+    spec = paper.spec.model_validate(paper.spec.model_dump(mode="json") | {"claims": claims})
+    judged = [
+        replace(one, claim=claim, check=claim.checks["paper"])
+        for one, claim in zip(paper.judgements, spec.claims, strict=True)
+    ]
+    write([replace(paper, spec=spec, judgements=judged)], tmp_path)
+    text = _page(index(read_all(tmp_path))).text
+    assert [text.count(one) for one in ("IMP loses 3.2 points.", "IMP loses some points.", "So does this.")] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_links_lead_to_the_claims_in_their_reports(reports_folder: Path) -> None:
@@ -86,5 +104,5 @@ def test_two_folders_with_the_same_spec_and_scale_are_told_apart(paper: Outcome,
     for name in ("old", "new"):
         write([paper], tmp_path / name)
     text = _page(index(read_all(tmp_path))).text
-    assert text.index(" new ") < text.index(" old ")
+    assert text.count("paper new") == text.count("paper old") == 2
     assert "1 spec, 2 claims, 4 verdicts." in text
