@@ -22,7 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from harness.errors import BrokenError, CorruptArtifact, RequestError, StoreBroken
+from harness.errors import BrokenError, CorruptArtifact, RequestError, StoreBroken, write_remedy
 from harness.job import Job, canonical
 
 Table = Mapping[str, list[Any]]
@@ -58,7 +58,8 @@ class Store:
             _sweep(root)
         except OSError as error:
             raise RequestError(
-                f"the store {root} cannot be written ({error.strerror}): choose another with --store"
+                f"the store {root} cannot be written ({error.strerror}): "
+                f"{write_remedy(root, error)}choose another with --store"
             ) from error
 
     def path(self, key: str) -> Path:
@@ -163,7 +164,7 @@ class Store:
             if not self.has(job):
                 raise StoreBroken(
                     f"cannot write {job!r} into the store {self.root} ({error.strerror}): "
-                    "make room or choose another with --store, then run the same command again; "
+                    f"{write_remedy(final, error)}choose another with --store, then run the same command again; "
                     "what was finished is kept"
                 ) from error
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BrokenError, RequestError
+from harness.errors import BrokenError, RequestError, write_remedy
 from harness.outcome import Outcome
 from harness.report.html import html
 from harness.report.json import json
@@ -99,7 +99,8 @@ def require_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise RequestError(
-            f"the report folder {folder} cannot be written ({error.strerror}): choose another with --report"
+            f"the report folder {folder} cannot be written ({error.strerror}): "
+            f"{write_remedy(folder, error)}choose another with --report"
         ) from error
 
 
