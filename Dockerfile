@@ -5,11 +5,11 @@
 #   pytorch/pytorch:2.13.0-cuda12.6-cudnn9-runtime@sha256:6acf597eeb8e376a96580dde4952f37cc017fef732bb40bfc73f28f25e3f64b4
 ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
-FROM ${BASE} AS builder
+FROM ${BASE} AS dependencies
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # Sees the base's packages and has no pip of its own: the base's installs into it.
 RUN ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/opt/venv"]
-WORKDIR /app
+WORKDIR /source
 COPY requirements.lock ./
 # Both secrets are optional: a pip.conf (another index, a folder of wheels) and the certificates of a proxy.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
@@ -22,19 +22,21 @@ COPY constraints.txt ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     ["python3", "-m", "pip", "--python", "/opt/venv/bin/python", "install", "-c", "constraints.txt", "torch"]
-COPY harness ./harness
-RUN ["/opt/venv/bin/python", "-m", "compileall", "-q", "harness"]
+
+FROM dependencies AS program
 COPY pyproject.toml ./
-# As in a checkout: the code stays in /app, beside the pins that provenance reads.
+COPY harness ./harness
 RUN ["python3", "-m", "pip", "--python", "/opt/venv/bin/python", "install", \
-     "--no-deps", "--no-index", "--no-build-isolation", "--editable", "."]
+     "--no-deps", "--no-index", "--no-build-isolation", "--target", "/app", "."]
 
 FROM ${BASE} AS runtime
-COPY --from=builder /opt/venv /opt/venv
-COPY --from=builder /app /app
+# Two copies: a change of the code leaves the large one as it is. The pins lie where provenance looks for them.
+COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=program /app /app
+COPY constraints.txt /app/
 # Where specs, data, .harness and reports are mounted. Any user may run the image; /tmp is all that it writes else.
 WORKDIR /work
-ENV PATH=/opt/venv/bin:${PATH} HOME=/tmp USER=harness PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
+ENV PATH=/app/bin:/opt/venv/bin:${PATH} PYTHONPATH=/app HOME=/tmp USER=harness PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
 ARG BASE
 ARG REVISION=unknown
 ARG MODIFIED=false
@@ -48,5 +50,5 @@ LABEL org.opencontainers.image.title="training-dynamics-harness" \
       org.opencontainers.image.base.name="${BASE}" \
       harness.modified="${MODIFIED}"
 USER 10001:10001
-ENTRYPOINT ["/opt/venv/bin/harness"]
+ENTRYPOINT ["harness"]
 CMD ["--help"]
