@@ -62,15 +62,15 @@ def write_remedy(place: Path, error: OSError) -> str:
         folder = folder.parent
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            owner = folder.stat().st_uid
+            me = os.geteuid()
             return (
-                f"{folder} belongs to user {owner} and this runs as user {os.geteuid()}; run it as user {owner} "
-                f"(of a container: --user {owner}), or give this user the right to write there, or "
+                f"{folder} belongs to user {folder.stat().st_uid} and this runs as user {me}; give user {me} the right "
+                "to write there (in a container: mount a folder of yours and run with --user $(id -u)), or "
             )
         case errno.EROFS:
             return (
-                f"{folder} can only be read here; in a container, mount a folder that can be written "
-                f"(--mount type=bind,source=FOLDER,target={place.absolute()}), or "
+                f"{folder} can only be read here; make it writable (in a container: mount a folder there, "
+                f"--mount type=bind,source=FOLDER,target={place.absolute()}), or "
             )
         case errno.ENOSPC | errno.EDQUOT:
             return "make room there, or "
