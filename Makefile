@@ -15,7 +15,7 @@ stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install verify image image-verify lock reports test format check
+.PHONY: help install verify image image-verify lock reports regress test format check
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ lock: install ## Write requirements.lock, the container's versions with hashes, 
 reports: install ## Check every spec at toy scale, write the reports of reports/toy and the page over all, reports/index.html
 	$(bin)/harness verify specs/*.yaml --report reports/toy --exit-zero $(ARGS)
 	$(bin)/harness index reports
+
+regress: install ## Run the toy specs that have a baseline in a fresh store, and compare; options go in ARGS
+	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && $(bin)/harness regress --store "$$store" $(ARGS)
 
 test: install ## Run the tests; pytest options go in ARGS
 	$(bin)/python -m pytest $(ARGS)

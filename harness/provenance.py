@@ -38,8 +38,13 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
         "threads": threads,
         "container": os.environ.get("HARNESS_IMAGE", ""),
         "lock": _digest(Path(__file__).parent.parent / "constraints.txt"),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "date": today(),
     }
+
+
+def today() -> str:
+    """The date in UTC, YYYY-MM-DD."""
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 def _version(package: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness import accounts, datainfo, provenance
+from harness.datainfo import DatasetInfo
 from harness.engine import datasets
 from harness.engine.networks import build
 from harness.errors import DataMissing, RequestError
@@ -21,6 +22,7 @@ from harness.run import Progress, execute
 from harness.spec.claims import Check, Claim
 from harness.spec.load import Loaded
 from harness.spec.model import PAPER_SCALE, Replicates
+from harness.spec.training import Training
 from harness.store import Store, Table
 from harness.verdict import Judgement, judge
 
@@ -74,22 +76,32 @@ def prepare(
         raise RequestError(f"{loaded.path}: there is no scale {scale!r}; it has {', '.join(spec.scales)}")
     chosen = spec.scales[scale]
     protocol = families()[loaded.spec.protocol]
-    name = chosen.training.data.name
     wanted = {"initialisations": initialisations, "first_seed": first_seed}
     setting = Setting(
         training=chosen.training,
         replicates=chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None}),
         options=loaded.settings[scale],
-        data=datainfo.describe(name, data_root) or datainfo.nominal(name),
+        data=data_of(chosen.training, data_root),
     )
     _check_parameters(loaded, scale, setting)
     jobs = [one.job for one in protocol.measurements(setting)]
     return Request(loaded, scale, setting, protocol, Plan.of(jobs))
 
 
+def data_of(training: Training, data_root: Path) -> DatasetInfo:
+    """The facts of a recipe's dataset, with an empty digest where it is not here."""
+    name = training.data.name
+    return datainfo.describe(name, data_root) or datainfo.nominal(name)
+
+
+def trainable(training: Training, data: DatasetInfo) -> int:
+    """How many trainable parameters a recipe's network really has."""
+    return build(training.network.model_dump(mode="json"), data.shape, data.classes).size
+
+
 def _check_parameters(loaded: Loaded, scale: str, setting: Setting) -> None:
     training = setting.training
-    size = build(training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes).size
+    size = trainable(training, setting.data)
     if size != training.parameters:
         raise RequestError(
             f"{loaded.path}: scales.{scale}.training.parameters: found {training.parameters:,}, but this network has "

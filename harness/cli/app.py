@@ -32,6 +32,7 @@ from harness.cli.options import (
     StoreOption,
     ThreadsOption,
 )
+from harness.cli.regress import regress
 from harness.errors import HarnessError, RequestError
 from harness.protocols import families
 from harness.spec import load as loading
@@ -47,6 +48,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: harness index reports")(index)
+app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
 
 
 @app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")

@@ -2,18 +2,17 @@
 
 import dataclasses
 import json
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import torch
 
 from harness import verify as verifying
 from harness.cli import show
 from harness.cli.options import Options
+from harness.cli.stopping import stoppable
 from harness.engine import device as devices
-from harness.errors import RequestError, Stopped
+from harness.errors import RequestError
 from harness.forecast import forecast
 from harness.outcome import Outcome
 from harness.protocols import families
@@ -59,11 +58,8 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
     Returns:
         The exit code: the gravest of all specs.
     """
-    signal.signal(signal.SIGTERM, _stop)
-    try:
+    with stoppable():
         return _verify(specs, options, quiet=quiet, as_json=as_json, run=run)
-    except KeyboardInterrupt:
-        raise Stopped("stopped. What was finished is kept; run the same command again to go on from there") from None
 
 
 def _verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -112,7 +108,3 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
             show.plan(f"{request.loaded.spec.id} ({request.scale} scale, on {device})", cost, note)
     if as_json:
         print(json.dumps(rows, indent=1))
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -68,7 +68,7 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
             found[suffix].append(path)
     texts[folder / "junit.xml"] = junit(outcomes)
     for path, text in texts.items():
-        _replace(path, text)
+        replace_file(path, text)
     return Paths(tuple(found["html"]), tuple(found["md"]), tuple(found["json"]), folder / "junit.xml")
 
 
@@ -86,7 +86,7 @@ def write_index(page: str, folder: Path) -> Path:
         BrokenError: it cannot be written.
     """
     path = folder / "index.html"
-    _replace(path, page)
+    replace_file(path, page)
     return path
 
 
@@ -115,7 +115,12 @@ def _tell_apart(outcomes: Sequence[Outcome]) -> None:
         seen[name(outcome)] = outcome.spec_path
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Writes a file in one step, so that a reader finds the whole old or the whole new one.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

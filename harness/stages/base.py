@@ -11,7 +11,7 @@ from harness.engine.datasets import Dataset
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
 from harness.engine.networks import Network, build
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InvariantBroken
 from harness.job import Job, canonical
 from harness.measure.evaluate import States
 from harness.store import Artifact
@@ -78,6 +78,7 @@ class Context:
 
         Raises:
             HarnessError: absent, or with another digest than the job's.
+            InvariantBroken: what stages would see is not what the digest is of.
         """
         name = canonical([dict(data), precision])
         if name not in self._images:
@@ -87,7 +88,9 @@ class Context:
                     f"dataset {data['name']} has digest {dataset.info.digest[:12]}, the job was planned for "
                     f"{data['digest'][:12]}: it changed since; run the command again"
                 )
-            self._images = {name: Images(dataset, data, device=self.device, dtype=dtype_of(precision))}
+            images = Images(dataset, data, device=self.device, dtype=dtype_of(precision))
+            _require_same(images, dataset)
+            self._images = {name: images}
         return self._images[name]
 
     def network(self, params: Mapping[str, Any], images: Images) -> Network:
@@ -110,6 +113,18 @@ class Stage:
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The results, in the order of the work; an error takes the place of a result that cannot be."""
         raise NotImplementedError
+
+
+def _require_same(images: Images, dataset: Dataset) -> None:
+    """Raises InvariantBroken unless images and labels are, one by one, those whose digest the job names."""
+    whole = {"train": (dataset.train_x, dataset.train_y), "test": (dataset.test_x, dataset.test_y)}
+    for split, tensors in whole.items():
+        for what, seen, held in zip(("images", "labels"), images.split[split], tensors, strict=True):
+            if not torch.equal(seen, held.to(seen.device)):
+                raise InvariantBroken(
+                    f"dataset {dataset.info.name}: the {what} of the {split} split are not those with the digest "
+                    f"{dataset.info.digest[:12]}: something between loading and training changed them"
+                )
 
 
 def states_of(artifact: Artifact, context: Context, precision: str) -> States:
