@@ -19,9 +19,12 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 COPY constraints.txt ./
 # torch by its pin, not by hash: one version has a CPU build and several CUDA builds, each with bytes (and CUDA parts)
 # of its own, and a hash would bind every machine to one of them. The pins of its parts are in constraints.txt too.
+# The first command only succeeds where the base has the pinned torch; its own CUDA parts are then left as they are.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    ["python3", "-m", "pip", "--python", "/opt/venv/bin/python", "install", "-c", "constraints.txt", "torch"]
+    PIP_CONFIG_FILE=/dev/null \
+    python3 -m pip --python /opt/venv/bin/python install --no-index --no-deps -c constraints.txt torch || \
+    python3 -m pip --python /opt/venv/bin/python install -c constraints.txt torch
 
 FROM dependencies AS program
 COPY pyproject.toml ./
