@@ -15,11 +15,11 @@ stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install verify image image-verify lock reports regress test format check
+.PHONY: help install verify repro image image-verify lock reports regress test format check
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
-	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, image-verify, reports, test)  PIP_ARGS=$(PIP_ARGS)'
+	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, repro, image-verify, reports, test)  PIP_ARGS=$(PIP_ARGS)'
 
 install: $(stamp) ## Make the virtual environment with the pinned versions; again only when they change
 
@@ -34,6 +34,9 @@ $(stamp): pyproject.toml constraints.txt
 
 verify: install ## Check the claims of SPEC and write the report; options go in ARGS
 	@$(bin)/harness verify $(SPEC) $(ARGS) $(verdict)
+
+repro: install ## Bring all specs up to date with DVC: measure, report, index, gate; options of dvc repro go in ARGS
+	@PATH="$(abspath $(bin)):$$PATH" DVC_NO_ANALYTICS=1 dvc repro $(ARGS)
 
 image: ## Build the container; BASE, IMAGE and more are told in tools/image
 	@tools/image build

@@ -11,6 +11,7 @@ from harness.report.html import html
 from harness.report.json import json
 from harness.report.junit import junit
 from harness.report.markdown import markdown
+from harness.report.verdicts import verdicts
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,21 @@ def write_index(page: str, folder: Path) -> Path:
     return path
 
 
-def require_folder(folder: Path) -> None:
-    """Raises RequestError unless reports can be written there; makes the folder."""
+def write_verdicts(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Writes the verdicts of outcomes as data; an earlier file is replaced in one step.
+
+    Args:
+        outcomes: verified specs.
+        path: of the file; its folder is made where it is missing.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
+    replace_file(path, verdicts(outcomes))
+
+
+def require_folder(folder: Path, option: str = "--report") -> None:
+    """Raises RequestError, which names the option, unless files can be written there; makes the folder."""
     probe = folder / f".{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +113,8 @@ def require_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise RequestError(
-            f"the report folder {folder} cannot be written ({error.strerror}): "
-            f"{write_remedy(folder, error)}choose another with --report"
+            f"the folder {folder} cannot be written ({error.strerror}): "
+            f"{write_remedy(folder, error)}choose another with {option}"
         ) from error
 
 
