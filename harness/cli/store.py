@@ -15,7 +15,9 @@ app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
 @app.command(epilog="Example: harness store check --remove")
 def check(
     store: StoreOption = STORE,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove what is corrupt; it is computed again.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it again.")
+    ] = False,
 ) -> None:
     """Check every artifact of the store against its record."""
     from harness.store import Store
@@ -35,7 +37,7 @@ def check(
     if damaged and not remove:
         raise CorruptArtifact(
             f"{len(damaged)} of {number} artifacts are corrupt: `harness store check --store {store} --remove` "
-            "removes them; the next run computes them again, and only them"
+            "removes them; the next run computes again what it needs of them"
         )
     rest = f"; {len(damaged)} corrupt ones are removed" if damaged else ", all as their records say"
     show.out.print(f"{number} artifacts in {store}{rest}", markup=False, soft_wrap=True)

@@ -29,7 +29,8 @@ def test_a_sound_store(place: Place) -> None:
 @pytest.mark.parametrize("damage", ["missing", "changed", "a folder"])
 def test_damage_is_named_and_removed_on_request(name: str, damage: str, place: Place) -> None:
     whole = place.keys()
-    victim = sorted(place.store.glob(f"jobs/*/*/{name}"))[0]
+    beside = "tensors.safetensors" if name == "tensors.safetensors" else "table.json"
+    victim = sorted(place.store.glob(f"jobs/*/*/{beside}"))[0].with_name(name)
     content = victim.read_bytes()
     victim.unlink()
     if damage == "changed":
@@ -49,8 +50,9 @@ def test_damage_is_named_and_removed_on_request(name: str, damage: str, place: P
     assert list((place.store / "tmp").iterdir()) == []
     with counted() as jobs:
         assert place.verify(place.root / "tiny.yaml").code == 0
-    assert [job.key for job in jobs] == [victim.parent.name]
-    assert place.keys() == whole
+    assert {job.key for job in jobs} <= {victim.parent.name}, "a state is needed only by what rests on it"
+    assert jobs or name == "tensors.safetensors"
+    assert place.keys() | {victim.parent.name} == whole
     assert checked(place).code == 0
 
 
