@@ -7,16 +7,19 @@ SPEC ?= specs/resnet20_imp.yaml
 PIP_ARGS ?= --quiet
 
 bin := $(VENV)/bin
+# After a command: claims that do not hold are a result, and no failure of make.
+verdict := || { code=$$?; [ $$code -eq 1 ] || exit $$code; \
+	echo 'Some claims do not hold, or are undecided: the report says why.'; }
 # Remembers an install of this pyproject.toml with these constraints; deleted with the environment.
 stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install verify test format check
+.PHONY: help install verify repro image image-verify lock reports regress test format check
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, test)  PIP_ARGS=$(PIP_ARGS)'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo '  Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  SPEC=$(SPEC)  ARGS (to verify, repro, image-verify, reports, test)  PIP_ARGS=$(PIP_ARGS)'
 
 install: $(stamp) ## Make the virtual environment with the pinned versions; again only when they change
 
@@ -30,8 +33,31 @@ $(stamp): pyproject.toml constraints.txt
 	@touch $@
 
 verify: install ## Check the claims of SPEC and write the report; options go in ARGS
-	@$(bin)/harness verify $(SPEC) $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; \
-		echo 'Some claims do not hold, or are undecided: the report says why.'; }
+	@$(bin)/harness verify $(SPEC) $(ARGS) $(verdict)
+
+repro: install ## Bring all specs up to date with DVC: measure, report, index, gate; options of dvc repro go in ARGS
+	@PATH="$(abspath $(bin)):$$PATH" DVC_NO_ANALYTICS=1 dvc repro $(ARGS)
+
+image: ## Build the container; BASE, IMAGE and more are told in tools/image
+	@tools/image build
+
+image-verify: ## The same as verify, in the container: offline, read-only, as the caller
+	@tools/image verify $(SPEC) $(ARGS) $(verdict)
+
+# torch is named in the Dockerfile, and what its CUDA builds bring (the end of constraints.txt) comes with it. dvc
+# records results in the repository, which is outside. Both would bind the lock to one machine, or fill the image.
+lock: install ## Write requirements.lock, the container's versions with hashes, again
+	@$(bin)/python -m pip install $(PIP_ARGS) -c constraints.txt uv
+	@{ echo dvc; sed -n '/^cuda-bindings/,$$s/==.*//p' constraints.txt; } | $(bin)/uv pip compile --quiet --universal \
+		--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' \
+		--constraints constraints.txt --excludes /dev/stdin --no-emit-package torch pyproject.toml -o requirements.lock
+
+reports: install ## Check every spec at toy scale, write the reports of reports/toy and the page over all, reports/index.html
+	$(bin)/harness verify specs/*.yaml --report reports/toy --exit-zero $(ARGS)
+	$(bin)/harness index reports
+
+regress: install ## Run the toy specs that have a baseline in a fresh store, and compare; options go in ARGS
+	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && $(bin)/harness regress --store "$$store" $(ARGS)
 
 test: install ## Run the tests; pytest options go in ARGS
 	$(bin)/python -m pytest $(ARGS)
@@ -40,9 +66,10 @@ format: install ## Format the code and mend what lint can mend
 	$(bin)/ruff format
 	$(bin)/ruff check --fix
 
-check: install ## Check everything: format, lint, types, import layers, tests
+check: install ## Check everything: format, lint (Dockerfile too), types, import layers, tests
 	$(bin)/ruff format --check
 	$(bin)/ruff check
 	$(bin)/mypy
 	$(bin)/lint-imports
+	$(bin)/hadolint Dockerfile
 	$(bin)/python -m pytest

@@ -26,7 +26,7 @@ def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any]
             "torch": sorted({one["packages"]["torch"] for one in made}),
             "pinned versions (sha256)": sorted({one["lock"][:12] for one in made}),
             "dates": sorted({one["date"] for one in made}),
-            "container": sorted({one["container"] or "none" for one in made}),
+            "container": sorted({one["container"] or "none: made outside the container" for one in made}),
         },
         "dataset": "none" if data is None else {"name": data.name, "digest": data.digest, "origin": data.origin},
     }

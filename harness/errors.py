@@ -1,5 +1,9 @@
 """The errors a user can meet. Each message names the object, the value found, the place and the remedy."""
 
+import errno
+import os
+from pathlib import Path
+
 
 class HarnessError(Exception):
     """Base of every error that is told to the user in words, without a traceback."""
@@ -41,3 +45,33 @@ class InvariantBroken(BrokenError):
 
 class TrainingDiverged(BrokenError):
     """A replica's loss stopped being a finite number."""
+
+
+def write_remedy(place: Path, error: OSError) -> str:
+    """What would let a place be written that could not be, for the end of an error's message.
+
+    Args:
+        place: the file or folder that was to be written.
+        error: why it was not.
+
+    Returns:
+        Words that end in ", or ", as choosing another place is always a way; "" where nothing else is known.
+    """
+    folder = Path(error.filename or place).absolute()
+    while not os.path.exists(folder):
+        folder = folder.parent
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            me = os.geteuid()
+            return (
+                f"{folder} belongs to user {folder.stat().st_uid} and this runs as user {me}; give user {me} the right "
+                "to write there (in a container: mount a folder of yours and run with --user $(id -u)), or "
+            )
+        case errno.EROFS:
+            return (
+                f"{folder} can only be read here; make it writable (in a container: mount a folder there, "
+                f"--mount type=bind,source=FOLDER,target={place.absolute()}), or "
+            )
+        case errno.ENOSPC | errno.EDQUOT:
+            return "make room there, or "
+    return ""

@@ -21,9 +21,14 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
         device: where the experiments run, ``cpu`` or ``cuda:0``.
         threads: CPU threads in use.
         device_name: the device as its maker calls it, or "" for the CPU's own.
+
+    Returns:
+        Among them ``container``, the digest of the image as ``HARNESS_IMAGE`` gives it, "" outside one; ``code``,
+        from git, or from ``HARNESS_REVISION`` and ``HARNESS_MODIFIED`` where there is no checkout; ``lock``, the
+        sha256 of the pinned versions.
     """
     return {
-        "code": _git(Path(__file__).parent),
+        "code": _code(Path(__file__).parent),
         "harness": __version__,
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
@@ -33,8 +38,13 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
         "threads": threads,
         "container": os.environ.get("HARNESS_IMAGE", ""),
         "lock": _digest(Path(__file__).parent.parent / "constraints.txt"),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "date": today(),
     }
+
+
+def today() -> str:
+    """The date in UTC, YYYY-MM-DD."""
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 def _version(package: str) -> str:
@@ -44,19 +54,23 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def _git(folder: Path) -> dict[str, Any]:
-    def ask(*words: str) -> str:
-        answer = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
-        return answer.stdout.strip() if answer.returncode == 0 else ""
+def _code(folder: Path) -> dict[str, Any]:
+    """What git says of the folder; without git or outside a checkout, what the image was built with."""
+    revision = _git(folder, "rev-parse", "HEAD")
+    if revision:
+        return {"revision": revision, "modified": bool(_git(folder, "status", "--porcelain", "--", "."))}
+    return {
+        "revision": os.environ.get("HARNESS_REVISION") or "unknown",
+        "modified": os.environ.get("HARNESS_MODIFIED") == "true",
+    }
 
+
+def _git(folder: Path, *words: str) -> str:
     try:
-        revision = ask("rev-parse", "HEAD")
-        return {
-            "revision": revision or "unknown",
-            "modified": bool(ask("status", "--porcelain", "--", str(folder))),
-        }
+        answer = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:
-        return {"revision": "unknown", "modified": False}
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def _cpu() -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from harness import stages
 from harness.engine.datasets import Dataset
-from harness.errors import BrokenError, CorruptArtifact, HarnessError, StoreBroken
+from harness.errors import BrokenError, CorruptArtifact, HarnessError, StoreBroken, write_remedy
 from harness.job import Job, descendants
 from harness.plan import Plan
 from harness.stages.base import Context, Work
@@ -191,8 +191,8 @@ class _Checkpoint:
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise StoreBroken(
-                f"cannot write the checkpoint {self._path} ({error}): make room, then run the same command again; "
-                "what was finished is kept"
+                f"cannot write the checkpoint {self._path} ({error.strerror}): {write_remedy(self._path, error)}"
+                "choose another store with --store, then run the same command again; what was finished is kept"
             ) from error
         self._saved_at = time.monotonic()
         self._wait = max(CHECKPOINT_EVERY_S, 10 * (self._saved_at - began))

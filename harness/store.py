@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from harness.errors import BrokenError, CorruptArtifact, RequestError, StoreBroken
+from harness.errors import BrokenError, CorruptArtifact, RequestError, StoreBroken, write_remedy
 from harness.job import Job, canonical
 
 Table = Mapping[str, list[Any]]
@@ -58,7 +58,8 @@ class Store:
             _sweep(root)
         except OSError as error:
             raise RequestError(
-                f"the store {root} cannot be written ({error.strerror}): choose another with --store"
+                f"the store {root} cannot be written ({error.strerror}): "
+                f"{write_remedy(root, error)}choose another with --store"
             ) from error
 
     def path(self, key: str) -> Path:
@@ -108,13 +109,9 @@ class Store:
         for name, digest in record["files"].items():
             path = self.path(job.key) / name
             try:
-                content = path.read_bytes()
-            except OSError as error:
-                raise self._corrupt(job, path, f"cannot be read ({error.strerror})") from error
-            found = hashlib.sha256(content).hexdigest()
-            if found != digest:
-                raise self._corrupt(job, path, f"has sha256 {found[:12]}, its record says {digest[:12]}")
-            contents[name] = content
+                contents[name] = _checked(path, digest)
+            except ValueError as error:
+                raise self._corrupt(job, path, str(error)) from error
         try:
             # Sorted: the library gives the names in another order at every load.
             tensors = (
@@ -163,7 +160,7 @@ class Store:
             if not self.has(job):
                 raise StoreBroken(
                     f"cannot write {job!r} into the store {self.root} ({error.strerror}): "
-                    "make room or choose another with --store, then run the same command again; "
+                    f"{write_remedy(final, error)}choose another with --store, then run the same command again; "
                     "what was finished is kept"
                 ) from error
         finally:
@@ -173,6 +170,30 @@ class Store:
         """Bytes on disk of the job's artifact."""
         return sum(path.stat().st_size for path in self.path(job.key).iterdir())
 
+    def check(self) -> Iterator[tuple[Path, str]]:
+        """Reads every artifact: its directory, and what is wrong with it, or nothing."""
+        for path in sorted((self.root / "jobs").glob("*/*")):
+            yield path, _wrong_with(path)
+
+    def remove(self, path: Path) -> None:
+        """Removes an artifact that ``check`` found corrupt; a killed removal leaves none or all of it.
+
+        Raises:
+            StoreBroken: it cannot be removed.
+        """
+        gone = self.root / "tmp" / uuid.uuid4().hex
+        try:
+            # DVC's cache may hold the same file under a second name, and trusts one that is read-only or unchanged in
+            # time. Made neither, it is checked there too, and does not come back in place of the one computed again.
+            for file in (path, *path.rglob("*")):
+                if file.is_file():
+                    file.chmod(0o644)
+                    file.touch()
+            os.rename(path, gone)
+            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+        except OSError as error:
+            raise StoreBroken(f"{path} cannot be removed ({error.strerror}): remove it by hand") from error
+
     def progress_path(self, name: str) -> Path:
         """Where a long training keeps its checkpoint while it runs."""
         return self.root / "progress" / name
@@ -180,8 +201,38 @@ class Store:
     def _corrupt(self, job: Job, path: Path, what: str) -> CorruptArtifact:
         return CorruptArtifact(
             f"artifact {job!r} is corrupt: {path} {what}. "
-            f"Remove the directory {self.path(job.key)} and run again; only this job is repeated"
+            f"Remove it with `harness store check --store {self.root} --remove` and run again; "
+            "only this job is repeated"
         )
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    """A file's content. Raises ValueError, which says what is wrong with it."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise ValueError(f"has sha256 {found[:12]}, its record says {digest[:12]}")
+    return content
+
+
+def _wrong_with(path: Path) -> str:
+    """What is wrong with an artifact's directory, or nothing."""
+    try:
+        record = json.loads((path / "record.json").read_bytes())
+        described, files = record["job"], dict(record["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"record.json cannot be read ({error})"
+    if hashlib.sha256(canonical(described).encode()).hexdigest() != path.name:
+        return "record.json was written for another job"
+    for name, digest in files.items():
+        try:
+            _checked(path / name, digest)
+        except ValueError as error:
+            return f"{name} {error}"
+    return ""
 
 
 def _sweep(root: Path) -> None:

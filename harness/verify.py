@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness import accounts, datainfo, provenance
+from harness.datainfo import DatasetInfo
 from harness.engine import datasets
 from harness.engine.networks import build
 from harness.errors import DataMissing, RequestError
@@ -16,11 +17,11 @@ from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.protocols import families
 from harness.protocols.base import Protocol
-from harness.protocols.setting import Setting, TrainingSetting
+from harness.protocols.setting import Setting
 from harness.run import Progress, execute
 from harness.spec.claims import Check, Claim
 from harness.spec.load import Loaded
-from harness.spec.model import PAPER_SCALE, Replicates
+from harness.spec.model import PAPER_SCALE, Replicates, Scale
 from harness.store import Store, Table
 from harness.verdict import Judgement, judge
 
@@ -76,21 +77,29 @@ def prepare(
     protocol = families()[loaded.spec.protocol]
     wanted = {"initialisations": initialisations, "first_seed": first_seed}
     replicates = chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None})
-
-    def facts(name: str) -> datainfo.DatasetInfo:
-        return datainfo.describe(name, data_root) or datainfo.nominal(name)
-
-    setting = protocol.setting(chosen, loaded.settings[scale], replicates, facts)
-    if isinstance(setting, TrainingSetting):
-        _check_parameters(loaded, scale, setting)
+    setting = protocol.setting(chosen, loaded.settings[scale], replicates, lambda name: data_of(name, data_root))
+    _check_parameters(loaded, scale, data_root)
     jobs = [one.job for one in protocol.measurements(setting)]
     return Request(loaded, scale, setting, protocol, Plan.of(jobs))
 
 
-def _check_parameters(loaded: Loaded, scale: str, setting: TrainingSetting) -> None:
-    training = setting.training
-    size = build(training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes).size
-    if size != training.parameters:
+def data_of(name: str, data_root: Path) -> DatasetInfo:
+    """The facts of a dataset, with an empty digest where it is not here."""
+    return datainfo.describe(name, data_root) or datainfo.nominal(name)
+
+
+def trainable(scale: Scale, data_root: Path) -> int:
+    """How many trainable parameters the network of a scale really has; 0 where it has none."""
+    if scale.training is None:
+        return 0
+    data = data_of(scale.training.data.name, data_root)
+    return build(scale.training.network.model_dump(mode="json"), data.shape, data.classes).size
+
+
+def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
+    training = loaded.spec.scales[scale].training
+    size = trainable(loaded.spec.scales[scale], data_root)
+    if training is not None and size != training.parameters:
         raise RequestError(
             f"{loaded.path}: scales.{scale}.training.parameters: found {training.parameters:,}, but this network has "
             f"{size:,} trainable parameters: correct the network or the number"

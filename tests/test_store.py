@@ -129,7 +129,7 @@ def test_a_damaged_file_is_named_with_its_artifact_and_the_remedy(store: Store, 
     with pytest.raises(CorruptArtifact) as caught:
         store.read(JOB)
     assert f"artifact {JOB!r} is corrupt: {path} " in str(caught.value)
-    assert f"Remove the directory {store.path(JOB.key)} and run again" in str(caught.value)
+    assert f"Remove it with `harness store check --store {store.root} --remove` and run again" in str(caught.value)
     assert caught.value.exit_code == 3
 
 

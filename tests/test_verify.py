@@ -244,7 +244,7 @@ def test_a_corrupt_artifact_is_named_with_a_remedy(known: Place) -> None:
     said = known.verify(spec)
     assert said.code == 3
     assert str(victim) in said.err
-    assert "Remove the directory" in said.err
+    assert f"harness store check --store {known.store} --remove" in said.err
 
 
 def test_the_number_of_threads_does_not_decide_the_key(known: Place) -> None:

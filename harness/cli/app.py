@@ -13,6 +13,9 @@ import typer
 
 from harness import datainfo
 from harness.cli import show
+from harness.cli import store as store_commands
+from harness.cli.index import index
+from harness.cli.measure import gate, measure
 from harness.cli.options import (
     DATA,
     REPORTS,
@@ -31,6 +34,7 @@ from harness.cli.options import (
     StoreOption,
     ThreadsOption,
 )
+from harness.cli.regress import regress
 from harness.errors import HarnessError, RequestError
 from harness.protocols import families
 from harness.spec import load as loading
@@ -45,6 +49,11 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 app.add_typer(data_app, name="data")
+app.command(epilog="Example: harness index reports")(index)
+app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
+app.add_typer(store_commands.app, name="store")
+app.command(epilog="Example: harness measure specs/*.yaml --verdicts verdicts/toy.json")(measure)
+app.command(epilog="Example: harness gate verdicts/toy.json")(gate)
 
 
 @app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")

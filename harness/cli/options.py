@@ -30,7 +30,9 @@ ExitZeroOption = Annotated[
     bool, typer.Option("--exit-zero", help="Exit with 0 whatever the verdicts: they are data. Errors still show.")
 ]
 
-STORE, DATA, REPORTS = Path(".harness"), Path("data"), Path("reports/local")
+BaselineOption = Annotated[Path, typer.Option("--baseline", help="Folder of the baselines.")]
+
+STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
 
 @dataclass(frozen=True)

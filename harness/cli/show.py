@@ -22,6 +22,7 @@ from harness import run
 from harness.forecast import Forecast
 from harness.outcome import Outcome
 from harness.report.numbers import estimate_text, with_unit
+from harness.report.regression import Guarded
 from harness.report.text import bytes_text, seconds_text
 from harness.verdict import Verdict
 
@@ -153,6 +154,15 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
     )
     if note:
         out.print(escape(note), soft_wrap=True)
+
+
+def findings(guarded: Guarded) -> None:
+    """What the regression guard found of a spec, but for what is as before."""
+    held = len(guarded.having("same"))
+    out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before", markup=False)
+    for tone, style in (("error", "bold red"), ("alarm", "bold red"), ("note", "dim")):
+        for one in guarded.having(tone):
+            out.print(f"  [{style}]{tone.upper()}[/] {escape(one.name)}: {escape(one.text)}", soft_wrap=True)
 
 
 def error(message: str) -> None:

@@ -2,23 +2,23 @@
 
 import dataclasses
 import json
-import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import torch
 
 from harness import verify as verifying
 from harness.cli import show
 from harness.cli.options import Options
+from harness.cli.stopping import stoppable
 from harness.engine import device as devices
-from harness.errors import RequestError, Stopped
+from harness.errors import BrokenError, RequestError
 from harness.forecast import forecast
 from harness.outcome import Outcome
 from harness.protocols import families
 from harness.report import json as machine
-from harness.report.write import require_folder, write
+from harness.report.write import require_folder, write, write_verdicts
 from harness.spec.load import Loaded, load
 from harness.store import Store
 
@@ -46,6 +46,37 @@ def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request
     ]
 
 
+@dataclass(frozen=True)
+class _Walk:
+    """Specs that are ready to run, and what they run on."""
+
+    requests: Sequence[verifying.Request]
+    store: Store
+    device: torch.device
+    data: Path
+
+    def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
+        """Spec by spec, each as soon as it is judged."""
+        for request in self.requests:
+            if not run:
+                verifying.require_results(request, self.store)
+            with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
+                outcome = verifying.verify(
+                    request, self.store, device=self.device, data_root=self.data, on_progress=on_progress
+                )
+            yield outcome
+
+
+def _ready(specs: Sequence[Path], options: Options) -> _Walk:
+    """Everything that can be wrong with a request is told here, before anything runs."""
+    requests = _requests(specs, options)
+    for request in requests:
+        verifying.require_data(request)
+    device = devices.choose(options.device)
+    devices.prepare(device, options.threads)
+    return _Walk(requests, Store(options.store), device, options.data)
+
+
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
     """Verifies specs one after the other and writes their reports.
 
@@ -59,35 +90,50 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
     Returns:
         The exit code: the gravest of all specs.
     """
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        return _verify(specs, options, quiet=quiet, as_json=as_json, run=run)
-    except KeyboardInterrupt:
-        raise Stopped("stopped. What was finished is kept; run the same command again to go on from there") from None
-
-
-def _verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
-    requests = _requests(specs, options)
-    for request in requests:
-        verifying.require_data(request)
-    device = devices.choose(options.device)
-    devices.prepare(device, options.threads)
-    store = Store(options.store)
-    require_folder(options.report)
-    outcomes: list[Outcome] = []
-    for request in requests:
-        if not run:
-            verifying.require_results(request, store)
-        with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
-            outcome = verifying.verify(request, store, device=device, data_root=options.data, on_progress=on_progress)
-        outcomes.append(outcome)
-        paths = write(outcomes, options.report)
-        if not quiet:
-            show.verdicts(outcome)
-            show.summary([outcome], paths.html[-1:])
+    with stoppable():
+        walk = _ready(specs, options)
+        require_folder(options.report)
+        outcomes: list[Outcome] = []
+        for outcome in walk.outcomes(quiet=quiet, run=run):
+            outcomes.append(outcome)
+            paths = write(outcomes, options.report)
+            if not quiet:
+                show.verdicts(outcome)
+                show.summary([outcome], paths.html[-1:])
     if as_json:
         print(json.dumps([machine.document(outcome) for outcome in outcomes], indent=1, allow_nan=False))
     return max(outcome.exit_code for outcome in outcomes)
+
+
+def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool) -> None:
+    """Verifies specs one after the other and writes their verdicts as data, unless something broke.
+
+    Args:
+        specs: their files.
+        options: of the user; no report is written.
+        file: for the verdicts.
+        quiet: print neither progress nor tables.
+
+    Raises:
+        BrokenError: a job broke, so that some verdicts are not there.
+    """
+    with stoppable():
+        walk = _ready(specs, options)
+        require_folder(file.parent, "--verdicts")
+        outcomes = []
+        for outcome in walk.outcomes(quiet=quiet):
+            outcomes.append(outcome)
+            if not quiet:
+                show.verdicts(outcome)
+    broken = [outcome.spec.id for outcome in outcomes if outcome.failures]
+    if broken:
+        raise BrokenError(
+            f"{file} is not written: jobs of {', '.join(broken)} broke, as told above. What was finished is kept; "
+            "mend the cause and run the same command again"
+        )
+    write_verdicts(outcomes, file)
+    if not quiet:
+        show.out.print(f"verdicts: {file}", markup=False, soft_wrap=True)
 
 
 def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
@@ -115,7 +161,3 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
             show.plan(f"{request.loaded.spec.id} ({request.scale} scale, on {device})", cost, note)
     if as_json:
         print(json.dumps(rows, indent=1))
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

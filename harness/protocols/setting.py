@@ -34,6 +34,11 @@ class Setting:
         return []
 
     @property
+    def facts(self) -> dict[str, str | int]:
+        """What must be the same in every run of it, whatever the seeds."""
+        return {}
+
+    @property
     def description(self) -> dict[str, Any]:
         """Every choice as plain values, with the defaults written out."""
         return {
@@ -69,6 +74,16 @@ class TrainingSetting(Setting):
         if self.training.precision != "fp32":
             found.append(f"number format {self.training.precision} in place of fp32")
         return found
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """Parameters of the network, digest and size of the dataset."""
+        return {
+            "trainable parameters": self.training.parameters,
+            "dataset digest": self.data.digest,
+            "training images": self.data.n_train,
+            "test images": self.data.n_test,
+        }
 
     @property
     def description(self) -> dict[str, Any]:

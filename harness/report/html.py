@@ -2,19 +2,18 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.figure import Figure, Series
 from harness.outcome import Outcome
 from harness.report.figures import svg
 from harness.report.numbers import plain
+from harness.report.page import render
 from harness.report.palette import Look, looks
 from harness.report.strip import strip
-from harness.report.text import Row, clean, rows
+from harness.report.text import Row, rows
 from harness.report.view import SYMBOLS, claim_view, cost_lines, counts, summary
 from harness.verdict import Verdict
 
@@ -28,10 +27,7 @@ def html(outcome: Outcome) -> str:
     Returns:
         A whole HTML document. Texts of the spec and of errors stand in it as text, never as markup.
     """
-    environment = _environment()
-    # The only texts that are markup already are our own style sheet and the drawings.
-    style = Markup(_loader().get_source(environment, "style.css")[0])
-    return environment.get_template("report.html.j2").render(style=style, **_context(outcome))
+    return render("report.html.j2", ["style.css"], **_context(outcome))
 
 
 def _context(outcome: Outcome) -> Mapping[str, Any]:
@@ -56,7 +52,7 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
         "spec_path": outcome.spec_path,
         "protocol": spec.protocol,
         "scale": outcome.scale,
-        "counts": counts(outcome),
+        "counts": counts(outcome.counts),
         "sections": [one for one in sections if one[0] != "figures" or outcome.figures],
         "failures": outcome.failures,
         "claims": [{**vars(claim_view(one)), "strip": strip(one)} for one in outcome.judgements if one.check],
@@ -91,25 +87,3 @@ def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:
 
 def _at(values: Sequence[float], index: int) -> str:
     return plain(values[index]) if index < len(values) else ""
-
-
-@cache
-def _loader() -> PackageLoader:
-    return PackageLoader("harness.report.templates", "")
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=_loader(),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_shown,
-    )
-
-
-def _shown(value: Any) -> Any:
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

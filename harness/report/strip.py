@@ -5,24 +5,24 @@ import math
 from markupsafe import Markup, escape
 
 from harness.report.numbers import plain
-from harness.spec.claims import AtLeast, AtMost, Equals
+from harness.spec.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin, LessThan
 from harness.verdict import Judgement
 
 _WIDTH, _HEIGHT, _EDGE, _LINE = 360.0, 44.0, 26.0, 16.0
 
 
 def strip(judgement: Judgement) -> Markup | None:
-    """Draws a claim about one number.
+    """Draws a claim about one number: a mean, a difference of two, or the point of a crossing.
 
     Args:
         judgement: the claim with its verdict.
 
     Returns:
-        An ``<svg>`` element; None where no number was measured or the expectation is no range of it (an
-        ordering of two conditions, a crossing).
+        An ``<svg>`` element; None where no number was measured or the expectation is no range of it (a
+        crossing between points that are no numbers).
     """
     allowed, estimate = _allowed(judgement), judgement.estimate
-    if allowed is None or estimate is None or estimate.kind != "mean" or estimate.value is None:
+    if allowed is None or estimate is None or estimate.value is None:
         return None
     ends = [end for end in (estimate.low, estimate.high) if end is not None]
     paper = judgement.claim.paper_value
@@ -56,6 +56,10 @@ def _allowed(judgement: Judgement) -> tuple[float, float] | None:
             return -math.inf, expect.bound
         case AtLeast():
             return expect.bound, math.inf
+        case LessThan():  # measured is the difference
+            return -math.inf, -expect.by
+        case FirstWithin(earliest=int(), latest=int()) | LastWithin(earliest=int(), latest=int()):
+            return float(expect.earliest), float(expect.latest)
         case _:
             return None
 
@@ -67,10 +71,11 @@ def _axis() -> Markup:
 def _range(allowed: tuple[float, float], at: tuple[float, float]) -> Markup:
     left, right = (place if math.isfinite(end) else edge for end, place, edge in zip(allowed, at, _ENDS, strict=True))
     text = f'<rect class="range" x="{left:.1f}" y="6" width="{right - left:.1f}" height="20"/>'
-    for end, place in zip(allowed, at, strict=True):
-        if math.isfinite(end):
-            text += f'<path class="edge" d="M{place:.1f} 4V28"/>'
-            text += f'<text x="{place:.1f}" y="41" text-anchor="middle">{escape(plain(end))}</text>'
+    apart = ("end", "start") if 0 < right - left < _NARROW else ("middle", "middle")
+    marks = {end: (place, anchor) for end, place, anchor in zip(allowed, at, apart, strict=True) if math.isfinite(end)}
+    for end, (place, anchor) in marks.items():
+        text += f'<path class="edge" d="M{place:.1f} 4V28"/>'
+        text += f'<text x="{place:.1f}" y="41" text-anchor="{anchor}">{escape(plain(end))}</text>'
     return Markup(text)
 
 
@@ -85,6 +90,9 @@ def _measured(at: float, ends: list[float]) -> Markup:
         text += f'<path class="whisker" d="M{left:.1f} {_LINE}H{right:.1f}M{left:.1f} 12v8M{right:.1f} 12v8"/>'
     return Markup(text)
 
+
+_NARROW = 60.0
+"""Between edges nearer than this, their numbers would touch: they stand outwards."""
 
 _ENDS = (_EDGE / 2, _WIDTH - _EDGE / 2)
 """Where an open range ends."""

@@ -1,6 +1,6 @@
 """An outcome in words, common to HTML, Markdown and JUnit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.outcome import Cost, Outcome
@@ -115,16 +115,16 @@ def summary(outcome: Outcome) -> str:
     return text
 
 
-def counts(outcome: Outcome) -> Sequence[tuple[str, str, str, int]]:
-    """How many claims have each verdict.
+def counts(numbers: Mapping[Verdict, int]) -> Sequence[tuple[str, str, str, int]]:
+    """How many claims have each verdict, with how it is shown.
 
     Args:
-        outcome: the verified spec.
+        numbers: verdict -> number of claims.
 
     Returns:
-        (verdict, symbol, tone, number) in the order of ``Verdict``.
+        (verdict, symbol, tone, number) in the mapping's order.
     """
-    return [(one.value, SYMBOLS[one], _tone(one), number) for one, number in outcome.counts.items()]
+    return [(one.value, SYMBOLS[one], _tone(one), number) for one, number in numbers.items()]
 
 
 def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BrokenError, RequestError
+from harness.errors import BrokenError, RequestError, write_remedy
 from harness.outcome import Outcome
 from harness.report.html import html
 from harness.report.json import json
 from harness.report.junit import junit
 from harness.report.markdown import markdown
+from harness.report.verdicts import verdicts
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,43 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
             found[suffix].append(path)
     texts[folder / "junit.xml"] = junit(outcomes)
     for path, text in texts.items():
-        _replace(path, text)
+        replace_file(path, text)
     return Paths(tuple(found["html"]), tuple(found["md"]), tuple(found["json"]), folder / "junit.xml")
 
 
-def require_folder(folder: Path) -> None:
-    """Raises RequestError unless reports can be written there; makes the folder."""
+def write_index(page: str, folder: Path) -> Path:
+    """Writes the page over all reports of a folder, in place of an earlier one.
+
+    Args:
+        page: from ``index.index``.
+        folder: in which the reports lie.
+
+    Returns:
+        The file written, ``index.html``.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
+    path = folder / "index.html"
+    replace_file(path, page)
+    return path
+
+
+def write_verdicts(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Writes the verdicts of outcomes as data; an earlier file is replaced in one step.
+
+    Args:
+        outcomes: verified specs.
+        path: of the file; its folder is made where it is missing.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
+    replace_file(path, verdicts(outcomes))
+
+
+def require_folder(folder: Path, option: str = "--report") -> None:
+    """Raises RequestError, which names the option, unless files can be written there; makes the folder."""
     probe = folder / f".{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +113,8 @@ def require_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise RequestError(
-            f"the report folder {folder} cannot be written ({error.strerror}): choose another with --report"
+            f"the folder {folder} cannot be written ({error.strerror}): "
+            f"{write_remedy(folder, error)}choose another with {option}"
         ) from error
 
 
@@ -96,7 +129,12 @@ def _tell_apart(outcomes: Sequence[Outcome]) -> None:
         seen[name(outcome)] = outcome.spec_path
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Writes a file in one step, so that a reader finds the whole old or the whole new one.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +147,6 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         raise BrokenError(
             f"{path}: the report cannot be written ({error.strerror or error}). Give "
-            f"{path.parent} free space and the right to write, or choose another folder, and verify again: "
-            "finished jobs are found in the store"
+            f"{path.parent} free space and the right to write, or choose another folder, and run the command "
+            "again: finished jobs are found in the store"
         ) from error

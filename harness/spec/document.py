@@ -61,7 +61,9 @@ def read(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8") from error
     except OSError as error:
-        raise RequestError(f"{path}: cannot be read ({error.strerror}). Name an existing spec file") from error
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}). Name an existing spec file (in a container: a mounted one)"
+        ) from error
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             _refuse(path, event)

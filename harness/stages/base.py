@@ -13,7 +13,7 @@ from harness.engine.device import dtype_of
 from harness.engine.feed import Images
 from harness.engine.labels import with_noise
 from harness.engine.networks import Network, build
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InvariantBroken
 from harness.job import Job, canonical
 from harness.measure.evaluate import States
 from harness.store import Artifact
@@ -82,6 +82,7 @@ class Context:
 
         Raises:
             HarnessError: absent, or with another digest than the job's.
+            InvariantBroken: what stages would see is not what the digest is of.
         """
         name = canonical([dict(data), precision])
         if name not in self._images:
@@ -91,8 +92,10 @@ class Context:
                     f"dataset {data['name']} has digest {dataset.info.digest[:12]}, the job was planned for "
                     f"{data['digest'][:12]}: it changed since; run the command again"
                 )
-            noisy = with_noise(dataset, data["label_noise"], data["noise_seed"])
-            self._images = {name: Images(noisy, data, device=self.device, dtype=dtype_of(precision))}
+            dataset = with_noise(dataset, data["label_noise"], data["noise_seed"])
+            images = Images(dataset, data, device=self.device, dtype=dtype_of(precision))
+            _require_same(images, dataset)
+            self._images = {name: images}
         return self._images[name]
 
     def network(self, params: Mapping[str, Any], images: Images) -> Network:
@@ -149,6 +152,18 @@ def examples_of_both_splits(params: Mapping[str, Any]) -> int:
     """Training and test examples of a job's dataset."""
     data = nominal(params["data"]["name"])
     return data.n_train + data.n_test
+
+
+def _require_same(images: Images, dataset: Dataset) -> None:
+    """Raises InvariantBroken unless images and labels are, one by one, those whose digest the job names."""
+    whole = {"train": (dataset.train_x, dataset.train_y), "test": (dataset.test_x, dataset.test_y)}
+    for split, tensors in whole.items():
+        for what, seen, held in zip(("images", "labels"), images.split[split], tensors, strict=True):
+            if not torch.equal(seen, held.to(seen.device)):
+                raise InvariantBroken(
+                    f"dataset {dataset.info.name}: the {what} of the {split} split are not those with the digest "
+                    f"{dataset.info.digest[:12]}: something between loading and training changed them"
+                )
 
 
 def states_of(artifact: Artifact, context: Context, precision: str) -> States:

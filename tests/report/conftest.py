@@ -1,12 +1,16 @@
 """Outcomes built by hand: one as a protocol would give it, one of all that is awkward, one at paper scale."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.figure import Figure, Reference, Series
 from harness.outcome import Cost, Failure, Outcome
+from harness.report.index import index
+from harness.report.read import read_all
+from harness.report.write import write, write_index
 from harness.spec.model import Spec
 from harness.stats import Estimate
 from harness.verdict import Judgement, Verdict
@@ -310,3 +314,15 @@ def awkward() -> Outcome:
 @pytest.fixture(scope="session")
 def paper() -> Outcome:
     return paper_outcome()
+
+
+@pytest.fixture(scope="session")
+def reports_folder(
+    realistic: Outcome, awkward: Outcome, paper: Outcome, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Reports of two scales and a page over them; nobody changes it."""
+    folder = tmp_path_factory.mktemp("reports")
+    write([realistic, awkward], folder / "toy")
+    write([paper], folder / "a paper's #1")
+    write_index(index(read_all(folder)), folder)
+    return folder

@@ -2,46 +2,15 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 
 from harness.outcome import Outcome
 from harness.report.html import html
-
-_VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
-
-
-class _Page(HTMLParser):
-    """Collects elements, checks that they nest, keeps the text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, self.getpos()
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
+from tests.report.parser import Page
 
 
-def _page(outcome: Outcome) -> _Page:
-    page = _Page()
+def _page(outcome: Outcome) -> Page:
+    page = Page()
     page.feed(html(outcome))
     page.close()
     assert page.open == []
@@ -123,7 +92,7 @@ def test_landmarks_headings_and_tables(realistic: Outcome) -> None:
     assert all(after - before <= 1 for before, after in pairwise(levels))
     drawings = [attributes for tag, attributes in page.elements if tag == "svg"]
     assert all(one["role"] == "img" for one in drawings)
-    assert len(drawings) == len(realistic.figures) + 3  # one of a claim whose expectation is a range
+    assert len(drawings) == len(realistic.figures) + 4  # one of a claim whose expectation is a range
 
 
 def test_an_outcome_without_figures_has_no_empty_section(paper: Outcome) -> None:

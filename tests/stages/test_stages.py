@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harness import seeds, stages
+from harness.engine.feed import Images
 from harness.engine.labels import with_noise
 from harness.engine.prune import kept_after
 from harness.errors import InvariantBroken
@@ -276,3 +277,16 @@ def test_single_precision_states_hold_single_precision() -> None:
     artifact = bench[copies_of(here)[0]]
     assert {value.dtype for name, value in artifact.tensors.items() if name != STEP} == {torch.float32}
     assert named(artifact, BUFFER)
+
+
+def test_labels_that_are_not_those_of_the_digest_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Swapping(Images):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            x, y = self.split["test"]
+            self.split["test"] = x, torch.where(y == 0, 1, torch.where(y == 1, 0, y))
+
+    here, bench = setting(), Bench()
+    monkeypatch.setattr("harness.stages.base.Images", Swapping)
+    with pytest.raises(InvariantBroken, match="the labels of the test split are not those with the digest"):
+        bench[copies_of(here)[0]]

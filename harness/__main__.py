@@ -1,0 +1,6 @@
+"""``python -m harness``: the command line of the code in front."""
+
+from harness.cli import main
+
+if __name__ == "__main__":
+    main()

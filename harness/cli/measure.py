@@ -1,0 +1,65 @@
+"""The commands that a pipeline calls: verdicts as data, and the gate that looks at them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli import show
+from harness.cli.options import (
+    DATA,
+    REPORTS,
+    STORE,
+    DataOption,
+    DeviceOption,
+    Options,
+    QuietOption,
+    ReplicatesOption,
+    ScaleOption,
+    SeedOption,
+    Specs,
+    StoreOption,
+    ThreadsOption,
+)
+
+VerdictsOption = Annotated[
+    Path, typer.Option("--verdicts", help="File for the verdicts, as JSON.", dir_okay=False, show_default=False)
+]
+
+
+def measure(
+    specs: Specs,
+    verdicts: VerdictsOption,
+    scale: ScaleOption = "toy",
+    replicates: ReplicatesOption = None,
+    first_seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    quiet: QuietOption = False,
+) -> None:
+    """Run what is missing, judge every claim, write the verdicts as data; they are no error."""
+    from harness.cli import street
+
+    options = Options(scale, replicates, first_seed, device, threads, store, data, REPORTS)
+    street.measure(specs, options, verdicts, quiet=quiet)
+
+
+def gate(
+    file: Annotated[Path, typer.Argument(help="Verdicts that `harness measure` wrote.", show_default=False)],
+) -> None:
+    """Fail when a claim of FILE is not in order: it does not stand, and that is not what is known of it."""
+    from harness.report.verdicts import read_verdicts
+
+    specs = read_verdicts(file)
+    wrong = [f"{spec}: no claim is checked at this scale" for spec, claims in specs.items() if not claims]
+    for spec, claims in specs.items():
+        wrong += [f"{spec}.{claim}: {row.words}" for claim, row in claims.items() if not row.in_order]
+    if wrong:
+        show.err.print(f"{file}: not in order:", markup=False, soft_wrap=True)
+        for line in wrong:
+            show.err.print(f"    {line}", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+    checked = sum(map(len, specs.values()))
+    show.out.print(f"{file}: all {checked} claims of {len(specs)} specs are in order", markup=False, soft_wrap=True)

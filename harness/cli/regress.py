@@ -1,0 +1,58 @@
+"""The command of the regression guard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import (
+    BASELINES,
+    DATA,
+    REPORTS,
+    STORE,
+    BaselineOption,
+    DataOption,
+    DeviceOption,
+    Options,
+    QuietOption,
+    ReplicatesOption,
+    ReportOption,
+    ScaleOption,
+    SeedOption,
+    StoreOption,
+    ThreadsOption,
+)
+from harness.errors import RequestError
+
+
+def regress(
+    specs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Spec files; left out: all that have a baseline.", metavar="[SPEC...]", show_default=False),
+    ] = None,
+    baseline: BaselineOption = BASELINES,
+    update: Annotated[bool, typer.Option("--update", help="Measure the baselines anew; needs --reason.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="What changed and why; kept in the baseline.")] = "",
+    scale: ScaleOption = "toy",
+    replicates: ReplicatesOption = None,
+    first_seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    report: ReportOption = REPORTS,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm. Use a fresh --store."""
+    from harness.cli import guard
+    from harness.cli.stopping import stoppable
+
+    options = Options(scale, replicates, first_seed, device, threads, store, data, report)
+    if reason and not update:
+        raise RequestError("--reason is the reason of a new baseline: give --update with it")
+    with stoppable():
+        if update:
+            code = guard.update(specs or [], options, baseline, reason, quiet=quiet)
+        else:
+            code = guard.check(specs or [], options, baseline, quiet=quiet)
+    raise typer.Exit(code)

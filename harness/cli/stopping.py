@@ -1,0 +1,22 @@
+"""Stopped by the user or the machine: told in words, with how to go on."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from harness.errors import Stopped
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Makes Ctrl-C and SIGTERM inside the block an error that says what is kept."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped("stopped. What was finished is kept; run the same command again to go on from there") from None
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

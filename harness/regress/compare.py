@@ -1,0 +1,202 @@
+"""A fresh run against a baseline: what is as it was, what changed and by how much. Pure."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy import stats as distributions
+
+from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number
+from harness.regress.written import differences
+from harness.stats import no_more
+
+Tone = Literal["same", "note", "alarm", "error"]
+
+_GOOD, _BAD = ("REPRODUCED", "HOLDS"), ("FAILS", "CONTRADICTED")
+_NOT_RUN = "NOT RUN"
+_SHOWN = 4
+"""Differences of one fact that are told one by one."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison.
+
+    Attributes:
+        spec: the baseline's name.
+        name: what was compared.
+        tone: ``same``; ``note``: worth knowing; ``alarm``; ``error``: something broke.
+        text: the comparison in words.
+    """
+
+    spec: str
+    name: str
+    tone: Tone
+    text: str
+
+
+def count_numbers(baselines: Sequence[Baseline]) -> int:
+    """How many numbers are compared, over which the chance of a false alarm is shared out."""
+    return sum(len(one.content.numbers) for one in baselines)
+
+
+def interval(number: Number, n: int, comparisons: int) -> tuple[float, float]:
+    """Where the mean of fresh initialisations lies while nothing changed: a prediction interval.
+
+    mean ± t(1 - α / 2m; n_b - 1) s sqrt(1 / n_b + 1 / n), with s no less than the number's floor.
+
+    Args:
+        number: the baseline's, of at least two initialisations.
+        n: fresh initialisations.
+        comparisons: m, all that are made in the run.
+
+    Returns:
+        Its ends, on the scale of ``number.mean``.
+    """
+    if number.sd is None:
+        raise ValueError("an interval needs a baseline of at least two initialisations")
+    quantile = float(distributions.t.ppf(1 - FAMILY_WISE_ERROR / (2 * comparisons), number.n - 1))
+    half = quantile * max(number.sd, number.floor) * math.sqrt(1 / number.n + 1 / n)
+    return number.mean - half, number.mean + half
+
+
+def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: bool) -> list[Finding]:
+    """All comparisons of a spec.
+
+    Args:
+        baseline: what was.
+        fresh: what is, of the same spec.
+        comparisons: numbers compared in the whole run.
+        broken: whether jobs of the fresh run failed, so that numbers may be missing for that reason.
+    """
+    moved = {
+        name: _moved(number, fresh.numbers[name], comparisons)
+        for name, number in baseline.content.numbers.items()
+        if name in fresh.numbers
+    }
+    found = [*_facts(baseline, fresh), _plan(baseline, fresh)]
+    found += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
+    for name, number in baseline.content.numbers.items():
+        if name in fresh.numbers:
+            tone: Tone = "alarm" if moved[name] else "same"
+            found.append(_finding(baseline, name, tone, _number_words(number, fresh.numbers[name], comparisons)))
+        else:
+            why = "is not measured because jobs broke" if broken else "is measured no longer"
+            found.append(_finding(baseline, name, "note" if broken else "alarm", f"{why}; baseline {_value(number)}"))
+    return found
+
+
+def since(baseline: Baseline) -> str:
+    """The revision with which the baseline began, and its reason."""
+    entry = baseline.since
+    modified = " (modified)" if entry.modified else ""
+    return f"since {entry.revision[:12]}{modified}, {entry.date}: {entry.reason}"
+
+
+def _finding(baseline: Baseline, name: str, tone: Tone, text: str) -> Finding:
+    return Finding(baseline.name, name, tone, f"{text} ({since(baseline)})" if tone == "alarm" else text)
+
+
+def _moved(before: Number, now: Number, comparisons: int) -> bool:
+    low, high = interval(before, now.n, comparisons)
+    return not (no_more(low, now.mean) and no_more(now.mean, high))
+
+
+def _facts(baseline: Baseline, fresh: Content) -> Iterator[Finding]:
+    for name, before in baseline.content.facts.items():
+        now = fresh.facts.get(name)
+        same = before == now
+        text = f"{_fact(before)}" if same else f"{_fact(now)}, baseline {_fact(before)}{_by(before, now)}"
+        yield _finding(baseline, name, "same" if same else "alarm", text)
+    changed = list(differences(baseline.content.setting, fresh.setting))
+    text = f"the spec says the same, but what it leaves open is resolved otherwise: {_some(changed)}"
+    yield _finding(baseline, "resolved setting", *(("alarm", text) if changed else ("same", "as in the baseline")))
+
+
+def _fact(value: int | str | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _by(before: int | str, now: int | str | None) -> str:
+    return f" ({now - before:+,})" if isinstance(before, int) and isinstance(now, int) else ""
+
+
+def _plan(baseline: Baseline, fresh: Content) -> Finding:
+    before, now = baseline.content.kinds, fresh.kinds
+    words = [f"{label} is new" for label in now if label not in before]
+    words += [f"{label} is gone" for label in before if label not in now]
+    words += [
+        f"{label} is another job (parameters, inputs or stage version)"
+        for label in before
+        if label in now and before[label] != now[label]
+    ]
+    if not words:
+        return _finding(baseline, "plan", "same", f"{len(now)} kinds of jobs, as in the baseline")
+    return _finding(baseline, "plan", "alarm", f"other jobs than in the baseline: {_some(words)}")
+
+
+def _some(lines: Sequence[str]) -> str:
+    more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more
+
+
+def _verdict(baseline: Baseline, claim: str, fresh: Content, moved: dict[str, bool]) -> Finding:
+    before, now = baseline.content.claims[claim], fresh.claims[claim]
+    tone, remark = _turn(before, now, moved.get(before.number or "", False))
+    apart = _apart(before, now)
+    text = now.verdict if before.verdict == now.verdict else f"{now.verdict}, baseline {before.verdict}"
+    text += f" ({remark})" if remark else ""
+    if before.crossing:
+        text += f"; crossing {_set(now)}, baseline {_set(before)}" + (", disjoint" if apart else "")
+    return _finding(baseline, f"verdict of {claim}", "alarm" if apart else tone, text)
+
+
+def _turn(before: Judged, now: Judged, moved: bool) -> tuple[Tone, str]:
+    if before.verdict == now.verdict:
+        return "same", ""
+    if now.verdict == _NOT_RUN:
+        return "alarm", "it was judged before"
+    if {before.verdict, now.verdict} <= {*_GOOD, *_BAD}:
+        same = (before.verdict in _GOOD) == (now.verdict in _GOOD)
+        return ("note", "another word for the same side") if same else ("alarm", "flipped")
+    if before.in_order and not now.in_order and moved:
+        return "alarm", "no longer in order, and its number moved"
+    return "note", "no flip: the number of initialisations differs, or the claim is near its limit"
+
+
+def _ends(one: Judged) -> tuple[float, float]:
+    nowhere = math.inf if one.crossing == "first" else -math.inf
+    return (nowhere if one.low is None else one.low), (nowhere if one.high is None else one.high)
+
+
+def _apart(before: Judged, now: Judged) -> bool:
+    """Whether two sets of crossings have no point in common."""
+    if before.crossing is None or now.crossing is None:
+        return False
+    (low, high), (new_low, new_high) = _ends(before), _ends(now)
+    return new_low > high or new_high < low
+
+
+def _set(one: Judged) -> str:
+    words = ("at no point" if end is None else f"{end:g}" for end in (one.low, one.high))
+    return f"[{', '.join(words)}]"
+
+
+def _number_words(before: Number, now: Number, comparisons: int) -> str:
+    low, high = (_natural(before, end) for end in interval(before, now.n, comparisons))
+    was, is_now = _natural(before, before.mean), _natural(now, now.mean)
+    unit = f" {before.unit}" if before.unit else ""
+    share = f", {100 * (is_now - was) / abs(was):+.3g} %" if was else ""
+    return (
+        f"{is_now:.5g}{unit}, n = {now.n}; baseline {was:.5g}, n = {before.n}, expected [{low:.5g}, {high:.5g}]; "
+        f"{is_now - was:+.3g}{unit}{share}"
+    )
+
+
+def _natural(number: Number, value: float) -> float:
+    return math.exp(value) if number.logarithm else value
+
+
+def _value(number: Number) -> str:
+    return f"{_natural(number, number.mean):.5g} {number.unit}".rstrip()

@@ -1,0 +1,92 @@
+"""Numbers of states, masks and evaluations by kind of job: finer than any verdict. Reads the store.
+
+A verdict about percentages sees neither that weight decay was left out nor another momentum of batch normalisation;
+the norms of weights and of running statistics do. Distances travelled tell of learning rates, where norms are still
+those of the initialisation.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from harness import stats
+from harness.job import Job
+from harness.regress.kinds import Kind
+from harness.regress.model import ROUNDING, Number
+from harness.stages.base import BUFFER, MASK, WEIGHT, named
+from harness.store import Artifact, Store
+
+_LEAST = 1e-12
+"""Losses and distances are compared by their logarithm, as they vary by factors; less than this is rounding."""
+
+_FACTORS = ("loss", "L2")
+
+Seen = Iterator[tuple[str, float]]
+
+
+def fingerprints(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Store) -> dict[str, Number]:
+    """Name -> the number over initialisations; within one, jobs of a kind are averaged.
+
+    Args:
+        jobs: key -> job.
+        every: key -> its kind.
+        store: with their results; a job without one is passed over.
+    """
+    samples: dict[str, dict[int, list[float]]] = {}
+    for key, job in jobs.items():
+        seen, kind = _SEEN.get(job.stage), every[key]
+        if seen is None or kind.initialisation is None or not store.has(job):
+            continue
+        for name, value in seen(store.read(job)):
+            samples.setdefault(f"{name}, {kind.label}", {}).setdefault(kind.initialisation, []).append(value)
+    return {name: _number(name, sample) for name, sample in samples.items()}
+
+
+def _number(name: str, sample: stats.Sample) -> Number:
+    one, logarithm = stats.estimate(sample), name.startswith(_FACTORS)
+    assert one.value is not None
+    floor = ROUNDING if logarithm else ROUNDING * abs(one.value)
+    return Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit="", logarithm=logarithm)
+
+
+def _of_state(artifact: Artifact) -> Seen:
+    """L2 norms of all weights, of all running means, of all running variances."""
+    yield "norm of weights", _norm(named(artifact, WEIGHT))
+    buffers = named(artifact, BUFFER)
+    for what in sorted({name.rsplit(".", 1)[-1] for name in buffers}):
+        chosen = {name: value for name, value in buffers.items() if name.rsplit(".", 1)[-1] == what}
+        yield f"norm of running {what}s", _norm(chosen)
+
+
+def _of_mask(artifact: Artifact) -> Seen:
+    """The mean of the layers' densities: the global one is exact, how it is spread over layers is not."""
+    masks = named(artifact, MASK)
+    yield "mean density of layers", sum(float(mask.double().mean()) for mask in masks.values()) / len(masks)
+
+
+def _of_evaluation(artifact: Artifact) -> Seen:
+    """The logarithm of the mean loss on each split."""
+    for split, loss in zip(artifact.table["split"], artifact.table["loss"], strict=True):
+        yield f"loss on {split} images", math.log(max(loss, _LEAST))
+
+
+def _of_two(artifact: Artifact) -> Seen:
+    """The logarithm of the L2 distance between the weights of two states."""
+    yield "L2", math.log(max(artifact.table["l2"][0], _LEAST))
+
+
+def _norm(tensors: Mapping[str, Tensor]) -> float:
+    return math.sqrt(sum(float(torch.linalg.vector_norm(value.double())) ** 2 for value in tensors.values()))
+
+
+_SEEN: Mapping[str, Callable[[Artifact], Seen]] = {
+    "init": _of_state,
+    "train": _of_state,
+    "prune": _of_mask,
+    "shuffle": _of_mask,
+    "evaluate": _of_evaluation,
+    "distance": _of_two,
+    "compare": _of_two,
+}

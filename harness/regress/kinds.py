@@ -1,0 +1,86 @@
+"""Kinds of jobs: those of a plan that differ only in their seeds are one kind. Pure."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.job import VERSIONS, Job, canonical
+
+_SEEDS = ("seed", "order")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a job is, whichever replicate it belongs to.
+
+    Attributes:
+        label: for readers: "train 0it → 1000it, copy, level 3".
+        digest: of stage, version, parameters and inputs without their seeds.
+        initialisation: the replicate, the seed of the network that the job goes back to; None for none or several.
+        level: how often the network was pruned.
+        streams: random streams that made it another than the first network and its own mask: shuffle, reinit.
+    """
+
+    label: str
+    digest: str
+    initialisation: int | None
+    level: int
+    streams: tuple[str, ...]
+
+
+def kinds(jobs: Mapping[str, Job]) -> dict[str, Kind]:
+    """Key -> kind.
+
+    Args:
+        jobs: key -> job, inputs before the jobs that use them.
+    """
+    found: dict[str, Kind] = {}
+    for key, job in jobs.items():
+        found[key] = _kind(job, {role: found[given.key] for role, given in sorted(job.inputs.items())})
+    return found
+
+
+def _kind(job: Job, inputs: Mapping[str, Kind]) -> Kind:
+    seeds = {name: job.params[name] for name in _SEEDS if name in job.params}
+    rest = {name: value for name, value in job.params.items() if name not in seeds}
+    streams = {stream for given in inputs.values() for stream in given.streams}
+    if "seed" in seeds and _stream(seeds["seed"]):
+        streams.add(_stream(seeds["seed"]))
+    level = max((given.level for given in inputs.values()), default=0) + (job.stage == "prune")
+    described = {
+        "stage": job.stage,
+        "version": VERSIONS[job.stage],
+        "params": {**rest, **{name: _stream(value) for name, value in seeds.items()}},
+        "inputs": {role: given.digest for role, given in inputs.items()},
+    }
+    return Kind(
+        label=_label(job, inputs, level, sorted(streams)),
+        digest=hashlib.sha256(canonical(described).encode()).hexdigest()[:16],
+        initialisation=_initialisation(seeds.get("seed") if job.stage == "init" else None, list(inputs.values())),
+        level=level,
+        streams=tuple(sorted(streams)),
+    )
+
+
+def _stream(seed: Any) -> str:
+    """The name in front of a seed's numbers: "copy" of "copy/3/1"; plain numbers have none."""
+    return "" if isinstance(seed, int) else str(seed).split("/")[0]
+
+
+def _initialisation(seed: Any, inputs: Sequence[Kind]) -> int | None:
+    if seed is not None:
+        return int(str(seed).split("/")[-1])
+    found = {given.initialisation for given in inputs}
+    return found.pop() if len(found) == 1 else None
+
+
+def _label(job: Job, inputs: Mapping[str, Kind], level: int, streams: Sequence[str]) -> str:
+    if job.stage == "init":
+        return " ".join(["init", *([f"at {job.params['step']}it"] if job.params["step"] else []), *streams])
+    if job.stage == "train":
+        words = [f"train {job.params['start']}it → {job.params['stop']}it", _stream(job.params["order"])]
+        words += [f"level {level}"] if level else []
+        return ", ".join(word for word in (*words, *streams) if word)
+    origins = dict.fromkeys(given.label for role, given in inputs.items() if role != "mask" or len(inputs) == 1)
+    return f"{job.stage} of {' and '.join(f'({label})' for label in origins)}"

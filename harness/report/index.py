@@ -1,0 +1,193 @@
+"""Many reports as one page: every claim of every spec at every scale, grouped by spec, to look through and filter."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from harness.report.page import digest, part, render
+from harness.report.read import Report
+from harness.report.strip import strip
+from harness.report.text import clean, count
+from harness.report.view import PAPERS, ClaimView, claim_view, counts
+from harness.spec.model import PAPER_SCALE
+from harness.verdict import Judgement, Verdict
+
+_CHOICES = {"paper": "Papers", "spec": "Specs", "scale": "Scales", "verdict": "Verdicts"}
+"""What the page is filtered by, in this order, and how all of a kind are called."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A claim at a scale: ``keys`` is what it is filtered by."""
+
+    keys: Mapping[str, str]
+    view: ClaimView
+    folder: str
+    link: str
+    strip: Markup | None
+    checked: bool
+    as_known: bool
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A claim with its verdicts; ``anchor`` is its id in the page."""
+
+    id: str
+    anchor: str
+    sentence: str
+    paper: str
+    place: str
+    rows: Sequence[_Row]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A spec with the reports on it and its claims."""
+
+    id: str
+    title: str
+    protocol: str
+    spec_path: str
+    papers: Sequence[str]
+    reports: Sequence[Mapping[str, Any]]
+    claims: Sequence[_Claim]
+
+
+def index(reports: Iterable[Report]) -> str:
+    """Renders the page over reports.
+
+    Args:
+        reports: in any order.
+
+    Returns:
+        A whole HTML document, to lie in the folder that the reports' places are relative to: the same for the same
+        reports. Without JavaScript it shows everything; with it, it filters. Texts of specs stand in it as text.
+    """
+    found = list(reports)
+    groups = _groups(found)
+    script = part("index.js")
+    rows = [row for group in groups for claim in group.claims for row in claim.rows]
+    return render(
+        "index.html.j2",
+        ["style.css", "index.css"],
+        script=script,
+        policy=digest(script),
+        groups=groups,
+        summary=_summary(groups, rows),
+        counts=counts(_numbers(found)),
+        filters=[(name, plural, _choices(name, groups, rows)) for name, plural in _CHOICES.items()],
+        verdicts=len(rows),
+        claims=sum(len(group.claims) for group in groups),
+    )
+
+
+def _groups(reports: Iterable[Report]) -> list[_Group]:
+    by_spec: dict[str, list[Report]] = {}
+    for report in sorted(reports, key=lambda one: (one.spec, one.scale != PAPER_SCALE, one.scale, one.place)):
+        by_spec.setdefault(report.spec, []).append(report)
+    return [_group(found) for found in by_spec.values()]
+
+
+def _group(reports: Sequence[Report]) -> _Group:
+    """Reports on one spec, the paper's scale first: it tells the title and the claims' order and words."""
+    judged: dict[str, list[tuple[Report, Judgement]]] = {}
+    for report in reports:
+        for judgement in report.judgements:
+            judged.setdefault(judgement.claim.id, []).append((report, judgement))
+    first = reports[0]
+    claims = [_claim(first.spec, found) for found in judged.values()]
+    return _Group(
+        id=first.spec,
+        title=first.title,
+        protocol=first.protocol,
+        spec_path=first.spec_path,
+        papers=sorted({claim.paper for claim in claims}),
+        reports=[_report(one) for one in reports],
+        claims=claims,
+    )
+
+
+def _claim(spec: str, judged: Sequence[tuple[Report, Judgement]]) -> _Claim:
+    claim = judged[0][1].claim
+    return _Claim(
+        id=claim.id,
+        anchor=f"{spec}.{claim.id}",
+        sentence=clean(claim.sentence),
+        paper=_words("paper", claim.source.paper),
+        place=claim.source.place,
+        rows=[_row(report, judgement) for report, judgement in judged],
+    )
+
+
+def _row(report: Report, judgement: Judgement) -> _Row:
+    view = claim_view(judgement)
+    return _Row(
+        keys={
+            "paper": judgement.claim.source.paper,
+            "spec": report.spec,
+            "scale": report.scale,
+            "verdict": view.verdict,
+        },
+        view=view,
+        folder=_folder(report),
+        link=f"{_page(report)}#claim-{view.id}",
+        strip=strip(judgement),
+        checked=judgement.check is not None,
+        as_known=judgement.check is not None and judgement.in_order and not judgement.verdict.good,
+    )
+
+
+def _report(report: Report) -> Mapping[str, Any]:
+    """A report in a line: its marks are the verdicts in the order of the claims, a picture of the whole."""
+    views = [claim_view(one) for one in report.judgements]
+    return {
+        "folder": _folder(report),
+        "scale": report.scale,
+        "link": _page(report),
+        "summary": report.summary,
+        "marks": [(one.symbol, one.tone, f"{one.id}: {one.verdict}") for one in views],
+        "broken": count(report.failures, "job") if report.failures else "",
+        "departures": count(len(report.departures), "departure") if report.departures else "",
+    }
+
+
+def _folder(report: Report) -> str:
+    """The folder that a report lies in, where that says more than its scale."""
+    folder = report.place.rpartition("/")[0]
+    return "" if folder == report.scale else folder
+
+
+def _page(report: Report) -> str:
+    return quote(report.place.removesuffix(".json") + ".html")
+
+
+def _numbers(reports: Iterable[Report]) -> Mapping[Verdict, int]:
+    """How many judgements have each verdict, in the order of ``Verdict``, zeros left out."""
+    found = Counter(judgement.verdict for report in reports for judgement in report.judgements)
+    return {verdict: found[verdict] for verdict in Verdict if verdict in found}
+
+
+def _choices(name: str, groups: Sequence[_Group], rows: Sequence[_Row]) -> Sequence[tuple[str, str, int]]:
+    """The values to filter by, each with its words and the number of verdicts that it would show."""
+    found = Counter(row.keys[name] for row in rows)
+    order: Mapping[str, Callable[[str], Any]] = {
+        "paper": lambda one: _words(name, one),
+        "spec": [group.id for group in groups].index,
+        "scale": lambda one: (one != PAPER_SCALE, one),
+        "verdict": [one.value for one in Verdict].index,
+    }
+    return [(one, _words(name, one), found[one]) for one in sorted(found, key=order[name])]
+
+
+def _words(name: str, value: str) -> str:
+    return PAPERS.get(value, value) if name == "paper" else value
+
+
+def _summary(groups: Sequence[_Group], rows: Sequence[_Row]) -> str:
+    claims = sum(len(group.claims) for group in groups)
+    return f"{count(len(groups), 'spec')}, {count(claims, 'claim')}, {count(len(rows), 'verdict')}"

@@ -1,0 +1,220 @@
+"""Machine reports back to judgements: what ``json.py`` wrote, now or by an earlier version, checked on the way in."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.errors import BrokenError, RequestError
+from harness.report.json import SCHEMA
+from harness.spec.base import Name
+from harness.spec.claims import Check, Claim
+from harness.stats import Estimate
+from harness.verdict import Judgement, Verdict
+
+PATTERN = "*-*.json"
+"""What a machine report is called: ``<spec id>-<scale>.json``."""
+
+_TOLD, _LETTERS = 4, 60
+"""How many problems of a file are told, and how much of what was found."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A verified spec at a scale, as far as its machine report tells it.
+
+    Attributes:
+        place: of the machine report below the folder that was searched, with slashes: ``paper/lenet_imp-paper.json``.
+        spec: id of the spec.
+        title: of the spec.
+        spec_path: the spec's file, as the user gave it.
+        protocol: the experiment family.
+        scale: which setting.
+        summary: one line without its full stop.
+        judgements: one a claim, in the spec's order.
+        failures: how many jobs broke.
+        departures: every way in which the run departed from the paper.
+    """
+
+    place: str
+    spec: str
+    title: str
+    spec_path: str
+    protocol: str
+    scale: str
+    summary: str
+    judgements: tuple[Judgement, ...]
+    failures: int
+    departures: tuple[str, ...]
+
+
+class _Model(BaseModel):
+    """Strict in what is read; fields that a reader does not need, or does not know yet, are let be."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class _Judged(_Model):
+    id: Name
+    check: Check | None
+    expected: str
+    verdict: Verdict
+    estimate: Estimate | None
+    unit: str
+    why: str
+    replicates_needed: int | None
+    warnings: list[str]
+
+
+class _Spec(_Model):
+    protocol: Name
+    claims: list[Claim]
+
+
+class _Document(_Model):
+    # `schema` is a method of BaseModel, hence another name for the field.
+    version: Annotated[Literal[1], Field(alias="schema")]
+    id: Name
+    title: str
+    spec_path: str
+    scale: Name
+    summary: str
+    claims: list[_Judged]
+    failures: list[dict[str, Any]]
+    departures: list[str]
+    spec: _Spec
+
+
+def read_all(folder: Path, left_out: Path | None = None) -> list[Report]:
+    """Reads every machine report below a folder.
+
+    Args:
+        folder: searched with all that is below it.
+        left_out: a folder below it that is not searched.
+
+    Returns:
+        The reports, by the names of their places.
+
+    Raises:
+        RequestError: the folder is missing or has no reports, or files are not what their names say: all problems
+            together, each with file, field, what was found and what to do.
+        BrokenError: a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise RequestError(f"{folder} is no folder: name the one in which reports lie, as harness index reports")
+    paths = _paths(folder, left_out)
+    if not paths:
+        raise RequestError(
+            f"no machine reports ({PATTERN}) in {folder} or below: write some with harness verify --report "
+            f"{folder / 'toy'}, or name another folder"
+        )
+    found, problems = [], []
+    for path in paths:
+        try:
+            found.append(read(path, path.relative_to(folder).as_posix()))
+        except RequestError as error:
+            problems.append(str(error))
+    if problems:
+        raise RequestError("\n".join(problems))
+    return found
+
+
+def read(path: Path, place: str) -> Report:
+    """Reads a machine report.
+
+    Args:
+        path: the file.
+        place: what the report calls itself in an index.
+
+    Returns:
+        The report.
+
+    Raises:
+        RequestError: the file is no machine report, is damaged, of another version, or was renamed, or its page
+            is missing.
+        BrokenError: it cannot be read.
+    """
+    try:
+        document = _Document.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise _wrong(path, _problems(error)) from None
+    except OSError as error:
+        raise BrokenError(f"{path}: the report cannot be read ({error.strerror or error})") from error
+    if path.stem != f"{document.id}-{document.scale}":
+        raise _wrong(path, [f"id, scale: found {document.id!r} and {document.scale!r}, which are not the file's name"])
+    if not path.with_suffix(".html").is_file():
+        raise _wrong(path, [f"its page {path.with_suffix('.html').name} is missing beside it"])
+    return Report(
+        place=place,
+        spec=document.id,
+        title=document.title,
+        spec_path=document.spec_path,
+        protocol=document.spec.protocol,
+        scale=document.scale,
+        summary=document.summary,
+        judgements=_judgements(path, document),
+        failures=len(document.failures),
+        departures=tuple(document.departures),
+    )
+
+
+def _paths(folder: Path, left_out: Path | None) -> list[Path]:
+    beyond = left_out.resolve() if left_out is not None else None
+    inside = beyond is not None and folder.resolve() in beyond.parents
+    found = (path for path in folder.rglob(PATTERN) if path.is_file())
+    return sorted(path for path in found if not (inside and beyond in path.resolve().parents))
+
+
+def _judgements(path: Path, document: _Document) -> tuple[Judgement, ...]:
+    claims = {claim.id: claim for claim in document.spec.claims}
+    told = [one.id for one in document.claims]
+    if told != list(claims):
+        raise _wrong(path, [f"claims: found {_shown(told)}, but spec.claims has {_shown(list(claims))}"])
+    return tuple(
+        Judgement(
+            claim=claims[one.id],
+            check=one.check,
+            verdict=one.verdict,
+            estimate=one.estimate,
+            unit=one.unit,
+            expected=one.expected,
+            why=one.why,
+            replicates_needed=one.replicates_needed,
+            warnings=tuple(one.warnings),
+        )
+        for one in document.claims
+    )
+
+
+def _wrong(path: Path, problems: Iterable[str]) -> RequestError:
+    remedy = (
+        f"{path}: an index reads what harness verify and harness report write (schema {SCHEMA}), beside its page: "
+        "write it again, or move it out of the folder"
+    )
+    return RequestError("\n".join([*(f"{path}: {one}" for one in problems), remedy]))
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    details = error.errors()
+    for detail in details[:_TOLD]:
+        yield _problem(detail)
+    if len(details) > _TOLD:
+        yield f"and {len(details) - _TOLD} more problems"
+
+
+def _problem(detail: ErrorDetails) -> str:
+    field = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in detail["loc"]).removeprefix(".")
+    if detail["type"] == "missing":
+        return f"{field}: this field is missing"
+    if detail["type"] == "json_invalid":
+        return detail["msg"]
+    return f"{field or 'the whole file'}: found {_shown(detail['input'])}: {detail['msg']}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…"

@@ -1,0 +1,143 @@
+"""The guard as a command: baselines made and kept, what it finds in changed code, its files and exit codes."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from harness import seeds
+from harness.engine import optimise
+from harness.regress import files
+from tests.support import Place, Said, claim, cli, edited, imp_text, instability_text
+
+REASON = ("--update", "--reason", "first baseline", "--replicates", "12")
+
+
+def regress(place: Place, *arguments: str | Path, store: str = "store") -> Said:
+    """``harness regress`` in the folder of a place, with a store of its own."""
+    where = ["--store", place.root / store, "--baseline", place.root / "baseline", "--report", place.reports]
+    return cli("regress", *arguments, *where, "--device", "cpu", "--threads", "1")
+
+
+def alarms(place: Place) -> dict[str, str]:
+    """Comparison -> what JUnit says of it, of those that failed."""
+    cases = ET.parse(place.reports / "regress.xml").getroot().iter("testcase")
+    return {case.get("name", ""): one.get("message", "") for case in cases for one in case.iter("failure")}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place with a baseline of two specs."""
+    place = Place(tmp_path_factory.mktemp("made"))
+    specs = [place.write(instability_text()), place.write(imp_text())]
+    assert regress(place, *specs, *REASON).code == 0
+    return place
+
+
+@pytest.fixture
+def place(made: Place, tmp_path: Path) -> Place:
+    """The same baselines in a folder of the test's own; the specs are the module's."""
+    here = Place(tmp_path)
+    (tmp_path / "baseline").mkdir()
+    for path in (made.root / "baseline").iterdir():
+        (tmp_path / "baseline" / path.name).write_bytes(path.read_bytes())
+    return here
+
+
+def test_unchanged_code_raises_no_alarm(place: Place) -> None:
+    said = regress(place)
+    assert said.code == 0
+    assert "no alarm in" in said.out
+    root = ET.parse(place.reports / "regress.xml").getroot()
+    assert (root.get("failures"), root.get("errors")) == ("0", "0")
+    assert int(root.get("tests", "0")) == len(list(root.iter("testcase"))) > 40
+    assert {suite.get("name") for suite in root} == {"tiny.toy", "tiny_imp.toy"}
+    assert "**No alarm in" in (place.reports / "regress.md").read_text()
+
+
+def test_half_the_learning_rate_is_an_alarm(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = optimise.learning_rates
+    monkeypatch.setattr(optimise, "learning_rates", lambda schedule, count: rates(schedule, count) / 2)
+    said = regress(place, "--first-seed", "30")
+    assert said.code == 1
+    assert "L2, distance of (init) and (train 0it → 40it, copy)" in alarms(place)
+    assert "since " in (place.reports / "regress.md").read_text()
+
+
+def test_a_network_of_another_size_is_an_alarm_that_runs_nothing(
+    made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.verify.trainable", lambda training, data: 1211)
+    assert regress(place, made.root / "tiny.yaml").code == 1
+    assert "1,211, baseline 1,210" in alarms(place)["trainable parameters"]
+    assert not place.keys()
+
+
+def test_a_breach_of_an_invariant_is_an_error(made: Place, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = seeds.stream
+    monkeypatch.setattr(seeds, "stream", lambda *labels: kept("order") if labels[0] == "order" else kept(*labels))
+    assert regress(place, made.root / "tiny.yaml").code == 3
+    root = ET.parse(place.reports / "regress.xml").getroot()
+    assert int(root.get("errors", "0")) > 0
+    assert "share their data order" in (place.reports / "regress.xml").read_text()
+
+
+def test_results_from_the_store_are_told(made: Place, place: Place) -> None:
+    spec = made.root / "tiny.yaml"
+    assert regress(place, spec).code == 0
+    again = regress(place, spec)
+    assert again.code == 0
+    assert "not run anew" in again.out
+
+
+def test_a_baseline_from_another_version_of_the_spec(made: Place, place: Place) -> None:
+    spec = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
+    said = regress(place, spec)
+    assert said.code == 2
+    for part in ("another version of this spec", "setting.training.batch: was 50, is 40", "--update --reason"):
+        assert part in said.err
+    assert not place.keys(), "nothing was run"
+
+
+def test_an_update_keeps_the_history(made: Place, place: Place) -> None:
+    spec = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
+    said = regress(place, spec, "--update", "--reason", "smaller batches", "--replicates", "2")
+    assert said.code == 0
+    kept = files.read(place.root / "baseline" / "tiny.toy.json")
+    assert [entry.reason for entry in kept.history] == ["first baseline", "smaller batches"]
+    assert kept.content.initialisations == 2
+    assert regress(place, spec).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--update",), "needs its reason"),
+        (("--update", "--reason", " "), "needs its reason"),
+        (("--reason", "x"), "give --update"),
+        (("--update", "--reason", "x", "--replicates", "1"), "at least 2"),
+        (("--scale", "paper"), "no baseline of the scale 'paper'"),
+    ],
+)
+def test_wrong_requests(arguments: tuple[str, ...], part: str, place: Place) -> None:
+    said = regress(place, *arguments)
+    assert said.code == 2
+    assert part in said.err
+
+
+def test_a_spec_without_a_baseline_says_how_to_make_one(place: Place) -> None:
+    said = regress(place, place.write(instability_text(claim(), identity="other")))
+    assert said.code == 2
+    assert "there is no baseline" in said.err
+    assert "--update --reason" in said.err
+
+
+def test_a_malformed_baseline_names_file_and_field(place: Place) -> None:
+    path = place.root / "baseline" / "tiny.toy.json"
+    value = json.loads(path.read_text())
+    del value["content"]["facts"]
+    path.write_text(json.dumps(value))
+    said = regress(place)
+    assert said.code == 2
+    assert "tiny.toy.json: content.facts: Field required" in said.err.replace("\n", "")

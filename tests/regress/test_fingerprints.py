@@ -1,0 +1,94 @@
+"""Numbers of states, masks and evaluations: what they are, and that replicates are kept apart."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.job import Job, ancestry
+from harness.protocols import lineage
+from harness.regress.fingerprints import fingerprints
+from harness.regress.kinds import kinds
+from harness.regress.model import Number
+from harness.stages.base import BUFFER, MASK, WEIGHT
+from harness.store import Artifact, Store
+from tests.stages.bench import setting
+
+HERE = setting()
+
+
+def seen(folder: Path, results: dict[Job, Artifact]) -> dict[str, Number]:
+    store, jobs = Store(folder), ancestry(list(results))
+    for job, artifact in results.items():
+        store.write(job, artifact, {})
+    return fingerprints(jobs, kinds(jobs), store)
+
+
+def state(weight: float) -> Artifact:
+    tensors: dict[str, Tensor] = {
+        WEIGHT + "a": torch.full((2,), weight),
+        WEIGHT + "b": torch.full((7,), weight),
+        BUFFER + "x.mean": torch.tensor([3.0]),
+        BUFFER + "y.mean": torch.tensor([4.0]),
+        BUFFER + "x.variance": torch.tensor([2.0]),
+    }
+    return Artifact(tensors)
+
+
+def test_norms_of_states_by_initialisation(tmp_path: Path) -> None:
+    found = seen(tmp_path, {lineage.initial(HERE, seed): state(seed + 1.0) for seed in range(3)})
+    weights = found["norm of weights, init"]
+    assert (weights.mean, weights.n) == (pytest.approx(6.0), 3)
+    assert weights.sd == pytest.approx(3.0)
+    assert found["norm of running means, init"].mean == pytest.approx(5.0)
+    assert found["norm of running variances, init"].mean == pytest.approx(2.0)
+    assert weights.floor == pytest.approx(6e-5)
+
+
+def test_orders_of_an_initialisation_are_averaged_not_counted(tmp_path: Path) -> None:
+    start = lineage.initial(HERE, 0)
+    copies = [lineage.train(HERE, start, 0, 5, order=lineage.copy_order(0, order)) for order in range(2)]
+    found = seen(tmp_path, {copies[0]: state(1.0), copies[1]: state(3.0)})
+    number = found["norm of weights, train 0it → 5it, copy"]
+    assert (number.mean, number.n) == (pytest.approx(6.0), 1)
+
+
+def test_a_mask_is_seen_layer_by_layer(tmp_path: Path) -> None:
+    """Two masks with as many weights kept, spread otherwise."""
+    end = lineage.trunk(HERE, 0, 5)
+    mask = lineage.prune(HERE, end, None, output_layer=True, fraction=0.5)
+    one, two = (
+        seen(tmp_path / str(kept), {mask: Artifact({MASK + "a": bits(2, kept), MASK + "b": bits(8, 5 - kept)})})
+        for kept in (1, 2)
+    )
+    (name,) = one
+    assert name.startswith("mean density of layers, prune of (train 0it → 5it")
+    assert (one[name].mean, two[name].mean) == (pytest.approx(0.5), pytest.approx(0.6875))
+
+
+def bits(length: int, kept: int) -> Tensor:
+    return torch.arange(length) < kept
+
+
+def test_a_distance_is_compared_by_its_logarithm(tmp_path: Path) -> None:
+    start = lineage.initial(HERE, 0)
+    job = lineage.distance(start, lineage.trunk(HERE, 0, 5))
+    found = seen(tmp_path, {job: Artifact(table={"l2": [5.0]})})
+    number = found["L2, distance of (init) and (train 0it → 5it, trunk)"]
+    assert (number.mean, number.logarithm) == (pytest.approx(math.log(5)), True)
+
+
+def test_losses_are_compared_by_their_logarithm(tmp_path: Path) -> None:
+    job = lineage.evaluate(HERE, lineage.initial(HERE, 0))
+    table = {"split": ["test", "train"], "error": [1.0, 0.0], "loss": [2.0, 0.0]}
+    found = seen(tmp_path, {job: Artifact(table=table)})
+    number = found["loss on test images, evaluate of (init)"]
+    assert (number.mean, number.logarithm) == (pytest.approx(math.log(2)), True)
+    assert found["loss on train images, evaluate of (init)"].mean == pytest.approx(math.log(1e-12))
+
+
+def test_results_that_are_not_there_are_passed_over(tmp_path: Path) -> None:
+    jobs = ancestry([lineage.initial(HERE, 0)])
+    assert fingerprints(jobs, kinds(jobs), Store(tmp_path)) == {}

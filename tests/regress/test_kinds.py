@@ -1,0 +1,52 @@
+"""Jobs without their seeds: how many kinds there are, and what readers call them."""
+
+import pytest
+
+from harness.protocols import families
+from harness.regress.kinds import Kind, kinds
+from harness.spec.load import load
+from harness.verify import Request, prepare
+from tests.support import ROOT, SPECS
+
+
+def request(name: str, **more: int) -> Request:
+    return prepare(load(ROOT / "specs" / name, families()), "toy", ROOT / "no-such-folder", **more)
+
+
+def pairs(found: dict[str, Kind]) -> set[tuple[str, str]]:
+    return {(kind.label, kind.digest) for kind in found.values()}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_seeds_and_their_number_make_no_kinds(path: str) -> None:
+    few = kinds(request(path, initialisations=2).plan.jobs)
+    more = kinds(request(path, initialisations=3, first_seed=50).plan.jobs)
+    assert pairs(few) == pairs(more)
+    assert {kind.initialisation for kind in more.values()} == {50, 51, 52}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_a_label_names_one_kind(path: str) -> None:
+    found = pairs(kinds(request(path, initialisations=1).plan.jobs))
+    labels = [label for label, _ in found if label.startswith(("init", "train", "prune", "shuffle", "evaluate"))]
+    assert len(labels) == len(set(labels))
+
+
+def test_labels_are_readable() -> None:
+    labels = {kind.label for kind in kinds(request("lenet_imp.yaml", initialisations=1).plan.jobs).values()}
+    assert {
+        "init",
+        "init reinit",
+        "train 0it → 1000it, chain",
+        "train 0it → 1000it, copy, level 15",
+        "train 0it → 1000it, copy, level 15, reinit",
+        "train 0it → 1000it, copy, level 15, shuffle",
+        "prune of (train 0it → 1000it, chain, level 14)",
+        "evaluate of (init)",
+    } <= labels
+
+
+def test_copies_with_one_order_are_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = pairs(kinds(request("lenet_stability.yaml", initialisations=1).plan.jobs))
+    monkeypatch.setattr("harness.protocols.lineage.copy_order", lambda seed, order: f"copy/{seed}/0")
+    assert pairs(kinds(request("lenet_stability.yaml", initialisations=1).plan.jobs)) != before

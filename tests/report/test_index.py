@@ -1,0 +1,108 @@
+"""The page over all reports: every claim at every scale, texts as text, links that arrive."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from harness.outcome import Outcome
+from harness.report.index import index
+from harness.report.read import read_all
+from harness.report.write import write
+from tests.report.parser import Page
+
+
+def _page(document: str) -> Page:
+    page = Page()
+    page.feed(document)
+    page.close()
+    assert page.open == []
+    return page
+
+
+def test_the_same_reports_give_the_same_page_in_any_order(reports_folder: Path) -> None:
+    reports = read_all(reports_folder)
+    assert index(reports) == index(reversed(reports)) == index(read_all(reports_folder))
+
+
+def test_every_claim_is_told_at_every_scale(
+    reports_folder: Path, realistic: Outcome, awkward: Outcome, paper: Outcome
+) -> None:
+    page = _page(index(read_all(reports_folder)))
+    rows = [attributes for tag, attributes in page.elements if tag == "tr" and "data-verdict" in attributes]
+    told = {(one["data-spec"], one["data-scale"], one["data-verdict"]) for one in rows}
+    outcomes = (realistic, awkward, paper)
+    assert len(rows) == sum(len(one.judgements) for one in outcomes)
+    for outcome in outcomes:
+        for one in outcome.judgements:
+            assert (outcome.spec.id, outcome.scale, one.verdict.value) in told
+            assert " ".join(one.claim.sentence.replace("\u202e", "").split()) in page.text
+    assert "2.6 [1.9, 3.3] points, n = 5" in page.text
+    assert "2 specs, 11 claims, 11 verdicts." in page.text
+
+
+def test_a_sentence_is_said_again_only_where_a_scale_asks_something_else(paper: Outcome, tmp_path: Path) -> None:
+    claims = [one.model_dump() for one in paper.spec.claims]
+    claims[0]["checks"]["paper"]["sentence"] = "IMP loses some points."
+    spec = paper.spec.model_validate(paper.spec.model_dump(mode="json") | {"claims": claims})
+    judged = [
+        replace(one, claim=claim, check=claim.checks["paper"])
+        for one, claim in zip(paper.judgements, spec.claims, strict=True)
+    ]
+    write([replace(paper, spec=spec, judgements=judged)], tmp_path)
+    text = _page(index(read_all(tmp_path))).text
+    assert [text.count(one) for one in ("IMP loses 3.2 points.", "IMP loses some points.", "So does this.")] == [
+        1,
+        1,
+        1,
+    ]
+
+
+def test_links_lead_to_the_claims_in_their_reports(reports_folder: Path) -> None:
+    page = _page(index(read_all(reports_folder)))
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert "toy/awkward-toy.html#claim-lonely" in links
+    assert "a%20paper%27s%20%231/resnet20_imp-paper.html#claim-drop" in links
+
+
+def test_texts_of_a_spec_stand_as_text(reports_folder: Path) -> None:
+    document = index(read_all(reports_folder))
+    page = _page(document)
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert "img" not in {tag for tag, _ in page.elements}
+    assert page.text.count("<script>alert('x')</script>") >= 3
+    assert not re.search("[\x00\x1b\u202e]", document)
+
+
+def test_only_its_own_script_may_run_and_nothing_is_fetched(reports_folder: Path) -> None:
+    document = index(read_all(reports_folder))
+    script = re.findall(r"<script>(.*?)</script>", document, re.DOTALL)[-1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in document
+    for _, attributes in _page(document).elements:
+        assert "src" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+
+
+def test_ids_headings_and_tables(reports_folder: Path) -> None:
+    page = _page(index(read_all(reports_folder)))
+    ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        named = f"{attributes.get('aria-labelledby') or ''} {attributes.get('aria-controls') or ''}"
+        assert set(named.split()) <= set(ids)
+        link = attributes.get("href") or ""
+        assert not link.startswith("#") or link[1:] in ids
+    assert all(attributes.get("scope") for tag, attributes in page.elements if tag == "th")
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_two_folders_with_the_same_spec_and_scale_are_told_apart(paper: Outcome, tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        write([paper], tmp_path / name)
+    text = _page(index(read_all(tmp_path))).text
+    assert text.count("paper new") == text.count("paper old") == 2
+    assert "1 spec, 2 claims, 4 verdicts." in text

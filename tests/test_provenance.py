@@ -1,0 +1,79 @@
+"""Where results come from: a checkout, an image, or neither."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import provenance
+from harness.accounts import provenance_of
+from harness.datainfo import nominal
+from harness.job import Job
+from harness.plan import Plan
+from harness.store import Artifact, Store
+from tests.support import ROOT
+
+
+@pytest.fixture
+def facts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("HARNESS_IMAGE", "HARNESS_REVISION", "HARNESS_MODIFIED"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def git(folder: Path, *words: str) -> str:
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    return subprocess.run(
+        ["git", "-C", folder, *author, *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def checkout_at(folder: Path) -> str:
+    """A repository with a package in it, whose modules provenance takes itself for; its revision."""
+    (folder / "harness").mkdir(parents=True)
+    (folder / "harness" / "provenance.py").write_text("")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "one")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def test_a_checkout_tells_its_revision_and_changes(tmp_path: Path, facts: pytest.MonkeyPatch) -> None:
+    revision = checkout_at(tmp_path)
+    facts.setattr(provenance, "__file__", str(tmp_path / "harness" / "provenance.py"))
+    facts.setenv("HARNESS_REVISION", "of an image")
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": revision, "modified": False}
+    (tmp_path / "notes.txt").write_text("not code")
+    assert not provenance.describe("cpu", 1, "")["code"]["modified"]
+    (tmp_path / "harness" / "new.py").write_text("")
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": revision, "modified": True}
+
+
+@pytest.mark.parametrize("path", ["", "/usr/bin:/bin"])
+def test_without_a_checkout_the_image_tells(path: str, tmp_path: Path, facts: pytest.MonkeyPatch) -> None:
+    """Without git at all, and with git but no repository."""
+    facts.setattr(provenance, "__file__", str(tmp_path / "harness" / "provenance.py"))
+    (tmp_path / "harness").mkdir()
+    facts.setenv("PATH", path)
+    facts.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": "unknown", "modified": False}
+    facts.setenv("HARNESS_REVISION", "0123456789abcdef")
+    facts.setenv("HARNESS_MODIFIED", "false")
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": "0123456789abcdef", "modified": False}
+    facts.setenv("HARNESS_MODIFIED", "true")
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": "0123456789abcdef", "modified": True}
+
+
+def test_the_lock_is_known_by_its_digest(facts: pytest.MonkeyPatch) -> None:
+    pins = hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()
+    assert provenance.describe("cpu", 1, "")["lock"] == pins
+
+
+def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Path, facts: pytest.MonkeyPatch) -> None:
+    store, jobs = Store(tmp_path), [Job("init", {"seed": seed}) for seed in range(2)]
+    for job, image in zip(jobs, ("", "sha256:0a1b"), strict=True):
+        facts.setenv("HARNESS_IMAGE", image)
+        store.write(job, Artifact(table={"x": [1]}), provenance.describe("cpu", 1, ""))
+    found = provenance_of(Plan.of(jobs), nominal("digits"), provenance.describe("cpu", 1, ""), store)
+    assert found["results made by"]["container"] == ["none: made outside the container", "sha256:0a1b"]
