@@ -10,7 +10,7 @@ class Series:
     """A line of points.
 
     Attributes:
-        label: in the legend.
+        label: in the legend; equal labels of one role stand there once.
         role: what it stands for (``imp``, ``random_prune``, ``random_reinit``, ``full``, ``train``, ``test``...);
             equal roles look equal in all figures.
         x: positions.
@@ -18,6 +18,10 @@ class Series:
         low: lower ends of the interval, or empty where there is none.
         high: upper ends.
         dashed: drawn dashed, for a second variant of the same role.
+        style: ``thin`` is a line that is one of many; ``points`` are not joined; with ``steps`` a value holds from
+            its x to the next, so that bins are given by their edges, with the last value twice.
+        order: place in a sequence, from 0 (first) to 1 (last), that gives the colour in place of the role.
+        panel: 0 for the figure's own axes, 1 for the first of ``Figure.below``, and so on.
     """
 
     label: str
@@ -27,21 +31,67 @@ class Series:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dashed: bool = False
+    style: Literal["line", "thin", "points", "steps"] = "line"
+    order: float | None = None
+    panel: int = 0
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A value to compare with: the paper's number or a threshold, as a line across the figure."""
+    """A value to compare with, as a line across the figure.
+
+    Attributes:
+        label: in the legend; it names the value there if the label does not.
+        value: on the axis.
+        axis: which one; a value of x is marked in every panel.
+        kind: the ``paper``'s number, a ``threshold``, or an ``event`` such as a drop of the learning rate; the
+            legend has events of one label together.
+        panel: of a value of y, as in ``Series``.
+    """
 
     label: str
     value: float
     axis: Literal["x", "y"]
-    kind: Literal["paper", "threshold"]
+    kind: Literal["paper", "threshold", "event"]
+    panel: int = 0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Further axes below a figure's own, over the same x."""
+
+    y_label: str
+    y_scale: Literal["linear", "log"] = "linear"
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Values over a grid of x and y, below the lines of a figure.
+
+    Attributes:
+        x: positions of the columns, ascending.
+        y: positions of the rows, ascending.
+        z: a row of values for each y, a value in it for each x; what is not finite is drawn as missing.
+        label: what z is, with its unit.
+        style: ``contour`` for a smooth function, ``heat`` for a matrix: a cell for each value.
+        z_scale: of the colours; what is not positive is missing on ``log``.
+        x_names: of the columns, in place of their positions.
+        y_names: of the rows.
+    """
+
+    x: Sequence[float]
+    y: Sequence[float]
+    z: Sequence[Sequence[float]]
+    label: str
+    style: Literal["contour", "heat"] = "contour"
+    z_scale: Literal["linear", "log"] = "linear"
+    x_names: Sequence[str] = ()
+    y_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One set of axes.
+    """One set of axes, or several below one another that share their x.
 
     Attributes:
         id: unique in a report; part of file names and links.
@@ -49,6 +99,8 @@ class Figure:
         caption: what is to be seen, in a sentence or two; also the text for those who cannot see it.
         x_scale: ``symlog`` is logarithmic with room for 0; ``reversed_log`` runs from large to small, as the
             papers draw the percentage of weights that remain.
+        surface: below the lines of the figure's own axes.
+        below: further axes, each with its own y.
     """
 
     id: str
@@ -58,5 +110,7 @@ class Figure:
     y_label: str
     series: Sequence[Series]
     references: Sequence[Reference] = ()
-    x_scale: Literal["linear", "symlog", "reversed_log"] = "linear"
+    x_scale: Literal["linear", "log", "symlog", "reversed_log"] = "linear"
     y_scale: Literal["linear", "log"] = "linear"
+    surface: Surface | None = None
+    below: Sequence[Panel] = ()

@@ -4,13 +4,22 @@ import math
 from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.figure import Figure
 from harness.report.numbers import fixed, plain
 
 _LEAST_GAP = 0.085
 """Between two tick labels, as a share of the axis."""
+
+_SMALLEST, _LARGEST = 9e-5, 1.2e5
+"""Beyond these a logarithmic axis has powers of ten, within them numbers."""
+
+_GROUPED = 10_000
+"""From here on numbers have separators of thousands, as in the text."""
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _LINEAR = 0.55
 """Room from 0 to the first point of a symlog axis, in decades; matplotlib's linscale is 1 - 1/10 of it."""
@@ -28,8 +37,8 @@ def finite(values: Sequence[float]) -> list[float]:
     return [float(one) if math.isfinite(one) else math.nan for one in values]
 
 
-def set_scales(axes: Axes, figure: Figure) -> None:
-    """Gives the axes the figure's scales, with ticks and limits that fit.
+def set_x_scale(axes: Axes, figure: Figure) -> None:
+    """Gives axes, and those that share their x, the figure's x scale, with ticks and limits that fit.
 
     Args:
         axes: with everything drawn.
@@ -37,25 +46,55 @@ def set_scales(axes: Axes, figure: Figure) -> None:
     """
     across = [one for series in figure.series for one in finite(series.x) if not math.isnan(one)]
     across += [one.value for one in figure.references if one.axis == "x" and math.isfinite(one.value)]
+    across += [] if figure.surface is None else [float(one) for one in figure.surface.x]
     if figure.x_scale == "symlog":
         _symlog(axes, across)
     elif figure.x_scale == "reversed_log" and any(one > 0 for one in across):
         _reversed_log(axes, [one for one in across if one > 0])
+    elif figure.x_scale == "log" and any(one > 0 for one in across):
+        axes.set_xscale("log", nonpositive="mask")
+        axes.margins(x=0.03)
+        _log_ticks(axes.xaxis, *axes.get_xlim())
     else:
         axes.margins(x=0.03)
-    if figure.y_scale == "log" and _can_be_log(figure):
+        if max(across, default=0.0) >= _GROUPED:
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+
+
+def set_y_scale(axes: Axes, figure: Figure, panel: int = 0) -> None:
+    """Gives a figure's own axes, or those below, their y scale, with ticks and limits that fit.
+
+    Args:
+        axes: with everything drawn.
+        figure: what is drawn.
+        panel: which of the axes, as in ``Series``.
+    """
+    values = _values(figure, panel)
+    scale = figure.below[panel - 1].y_scale if panel else figure.y_scale
+    if scale == "log" and any(one > 0 for one in values):
         axes.set_yscale("log", nonpositive="mask")
-        axes.yaxis.set_major_locator(LogLocator(numticks=7))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
-        low, high = axes.get_ylim()
-        if high / low < 30:
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
+        _log_ticks(axes.yaxis, *axes.get_ylim())
     else:
+        least = min(values, default=0.0)
         axes.margins(y=0.08)
         low, high = axes.get_ylim()
-        if 0 <= _least(figure) < (high - low) * 0.3:
-            axes.set_ylim(bottom=0 if _least(figure) > (high - low) * 0.02 else -0.02 * high)
+        if 0 <= least < (high - low) * 0.3:
+            axes.set_ylim(bottom=0 if least > (high - low) * 0.02 else -0.02 * high)
+
+
+def _log_ticks(axis: Axis, low: float, high: float) -> None:
+    axis.set_major_locator(LogLocator(numticks=7))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    if high / low < 30:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
+    elif low < _SMALLEST or high > _LARGEST:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+
+
+def _power(value: float) -> str:
+    return f"10{str(round(math.log10(value))).translate(_RAISED)}"
 
 
 def _symlog(axes: Axes, across: Sequence[float]) -> None:
@@ -109,15 +148,9 @@ def _short(value: float) -> str:
     return fixed(value, 1 if 1 <= abs(value) < 100 else 0 if abs(value) >= 100 else 3, trim=True)
 
 
-def _values(figure: Figure) -> list[float]:
-    shown = [one for series in figure.series for one in (*series.y, *series.low, *series.high)]
-    shown += [one.value for one in figure.references if one.axis == "y"]
+def _values(figure: Figure, panel: int) -> list[float]:
+    drawn = [one for one in figure.series if one.panel == panel]
+    shown = [one for series in drawn for one in (*series.y, *series.low, *series.high)]
+    shown += [one.value for one in figure.references if one.axis == "y" and one.panel == panel]
+    shown += [] if figure.surface is None or panel else [float(one) for one in figure.surface.y]
     return [one for one in shown if math.isfinite(one)]
-
-
-def _least(figure: Figure) -> float:
-    return min(_values(figure), default=0.0)
-
-
-def _can_be_log(figure: Figure) -> bool:
-    return any(one > 0 for one in _values(figure))

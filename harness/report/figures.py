@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,18 +14,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
-from harness.figure import Figure, Reference, Series
-from harness.report.axes import finite, set_scales
-from harness.report.numbers import plain
-from harness.report.palette import FAINT, INK, Look, looks, paler
+from harness.figure import Figure, Panel
+from harness.report.axes import set_x_scale, set_y_scale
+from harness.report.legend import IN_SEQUENCE, draw_legend
+from harness.report.marks import draw_reference, draw_series, event_label, reference_label
+from harness.report.palette import FAINT, INK, Look, looks
+from harness.report.surfaces import draw_surface, make_room
 from harness.report.svg import inline
-from harness.report.text import one_line, shorten
+from harness.report.text import evenly, one_line, shorten
 
-_INCHES = (4.8, 3.5)
-_MARKED = 26
-"""A line of more points goes without markers."""
+_WIDTH, _HEIGHT = 4.8, 3.5
+_FURTHER = 1.7
+"""Height that each panel below adds, in inches like the width and the height."""
 
-_LEGEND_LETTERS, _LABEL_LETTERS = 44, 40
+_LABEL_LETTERS = 40
 _SETTINGS = {
     "svg.hashsalt": "harness",
     "svg.fonttype": "none",
@@ -113,104 +115,54 @@ def _settings() -> Iterator[None]:
 
 
 def _draw(figure: Figure, styles: Mapping[str, Look]) -> Canvas:
-    canvas = Canvas(figsize=_INCHES, layout="constrained")
-    axes = canvas.add_subplot()
-    axes.set_xlabel(shorten(one_line(figure.x_label), _LABEL_LETTERS))
-    axes.set_ylabel(shorten(one_line(figure.y_label), _LABEL_LETTERS))
-    entries: list[tuple[Artist, str]] = []
-    seen: list[tuple[str, bool]] = []
-    for series in figure.series:
-        kind = (series.role, series.dashed)
-        line = _line(axes, series, styles[series.role], seen.count(kind))
-        seen.append(kind)
-        entries.append((line, one_line(series.label)))
-    entries += [(_reference(axes, one), reference_label(one)) for one in figure.references if math.isfinite(one.value)]
-    set_scales(axes, figure)
-    if not any(len(series.x) for series in figure.series):
-        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center", color=FAINT)
-        axes.set(xticks=[], yticks=[])
-    _legend(canvas, entries)
+    panels = (Panel(figure.y_label, figure.y_scale), *figure.below)
+    canvas = Canvas(figsize=(_WIDTH, _HEIGHT + _FURTHER * len(figure.below)), layout="constrained")
+    stack: Sequence[Axes] = list(canvas.subplots(len(panels), sharex=True, squeeze=False)[:, 0])
+    stack[-1].set_xlabel(shorten(one_line(figure.x_label), _LABEL_LETTERS))
+    letters = _LABEL_LETTERS if len(panels) == 1 else _LABEL_LETTERS * 2 // 3
+    for axes, panel in zip(stack, panels, strict=True):
+        axes.set_ylabel(shorten(one_line(panel.y_label), letters))
+    if figure.surface is not None:
+        make_room(stack[0], figure.surface)
+    entries = _lines(stack, figure, styles) + _references(stack, figure)
+    set_x_scale(stack[-1], figure)
+    for number, axes in enumerate(stack):
+        set_y_scale(axes, figure, number)
+    if figure.surface is not None:
+        draw_surface(canvas, stack[0], figure.surface)
+    elif not any(len(series.x) for series in figure.series):
+        stack[0].text(0.5, 0.5, "no data", transform=stack[0].transAxes, ha="center", va="center", color=FAINT)
+        stack[0].set(xticks=[], yticks=[])
+    canvas.align_ylabels()
+    draw_legend(canvas, entries)
     return canvas
 
 
-def _line(axes: Axes, series: Series, look: Look, repeat: int) -> Artist:
-    colour = paler(look.colour, repeat)
-    x, y, low, high = (finite(one) for one in (series.x, series.y, series.low, series.high))
-    marker = look.marker if len(x) <= _MARKED else ""
-    line = axes.plot(
-        x,
-        y,
-        color=colour,
-        linestyle=(0, (4, 2)) if series.dashed else "-",
-        marker=marker,
-        markerfacecolor="white" if series.dashed else colour,
-        markeredgecolor=colour if series.dashed else "white",
-        markersize=3.8 if series.dashed else 4.4,
-        markeredgewidth=0.9 if series.dashed else 0.5,
-        zorder=3,
-    )[0]
-    if len(low) == len(x) == len(high) and len(x) > 2:
-        axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2)
-    elif len(low) == len(x) == len(high) and x:
-        ends = [
-            [value - one for value, one in zip(y, low, strict=True)],
-            [b - v for v, b in zip(y, high, strict=True)],
-        ]
-        axes.errorbar(x, y, yerr=ends, fmt="none", ecolor=colour, elinewidth=1.2, capsize=3, zorder=2)
-    return line
+def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) -> list[tuple[Artist, str]]:
+    """Draws the series; returns what the legend says of them: each text once, of a long sequence only some."""
+    entries: dict[tuple[str, str], tuple[Artist, str]] = {}
+    seen: list[tuple[str, bool, int]] = []
+    for series in figure.series:
+        kind = (series.role, series.dashed, series.panel)
+        over = figure.surface is not None and series.panel == 0
+        line = draw_series(stack[series.panel], series, styles[series.role], seen.count(kind), over=over)
+        seen.append(kind)
+        entries.setdefault((series.role, series.label), (line, one_line(series.label)))
+    sequence = dict.fromkeys((one.role, one.label) for one in figure.series if one.order is not None)
+    for key in set(sequence) - set(evenly(list(sequence), IN_SEQUENCE)):
+        del entries[key]
+    return list(entries.values())
 
 
-def _reference(axes: Axes, reference: Reference) -> Artist:
-    draw = axes.axhline if reference.axis == "y" else axes.axvline
-    paper = reference.kind == "paper"
-    return draw(
-        reference.value,
-        color=INK if paper else FAINT,
-        linestyle=(0, (7, 2, 1.2, 2)) if paper else (0, (1, 1.8)),
-        linewidth=1.1 if paper else 1.2,
-        zorder=1.5,
-        gid=f"{reference.kind}-{reference.axis}-{plain(reference.value)}",
-    )
-
-
-def reference_label(reference: Reference) -> str:
-    """What the legend says of a reference: "paper: 3.2"; a label that has the number already is left alone.
-
-    Args:
-        reference: the line across the figure.
-
-    Returns:
-        One line that names the value, and the paper where it is the paper's.
-    """
-    label, value = one_line(reference.label), plain(reference.value)
-    if reference.kind == "paper" and "paper" not in label.lower():
-        label = f"paper: {label}" if label else "paper"
-    return label if any(_is(word, reference.value) for word in label.split()) else f"{label}: {value}"
-
-
-def _is(word: str, value: float) -> bool:
-    try:
-        return math.isclose(float(word.replace("−", "-").strip(":;,()")), value, rel_tol=1e-4)
-    except ValueError:
-        return False
-
-
-def _legend(canvas: Canvas, entries: list[tuple[Artist, str]]) -> None:
-    """Below the axes, where it hides no data; the labels are set afterwards, as one may begin with ``_``."""
-    if not entries:
-        return
-    labels = [shorten(label, _LEGEND_LETTERS) for _, label in entries]
-    longest = max(map(len, labels))
-    columns = min(len(labels), 3 if longest <= 16 else 2 if longest <= 28 else 1)
-    legend = canvas.legend(
-        [artist for artist, _ in entries],
-        ["x"] * len(entries),
-        loc="outside lower center",
-        ncols=columns,
-        handlelength=2.6,
-        columnspacing=1.6,
-        labelspacing=0.35,
-        borderaxespad=0.2,
-    )
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(label)
+def _references(stack: Sequence[Axes], figure: Figure) -> list[tuple[Artist, str]]:
+    """Draws the references; the legend has the events of one label together."""
+    drawn = []
+    for one in (one for one in figure.references if math.isfinite(one.value)):
+        panels = range(len(stack)) if one.axis == "x" else (one.panel,)
+        marks = [draw_reference(stack[panel], one, panel) for panel in panels]
+        drawn.append((one, marks[0]))
+    events = {one.label: mark for one, mark in drawn if one.kind == "event"}
+    entries = [(mark, reference_label(one)) for one, mark in drawn if one.kind != "event"]
+    for label, mark in events.items():
+        entries.append((mark, event_label([one for one, _ in drawn if one.kind == "event" and one.label == label])))
+    return entries

@@ -6,16 +6,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.figure import Figure, Series
+from harness.figure import Figure, Series, Surface
 from harness.outcome import Outcome
 from harness.report.figures import svg
 from harness.report.numbers import plain
 from harness.report.page import render
 from harness.report.palette import Look, looks
 from harness.report.strip import strip
-from harness.report.text import Row, rows
+from harness.report.text import Row, evenly, rows
 from harness.report.view import SYMBOLS, claim_view, cost_lines, counts, summary
 from harness.verdict import Verdict
+
+_ROWS = 200
+"""Points of a line that the page writes out; the machine form has all."""
 
 
 def html(outcome: Outcome) -> str:
@@ -70,12 +73,20 @@ def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[
     # A number, since a protocol's id need not be one that HTML allows.
     drawing = Markup(svg(figure, styles, prefix=f"f{number}"))
     words = dataclasses.replace(figure, series=(), references=())
+    labels = (figure.y_label, *(one.y_label for one in figure.below))
+    longest = max((len(series.x) for series in figure.series), default=0)
     return {
         **vars(words),
         "id": number,
         "svg": drawing,
-        "lines": [(series.label, _points(series)) for series in figure.series],
+        "panels": [(label, _lines(figure, panel)) for panel, label in enumerate(labels)],
+        "shortened": _ROWS if longest > _ROWS else 0,
+        "surface": figure.surface and _matrix(figure.surface),
     }
+
+
+def _lines(figure: Figure, panel: int) -> Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]]:
+    return [(series.label, evenly(_points(series), _ROWS)) for series in figure.series if series.panel == panel]
 
 
 def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:
@@ -83,6 +94,17 @@ def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:
         (plain(x), plain(y), _at(series.low, index), _at(series.high, index))
         for index, (x, y) in enumerate(zip(series.x, series.y, strict=True))
     ]
+
+
+def _matrix(surface: Surface) -> Mapping[str, Any]:
+    return {
+        "label": surface.label,
+        "columns": surface.x_names or [plain(one) for one in surface.x],
+        "rows": [
+            (name, [plain(one) for one in values])
+            for name, values in zip(surface.y_names or [plain(one) for one in surface.y], surface.z, strict=True)
+        ],
+    }
 
 
 def _at(values: Sequence[float], index: int) -> str:

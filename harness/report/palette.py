@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+
 from harness.figure import Figure
 
 
@@ -72,6 +75,25 @@ def looks(figures: Iterable[Figure]) -> Mapping[str, Look]:
             found[role] = FALLBACK[others % len(FALLBACK)]
             others += 1
     return found
+
+
+SCALE = colormaps["viridis"]
+"""Of surfaces and sequences: perceptually uniform, safe for colour-blind eyes, ordered in grey too."""
+
+_LIGHTEST = 0.84
+"""What is lighter on the scale cannot be seen as a line on white."""
+
+
+def ordered(place: float) -> str:
+    """The colour of a member of a sequence: light at first, dark at last.
+
+    Args:
+        place: from 0 to 1; what lies outside is taken as the nearer end.
+
+    Returns:
+        ``#rrggbb``.
+    """
+    return str(to_hex(SCALE(_LIGHTEST * (1 - min(max(place, 0.0), 1.0)))))
 
 
 def paler(colour: str, step: int) -> str:

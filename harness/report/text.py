@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.report.numbers import fixed, plain
+
+_T = TypeVar("_T")
 
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -51,6 +53,21 @@ def shorten(text: str, length: int) -> str:
     head = text[: length - 1]
     cut = head.rfind(" ")
     return (head[:cut] if cut > length // 2 else head).rstrip(" ,;:") + "…"
+
+
+def evenly(values: Sequence[_T], most: int) -> list[_T]:
+    """At most so many of the values, spread evenly, both ends among them.
+
+    Args:
+        values: any.
+        most: at least 2.
+
+    Returns:
+        All of them where they are few enough.
+    """
+    if len(values) <= most:
+        return list(values)
+    return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
 
 
 def value_text(value: Any) -> str:

@@ -1,12 +1,13 @@
 """Outcomes built by hand: one as a protocol would give it, one of all that is awkward, one at paper scale."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.figure import Figure, Reference, Series
+from harness.figure import Figure, Panel, Reference, Series, Surface
 from harness.outcome import Cost, Failure, Outcome
 from harness.report.index import index
 from harness.report.read import read_all
@@ -117,6 +118,66 @@ def levels() -> Figure:
         [Reference("paper", 3.2, "y", "paper")],
         x_scale="reversed_log",
     )
+
+
+def training() -> Figure:
+    steps = [100.0 * at for at in range(400)]
+    rates = [0.1 if one < 10_000 else 0.01 for one in steps]
+    return Figure(
+        "training",
+        "Loss and sharpness",
+        "The loss falls and the sharpness rises where the rate drops.",
+        "iteration",
+        "training loss (nats)",
+        [
+            Series("loss", "train", steps, [0.02 + rate for rate in rates]),
+            Series("λmax", "sharpness", steps, [1.9 / rate for rate in rates], panel=1),
+            Series("2/η", "bound", steps, [2 / rate for rate in rates], dashed=True, style="steps", panel=1),
+        ],
+        [Reference("rate drops", at, "x", "event") for at in (10_000, 20_000)],
+        below=[Panel("λmax", "log")],
+    )
+
+
+def spectra() -> Figure:
+    ranks = list(range(1, 41))
+    return Figure(
+        "spectra",
+        "Sorted spectra",
+        "Eigenvalues fall as a power of their rank.",
+        "rank",
+        "eigenvalue",
+        [
+            Series(f"iteration {at}", "spectrum", ranks, [10.0 ** (at - 5) / rank**2 for rank in ranks], order=at / 9)
+            for at in range(10)
+        ],
+        x_scale="log",
+        y_scale="log",
+    )
+
+
+def parabolas() -> Figure:
+    across = [at / 10 for at in range(-10, 11)]
+    centres = [-0.2, 0.0, 0.3]
+    batches = [Series("a batch", "batch", across, [(x - c) ** 2 for x in across], style="thin") for c in centres]
+    minima = Series("minima", "minimum", centres, [0.0] * 3, [-0.1] * 3, [0.1] * 3, style="points")
+    return Figure("parabolas", "Batches", "Each has its minimum.", "displacement", "loss (nats)", [*batches, minima])
+
+
+def overlap() -> Figure:
+    names = ["1e-2…1e-1", "1e-1…1", "1…10"]
+    values = [[0.875, 0.25, float("nan")], [0.25, 0.5, 0.125], [0.0, 0.125, 1.0]]
+    surface = Surface(range(3), range(3), values, "mean squared overlap", "heat", x_names=names, y_names=names)
+    return Figure("overlap", "Overlap", "Large eigenvalues stay.", "λ at 200", "λ at 100", [], surface=surface)
+
+
+def valley() -> Figure:
+    across = [-2 + at / 10 for at in range(41)]
+    up = [at / 10 for at in range(41)]
+    values = [[0.01 + (1 + y) * x**2 for x in across] for y in up]
+    path = Series("checkpoints", "path", [0.2, -0.2, 0.1, 0.0], [0.5, 1.5, 2.5, 3.5])
+    words = ("valley", "The valley", "The path follows the valley.", "across (λmax)", "along the path")
+    return Figure(*words, [path], surface=Surface(across, up, values, "training loss (nats)", z_scale="log"))
 
 
 def _line() -> Figure:
@@ -299,6 +360,12 @@ def paper_outcome() -> Outcome:
         judgement(made, 1, Verdict.CONTRADICTED, Estimate(8.0, 3, 0.1, 7.7, 8.3), "points", **words),
     ]
     return Outcome(made, "specs/resnet20_imp.yaml", "paper", judgements, [], (), _PROVENANCE, _COST)
+
+
+@pytest.fixture(scope="session")
+def curvature() -> Outcome:
+    """An outcome whose figures are of every kind."""
+    return replace(realistic_outcome(), figures=[training(), spectra(), parabolas(), overlap(), valley()])
 
 
 @pytest.fixture(scope="session")

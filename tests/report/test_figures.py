@@ -10,8 +10,9 @@ from PIL import Image
 
 from harness.figure import Figure, Reference, Series
 from harness.outcome import Outcome
-from harness.report.figures import png, reference_label, svg
-from harness.report.palette import LOOKS, looks
+from harness.report.figures import png, svg
+from harness.report.marks import reference_label
+from harness.report.palette import LOOKS, looks, ordered
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -20,9 +21,9 @@ def _texts(drawing: str) -> list[str]:
     return ["".join(one.itertext()) for one in ET.fromstring(drawing).iter(f"{_SVG}text")]
 
 
-def test_a_drawing_is_the_same_again_and_leaves_no_setting_behind(realistic: Outcome) -> None:
+def test_a_drawing_is_the_same_again_and_leaves_no_setting_behind(realistic: Outcome, curvature: Outcome) -> None:
     before = dict(matplotlib.rcParams)
-    for figure in realistic.figures:
+    for figure in (*realistic.figures, *curvature.figures):
         assert svg(figure) == svg(figure)
         assert png(figure, dots_per_inch=50) == png(figure, dots_per_inch=50)
     assert dict(matplotlib.rcParams) == before
@@ -57,8 +58,12 @@ def test_a_reference_names_its_value(label: str, value: float, text: str) -> Non
     assert reference_label(Reference(label, value, "y", "paper")) == text
 
 
-def test_every_id_has_the_prefix_and_every_reference_its_target(realistic: Outcome) -> None:
-    drawing = svg(realistic.figures[0], prefix="f7")
+def test_every_id_has_the_prefix_and_every_reference_its_target(realistic: Outcome, curvature: Outcome) -> None:
+    for figure in (*realistic.figures, *curvature.figures):
+        _ids_fit(svg(figure, prefix="f7"))
+
+
+def _ids_fit(drawing: str) -> None:
     ids = re.findall(r'\bid="([^"]+)"', drawing)
     assert all(one.startswith("f7-") for one in ids)
     assert len(ids) == len(set(ids))
@@ -90,7 +95,7 @@ def test_points_stand_in_the_papers_order(realistic: Outcome) -> None:
     assert by_text["100"] < by_text["16.8"] < by_text["8.6"]
 
 
-@pytest.mark.parametrize("x_scale", ["linear", "symlog", "reversed_log"])
+@pytest.mark.parametrize("x_scale", ["linear", "log", "symlog", "reversed_log"])
 @pytest.mark.parametrize("y_scale", ["linear", "log"])
 @pytest.mark.parametrize("points", [0, 1, 2, 40])
 def test_every_scale_can_be_drawn(x_scale: str, y_scale: str, points: int) -> None:
@@ -112,6 +117,56 @@ def test_equal_roles_look_equal_in_all_figures(realistic: Outcome) -> None:
     found = looks([first, second])
     assert found["own_role"] != found["other_role"]
     assert found["own_role"] == looks([first])["own_role"]
+
+
+def test_panels_share_their_x_and_the_events_in_it(curvature: Outcome) -> None:
+    drawing = svg(curvature.figures[0])
+    texts = _texts(drawing)
+    assert texts.count("20,000") == 1
+    assert {"training loss (nats)", "λmax", "iteration", "rate drops: 10,000, 20,000"} <= set(texts)
+    ids = [one.get("id") or "" for one in ET.fromstring(drawing).iter()]
+    assert [one for one in ids if "event-x-10,000" in one] == [
+        "training-event-x-10,000",
+        "training-event-x-10,000-1",
+    ]
+
+
+def test_a_sequence_is_coloured_in_its_order_and_the_legend_names_both_ends(curvature: Outcome) -> None:
+    figure = curvature.figures[1]
+    drawing = svg(figure)
+    assert all(ordered(series.order or 0) in drawing for series in figure.series)
+    grey = [sum(bytes.fromhex(ordered(place / 9)[1:])) for place in range(10)]
+    assert grey == sorted(grey, reverse=True)
+    named = [text for text in _texts(drawing) if text.startswith("iteration")]
+    assert len(named) == 8
+    assert {"iteration 0", "iteration 9"} <= set(named)
+
+
+def test_a_logarithmic_axis_over_many_decades_has_powers_of_ten(curvature: Outcome) -> None:
+    texts = _texts(svg(curvature.figures[1]))
+    assert {"1", "10", "10⁴", "10⁻⁸"} <= set(texts)
+
+
+def test_one_label_of_many_lines_stands_once_in_the_legend(curvature: Outcome) -> None:
+    assert _texts(svg(curvature.figures[2])).count("a batch") == 1
+
+
+def test_points_are_not_joined_and_steps_hold_their_value() -> None:
+    x, y = [0.0, 1.0, 2.0], [0.0, 1.0, 0.5]
+
+    def lines(style: str) -> list[int]:
+        """How many corners each drawn line of the series has."""
+        series = replace(Series("one", "imp", x, y), style=style)
+        drawing = svg(Figure("any", "Any", "Any.", "x", "y", [series]))
+        colour = LOOKS["imp"].colour
+        paths = [
+            one for one in ET.fromstring(drawing).iter(f"{_SVG}path") if f"stroke: {colour}" in one.get("style", "")
+        ]
+        return [one.get("d", "").count("L") for one in paths if one.get("clip-path")]
+
+    assert lines("line") == [2]
+    assert lines("points") == []
+    assert lines("steps") == [4]
 
 
 def test_a_png_stands_alone(realistic: Outcome, tmp_path_factory: pytest.TempPathFactory) -> None:

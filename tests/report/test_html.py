@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from harness.outcome import Outcome
 from harness.report.html import html
 from tests.report.parser import Page
@@ -17,13 +19,15 @@ def _page(outcome: Outcome) -> Page:
     return page
 
 
-def test_the_same_outcome_gives_the_same_page(realistic: Outcome, awkward: Outcome, paper: Outcome) -> None:
-    for outcome in (realistic, awkward, paper):
+def test_the_same_outcome_gives_the_same_page(
+    realistic: Outcome, awkward: Outcome, paper: Outcome, curvature: Outcome
+) -> None:
+    for outcome in (realistic, awkward, paper, curvature):
         assert html(outcome) == html(outcome)
 
 
-def test_a_page_asks_for_nothing_else(realistic: Outcome, awkward: Outcome) -> None:
-    for outcome in (realistic, awkward):
+def test_a_page_asks_for_nothing_else(realistic: Outcome, awkward: Outcome, curvature: Outcome) -> None:
+    for outcome in (realistic, awkward, curvature):
         page = _page(outcome)
         assert not {"script", "img", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.elements}
         for tag, attributes in page.elements:
@@ -34,8 +38,8 @@ def test_a_page_asks_for_nothing_else(realistic: Outcome, awkward: Outcome) -> N
         assert "url(http" not in html(outcome)
 
 
-def test_ids_are_unique_and_links_and_names_arrive(realistic: Outcome, awkward: Outcome) -> None:
-    for outcome in (realistic, awkward):
+def test_ids_are_unique_and_links_and_names_arrive(realistic: Outcome, awkward: Outcome, curvature: Outcome) -> None:
+    for outcome in (realistic, awkward, curvature):
         page = _page(outcome)
         ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
         assert len(ids) == len(set(ids))
@@ -81,7 +85,27 @@ def test_broken_jobs_come_first(awkward: Outcome, realistic: Outcome) -> None:
     assert 'id="failures"' not in html(realistic)
 
 
-def test_landmarks_headings_and_tables(realistic: Outcome) -> None:
+def test_every_panel_and_surface_has_its_table(curvature: Outcome) -> None:
+    page = _page(curvature)
+    text = page.text
+    assert "Numbers of: Loss and sharpness, training loss (nats)" in text
+    assert "Numbers of: Loss and sharpness, λmax" in text
+    assert "mean squared overlap; rows: λ at 100; columns: λ at 200" in text
+    assert "1e-2…1e-1 0.875 0.25 not a number" in text
+    assert "training loss (nats); rows: along the path; columns: across (λmax)" in text
+
+
+def test_long_lines_are_shortened_in_the_table_and_it_says_so(curvature: Outcome) -> None:
+    document = html(curvature)
+    assert document.count('<th scope="row">loss</th>') == 200
+    assert "<td>0</td><td>0.12</td>" in document
+    assert "<td>39,900</td><td>0.03</td>" in document
+    assert document.count("all are in the machine form") == 1
+
+
+@pytest.mark.parametrize("name", ["realistic", "curvature"])
+def test_landmarks_headings_and_tables(name: str, request: pytest.FixtureRequest) -> None:
+    realistic: Outcome = request.getfixturevalue(name)
     page = _page(realistic)
     tags = [tag for tag, _ in page.elements]
     for landmark in ("header", "main", "nav", "footer", "h1"):

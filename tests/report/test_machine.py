@@ -43,6 +43,14 @@ def test_json_keeps_every_number(realistic: Outcome) -> None:
     assert found["cost"]["disk_bytes"] == 41_250_112
 
 
+def test_json_has_surfaces_and_panels(curvature: Outcome) -> None:
+    figures = json.loads(machine.json(curvature))["figures"]
+    assert figures[0]["below"] == [{"y_label": "λmax", "y_scale": "log"}]
+    assert [one["panel"] for one in figures[0]["series"]] == [0, 1, 1]
+    assert figures[3]["surface"]["z"] == [[0.875, 0.25, None], [0.25, 0.5, 0.125], [0.0, 0.125, 1.0]]
+    assert figures[3]["surface"]["x"] == [0, 1, 2]
+
+
 def test_what_json_cannot_say_is_put_plainly() -> None:
     values = {
         "nan": float("nan"),
