@@ -24,6 +24,8 @@ from harness.stages.base import Context, Work
 from harness.store import Artifact, Store
 
 CHECKPOINT_EVERY_S = 5.0
+MOST_TIME_SAVING = 0.1
+"""Share of a run that may go into checkpoints: those of an exact Hessian can be gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class _Checkpoint:
                 "choose another store with --store, then run the same command again; what was finished is kept"
             ) from error
         self._saved_at = time.monotonic()
-        self._wait = max(CHECKPOINT_EVERY_S, 10 * (self._saved_at - began))
+        self._wait = max(CHECKPOINT_EVERY_S, (self._saved_at - began) / MOST_TIME_SAVING)
 
     def load(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
         """The checkpoint, if there is one."""

@@ -88,6 +88,7 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
     here = setting()
     target = copy_job(here, lineage.initial(here, 0), 0, 14)
     real, calls = Path.write_bytes, []
@@ -107,6 +108,7 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
 # 7
 def test_a_changed_bit_of_a_checkpoint_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
     targets = group_targets(setting())
     with pytest.raises(Killed):
         execute_here(targets, tmp_path, Killer(5, "train x"))

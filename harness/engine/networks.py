@@ -26,7 +26,9 @@ def lenet(layers: Layers, x: Tensor, *, classes: int, hidden: Sequence[int]) -> 
     return layers.linear(x, "output", classes, output_layer=True)
 
 
-def resnet(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int, activation: str) -> Tensor:
+def resnet(
+    layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int, activation: str = "relu"
+) -> Tensor:
     """CIFAR ResNet of He et al. (2016), section 4.2: depth 6n+2 for three stages of n blocks.
 
     Stages after the first halve the image. Where the shape changes, the shortcut is a 1x1 convolution with

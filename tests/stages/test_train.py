@@ -334,6 +334,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     share: float, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
     expected, calls = undisturbed
     targets = group_targets(setting())
     with pytest.raises(Killed):
@@ -352,6 +353,7 @@ def test_a_run_killed_twice_in_one_group_goes_on(
     tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
     expected, _ = undisturbed
     targets = group_targets(setting())
     for at in (4, 4, 4):
@@ -364,6 +366,7 @@ def test_a_run_killed_twice_in_one_group_goes_on(
 def test_a_resumed_training_does_not_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the checkpoint not read, the steps would be made twice."""
     monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
     here = setting()
     target = copy_job(here, lineage.initial(here, 0), 0, 14)
     with pytest.raises(Killed):
@@ -415,6 +418,7 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(
     damage: str, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
     expected, _ = undisturbed
     targets = group_targets(setting())
     with pytest.raises(Killed):
