@@ -19,6 +19,10 @@ VERSIONS: Mapping[str, int] = {
     "loss": 1,
     "hessian": 1,
     "extremes": 1,
+    "quadratic_level": 1,
+    "quadratic_relaxation": 1,
+    "quadratic_staircase": 1,
+    "valley_walk": 1,
 }
 """Version of each stage's meaning. Raise it when an edit changes results; a golden test asks at every edit."""
 

@@ -50,13 +50,14 @@ class Protocol(Generic[S]):
     """An experiment family over one kind of resolved setting: which jobs, which observations, which figures.
 
     Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``observe``,
-    ``figures``, ``axes`` and ``defaults``. Instances hold no state.
+    ``figures``, ``axes`` and ``defaults``; the conditions on ``time_axes`` are times. Instances hold no state.
     """
 
     name: ClassVar[str]
     settings: type[Model]
     quantities: ClassVar[Mapping[str, Quantity]]
     trains: ClassVar[bool] = False
+    time_axes: ClassVar[frozenset[str]] = frozenset()
 
     def setting(self, scale: Scale, options: Any, replicates: Replicates, dataset: Callable[[str], DatasetInfo]) -> S:
         """A scale with everything resolved; ``dataset`` tells the facts of a dataset by its name."""

@@ -19,7 +19,6 @@ class TrainingProtocol(Protocol[TrainingSetting]):
     """
 
     trains = True
-    time_axes: ClassVar[frozenset[str]] = frozenset()
     compares_copies: ClassVar[bool] = False
 
     def setting(

@@ -66,7 +66,11 @@ def _why(claim: ClaimView) -> str:
     lines.append(f"  - Source: {escape(claim.source)}")
     if claim.expected != "–":
         lines.append(f"  - Expected: {escape(claim.expected)}")
-    return "\n".join([*lines, *(f"  - Warning: {escape(one)}" for one in claim.warnings)])
+    lines += [f"  - Warning: {escape(one)}" for one in claim.warnings]
+    if claim.derivation:
+        lines.append("  - Derivation:")
+        lines += [f"    {number}. {escape(step)}" for number, step in enumerate(claim.derivation, start=1)]
+    return "\n".join(lines)
 
 
 def _failures(outcome: Outcome) -> Iterator[str]:

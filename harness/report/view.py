@@ -44,6 +44,7 @@ class ClaimView:
         tone: ``good``, ``bad``, ``open`` or ``none``: how it looks.
         why: the reason.
         warnings: what weakens it, and what would settle it.
+        derivation: the steps that prove or refute it on paper, if the spec gives any.
     """
 
     id: str
@@ -57,6 +58,7 @@ class ClaimView:
     tone: str
     why: str
     warnings: tuple[str, ...]
+    derivation: tuple[str, ...] = ()
 
 
 def claim_view(judgement: Judgement) -> ClaimView:
@@ -82,6 +84,7 @@ def claim_view(judgement: Judgement) -> ClaimView:
         tone=_tone(verdict),
         why=clean(judgement.why),
         warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
+        derivation=tuple(map(clean, claim.derivation)),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Model, Name, Positive, Text
+from harness.spec.base import Many, Model, Name, Positive, Text
 
 Condition = str | int
 Conditions = dict[Name, Condition]
@@ -120,6 +120,7 @@ class Claim(Model):
         source: where it stands.
         quantity: a quantity of the spec's protocol.
         paper_value: the paper's number for it, in the quantity's unit, where it gives one.
+        derivation: the steps that prove or refute the claim on paper, where it is such a claim; the report lists them.
         checks: scale -> what is expected there.
     """
 
@@ -128,6 +129,7 @@ class Claim(Model):
     source: Source
     quantity: Name
     paper_value: float | None = None
+    derivation: Many[Text] = ()
     checks: Annotated[dict[Name, Check], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -1,0 +1,29 @@
+"""``quadratic_relaxation``: how the mean of SGD on the noisy quadratic decays."""
+
+from collections.abc import Sequence
+
+import torch
+
+from harness.errors import HarnessError
+from harness.measure import quadratic
+from harness.stages.base import Context, Stage, Work
+from harness.store import Artifact
+
+
+class QuadraticRelaxation(Stage):
+    """Params: ``point`` ([α, λ, γ, σ]), ``start``, ``replicas``, ``steps``, ``noise`` (a name). No inputs."""
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """Columns ``step`` (from 1) and ``mean``, of x over all chains."""
+        (one,) = work
+        found = quadratic.means(
+            torch.tensor(one.params["point"], dtype=torch.float64, device=context.device),
+            name=one.params["noise"],
+            replicas=one.params["replicas"],
+            steps=one.params["steps"],
+            start=one.params["start"],
+        )
+        return [Artifact(table={"step": list(range(1, len(found) + 1)), "mean": found.tolist()})]
+
+
+STAGE = QuadraticRelaxation()
