@@ -64,6 +64,23 @@ _CLAIM = """\
         expect: {expect}
 """
 
+_QUADRATIC = """\
+    settings:
+      rates: [0.05, 0.1]
+      curvatures: [1.0, 2.0]
+      momenta: [0.0, 0.5]
+      noises: [1.0]
+      replicas: 8
+      samples: 20
+      burn_in: 5.0
+      batch: {factor: 5.0, rates: [0.1]}
+      staircase: {rates: [0.1, 0.05], momentum: 0.5, replicas: 4}
+      spectrum: {dimensions: 3, momentum: 0.5, replicas: 4}
+      relaxation: {rates: [0.02], momenta: [0.0, 0.5], replicas: 64}
+      valley: {steps_before: 20, steps_after: 40, replicas: 4}
+    departures: [a toy]
+"""
+
 
 def claim(
     identity: str = "stable",
@@ -100,6 +117,13 @@ def imp_text(*claims: str, identity: str = "tiny_imp") -> str:
         claims="".join(claims or [some]).rstrip(),
         settings="\n".join("      " + line for line in settings),
     )
+
+
+def quadratic_text(*claims: str, identity: str = "tiny_quadratic") -> str:
+    """A spec of the noisy quadratic: a few chains and steps of every part."""
+    some = claim("level", "level", '{rate: "0.05", momentum: "0"}', "{kind: at_least, bound: 0.0}")
+    head, _, _ = _HEAD.partition("      orders: 2")
+    return head.format(id=identity, protocol="noisy_quadratic", claims="".join(claims or [some]).rstrip()) + _QUADRATIC
 
 
 def edited(text: str, old: str, new: str) -> str:

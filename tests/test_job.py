@@ -8,8 +8,24 @@ import pytest
 
 from harness import job as module
 from harness.job import VERSIONS, Job, ancestry, canonical
-from harness.protocols import lineage
+from harness.protocols import lineage, quadratic_jobs
+from harness.protocols.quadratic_options import (
+    BatchOptions,
+    NoisyQuadraticOptions,
+    RelaxationOptions,
+    StaircaseOptions,
+)
 from tests.stages.bench import setting
+
+QUADRATIC = NoisyQuadraticOptions(
+    rates=(0.01, 0.1),
+    curvatures=(1.0,),
+    momenta=(0.0, 0.9),
+    noises=(1.0,),
+    batch=BatchOptions(rates=(0.1,)),
+    staircase=StaircaseOptions(rates=(0.1, 0.01)),
+    relaxation=RelaxationOptions(rates=(0.01,), momenta=(0.5,)),
+)
 
 
 def jobs_of_every_stage() -> dict[str, Job]:
@@ -28,6 +44,10 @@ def jobs_of_every_stage() -> dict[str, Job]:
         "line": lineage.line(here, a, b, lineage.LineOptions()),
         "compare": lineage.compare(here, a, b),
         "distance": lineage.distance(initial, a, mask),
+        "quadratic_level": quadratic_jobs.grid(QUADRATIC, 0),
+        "quadratic_relaxation": quadratic_jobs.relaxation(QUADRATIC, 0.01, 0.5, 0),
+        "quadratic_staircase": quadratic_jobs.stairs(QUADRATIC.staircase, 0),
+        "valley_walk": quadratic_jobs.valley(QUADRATIC.valley, 0),
     }
 
 
@@ -40,6 +60,10 @@ KEYS = {
     "line": "dc33ed87a30963fd84ce614be09d1d77b24150ec648a4aaf165c2961a72fa861",
     "compare": "55a9961cdc7f5a78de2c6573a71332615a22c0dfa14776cd01b09da0ec4a783f",
     "distance": "e7191447b7b3da474bab9de918f2a0f03c3804e855895ffadf6bca527a219e42",
+    "quadratic_level": "5462407ce77ed23b6b98b25e3097449288360f9a09c06d9db12fc841bbf20fd2",
+    "quadratic_relaxation": "2a8f668b7728cacf26b60edcd555e5598a05cf7cd21bf31aafc065fd7d56fa2e",
+    "quadratic_staircase": "8336251b8b00d0a7ff1d8728477d19f36f24028209a31497310edda01496b8d3",
+    "valley_walk": "3e6c9c6e90563ca00c7dab59f2c1b53812178b4062e0dfc4845164ee202bda24",
 }
 
 

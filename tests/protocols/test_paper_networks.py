@@ -16,7 +16,8 @@ from harness.stages.base import WEIGHT
 from harness.store import Store
 from tests.support import SPECS, request
 
-SETTINGS = {path.stem: request(path, "paper").setting for path in SPECS}
+ALL = {path.stem: request(path, "paper").setting for path in SPECS}
+SETTINGS = {name: one for name, one in ALL.items() if isinstance(one, TrainingSetting)}
 NETWORKS = {
     f"{one.training.network.name}-{one.data.name}-{one.training.schedule.rate}": one for one in SETTINGS.values()
 }

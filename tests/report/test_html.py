@@ -70,6 +70,16 @@ def test_every_claim_is_told_in_words(realistic: Outcome) -> None:
     assert "48, of 48,000 iterations together" in text
 
 
+def test_a_derivation_is_shown_step_by_step(realistic: Outcome) -> None:
+    first, *others = realistic.judgements
+    told = replace(first, claim=first.claim.model_copy(update={"derivation": ("Let a < b.", "So b > a.")}))
+    page = _page(replace(realistic, judgements=[told, *others]))
+    assert "Let a < b." in page.text
+    assert "So b > a." in page.text
+    assert sum(name == "ol" for name, _ in page.elements) == 1
+    assert all(name != "ol" for name, _ in _page(realistic).elements)
+
+
 def test_texts_of_a_spec_stand_as_text(awkward: Outcome) -> None:
     page = _page(awkward)
     assert page.text.count("<script>alert('x')</script>") > 10

@@ -1,5 +1,7 @@
 """Markdown: a table that stays a table, and texts that stay text."""
 
+from dataclasses import replace
+
 import pytest
 from markdown_it import MarkdownIt
 
@@ -52,6 +54,15 @@ def test_what_is_escaped_shows_as_it_was(text: str) -> None:
     assert [one.type for one in tokens].count("list_item_open") == 1
     assert "blockquote_open" not in [one.type for one in tokens]
     assert "heading_open" not in [one.type for one in tokens]
+
+
+def test_a_derivation_is_a_list_of_its_steps(realistic: Outcome) -> None:
+    first, *others = realistic.judgements
+    told = replace(first, claim=first.claim.model_copy(update={"derivation": ("x = 1.", "So *2x* = 2.")}))
+    text = markdown(replace(realistic, judgements=[told, *others]))
+    assert "  - Derivation:\n    1. x = 1.\n    2. So \\*2x\\* = 2.\n" in text
+    assert "Derivation" not in markdown(realistic)
+    assert _tokens(text).count("ordered_list_open") == 1
 
 
 def test_numbers_need_no_escape() -> None:

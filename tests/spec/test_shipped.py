@@ -47,6 +47,7 @@ ROWS = {
 }
 LMC = [path for path in SPECS if path.stem in ROWS]
 IMP = [path for path in LMC if path.stem.endswith("_imp")]
+TRAINING = [path for path in SPECS if request(path).protocol.trains]
 
 
 def named(path: Path) -> str:
@@ -64,13 +65,13 @@ def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
     asked = request(path, scale)
     assert len(asked.plan.jobs) > 10
     cost = forecast(asked.plan, lambda job: False, threads=2, cuda=False)
-    assert cost.iterations > 0
+    assert (cost.iterations > 0) == asked.protocol.trains
     assert cost.seconds > 0
     assert cost.disk_bytes > 0
 
 
 @pytest.mark.parametrize("scale", ["toy", "paper"])
-@pytest.mark.parametrize("path", SPECS, ids=named)
+@pytest.mark.parametrize("path", TRAINING, ids=named)
 def test_parameters_are_those_of_the_network(path: Path, scale: str) -> None:
     setting = request(path, scale).setting
     network = build(setting.training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes)

@@ -1,0 +1,144 @@
+"""The shipped spec finds the wrong formula, the right one, and small errors planted in it; bad settings are refused."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.job import Job
+from harness.protocols import quadratic_theory as theory
+from harness.store import Table
+from harness.verdict import Judgement, Verdict, judge
+from harness.verify import Request
+from tests.stages.bench import Bench
+from tests.support import ROOT, Place, claim, edited, line_of, quadratic_text, request
+
+TEXT = quadratic_text()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Request:
+    return request(ROOT / "specs" / "noisy_quadratic.yaml")
+
+
+@pytest.fixture(scope="module")
+def tables(shipped: Request) -> dict[str, Table]:
+    """The tables of the grid, for every seed of the toy scale."""
+    torch.set_num_threads(1)
+    bench = Bench()
+    jobs = [one.job for one in shipped.protocol.measurements(shipped.setting) if one.kind == "grid"]
+    return {job.key: bench[job].table for job in jobs}
+
+
+def judged(asked: Request, tables: Mapping[str, Table]) -> dict[str, Judgement]:
+    """Claim -> judgement, of those about the grid."""
+
+    def read(job: Job) -> Table | None:
+        return tables.get(job.key)
+
+    protocol, setting = asked.protocol, asked.setting
+    observations = protocol.observe(setting, read)
+    measured = {one.quantity for one in observations}
+    return {
+        one.id: judge(
+            one,
+            "toy",
+            observations,
+            protocol.quantities[one.quantity],
+            protocol.defaults(setting),
+            protocol.axes(setting),
+            check=protocol.resolve(setting, one.checks["toy"]),
+            may_reproduce=False,
+            planned_initialisations=setting.replicates.initialisations,
+        )
+        for one in asked.loaded.spec.claims
+        if one.quantity in measured and "toy" in one.checks
+    }
+
+
+def test_the_wrong_formula_is_found_out_and_that_is_in_order(shipped: Request, tables: dict[str, Table]) -> None:
+    found = judged(shipped, tables)
+    wrong = {name for name, one in found.items() if one.verdict is Verdict.FAILS}
+    assert wrong == {"printed_momentum", "printed_momentum_half", "printed_momentum_sign"}
+    assert all(one.in_order for one in found.values())
+    assert found["printed_momentum"].claim.derivation
+
+
+@pytest.mark.parametrize("factor", [0.98, 1.02])
+@pytest.mark.parametrize("formula", ["exact", "printed"])
+def test_an_error_of_two_percent_is_found_out(
+    formula: str, factor: float, shipped: Request, tables: dict[str, Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = getattr(theory, f"{formula}_level")
+    before = judged(shipped, tables)
+    monkeypatch.setattr(theory, f"{formula}_level", lambda *point: factor * right(*point))
+    after = judged(shipped, tables)
+    about = {name for name, one in before.items() if one.claim.quantity.endswith(formula) and one.verdict.good}
+    assert about
+    for name in about:
+        assert after[name].verdict is Verdict.FAILS, name
+        assert not after[name].in_order
+
+
+BAD: Mapping[str, tuple[str, str, list[str]]] = {
+    "divergence": (
+        "rates: [0.05, 0.1]\n",
+        "rates: [0.05, 0.6]\n",
+        ["settings.rates", "found 0.6", "diverges at curvature 2 and momentum 0", "< 1 + momentum = 1"],
+    ),
+    "divergence of the batch": ("rates: [0.1]}", "rates: [1.5]}", ["settings.batch.rates", "found 1.5", "diverges"]),
+    "divergence in many dimensions": (
+        "{dimensions: 3,",
+        "{dimensions: 3, largest: 20.0,",
+        ["settings.spectrum.rate", "diverges at curvature 20"],
+    ),
+    "a value twice": ("momenta: [0.0, 0.5]\n", "momenta: [0.5, 0.5]\n", ["settings.momenta[1]", "a second time"]),
+    "no drop": (
+        "rates: [0.1, 0.05], momentum",
+        "rates: [0.05, 0.05], momentum",
+        ["settings.staircase.rates[1]", "found 0.05 after 0.05", "must fall"],
+    ),
+    "a swinging mean": ("rates: [0.02]", "rates: [0.05]", ["settings.relaxation.rates", "found 0.05", "swings"]),
+    "momentum of one": ("momenta: [0.0, 0.5]\n", "momenta: [0.0, 1.0]\n", ["settings.momenta[1]", "less than 1"]),
+    "copies": ("initialisations: 2\n", "initialisations: 2\n      orders: 2\n", ["orders", "compares no copies"]),
+    "training": (
+        "    settings:\n",
+        "    training: {}\n    settings:\n",
+        ["training"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_settings_are_refused(name: str, place: Place) -> None:
+    old, new, words = BAD[name]
+    said = place.verify(place.write(edited(TEXT, old, new)))
+    assert said.code == 2
+    for word in words:
+        assert word in said.err.replace("\n", " "), said.err
+    assert not place.keys()
+
+
+def test_conditions_that_are_not_measured_are_refused(place: Place) -> None:
+    text = quadratic_text(claim("a", "level", '{rate: "0.02", momentum: "0"}'))
+    said = place.verify(place.write(text))
+    assert said.code == 2
+    line = line_of(text, 'rate: "0.02"')
+    assert f":{line}" in said.err
+    assert "add it to settings.rates" in said.err
+    said = place.verify(place.write(quadratic_text(claim("a", "batch_over_rate", '{rate: "0.05", momentum: "0"}'))))
+    assert "add it to settings.batch.rates" in said.err
+
+
+def test_a_number_is_meant_however_it_is_written(place: Place) -> None:
+    at = '{rate: "5e-2", curvature: 2, momentum: "0.50"}'
+    text = quadratic_text(claim("a", "level", at, "{kind: at_least, bound: -100.0}"))
+    said = place.verify(place.write(text))
+    assert said.code == 0, said.out + said.err
+    assert "HOLDS" in said.out
