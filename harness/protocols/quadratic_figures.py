@@ -1,6 +1,7 @@
 """Figures of the noisy quadratic: levels against both formulas, the staircase, the narrowing valley."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from harness.figure import Figure, Series
@@ -26,7 +27,7 @@ def figures(options: NoisyQuadraticOptions, observations: Sequence[Observation])
 def _against_momentum(options: NoisyQuadraticOptions, observations: Sequence[Observation]) -> Figure:
     rate, curvature, sigma = options.rates[0], options.curvatures[0], options.noises[0]
     at = {"rate": named(rate), "curvature": named(curvature), "noise": named(sigma)}
-    measured = series.along(observations, "level", "momentum", at, label="simulated", role="simulated")
+    measured = _points(series.along(observations, "level", "momentum", at, label="simulated", role="simulated"))
     # The printed formula has a pole, beyond which it is negative: it is drawn over the measured part below that.
     reach = [one for one in measured.x if 1 - one**2 > rate * curvature]
     exact = _curve("exact", "exact", measured.x, lambda one: theory.exact_level(rate, curvature, one, sigma))
@@ -49,8 +50,8 @@ def _against_curvature(options: NoisyQuadraticOptions, observations: Sequence[Ob
     for momentum in (options.momenta[0], options.momenta[-1]):
         role, note = named(momentum), f"γ = {momentum:g}"
         at = {"rate": named(rate), "momentum": named(momentum), "noise": named(sigma)}
-        measured = series.along(
-            observations, "level", "curvature", at, label=f"simulated, {note}", role=f"simulated {role}"
+        measured = _points(
+            series.along(observations, "level", "curvature", at, label=f"simulated, {note}", role=f"simulated {role}")
         )
 
         def exact(one: float, momentum: float = momentum) -> float:
@@ -142,6 +143,10 @@ def _valley_edge(options: NoisyQuadraticOptions, observations: Sequence[Observat
         [edge, *spots],
         y_scale="log",
     )
+
+
+def _points(series: Series) -> Series:
+    return replace(series, joined=False)
 
 
 def _curve(label: str, role: str, x: Sequence[float], height: Callable[[float], float]) -> Series:
