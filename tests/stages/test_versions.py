@@ -30,10 +30,10 @@ PINS: dict[str, tuple[int, str]] = {
     "loss": (1, "941ca37e20447007"),
     "hessian": (1, "0d91f06af01a3b5f"),
     "extremes": (1, "eb672c436fd987a8"),
-    "quadratic_level": (1, "6f3099df661373a7"),
-    "quadratic_relaxation": (1, "8135ed86eda4aa3e"),
-    "quadratic_staircase": (1, "8fb67177eb4b6aa7"),
-    "valley_walk": (1, "edb59473aaf7eef4"),
+    "quadratic_level": (1, "ac1243f630ab0537"),
+    "quadratic_relaxation": (1, "42f77b72f049352f"),
+    "quadratic_staircase": (1, "f75ba5286e07952d"),
+    "valley_walk": (1, "84fc3d0c7b231b02"),
 }
 
 
