@@ -18,14 +18,10 @@ class Series:
         low: lower ends of the interval, or empty where there is none.
         high: upper ends.
         dashed: drawn dashed, for a second variant of the same role.
-<<<<<<< HEAD
         style: ``thin`` is a line that is one of many; ``points`` are not joined; with ``steps`` a value holds from
             its x to the next, so that bins are given by their edges, with the last value twice.
         order: place in a sequence, from 0 (first) to 1 (last), that gives the colour in place of the role.
         panel: 0 for the figure's own axes, 1 for the first of ``Figure.below``, and so on.
-=======
-        joined: by a line; False where a formula is drawn beside the points, which is curved between them.
->>>>>>> e816c7d (Points beside a formula are drawn without a line between them)
     """
 
     label: str
@@ -35,13 +31,9 @@ class Series:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dashed: bool = False
-<<<<<<< HEAD
     style: Literal["line", "thin", "points", "steps"] = "line"
     order: float | None = None
     panel: int = 0
-=======
-    joined: bool = True
->>>>>>> e816c7d (Points beside a formula are drawn without a line between them)
 
 
 @dataclass(frozen=True)

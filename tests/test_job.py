@@ -8,7 +8,7 @@ import pytest
 
 from harness import job as module
 from harness.job import VERSIONS, Job, ancestry, canonical
-from harness.protocols import lineage, quadratic_jobs
+from harness.protocols import curvature, lineage, quadratic_jobs
 from harness.protocols.quadratic_options import (
     BatchOptions,
     NoisyQuadraticOptions,
@@ -44,6 +44,9 @@ def jobs_of_every_stage() -> dict[str, Job]:
         "line": lineage.line(here, a, b, lineage.LineOptions()),
         "compare": lineage.compare(here, a, b),
         "distance": lineage.distance(initial, a, mask),
+        "loss": curvature.loss(here, a, curvature.ObjectiveOptions()),
+        "hessian": curvature.hessian(here, a, curvature.ObjectiveOptions()),
+        "extremes": curvature.extremes(here, a, curvature.ObjectiveOptions(), curvature.ExtremesOptions()),
         "quadratic_level": quadratic_jobs.grid(QUADRATIC, 0),
         "quadratic_relaxation": quadratic_jobs.relaxation(QUADRATIC, 0.01, 0.5, 0),
         "quadratic_staircase": quadratic_jobs.stairs(QUADRATIC.staircase, 0),
@@ -52,18 +55,21 @@ def jobs_of_every_stage() -> dict[str, Job]:
 
 
 KEYS = {
-    "init": "22ec24e88b065b5c9ce6ab9b715518be3ef493caaec7b9d47dd8455c996a92f2",
-    "train": "19013a3c1f70242486fd00c4d32e33239e7c22b3ee8d5bc98f96b6dfb9c92116",
-    "prune": "9b98eadb78cdcb523d13bceaad275cc86b5898168057e8a6887ea54026e04380",
-    "shuffle": "e8d0d34f20eebb2b44c139db2d2676df4c24f0cd31b37568c7b0c757fbe495c1",
-    "evaluate": "80f67a7ded2c1a2d68e919702c7ca7b35744bb3fad62973a61c86be452814680",
-    "line": "dc33ed87a30963fd84ce614be09d1d77b24150ec648a4aaf165c2961a72fa861",
-    "compare": "55a9961cdc7f5a78de2c6573a71332615a22c0dfa14776cd01b09da0ec4a783f",
-    "distance": "e7191447b7b3da474bab9de918f2a0f03c3804e855895ffadf6bca527a219e42",
+    "init": "ec3423efdd72c06175de7af80aeed6e1a42f91b6d17f2a48c71fc974624c1ad1",
+    "train": "79f4819915374ab5108e5265bc544f27092b661121c5c455b0ef57f07afcfd55",
+    "prune": "00c97e801edf5bc66b48c2701be734de365813269fbad8c39586c76045d41568",
+    "shuffle": "475fe0156d9b2f4c2896b1391b1b2b2cd41d0de84a8f5e157acf827bac140506",
+    "evaluate": "7b1bac24f8769016cf7349a5a920b46b59709fe97a5488a5ad77b84db95d51bb",
+    "line": "ff1a922350171298326fb3231098ed9bfdb62fb72ef3197741b6110072086970",
+    "compare": "78241c1fa96351af7319e4fb7f0932f68ebd5f85429e5e3f18d83fb701410677",
+    "distance": "cab2164ad060d254012b746c10ba543327ea11d897fa2d2a05ec7a5f376210bb",
     "quadratic_level": "5462407ce77ed23b6b98b25e3097449288360f9a09c06d9db12fc841bbf20fd2",
     "quadratic_relaxation": "2a8f668b7728cacf26b60edcd555e5598a05cf7cd21bf31aafc065fd7d56fa2e",
     "quadratic_staircase": "8336251b8b00d0a7ff1d8728477d19f36f24028209a31497310edda01496b8d3",
     "valley_walk": "3e6c9c6e90563ca00c7dab59f2c1b53812178b4062e0dfc4845164ee202bda24",
+    "loss": "3ffdd5f327fbb27d5361058febca84f845e8190b8a48f528f37f9faf9d86f65f",
+    "hessian": "79c46e79be2319be2ebd74ae5d33a45957fe341f4581880e1826e4fe115d6040",
+    "extremes": "5d2a0600562c16544a9c22673e343ce892528dc3a70b862a6c97fee0f82e0fba",
 }
 
 

@@ -146,7 +146,7 @@ def _valley_edge(options: NoisyQuadraticOptions, observations: Sequence[Observat
 
 
 def _points(series: Series) -> Series:
-    return replace(series, joined=False)
+    return replace(series, style="points")
 
 
 def _curve(label: str, role: str, x: Sequence[float], height: Callable[[float], float]) -> Series:

@@ -138,7 +138,6 @@ def _draw(figure: Figure, styles: Mapping[str, Look]) -> Canvas:
     return canvas
 
 
-<<<<<<< HEAD
 def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) -> list[tuple[Artist, str]]:
     """Draws the series; returns what the legend says of them: each text once, of a long sequence only some."""
     entries: dict[tuple[str, str], tuple[Artist, str]] = {}
@@ -153,33 +152,6 @@ def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) ->
     for key in set(sequence) - set(evenly(list(sequence), IN_SEQUENCE)):
         del entries[key]
     return list(entries.values())
-=======
-def _line(axes: Axes, series: Series, look: Look, repeat: int) -> Artist:
-    colour = paler(look.colour, repeat)
-    x, y, low, high = (finite(one) for one in (series.x, series.y, series.low, series.high))
-    marker = look.marker if len(x) <= _MARKED else ""
-    line = axes.plot(
-        x,
-        y,
-        color=colour,
-        linestyle="" if not series.joined else (0, (4, 2)) if series.dashed else "-",
-        marker=marker if series.joined else look.marker,
-        markerfacecolor="white" if series.dashed else colour,
-        markeredgecolor=colour if series.dashed else "white",
-        markersize=3.8 if series.dashed else 4.4,
-        markeredgewidth=0.9 if series.dashed else 0.5,
-        zorder=3,
-    )[0]
-    if len(low) == len(x) == len(high) and len(x) > 2:
-        axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2)
-    elif len(low) == len(x) == len(high) and x:
-        ends = [
-            [value - one for value, one in zip(y, low, strict=True)],
-            [b - v for v, b in zip(y, high, strict=True)],
-        ]
-        axes.errorbar(x, y, yerr=ends, fmt="none", ecolor=colour, elinewidth=1.2, capsize=3, zorder=2)
-    return line
->>>>>>> e816c7d (Points beside a formula are drawn without a line between them)
 
 
 def _references(stack: Sequence[Axes], figure: Figure) -> list[tuple[Artist, str]]:

@@ -174,20 +174,3 @@ def test_a_png_stands_alone(realistic: Outcome, tmp_path_factory: pytest.TempPat
     path.write_bytes(png(realistic.figures[0], dots_per_inch=100))
     with Image.open(path) as image:
         assert image.size == (480, 350)
-
-
-def test_points_that_are_not_joined_have_markers_and_no_line() -> None:
-    line = Series("measured", "test", [1.0, 2.0, 3.0], [1.0, 5.0, 2.0])
-
-    def elements(series: Series, name: str) -> int:
-        drawing = ET.fromstring(svg(Figure("f", "A figure", "Of points.", "x", "y", [series])))
-        groups = [one for one in drawing.iter(f"{_SVG}g") if (one.get("id") or "").split("-")[-1].startswith("line2d")]
-        return sum(len(list(one.iter(f"{_SVG}{name}"))) for one in groups)
-
-    points = replace(line, joined=False)
-    assert elements(points, "use") == elements(line, "use")
-    many = replace(points, x=list(range(40)), y=[1.0] * 40)
-    assert elements(many, "use") - elements(replace(many, joined=True), "use") >= 40
-    assert svg(Figure("f", "A figure", "Of points.", "x", "y", [points])) != svg(
-        Figure("f", "A figure", "Of points.", "x", "y", [line])
-    )
