@@ -16,6 +16,7 @@ from harness.engine import device as devices
 from harness.errors import BrokenError, RequestError
 from harness.forecast import forecast
 from harness.outcome import Outcome
+from harness.plan import Plan
 from harness.protocols import families
 from harness.report import json as machine
 from harness.report.write import require_folder, write, write_verdicts
@@ -137,27 +138,32 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
 
 
 def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
-    """Prints the jobs of specs, the cached share and a forecast."""
+    """Prints the jobs of specs, the cached share and a forecast; of several also together, where shared jobs count once.
+
+    As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
+    """
     device = devices.choose(options.device)
-    threads = options.threads or torch.get_num_threads()
+    store = Store(options.store) if options.store.exists() else None
+    requests = _requests(specs, options)
+    plans: list[tuple[str | None, Plan, str]] = [(one.loaded.spec.id, one.plan, _absent_data(one)) for one in requests]
+    if len(requests) > 1:
+        alone = sum(len(one.plan.jobs) for one in requests)
+        whole = Plan.of(target for one in requests for target in one.plan.targets)
+        plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
     rows = []
-    for request in _requests(specs, options):
-        store = Store(options.store) if options.store.exists() else None
-        cost = forecast(
-            request.plan,
-            store.has if store is not None else lambda job: False,
-            threads=threads,
-            cuda=device.type == "cuda",
-        )
-        data = request.setting.dataset
-        absent = data is not None and not data.digest
-        note = (
-            f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"
-            if data and absent
-            else ""
-        )
-        rows.append({"spec": request.loaded.spec.id, "scale": request.scale, **dataclasses.asdict(cost), "note": note})
+    for name, jobs, note in plans:
+        have = store.has if store is not None else lambda job: False
+        threads = options.threads or torch.get_num_threads()
+        cost = forecast(jobs, have, threads=threads, cuda=device.type == "cuda")
+        rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
         if not as_json:
-            show.plan(f"{request.loaded.spec.id} ({request.scale} scale, on {device})", cost, note)
+            show.plan(f"{name or 'together'} ({options.scale} scale, on {device})", cost, note)
     if as_json:
         print(json.dumps(rows, indent=1))
+
+
+def _absent_data(request: verifying.Request) -> str:
+    data = request.setting.dataset
+    if data is None or data.digest:
+        return ""
+    return f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"

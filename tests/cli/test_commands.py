@@ -43,12 +43,22 @@ def test_plan_tells_jobs_and_missing_data(scale: str, place: Place) -> None:
     where = ["--store", str(place.store), "--data", str(place.root / "data"), "--device", "cpu", "--threads", "1"]
     said = cli("plan", *SPECS, "--scale", scale, *where)
     assert said.code == 0
-    assert said.out.count("0% cached") == len(SPECS)
+    assert said.out.count("0% cached") == len(SPECS) + 1  # and all together
     assert ("harness data import" in said.out) == (scale == "paper")
     rows = cli("plan", *SPECS, "--scale", scale, *where, "--json").json
     assert all(row["seconds"] > 0 and row["disk_bytes"] > 0 for row in rows)
     assert all((row["iterations"] > 0) == ("train" in row["jobs"]) for row in rows)
     assert not place.store.exists(), "a plan leaves no trace"
+
+
+def test_plan_counts_shared_jobs_once(place: Place) -> None:
+    first, second = (place.write(instability_text(identity=name)) for name in ("first", "second"))
+    rows = cli("plan", first, second, "--store", place.store, "--device", "cpu", "--json").json
+    assert [row["spec"] for row in rows] == ["first", "second", None]
+    assert rows[0]["jobs"] == rows[1]["jobs"] == rows[2]["jobs"]
+    assert rows[2]["iterations"] == rows[0]["iterations"]
+    together = sum(needed for needed, _ in rows[2]["jobs"].values())
+    assert f"{together:,} of {2 * together:,} jobs are shared" in rows[2]["note"]
 
 
 def test_plan_counts_what_is_there(place: Place) -> None:
