@@ -138,7 +138,7 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
 
 
 def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
-    """Prints the jobs of specs, the cached share and a forecast; of several also together, where shared jobs count once.
+    """Prints the jobs of specs, the cached share and a forecast; of several also together, shared jobs once.
 
     As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
     """
