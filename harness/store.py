@@ -183,12 +183,6 @@ class Store:
         """
         gone = self.root / "tmp" / uuid.uuid4().hex
         try:
-            # DVC's cache may hold the same file under a second name, and trusts one that is read-only or unchanged in
-            # time. Made neither, it is checked there too, and does not come back in place of the one computed again.
-            for file in (path, *path.rglob("*")):
-                if file.is_file():
-                    file.chmod(0o644)
-                    file.touch()
             os.rename(path, gone)
             shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
         except OSError as error:

@@ -7,6 +7,7 @@ import typer
 
 from harness.cli import show
 from harness.cli.options import STORE, StoreOption
+from harness.dvc_cache import CACHE, corrupt_files
 from harness.errors import CorruptArtifact, RequestError
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
@@ -15,29 +16,33 @@ app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
 @app.command(epilog="Example: harness store check --remove")
 def check(
     store: StoreOption = STORE,
-    remove: Annotated[
-        bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it again.")
-    ] = False,
+    cache: Annotated[Path, typer.Option("--cache", help="DVC's cache; where there is one, it is checked too.")] = CACHE,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it.")] = False,
 ) -> None:
-    """Check every artifact of the store against its record."""
+    """Check every artifact of the store against its record, and DVC's cache against its names."""
     from harness.store import Store
 
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
     kept = Store(store)
-    damaged: dict[Path, str] = {}
-    number = 0
-    for path, wrong in kept.check():
-        number += 1
-        if wrong:
-            damaged[path] = wrong
-            show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
-            if remove:
-                kept.remove(path)
-    if damaged and not remove:
+    artifacts = dict(kept.check())
+    damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
+    cached = list(corrupt_files(cache))
+    for path, wrong in damaged.items():
+        show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
+    for path in cached:
+        show.err.print(f"{path}: is not what its name says", markup=False, soft_wrap=True)
+    found = f"{len(damaged)} of {len(artifacts)} artifacts"
+    if cached:
+        found += f" and {len(cached)} files of DVC's cache"
+    if (damaged or cached) and not remove:
         raise CorruptArtifact(
-            f"{len(damaged)} of {number} artifacts are corrupt: `harness store check --store {store} --remove` "
-            "removes them; the next run computes again what it needs of them"
+            f"{found} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
+            "the next run computes again what it needs of them"
         )
-    rest = f"; {len(damaged)} corrupt ones are removed" if damaged else ", all as their records say"
-    show.out.print(f"{number} artifacts in {store}{rest}", markup=False, soft_wrap=True)
+    for path in damaged:
+        kept.remove(path)
+    for path in cached:
+        path.unlink()
+    words = f"{found} were corrupt and are removed" if damaged or cached else f"{len(artifacts)} artifacts are sound"
+    show.out.print(f"{store}: {words}", markup=False, soft_wrap=True)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import Store
 from tests.support import Place, Said, cli, counted, instability_text
 
 
@@ -22,7 +21,7 @@ def checked(place: Place, *more: str) -> Said:
 def test_a_sound_store(place: Place) -> None:
     said = checked(place)
     assert said.code == 0
-    assert f"{len(place.keys())} artifacts" in said.out
+    assert f"{len(place.keys())} artifacts are sound" in said.out
 
 
 @pytest.mark.parametrize("name", ["record.json", "table.json", "tensors.safetensors"])
@@ -45,7 +44,7 @@ def test_damage_is_named_and_removed_on_request(name: str, damage: str, place: P
     assert victim.parent.exists(), "a look changes nothing"
     said = checked(place, "--remove")
     assert said.code == 0
-    assert "1 corrupt ones are removed" in said.out
+    assert f"1 of {len(whole)} artifacts were corrupt and are removed" in said.out
     assert not victim.parent.exists()
     assert list((place.store / "tmp").iterdir()) == []
     with counted() as jobs:
@@ -64,16 +63,23 @@ def test_a_record_of_another_job_is_damage(place: Place) -> None:
     assert f"{first.parent}: record.json was written for another job" in said.err
 
 
-def test_a_second_name_of_what_is_removed_is_not_trusted_as_unchanged(place: Place, tmp_path: Path) -> None:
-    """As DVC's cache has it: it trusts what is read-only, or has the time that it knows."""
-    victim = sorted(place.store.glob("jobs/*/*/table.json"))[0]
-    cached = tmp_path / "cached"
-    cached.hardlink_to(victim)
-    cached.chmod(0o444)
-    before = cached.stat().st_mtime_ns
-    Store(place.store).remove(victim.parent)
-    assert cached.stat().st_mode & 0o222
-    assert cached.stat().st_mtime_ns != before
+def test_a_cache_of_dvc_is_checked_too(place: Place, tmp_path: Path) -> None:
+    """A name there is the content's MD5, split after two digits; ``.dir`` marks a list of files."""
+    folder = tmp_path / "cache" / "files" / "md5" / "90"
+    folder.mkdir(parents=True)
+    for suffix in ("", ".dir"):
+        (folder / f"0150983cd24fb0d6963f7d28e17f72{suffix}").write_text("abc")
+    where = ("--cache", str(tmp_path / "cache"))
+    assert checked(place, *where).code == 0
+    victim = folder / "0150983cd24fb0d6963f7d28e17f72"
+    victim.write_text("abd")
+    victim.chmod(0o444)
+    said = checked(place, *where)
+    assert said.code == 3
+    assert f"{victim}: is not what its name says" in said.err
+    assert f"--cache {tmp_path / 'cache'} --remove" in said.err
+    assert checked(place, *where, "--remove").code == 0
+    assert [path.name for path in folder.iterdir()] == ["0150983cd24fb0d6963f7d28e17f72.dir"]
 
 
 def test_no_store_to_check(tmp_path: Path) -> None:
