@@ -126,6 +126,34 @@ def quadratic_text(*claims: str, identity: str = "tiny_quadratic") -> str:
     return head.format(id=identity, protocol="noisy_quadratic", claims="".join(claims or [some]).rstrip()) + _QUADRATIC
 
 
+def thin_text(*claims: str, protocol: str, settings: str, identity: str = "tiny_thin") -> str:
+    """A spec on the curvature of a thin ResNet with two drops of the rate: 398 parameters, 40 iterations on digits."""
+    text = _HEAD.format(id=identity, protocol=protocol, claims="".join(claims).rstrip(), settings=settings.rstrip())
+    for old, new in (
+        ("      orders: 2\n      pairing: all\n", ""),
+        ("{name: lenet, hidden: [16]}", "{name: resnet, widths: [4], blocks: 1, activation: gelu}"),
+        ("parameters: 1210", "parameters: 398"),
+        ("{name: adam}", "{name: sgd, momentum: 0.9, weight_decay: 1e-3}"),
+        ("      batch: 50\n", "      batch: 50\n      sampling: independent\n"),
+        ("rate: 0.002", "rate: 0.1"),
+        ("drops: [30it]", "drops: [20it, 30it]"),
+        ("warmup: 0it", "warmup: 5it"),
+    ):
+        text = edited(text, old, new)
+    return text
+
+
+def edge_text(*claims: str, identity: str = "tiny_edge") -> str:
+    """A spec of the edge of stability."""
+    settings = """\
+      checkpoints: [0it, 10it]
+      objective: {batch_norm: batch, examples: 30, chunk: 15, precision: fp32}
+      extremes: {top: 1, bottom: 1, tolerance: 1e-3}
+"""
+    some = claim("rise", "sharpness_rise", "{drop: 1}", "{kind: at_least, bound: 0.0}")
+    return thin_text(*(claims or [some]), protocol="edge_of_stability", settings=settings, identity=identity)
+
+
 def edited(text: str, old: str, new: str) -> str:
     """The text with ``old``, which must stand in it exactly once, replaced."""
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the spec"

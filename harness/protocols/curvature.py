@@ -8,6 +8,7 @@ from harness.job import Job
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Count, Model, Positive
+from harness.store import Table
 
 
 class ObjectiveOptions(Model):
@@ -54,6 +55,16 @@ def hessian(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> 
 def extremes(setting: TrainingSetting, state: Job, options: ObjectiveOptions, pairs: ExtremesOptions) -> Job:
     """The largest and smallest eigenvalues at a state."""
     return Job("extremes", {**_objective(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
+
+
+def largest(table: Table) -> float | None:
+    """The largest eigenvalue in a table of ``extremes``; None where Lanczos did not converge: it means nothing then."""
+    found = [
+        value
+        for end, value, converged in zip(table["end"], table["eigenvalue"], table["converged"], strict=True)
+        if end == "top" and converged
+    ]
+    return max(found, default=None)
 
 
 def _objective(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def along(
     role: str,
     dashed: bool = False,
     places: Mapping[Condition, float] | None = None,
+    panel: int = 0,
 ) -> Series:
     """A quantity's mean and 95 % interval against an axis.
 
@@ -41,6 +42,7 @@ def along(
         role: for the look.
         dashed: for the look.
         places: condition on the axis -> x, where that is not the condition itself.
+        panel: of the figure.
     """
     conditions = {
         one.at[axis]
@@ -63,6 +65,7 @@ def along(
         low=[float(low) for _, _, low, _ in points if low is not None] if with_interval else (),
         high=[float(high) for _, _, _, high in points if high is not None] if with_interval else (),
         dashed=dashed,
+        panel=panel,
     )
 
 

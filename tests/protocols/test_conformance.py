@@ -26,7 +26,7 @@ from harness.spec.training import Adam, ClipValue, LeNet, PixelScale
 from harness.steps import Duration
 from harness.store import Store
 from harness.verify import Request
-from tests.support import claim, edited, imp_text, instability_text, quadratic_text, request
+from tests.support import claim, edge_text, edited, imp_text, instability_text, quadratic_text, request
 
 JUDGED_ONLY = {"stable_below", "matching_within"}
 """Fields of settings that decide no job: they are thresholds of figures and of judgements."""
@@ -47,6 +47,7 @@ TINY: Mapping[str, Callable[[], str]] = {
         edited(imp_text(claim("a", "density", "{rewind: 0it, level: 1}")), "rewinds: [0it]", "rewinds: [0it, 10it]")
     ),
     "noisy_quadratic": quadratic_text,
+    "edge_of_stability": edge_text,
 }
 
 
