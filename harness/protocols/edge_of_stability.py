@@ -50,8 +50,8 @@ class EdgeOfStability(TrainingProtocol):
         "edge_ratio": Quantity(
             "times",
             ("decay", "phase", "edge"),
-            "sharpness at the end of a phase over the greatest that its rate allows: 2(1+momentum)/rate for heavy_ball, "
-            "2/rate for plain",
+            "sharpness at the end of a phase over the greatest that its rate allows: 2(1+momentum)/rate for "
+            "heavy_ball, 2/rate for plain",
         ),
         "decay_factor": Quantity("times", (), "sharpness at the end of training with weight decay over that without"),
     }
@@ -63,7 +63,8 @@ class EdgeOfStability(TrainingProtocol):
         for seed in setting.replicates.seeds:
             for decay, arm in (("with", setting), ("without", without_decay(setting))):
                 for iteration in _checkpoints(setting):
-                    at, state = {"decay": decay, "iteration": iteration}, lineage.trunk(arm, seed, iteration)
+                    at: dict[str, Condition] = {"decay": decay, "iteration": iteration}
+                    state = lineage.trunk(arm, seed, iteration)
                     yield Measurement("loss", curvature.loss(arm, state, whole), at, seed)
                     sharpest = curvature.extremes(arm, state, options.objective, options.extremes)
                     yield Measurement("sharpness", sharpest, at, seed)
@@ -82,7 +83,9 @@ class EdgeOfStability(TrainingProtocol):
         for (seed, decay), run in runs.items():
             found += _of_run(setting, run["sharpness"], seed, decay)
         for seed in setting.replicates.seeds:
-            ends = [runs.get((seed, decay), {}).get("sharpness", {}).get(setting.length) for decay in ("with", "without")]
+            ends = [
+                runs.get((seed, decay), {}).get("sharpness", {}).get(setting.length) for decay in ("with", "without")
+            ]
             if ends[0] is not None and ends[1]:
                 found.append(Observation("decay_factor", {}, seed, 0, ends[0] / ends[1]))
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.protocols.setting import TrainingSetting
 from harness.spec.load import Problem
@@ -31,7 +32,7 @@ def phases(setting: TrainingSetting) -> list[Phase]:
     ends = [0, *(setting.iterations(drop) for drop in schedule.drops), setting.length]
     return [
         Phase(number, start, stop, schedule.rate * schedule.factor**number)
-        for number, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+        for number, (start, stop) in enumerate(pairwise(ends))
     ]
 
 
@@ -61,10 +62,8 @@ def phase_problems(setting: TrainingSetting) -> Iterable[Problem]:
     if not schedule.drops:
         yield Problem(place, "found none: name the iterations at which the learning rate drops")
     times: Sequence[int] = [setting.iterations(drop) for drop in schedule.drops]
-    for number, (before, here) in enumerate(zip([0, *times], times, strict=False)):
+    for number, (before, here) in enumerate(pairwise([0, *times])):
         if here <= before:
             yield Problem((*place, number), f"found {schedule.drops[number]}: list each drop once, in order, after 0")
     if times and setting.iterations(schedule.warmup) > times[0]:
-        yield Problem(
-            ("training", "schedule", "warmup"), f"found {schedule.warmup}: it must end before the first drop"
-        )
+        yield Problem(("training", "schedule", "warmup"), f"found {schedule.warmup}: it must end before the first drop")

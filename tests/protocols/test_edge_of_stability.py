@@ -1,0 +1,129 @@
+"""The edge of stability, with planted eigenvalues; phases of a schedule; what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RequestError
+from harness.job import Job
+from harness.protocols import curvature
+from harness.protocols.edge_of_stability import PROTOCOL, without_decay
+from harness.protocols.phases import Phase, drops, largest_stable, phases
+from harness.store import Table
+from harness.verify import Request
+from tests.support import edge_text, edited, request
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Request:
+    return _asked(tmp_path, edge_text())
+
+
+def _asked(folder: Path, text: str) -> Request:
+    path = folder / "tiny_edge.yaml"
+    path.write_text(text)
+    return request(path)
+
+
+def _planted(
+    asked: Request, sharpness: Callable[[str, int], float], *, converged: bool = True
+) -> Callable[[Job], Table | None]:
+    """Tables that say what ``sharpness`` says of an arm at an iteration, in every initialisation."""
+    tables: dict[str, Table] = {}
+    for one in PROTOCOL.measurements(asked.setting):
+        decay, iteration = str(one.at["decay"]), int(one.at["iteration"])
+        tables[one.job.key] = (
+            {"loss": [0.5], "gradient": [1.0]}
+            if one.kind == "loss"
+            else {
+                "end": ["top", "bottom"],
+                "eigenvalue": [sharpness(decay, iteration), -1.0],
+                "residual": [0.0, 0.0],
+                "converged": [converged, True],
+            }
+        )
+    return lambda job: tables[job.key]
+
+
+def _values(asked: Request, read: Callable[[Job], Table | None], quantity: str) -> dict[tuple[object, ...], float]:
+    axes = PROTOCOL.quantities[quantity].axes
+    return {
+        tuple(one.at[axis] for axis in axes): one.value
+        for one in PROTOCOL.observe(asked.setting, read)
+        if one.quantity == quantity and one.initialisation == 0
+    }
+
+
+def test_phases_are_between_the_drops(asked: Request) -> None:
+    assert phases(asked.setting) == [
+        Phase(0, 0, 20, 0.1),
+        Phase(1, 20, 30, pytest.approx(0.01)),
+        Phase(2, 30, 40, pytest.approx(0.001)),
+    ]
+    assert drops(asked.setting) == {1: 20, 2: 30}
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.97])
+def test_descent_diverges_just_beyond_the_edge_and_not_below(momentum: float) -> None:
+    rate = 0.1
+    for share, diverges in ((0.99, False), (1.01, True)):
+        curved = share * largest_stable(rate, momentum)
+        x, velocity = 1.0, 0.0
+        for _ in range(5000):
+            velocity = momentum * velocity + curved * x
+            x -= rate * velocity
+            if abs(x) > 1e6:
+                break
+        assert (abs(x) > 1e6) == diverges
+
+
+def test_the_papers_edges() -> None:
+    assert largest_stable(0.1, 0.0) == pytest.approx(20)
+    assert largest_stable(0.1, 0.97) == pytest.approx(39.4)
+
+
+def test_rise_edge_and_decay_are_ratios_of_the_planted_eigenvalues(asked: Request) -> None:
+    planted = {0: 1.0, 10: 2.0, 20: 4.0, 30: 12.0, 40: 6.0}
+    read = _planted(asked, lambda decay, iteration: planted[iteration] / (4 if decay == "without" else 1))
+    assert _values(asked, read, "sharpness_rise") == {
+        (decay, drop): rise for decay in ("with", "without") for drop, rise in ((1, 3.0), (2, 0.5))
+    }
+    assert _values(asked, read, "decay_factor") == {(): 4.0}
+    assert _values(asked, read, "final_sharpness") == {("with",): 6.0, ("without",): 1.5}
+    ratios = _values(asked, read, "edge_ratio")
+    assert ratios["with", 0, "heavy_ball"] == pytest.approx(4.0 * 0.1 / (2 * 1.9))
+    assert ratios["with", 0, "plain"] == pytest.approx(4.0 * 0.1 / 2)
+    assert ratios["without", 1, "plain"] == pytest.approx(3.0 * 0.01 / 2)
+    assert ratios["with", 2, "heavy_ball"] == pytest.approx(6.0 * 0.001 / (2 * 1.9))
+
+
+def test_what_did_not_converge_is_no_observation(asked: Request) -> None:
+    found = PROTOCOL.observe(asked.setting, _planted(asked, lambda decay, iteration: 3.0, converged=False))
+    assert {one.quantity for one in found} == {"loss"}
+    assert curvature.largest({"end": [], "eigenvalue": [], "residual": [], "converged": []}) is None
+
+
+def test_the_arms_differ_in_the_decay_alone(asked: Request) -> None:
+    ours, other = asked.setting.training, without_decay(asked.setting).training
+    assert other.optimiser.weight_decay == 0.0 < ours.optimiser.weight_decay
+    decay = {"weight_decay": ours.optimiser.weight_decay}
+    assert other.model_copy(update={"optimiser": other.optimiser.model_copy(update=decay)}) == ours
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("drops: [20it, 30it]", "drops: []", r"schedule\.drops: found none"),
+        ("drops: [20it, 30it]", "drops: [30it, 20it]", r"schedule\.drops\[1\]: found 20it: list each drop once"),
+        ("drops: [20it, 30it]", "drops: [20it, 50it]", r"found 50it, but training ends at 40it"),
+        ("warmup: 5it", "warmup: 25it", r"schedule\.warmup: found 25it: it must end before the first drop"),
+        ("weight_decay: 1e-3", "weight_decay: 0", r"weight_decay: found 0, but it is compared with training without"),
+        ("{name: sgd, momentum: 0.9, weight_decay: 1e-3}", "{name: adam, weight_decay: 1e-3}", r"found 'adam', but"),
+        ("checkpoints: [0it, 10it]", "checkpoints: [0it, 41it]", r"checkpoints\[1\]: found 41it, but training ends"),
+        ("{drop: 1}", "{drop: 3}", r"drop: found 3, but this scale has drop = 1, 2"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        _asked(tmp_path, edited(edge_text(), old, new))
