@@ -23,6 +23,9 @@ VERSIONS: Mapping[str, int] = {
     "quadratic_relaxation": 1,
     "quadratic_staircase": 1,
     "valley_walk": 1,
+    "spectrum": 1,
+    "concentration": 1,
+    "overlap": 1,
 }
 """Version of each stage's meaning. Raise it when an edit changes results; a golden test asks at every edit."""
 

@@ -1,14 +1,18 @@
 """What the protocols on the curvature of the loss share: which loss is meant, and the jobs that differentiate it."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
 
+from harness.errors import RequestError
 from harness.job import Job
+from harness.measure.curvature import require_affordable
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Count, Model, Positive
 from harness.store import Table
+from harness.spec.load import Problem
 
 
 class ObjectiveOptions(Model):
@@ -65,6 +69,14 @@ def largest(table: Table) -> float | None:
         if end == "top" and converged
     ]
     return max(found, default=None)
+
+
+def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:
+    """A network whose exact Hessian would cost too much."""
+    try:
+        require_affordable(setting.training.parameters)
+    except RequestError as error:
+        yield Problem(("training", "network"), str(error))
 
 
 def _objective(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""Over how many components eigenvectors are spread, against vectors of independent normal numbers."""
+
+import torch
+from torch import Tensor
+
+from harness import seeds
+
+_NUMBERS = 1 << 24
+"""Components that are sorted at once; bounds memory, not results."""
+
+
+def cumulative(vectors: Tensor) -> Tensor:
+    """The share of a vector's squared length that its largest components hold.
+
+    Args:
+        vectors: [M, n], of any length but zero.
+
+    Returns:
+        [n] float64: in place k - 1 the share in the k largest components, the mean over the vectors.
+    """
+    total = torch.zeros(vectors.shape[1], dtype=torch.float64, device=vectors.device)
+    for some in vectors.split(max(_NUMBERS // vectors.shape[1], 1)):
+        power = some.double().square().sort(dim=1, descending=True).values.cumsum(1)
+        total += (power / power[:, -1:]).sum(0)
+    return total / len(vectors)
+
+
+def gaussian(size: int, draws: int) -> Tensor:
+    """The null: ``cumulative`` of random directions, [size] float64.
+
+    Args:
+        size: components.
+        draws: vectors of independent standard normal numbers whose mean is taken.
+    """
+    return sum(
+        (cumulative(seeds.normal(seeds.stream("gaussian_null", draw), size)[None]) for draw in range(draws)),
+        torch.zeros(size, dtype=torch.float64),
+    ) / draws

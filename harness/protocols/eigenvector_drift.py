@@ -1,0 +1,141 @@
+"""How the eigenvectors of the Hessian turn between successive checkpoints, and into which others."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from harness.figure import Figure
+from harness.job import Job
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols import curvature, lineage
+from harness.protocols.bands import BandOptions
+from harness.protocols.base import Claims, Measurement, Read
+from harness.protocols.drift_figures import drift_figures
+from harness.protocols.setting import TrainingSetting, time_problems
+from harness.protocols.training import TrainingProtocol
+from harness.spec.base import Count, Many, Model, Positive, Time
+from harness.spec.load import Problem
+from harness.store import Table
+
+
+class EigenvectorDriftOptions(Model):
+    """What the study of the eigenvectors leaves to choose.
+
+    Attributes:
+        checkpoints: times at which all eigenpairs are computed; each is compared with the next.
+        objective: the loss that is differentiated.
+        bands: whose eigenvectors are compared with those of equal rank; the top one also as a subspace.
+        floor: eigenvalues of a magnitude up to this one share a bin [open].
+        per_decade: bins in a factor of ten beyond it, of either sign [open].
+    """
+
+    checkpoints: Many[Time] = Field(min_length=2)
+    objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
+    bands: BandOptions = BandOptions()
+    floor: Positive = 1e-3
+    per_decade: Count = 2
+
+
+class EigenvectorDrift(TrainingProtocol):
+    """The exact Hessian at several checkpoints, each with the next; ``start`` is the earlier one of a pair."""
+
+    name = "eigenvector_drift"
+    settings = EigenvectorDriftOptions
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "own_bin": Quantity(
+            "%",
+            ("start",),
+            "share of the bins in log λ whose eigenvectors lie, measured by a random rotation, more in the same bin "
+            "of the next checkpoint than in any other",
+        ),
+        "top_overlap": Quantity(
+            "%", ("start",), "squared length of the top eigenvectors within the span of the next checkpoint's, mean"
+        ),
+        "top_overlap_over_null": Quantity("x", ("start",), "the same over that of a random rotation"),
+        "self_overlap": Quantity(
+            "%", ("start", "band"), "squared inner product of an eigenvector with the next one of its rank, band's mean"
+        ),
+        "bin_overlap": Quantity(
+            "x", ("start", "bin", "other"), "squared inner products between two bins, over those of a random rotation"
+        ),
+    }
+    time_axes: ClassVar[frozenset[str]] = frozenset({"start"})
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """For every initialisation and checkpoint but the last: its eigenvectors and those of the next."""
+        options: EigenvectorDriftOptions = setting.options
+        times = [setting.iterations(time) for time in options.checkpoints]
+        params = {
+            "size": setting.training.parameters,
+            "bands": dict(options.bands.ranks(setting.training.parameters)),
+            "floor": options.floor,
+            "per_decade": options.per_decade,
+        }
+        for seed in setting.replicates.seeds:
+            hessians = [
+                curvature.hessian(setting, lineage.trunk(setting, seed, time), options.objective) for time in times
+            ]
+            for start, a, b in zip(times[:-1], hessians[:-1], hessians[1:], strict=True):
+                yield Measurement("overlap", Job("overlap", params, {"a": a, "b": b}), {"start": start}, seed)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """What the tables hold."""
+        found: list[Observation] = []
+        null = 100 * setting.options.bands.top / setting.training.parameters
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is not None:
+                found += _of_pair(one, table, null, list(self.axes(setting)["band"]))
+        return found
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """The earlier checkpoint of each pair, and the bands."""
+        times = [setting.iterations(time) for time in setting.options.checkpoints]
+        return {"start": times[:-1], "band": list(setting.options.bands.ranks(1))}
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """The last pair, the top band."""
+        return {"start": self.axes(setting)["start"][-1], "band": "top"}
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
+        yield from super().check_setting(setting)
+        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
+        yield from curvature.exact_problems(setting)
+        yield from setting.options.bands.problems(setting.training.parameters)
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Overlaps between bins, for every pair; how much stays, against the earlier checkpoint."""
+        times = [setting.iterations(time) for time in setting.options.checkpoints]
+        return drift_figures(
+            observations,
+            list(zip(times[:-1], times[1:], strict=True)),
+            list(self.axes(setting)["band"]),
+            floor=setting.options.floor,
+            per_decade=setting.options.per_decade,
+        )
+
+
+def _of_pair(one: Measurement, table: Table, null: float, bands: Sequence[Condition]) -> list[Observation]:
+    """The observations of a table of ``overlap``; ``null`` (%) is the top overlap of a random rotation."""
+
+    def seen(quantity: str, value: float, **at: Condition) -> Observation:
+        return Observation(quantity, {**one.at, **at}, one.initialisation, one.within, value)
+
+    top = table["subspace"][0]
+    return [
+        seen("own_bin", table["own_bin"][0]),
+        seen("top_overlap", top),
+        seen("top_overlap_over_null", top / null),
+        *(seen("self_overlap", table[f"self_{band}"][0], band=band) for band in bands),
+        *(
+            seen("bin_overlap", value, bin=row, other=column)
+            for row, column, value in zip(table["bin"], table["other"], table["over_null"], strict=True)
+        ),
+    ]
+
+
+PROTOCOL = EigenvectorDrift()

@@ -1,0 +1,196 @@
+"""The spectrum of the Hessian through training: power law, negative part, and how its eigenvectors are spread."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from harness.figure import Figure
+from harness.job import Job
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols import curvature, lineage
+from harness.protocols.bands import BandOptions
+from harness.protocols.base import Claims, Measurement, Read
+from harness.protocols.setting import TrainingSetting, time_problems
+from harness.protocols.spectrum_figures import concentration_figures, spectrum_figures
+from harness.protocols.training import TrainingProtocol
+from harness.spec.base import Count, Many, Model, Positive, Time
+from harness.spec.load import Problem
+from harness.store import Table
+
+
+class HessianSpectrumOptions(Model):
+    """What the study of the spectrum leaves to choose.
+
+    Attributes:
+        checkpoints: times at which all eigenpairs are computed.
+        reference: the time that others are compared with, just before the first drop of the learning rate [open];
+            one more checkpoint where it is none of them.
+        objective: the loss that is differentiated.
+        ranks: how many of the largest eigenvalues the power law goes through [paper: the 100th is 1/100 of the first].
+        tolerance: numerical error of an eigenvalue over the largest magnitude of any; what is nearer to zero counts
+            as neither positive nor negative [open].
+        components: k of the concentration: the squared length in the k largest components [paper: 100].
+        bands: whose eigenvectors' concentration is measured.
+        draws: Gaussian vectors that the null of the concentration is the mean of [open].
+    """
+
+    checkpoints: Many[Time] = Field(min_length=1)
+    reference: Time
+    objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
+    ranks: int = Field(default=100, ge=3)
+    tolerance: Positive = 1e-5
+    components: Count = 100
+    bands: BandOptions = BandOptions()
+    draws: Count = 100
+
+
+_RATIOS: Mapping[str, str] = {"shift": "geometric_mean", "negative_ratio": "negative_mass"}
+"""Quantities that compare a column with that of the reference."""
+_COLUMNS: Mapping[str, str] = {
+    "orders": "orders",
+    "power_exponent": "exponent",
+    "power_law_r2": "r2",
+    "negative_share": "negative_share",
+}
+"""Quantities that are columns of ``spectrum``."""
+
+
+class HessianSpectrum(TrainingProtocol):
+    """The exact Hessian of the training loss at several checkpoints of one training per initialisation."""
+
+    name = "hessian_spectrum"
+    settings = HessianSpectrumOptions
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "orders": Quantity("", ("checkpoint",), "log10 of the last eigenvalue of the power law over the first"),
+        "power_exponent": Quantity("", ("checkpoint",), "minus the slope of log λ on log rank, by least squares"),
+        "power_law_r2": Quantity("", ("checkpoint",), "share of the variance of log λ that this line explains (R²)"),
+        "shift": Quantity(
+            "x", ("checkpoint",), "geometric mean of the eigenvalues of the power law, over that at the reference"
+        ),
+        "negative_ratio": Quantity(
+            "x", ("checkpoint",), "sum of the magnitudes of the negative eigenvalues, over that at the reference"
+        ),
+        "negative_share": Quantity(
+            "%", ("checkpoint",), "share of the eigenvalues that are negative by more than their numerical error"
+        ),
+        "concentration": Quantity(
+            "%", ("checkpoint", "band"), "squared length of an eigenvector in its k largest components, band's mean"
+        ),
+        "concentration_over_null": Quantity(
+            "x", ("checkpoint", "band"), "that share over the one of vectors of independent normal numbers"
+        ),
+        "eigenvalue": Quantity("", ("checkpoint", "sign", "rank"), "magnitudes of the eigenvalues of a sign, sorted"),
+        "cumulative": Quantity(
+            "%", ("checkpoint", "band", "components"), "squared length in the largest components, band's mean"
+        ),
+        "cumulative_null": Quantity("%", ("checkpoint", "components"), "the same of independent normal numbers"),
+    }
+    time_axes: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """For every initialisation and checkpoint: what its eigenvalues and what its eigenvectors say."""
+        options: HessianSpectrumOptions = setting.options
+        size = setting.training.parameters
+        for seed in setting.replicates.seeds:
+            for checkpoint in _checkpoints(setting):
+                hessian = curvature.hessian(setting, lineage.trunk(setting, seed, checkpoint), options.objective)
+                spectrum = Job(
+                    "spectrum", {"ranks": options.ranks, "tolerance": options.tolerance}, {"hessian": hessian}
+                )
+                spread = {
+                    "bands": dict(options.bands.ranks(size)),
+                    "components": options.components,
+                    "draws": options.draws,
+                }
+                at: Mapping[str, Condition] = {"checkpoint": checkpoint}
+                yield Measurement("spectrum", spectrum, at, seed)
+                yield Measurement("concentration", Job("concentration", spread, {"hessian": hessian}), at, seed)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """What the tables hold; ratios to the reference of the same initialisation."""
+        found: list[Observation] = []
+        tables: dict[tuple[int, Condition], Table] = {}
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is None:
+                continue
+            if one.kind == "spectrum":
+                tables[one.initialisation, one.at["checkpoint"]] = table
+                found += _of_spectrum(one, table)
+            else:
+                found += _of_concentration(one, table, setting.options.components)
+        reference = setting.iterations(setting.options.reference)
+        for (seed, checkpoint), table in tables.items():
+            if (seed, reference) in tables:
+                for name, column in _RATIOS.items():
+                    ratio = table[column][0] / tables[seed, reference][column][0]
+                    found.append(Observation(name, {"checkpoint": checkpoint}, seed, 0, ratio))
+        return found
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """Checkpoints and bands."""
+        return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """The last checkpoint, the top band."""
+        return {"checkpoint": _checkpoints(setting)[-1], "band": "top"}
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
+        yield from super().check_setting(setting)
+        options: HessianSpectrumOptions = setting.options
+        yield from time_problems(setting, "checkpoints", options.checkpoints)
+        if setting.iterations(options.reference) > setting.length:
+            message = f"found {options.reference}, but training ends at {setting.training.length}: choose k <= T"
+            yield Problem(("settings", "reference"), message)
+        yield from curvature.exact_problems(setting)
+        yield from options.bands.problems(setting.training.parameters)
+        for field in ("ranks", "components"):
+            if getattr(options, field) > setting.training.parameters:
+                message = f"found {getattr(options, field)}, but there are {setting.training.parameters}: choose fewer"
+                yield Problem(("settings", field), message)
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Sorted spectra; cumulative power of components; both summed up against the checkpoint."""
+        checkpoints = _checkpoints(setting)
+        return [
+            *spectrum_figures(observations, checkpoints),
+            *concentration_figures(observations, checkpoints[-1], list(self.axes(setting)["band"])),
+        ]
+
+
+def _checkpoints(setting: TrainingSetting) -> list[int]:
+    options: HessianSpectrumOptions = setting.options
+    return sorted({setting.iterations(time) for time in (*options.checkpoints, options.reference)})
+
+
+def _of_spectrum(one: Measurement, table: Table) -> list[Observation]:
+    found = [
+        Observation(name, one.at, one.initialisation, 0, table[column][0]) for name, column in _COLUMNS.items()
+    ]
+    found += [
+        Observation("eigenvalue", {**one.at, "sign": sign, "rank": rank}, one.initialisation, 0, value)
+        for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)
+    ]
+    return found
+
+
+def _of_concentration(one: Measurement, table: Table, components: int) -> list[Observation]:
+    found, null = [], dict(zip(table["components"], table["null"], strict=True))
+    for band, count, share in zip(table["band"], table["components"], table["share"], strict=True):
+        at = {**one.at, "band": band}
+        found.append(Observation("cumulative", {**at, "components": count}, one.initialisation, 0, share))
+        if count == components:
+            found.append(Observation("concentration", at, one.initialisation, 0, share))
+            found.append(Observation("concentration_over_null", at, one.initialisation, 0, share / null[count]))
+    found += [
+        Observation("cumulative_null", {**one.at, "components": count}, one.initialisation, 0, share)
+        for count, share in null.items()
+    ]
+    return found
+
+
+PROTOCOL = HessianSpectrum()

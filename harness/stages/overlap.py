@@ -1,0 +1,59 @@
+"""``overlap``: how alike the eigenvectors of two Hessians of one network are."""
+
+from collections.abc import Sequence
+
+from harness.errors import HarnessError
+from harness.job import Job
+from harness.measure.overlap import bin_overlaps, log_bins, of_equal_rank, own_bin, subspace
+from harness.stages.base import Context, Effort, Stage, Work
+from harness.store import Artifact
+
+
+class Overlap(Stage):
+    """Params: ``size`` (P), ``bands`` (as in ``concentration``, ``top`` among them), ``floor``, ``per_decade``.
+
+    Inputs: ``a`` and ``b``, Hessians. Memory: the eigenvectors of both, 8 P² bytes.
+    """
+
+    def cost(self, job: Job) -> int:
+        """A product of two matrices."""
+        return 1 + int(job.params["size"]) // 100
+
+    def effort(self, job: Job) -> Effort:
+        """A product of two matrices."""
+        return Effort(2.0 * float(job.params["size"]) ** 3)
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """A row a pair of bins, ``bin`` of ``a`` and ``other`` of ``b``: ``share`` (%) and ``over_null``.
+
+        The same in every row: ``own_bin`` (%), ``subspace`` (% of the top bands), ``self_`` and a band (%).
+        """
+        (one,) = work
+        bands = one.params["bands"]
+        values, (a, b) = (
+            [one.inputs[role].tensors[name].to(context.device) for role in ("a", "b")]
+            for name in ("eigenvalues", "eigenvectors")
+        )
+        width = {"floor": one.params["floor"], "per_decade": one.params["per_decade"]}
+        found = bin_overlaps(a, b, *(log_bins(each, **width) for each in values))
+        top = slice(*bands["top"])
+        same = {
+            "own_bin": own_bin(found),
+            "subspace": subspace(a[top], b[top]),
+            **{f"self_{band}": of_equal_rank(a, b, ranks) for band, ranks in bands.items()},
+        }
+        rows, columns = len(found.rows), len(found.columns)
+        return [
+            Artifact(
+                table={
+                    "bin": found.rows.repeat_interleave(columns).tolist(),
+                    "other": found.columns.repeat(rows).tolist(),
+                    "share": (100 * found.share).flatten().tolist(),
+                    "over_null": found.over_null.flatten().tolist(),
+                    **{name: [value] * rows * columns for name, value in same.items()},
+                }
+            )
+        ]
+
+
+STAGE = Overlap()
