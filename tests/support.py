@@ -154,6 +154,31 @@ def edge_text(*claims: str, identity: str = "tiny_edge") -> str:
     return thin_text(*(claims or [some]), protocol="edge_of_stability", settings=settings, identity=identity)
 
 
+def spectrum_text(*claims: str, identity: str = "tiny_spectrum") -> str:
+    """A spec of the Hessian's spectrum at three checkpoints, the reference and the end among them."""
+    settings = """\
+      checkpoints: [10it]
+      reference: 20it
+      objective: {batch_norm: batch, examples: 40, chunk: 20, precision: fp32}
+      ranks: 8
+      components: 5
+      bands: {top: 4, middle: 20}
+"""
+    some = claim("share", "negative_share", "{checkpoint: 10it}", "{kind: at_least, bound: 0.0}")
+    return thin_text(*(claims or [some]), protocol="hessian_spectrum", settings=settings, identity=identity)
+
+
+def drift_text(*claims: str, identity: str = "tiny_drift") -> str:
+    """A spec of the drift of eigenvectors over two pairs of checkpoints, the last with the end."""
+    settings = """\
+      checkpoints: [0it, 10it]
+      objective: {batch_norm: batch, examples: 40, chunk: 20, precision: fp32}
+      bands: {top: 4, middle: 20}
+"""
+    some = claim("own", "own_bin", "{start: 10it}", "{kind: at_least, bound: 0.0}")
+    return thin_text(*(claims or [some]), protocol="eigenvector_drift", settings=settings, identity=identity)
+
+
 def edited(text: str, old: str, new: str) -> str:
     """The text with ``old``, which must stand in it exactly once, replaced."""
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the spec"

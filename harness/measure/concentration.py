@@ -32,7 +32,10 @@ def gaussian(size: int, draws: int) -> Tensor:
         size: components.
         draws: vectors of independent standard normal numbers whose mean is taken.
     """
-    return sum(
-        (cumulative(seeds.normal(seeds.stream("gaussian_null", draw), size)[None]) for draw in range(draws)),
-        torch.zeros(size, dtype=torch.float64),
-    ) / draws
+    return (
+        sum(
+            (cumulative(seeds.normal(seeds.stream("gaussian_null", draw), size)[None]) for draw in range(draws)),
+            torch.zeros(size, dtype=torch.float64),
+        )
+        / draws
+    )

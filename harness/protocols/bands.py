@@ -45,5 +45,3 @@ class BandOptions(Model):
         first, last = self.ranks(size)["low"]
         if first >= last:
             yield Problem((*place, "low"), f"found {list(self.low)}: no rank of {size} is between these; widen it")
-
-

@@ -11,8 +11,8 @@ from harness.measure.curvature import require_affordable
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Count, Model, Positive
-from harness.store import Table
 from harness.spec.load import Problem
+from harness.store import Table
 
 
 class ObjectiveOptions(Model):

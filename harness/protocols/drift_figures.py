@@ -1,8 +1,10 @@
 """Figures of turning eigenvectors."""
 
+import math
+import statistics
 from collections.abc import Sequence
 
-from harness.figure import Figure, Reference
+from harness.figure import Figure, Surface
 from harness.observation import Condition, Observation
 from harness.protocols import series
 
@@ -45,23 +47,38 @@ def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: flo
     """Overlap of each bin with the bins of the next checkpoint."""
     start, stop = pair
     mine = [one for one in observations if one.quantity == "bin_overlap" and one.at["start"] == start]
-    rows = sorted({int(one.at["bin"]) for one in mine})
+    values: dict[tuple[int, int], list[float]] = {}
+    for one in mine:
+        values.setdefault((int(one.at["bin"]), int(one.at["other"])), []).append(one.value)
+    rows, columns = (sorted({cell[side] for cell in values}) for side in (0, 1))
+    means = [
+        [statistics.mean(values[row, column]) if (row, column) in values else math.nan for column in columns]
+        for row in rows
+    ]
     return Figure(
         f"bins_{start}",
         f"Overlap of eigenvectors by eigenvalue, iterations {start} and {stop}",
         "Mean squared inner product between the eigenvectors of two bins of eigenvalues, one at each checkpoint, over "
-        "that of a random rotation (1).",
-        f"bin at iteration {stop}",
-        "over a random rotation",
-        [
-            series.along(mine, "bin_overlap", "other", {"bin": row}, label=_edges(row, floor, per_decade), role="bin")
-            for row in rows
-        ],
-        (Reference("random rotation: 1", 1.0, "y", "threshold"),),
+        "that of a random rotation (1). Bins are named by their end nearer to zero.",
+        f"eigenvalue at iteration {stop}",
+        f"eigenvalue at iteration {start}",
+        [],
+        surface=Surface(
+            columns,
+            rows,
+            means,
+            "over a random rotation",
+            "heat",
+            "log",
+            [_end(number, floor, per_decade) for number in columns],
+            [_end(number, floor, per_decade) for number in rows],
+        )
+        if values
+        else None,
     )
 
 
-def _edges(number: int, floor: float, per_decade: int) -> str:
+def _end(number: int, floor: float, per_decade: int) -> str:
     """A bin by its end nearer to zero: ``-1e-2`` or so."""
     if number == 0:
         return "0"

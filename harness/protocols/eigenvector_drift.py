@@ -1,5 +1,6 @@
 """How the eigenvectors of the Hessian turn between successive checkpoints, and into which others."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
@@ -23,14 +24,15 @@ class EigenvectorDriftOptions(Model):
     """What the study of the eigenvectors leaves to choose.
 
     Attributes:
-        checkpoints: times at which all eigenpairs are computed; each is compared with the next.
+        checkpoints: times at which all eigenpairs are computed; each is compared with the next, the last with the end
+            of training.
         objective: the loss that is differentiated.
         bands: whose eigenvectors are compared with those of equal rank; the top one also as a subspace.
         floor: eigenvalues of a magnitude up to this one share a bin [open].
         per_decade: bins in a factor of ten beyond it, of either sign [open].
     """
 
-    checkpoints: Many[Time] = Field(min_length=2)
+    checkpoints: Many[Time] = Field(min_length=1)
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     bands: BandOptions = BandOptions()
     floor: Positive = 1e-3
@@ -65,7 +67,7 @@ class EigenvectorDrift(TrainingProtocol):
     def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint but the last: its eigenvectors and those of the next."""
         options: EigenvectorDriftOptions = setting.options
-        times = [setting.iterations(time) for time in options.checkpoints]
+        times = _times(setting)
         params = {
             "size": setting.training.parameters,
             "bands": dict(options.bands.ranks(setting.training.parameters)),
@@ -91,8 +93,7 @@ class EigenvectorDrift(TrainingProtocol):
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """The earlier checkpoint of each pair, and the bands."""
-        times = [setting.iterations(time) for time in setting.options.checkpoints]
-        return {"start": times[:-1], "band": list(setting.options.bands.ranks(1))}
+        return {"start": _times(setting)[:-1], "band": list(setting.options.bands.ranks(1))}
 
     def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
         """The last pair, the top band."""
@@ -102,6 +103,9 @@ class EigenvectorDrift(TrainingProtocol):
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
+        if len(_times(setting)) < 2:
+            message = f"found {setting.training.length} alone, the end of training: give an earlier time"
+            yield Problem(("settings", "checkpoints"), message)
         yield from curvature.exact_problems(setting)
         yield from setting.options.bands.problems(setting.training.parameters)
 
@@ -109,14 +113,18 @@ class EigenvectorDrift(TrainingProtocol):
         self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """Overlaps between bins, for every pair; how much stays, against the earlier checkpoint."""
-        times = [setting.iterations(time) for time in setting.options.checkpoints]
         return drift_figures(
             observations,
-            list(zip(times[:-1], times[1:], strict=True)),
+            list(itertools.pairwise(_times(setting))),
             list(self.axes(setting)["band"]),
             floor=setting.options.floor,
             per_decade=setting.options.per_decade,
         )
+
+
+def _times(setting: TrainingSetting) -> list[int]:
+    """The checkpoints and the end of training."""
+    return sorted({setting.iterations(time) for time in (*setting.options.checkpoints, setting.training.length)})
 
 
 def _of_pair(one: Measurement, table: Table, null: float, bands: Sequence[Condition]) -> list[Observation]:

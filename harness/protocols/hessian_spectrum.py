@@ -23,7 +23,7 @@ class HessianSpectrumOptions(Model):
     """What the study of the spectrum leaves to choose.
 
     Attributes:
-        checkpoints: times at which all eigenpairs are computed.
+        checkpoints: times at which all eigenpairs are computed; the end of training is always one more.
         reference: the time that others are compared with, just before the first drop of the learning rate [open];
             one more checkpoint where it is none of them.
         objective: the loss that is differentiated.
@@ -35,7 +35,7 @@ class HessianSpectrumOptions(Model):
         draws: Gaussian vectors that the null of the concentration is the mean of [open].
     """
 
-    checkpoints: Many[Time] = Field(min_length=1)
+    checkpoints: Many[Time] = ()
     reference: Time
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     ranks: int = Field(default=100, ge=3)
@@ -133,7 +133,7 @@ class HessianSpectrum(TrainingProtocol):
         return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
 
     def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
-        """The last checkpoint, the top band."""
+        """The end of training, the top band."""
         return {"checkpoint": _checkpoints(setting)[-1], "band": "top"}
 
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
@@ -164,13 +164,12 @@ class HessianSpectrum(TrainingProtocol):
 
 def _checkpoints(setting: TrainingSetting) -> list[int]:
     options: HessianSpectrumOptions = setting.options
-    return sorted({setting.iterations(time) for time in (*options.checkpoints, options.reference)})
+    times = (*options.checkpoints, options.reference, setting.training.length)
+    return sorted({setting.iterations(time) for time in times})
 
 
 def _of_spectrum(one: Measurement, table: Table) -> list[Observation]:
-    found = [
-        Observation(name, one.at, one.initialisation, 0, table[column][0]) for name, column in _COLUMNS.items()
-    ]
+    found = [Observation(name, one.at, one.initialisation, 0, table[column][0]) for name, column in _COLUMNS.items()]
     found += [
         Observation("eigenvalue", {**one.at, "sign": sign, "rank": rank}, one.initialisation, 0, value)
         for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)

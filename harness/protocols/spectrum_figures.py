@@ -1,6 +1,7 @@
 """Figures of Hessian spectra, in the slides' form."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.figure import Figure, Series
 from harness.observation import Condition, Observation
@@ -18,6 +19,7 @@ def spectrum_figures(observations: Sequence[Observation], checkpoints: Sequence[
             label=f"iteration {checkpoint}, {sign}",
             role=f"checkpoint{number}",
             dashed=sign == "negative",
+            order=number / max(len(checkpoints) - 1, 1),
         )
         for number, checkpoint in enumerate(checkpoints)
         for sign in ("positive", "negative")
@@ -31,7 +33,7 @@ def spectrum_figures(observations: Sequence[Observation], checkpoints: Sequence[
         "|eigenvalue|",
         lines,
         (),
-        "symlog",
+        "log",
         "log",
     )
     ratios: Mapping[str, str] = {"shift": "largest eigenvalues, geometric mean", "negative_ratio": "negative mass"}
@@ -80,7 +82,7 @@ def concentration_figures(
         "squared length (%)",
         [*lines, null],
         (),
-        "symlog",
+        "log",
     )
     through = Figure(
         "concentration",
@@ -112,6 +114,7 @@ def _line(
     label: str,
     role: str,
     dashed: bool = False,
+    order: float | None = None,
 ) -> Series:
     """``series.along`` over the few observations of the line, as there are thousands of others."""
     mine = [
@@ -119,4 +122,5 @@ def _line(
         for one in observations
         if one.quantity == quantity and all(one.at.get(name) == value for name, value in at.items())
     ]
-    return series.along(mine, quantity, axis, at, label=label, role=role, dashed=dashed)
+    line = series.along(mine, quantity, axis, at, label=label, role=role, dashed=dashed)
+    return replace(line, style="thin", order=order)

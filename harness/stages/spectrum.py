@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
-from harness.measure.power_law import geometric_mean, grid, negative_mass, negative_share, orders_of_magnitude, power_law
+from harness.measure.power_law import (
+    geometric_mean,
+    grid,
+    negative_mass,
+    negative_share,
+    orders_of_magnitude,
+    power_law,
+)
 from harness.stages.base import Context, Stage, Work
 from harness.store import Artifact
 
@@ -12,7 +19,10 @@ _POINTS = 80
 
 
 class Spectrum(Stage):
-    """Params: ``ranks`` (of the power law), ``tolerance`` (numerical error over the largest |λ|). Input: ``hessian``."""
+    """Params: ``ranks`` (of the power law), ``tolerance`` (numerical error over the largest |λ|).
+
+    Input: ``hessian``.
+    """
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``sign``, ``rank``, ``eigenvalue``: magnitudes beyond the error, largest first, thinned out evenly.

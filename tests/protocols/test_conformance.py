@@ -26,7 +26,17 @@ from harness.spec.training import Adam, ClipValue, LeNet, PixelScale
 from harness.steps import Duration
 from harness.store import Store
 from harness.verify import Request
-from tests.support import claim, edge_text, edited, imp_text, instability_text, quadratic_text, request
+from tests.support import (
+    claim,
+    drift_text,
+    edge_text,
+    edited,
+    imp_text,
+    instability_text,
+    quadratic_text,
+    request,
+    spectrum_text,
+)
 
 JUDGED_ONLY = {"stable_below", "matching_within"}
 """Fields of settings that decide no job: they are thresholds of figures and of judgements."""
@@ -48,6 +58,8 @@ TINY: Mapping[str, Callable[[], str]] = {
     ),
     "noisy_quadratic": quadratic_text,
     "edge_of_stability": edge_text,
+    "hessian_spectrum": spectrum_text,
+    "eigenvector_drift": drift_text,
 }
 
 
@@ -195,7 +207,7 @@ def test_figures_show_observations(asked: Request, observed: list[Observation]) 
         assert figure.caption
         assert figure.x_label
         assert figure.y_label
-        assert any(series.y for series in figure.series), f"{figure.id} shows nothing"
+        assert figure.surface or any(series.y for series in figure.series), f"{figure.id} shows nothing"
         for series in figure.series:
             assert len(series.x) == len(series.y)
             assert len(series.low) == len(series.high) in (0, len(series.x))
@@ -205,6 +217,7 @@ def test_figures_show_observations(asked: Request, observed: list[Observation]) 
 def test_figures_can_be_drawn_of_nothing(asked: Request) -> None:
     for figure in asked.protocol.figures(asked.setting, [], _marked(asked)):
         assert not any(series.y for series in figure.series)
+        assert figure.surface is None
 
 
 def test_unknown_conditions_of_every_axis_are_refused(asked: Request) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Place, claim, cli, edited, imp_text, instability_text, line_of
+from tests.support import Place, claim, cli, drift_text, edited, imp_text, instability_text, line_of, spectrum_text
 
 I = instability_text()  # noqa: E741
 M = imp_text()
+H = spectrum_text()
+E = drift_text()
+RESNET = "{name: resnet, widths: [4], blocks: 1, activation: gelu}"
 DURATION = 'write a whole number with its unit, "2000it" (iterations) or "3ep" (epochs)'
 
 
@@ -23,6 +26,49 @@ def swapped(text: str, old: str, new: str) -> tuple[str, str]:
 
 # name: ((text, a part that begins on the line to be named), what the message must say)
 CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
+    "a spectrum after the end": (
+        swapped(H, "checkpoints: [10it]", "checkpoints: [41it]"),
+        ["settings.checkpoints", "found 41it, but training ends at 40it"],
+    ),
+    "a reference after the end": (
+        swapped(H, "reference: 20it", "reference: 41it"),
+        ["settings.reference", "found 41it, but training ends at 40it"],
+    ),
+    "a power law through more eigenvalues than there are": (
+        swapped(H, "ranks: 8", "ranks: 399"),
+        ["settings.ranks", "found 399, but there are 398: choose fewer"],
+    ),
+    "more components than parameters": (
+        swapped(H, "components: 5", "components: 399"),
+        ["settings.components", "found 399, but there are 398: choose fewer"],
+    ),
+    "more eigenvectors than parameters": (
+        swapped(E, "middle: 20}", "middle: 399}"),
+        ["settings.bands.middle", "found 399, but there are 398 eigenvectors: choose fewer"],
+    ),
+    "a middle band within the top one": (
+        (edited(E, "top: 4", "top: 20"), "bands: {top: 20"),
+        ["settings.bands", "found middle 20 and top 20"],
+    ),
+    "a low band without ranks": (
+        (edited(E, "middle: 20}", "middle: 20, low: [0.5, 0.5001]}"), "low: [0.5, 0.5001]"),
+        ["settings.bands.low", "no rank of 398"],
+    ),
+    "a low band from right to left": (
+        (edited(E, "middle: 20}", "middle: 20, low: [0.75, 0.25]}"), "bands: {top: 4, middle: 20, low: [0.75"),
+        ["settings.bands", "give the smaller share first"],
+    ),
+    "eigenvectors at the end alone": (
+        swapped(E, "checkpoints: [0it, 10it]", "checkpoints: [40it]"),
+        ["settings.checkpoints", "the end of training: give an earlier time"],
+    ),
+    "an exact Hessian of a large network": (
+        (
+            edited(edited(H, "parameters: 398", "parameters: 50610"), RESNET, "{name: lenet, hidden: [300, 100]}"),
+            "network: {name: lenet",
+        ),
+        ["training.network", "50,610² entries: 19 GiB", "(Lanczos) or the spectral density"],
+    ),
     "unknown field of settings": (
         swapped(I, "forks: [", "fork: ["),
         ["settings.fork: unknown field", "did you mean 'forks'?", "optimiser_at_fork", "settings.forks", "missing"],

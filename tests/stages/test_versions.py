@@ -34,6 +34,9 @@ PINS: dict[str, tuple[int, str]] = {
     "quadratic_relaxation": (1, "d4712704bf425218"),
     "quadratic_staircase": (1, "9eb2c1a8e4abebc7"),
     "valley_walk": (1, "75905617f0c4c19b"),
+    "spectrum": (1, "116d92c652f54a5e"),
+    "concentration": (1, "2950dfebfea21280"),
+    "overlap": (1, "1aacf23305ece03f"),
 }
 
 

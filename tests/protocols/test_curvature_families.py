@@ -1,0 +1,159 @@
+"""The families on all eigenpairs: what they observe of tables, what they share, and that planted bases are seen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness import seeds, stages
+from harness.errors import BrokenError
+from harness.job import Job
+from harness.observation import Condition, Observation
+from harness.protocols.bands import BandOptions
+from harness.stages.base import Work
+from harness.store import Artifact
+from harness.verify import Request
+from tests.stages.bench import Bench
+from tests.support import ROOT, drift_text, request, spectrum_text
+
+SIZE = 398
+
+
+def planned(folder: Path, text: str) -> Request:
+    identity = next(line for line in text.splitlines() if line.startswith("id: ")).removeprefix("id: ")
+    path = folder / f"{identity}.yaml"
+    path.write_text(text)
+    return request(path)
+
+
+def artifact(values: torch.Tensor, vectors: torch.Tensor) -> Artifact:
+    return Artifact({"eigenvalues": values.double(), "eigenvectors": vectors.float()})
+
+
+def observed(asked: Request, planted: Mapping[int, Artifact]) -> Sequence[Observation]:
+    """What is observed where the Hessian at each checkpoint, of every initialisation, is the planted one."""
+
+    def read(job: Job) -> Mapping[str, list[Any]]:
+        states = {role: hessian.inputs["state"] for role, hessian in job.inputs.items()}
+        inputs = {role: planted[state.params.get("stop", 0)] for role, state in states.items()}
+        (result,) = stages.find(job.stage).run([Work(job, inputs)], Bench().context())
+        assert isinstance(result, Artifact)
+        return result.table
+
+    return asked.protocol.observe(asked.setting, read)
+
+
+def value(observations: Sequence[Observation], quantity: str, **at: Condition) -> float:
+    (found,) = (
+        one.value
+        for one in observations
+        if one.quantity == quantity and one.initialisation == 0 and {**one.at, **at} == one.at
+    )
+    return found
+
+
+def spectrum(scale: float, exponent: float, negative: float) -> torch.Tensor:
+    """100 positive eigenvalues of a power law, 198 zeros, 100 equal negative ones."""
+    positive = scale * torch.arange(1, 101).double() ** -exponent
+    return torch.cat([positive, torch.zeros(198), torch.full((100,), -negative)])
+
+
+def rotation(seed: int) -> torch.Tensor:
+    return torch.linalg.qr(seeds.normal(seeds.stream("rotation", seed), SIZE * SIZE).reshape(SIZE, SIZE))[0]
+
+
+def test_planted_spectra_are_observed(tmp_path: Path) -> None:
+    asked = planned(tmp_path, spectrum_text())
+    turned = rotation(0)
+    found = observed(
+        asked,
+        {
+            10: artifact(spectrum(1.0, 0.5, 0.5), turned),
+            20: artifact(spectrum(2.0, 1.0, 0.2), turned),
+            40: artifact(spectrum(6.0, 1.0, 0.05), torch.eye(SIZE)),
+        },
+    )
+    assert value(found, "power_exponent", checkpoint=10) == pytest.approx(0.5)
+    assert value(found, "power_law_r2", checkpoint=10) == pytest.approx(1.0)
+    assert value(found, "orders", checkpoint=20) == pytest.approx(-torch.tensor(8.0).log10().item())
+    assert value(found, "shift", checkpoint=40) == pytest.approx(3.0)
+    assert value(found, "shift", checkpoint=20) == 1.0
+    assert value(found, "negative_ratio", checkpoint=40) == pytest.approx(0.25)
+    assert value(found, "negative_ratio", checkpoint=10) == pytest.approx(2.5)
+    assert value(found, "negative_share", checkpoint=40) == pytest.approx(100 * 100 / SIZE)
+    assert value(found, "eigenvalue", checkpoint=40, sign="positive", rank=2) == pytest.approx(3.0)
+    assert value(found, "eigenvalue", checkpoint=40, sign="negative", rank=1) == pytest.approx(0.05)
+    for band in ("top", "middle", "low"):
+        assert value(found, "concentration", checkpoint=40, band=band) == 100.0
+        assert value(found, "concentration_over_null", checkpoint=10, band=band) == pytest.approx(1.0, abs=0.15)
+    assert not [one for one in found if one.quantity == "eigenvalue" and one.value <= 0], "zeros are of no sign"
+
+
+def test_a_rotation_between_checkpoints_is_observed(tmp_path: Path) -> None:
+    asked = planned(tmp_path, drift_text())
+    values = spectrum(1.0, 2.0, 0.5)
+    planted = {0: torch.eye(SIZE), 10: rotation(1), 40: rotation(1)}
+    found = observed(asked, {time: artifact(values, basis) for time, basis in planted.items()})
+    assert value(found, "own_bin", start=10) == 100.0
+    assert value(found, "top_overlap", start=10) == pytest.approx(100, rel=1e-5)
+    assert value(found, "self_overlap", start=10, band="low") == pytest.approx(100, rel=1e-5)
+    # A random subspace of 4 in 398: 1 % on average.
+    assert value(found, "top_overlap", start=0) < 5
+    assert value(found, "self_overlap", start=0, band="low") == pytest.approx(100 / SIZE, rel=0.5)
+    scale = value(found, "top_overlap", start=0) / value(found, "top_overlap_over_null", start=0)
+    assert scale == pytest.approx(100 * 4 / SIZE)
+    assert value(found, "bin_overlap", start=0, bin=0, other=0) == pytest.approx(1.0, abs=0.05)
+
+
+def test_eigenvalues_that_no_power_law_goes_through_are_told(tmp_path: Path) -> None:
+    asked = planned(tmp_path, spectrum_text())
+    broken = artifact(spectrum(1.0, 1.0, 0.1) - 0.3, torch.eye(SIZE))
+    with pytest.raises(BrokenError, match=r"only 3 of the 8 largest eigenvalues are positive"):
+        observed(asked, dict.fromkeys((10, 20, 40), broken))
+
+
+def test_ratios_need_the_reference(tmp_path: Path) -> None:
+    """Where its job failed, the others are still observed."""
+    asked = planned(tmp_path, spectrum_text())
+    same: dict[str, Any] = {name: [1.0] for name in ("orders", "exponent", "r2", "geometric_mean", "negative_mass")}
+    table = {"sign": ["positive"], "rank": [1], "eigenvalue": [1.0], "negative_share": [1.0], "error": [0.0], **same}
+
+    def read(job: Job) -> dict[str, list[Any]] | None:
+        if job.stage != "spectrum" or job.inputs["hessian"].inputs["state"].params["stop"] == 20:
+            return None
+        return table
+
+    found = {(one.quantity, one.at.get("checkpoint")) for one in asked.protocol.observe(asked.setting, read)}
+    assert ("orders", 40) in found
+    assert not {quantity for quantity, _ in found} & {"shift", "negative_ratio"}
+
+
+def test_bands_are_ranks_from_the_largest_eigenvalue() -> None:
+    bands = BandOptions(top=10, middle=100, low=(0.25, 0.75))
+    assert bands.ranks(1382) == {"top": [0, 10], "middle": [10, 100], "low": [346, 1036]}
+    assert list(bands.problems(1382)) == []
+    assert [problem.location[-1] for problem in bands.problems(99)] == ["middle"]
+
+
+@pytest.mark.parametrize("scale", ["toy", "paper"])
+def test_the_shipped_families_share_their_hessians(scale: str) -> None:
+    hessians = [
+        {
+            key
+            for key, job in request(ROOT / "specs" / f"{name}.yaml", scale).plan.jobs.items()
+            if job.stage == "hessian"
+        }
+        for name in ("hessian_spectrum", "eigenvector_drift")
+    ]
+    assert hessians[0] == hessians[1]
+    assert len(hessians[0]) == 3 * (5 if scale == "toy" else 7)
+
+
+def test_without_a_checkpoint_of_its_own_the_reference_is_one_more(tmp_path: Path) -> None:
+    asked = planned(tmp_path, spectrum_text())
+    assert asked.protocol.axes(asked.setting)["checkpoint"] == [10, 20, 40]
+    alone = replace(asked.setting, options=asked.setting.options.model_copy(update={"checkpoints": ()}))
+    assert asked.protocol.axes(alone)["checkpoint"] == [20, 40]
