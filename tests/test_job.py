@@ -8,13 +8,14 @@ import pytest
 
 from harness import job as module
 from harness.job import VERSIONS, Job, ancestry, canonical
-from harness.protocols import curvature, lineage, quadratic_jobs
+from harness.protocols import curvature, eigenvector_drift, hessian_spectrum, lineage, quadratic_jobs
 from harness.protocols.quadratic_options import (
     BatchOptions,
     NoisyQuadraticOptions,
     RelaxationOptions,
     StaircaseOptions,
 )
+from harness.steps import Duration
 from tests.stages.bench import setting
 
 QUADRATIC = NoisyQuadraticOptions(
@@ -35,6 +36,9 @@ def jobs_of_every_stage() -> dict[str, Job]:
     trunk = lineage.trunk(here, 0, 6)
     a, b = (lineage.train(here, trunk, 6, 14, order=lineage.copy_order(0, order)) for order in range(2))
     mask = lineage.prune(here, a, None, output_layer=True, fraction=0.2)
+    hessian = curvature.hessian(here, a, curvature.ObjectiveOptions())
+    spectrum = hessian_spectrum.HessianSpectrumOptions(reference=Duration(5, "it"))
+    drift = eigenvector_drift.EigenvectorDriftOptions(checkpoints=(Duration(5, "it"),))
     return {
         "init": initial,
         "train": a,
@@ -45,8 +49,11 @@ def jobs_of_every_stage() -> dict[str, Job]:
         "compare": lineage.compare(here, a, b),
         "distance": lineage.distance(initial, a, mask),
         "loss": curvature.loss(here, a, curvature.ObjectiveOptions()),
-        "hessian": curvature.hessian(here, a, curvature.ObjectiveOptions()),
+        "hessian": hessian,
         "extremes": curvature.extremes(here, a, curvature.ObjectiveOptions(), curvature.ExtremesOptions()),
+        "spectrum": hessian_spectrum.spectrum(hessian, spectrum),
+        "concentration": hessian_spectrum.concentration(hessian, spectrum, 317),
+        "overlap": eigenvector_drift.overlap(hessian, hessian, drift, 317),
         "quadratic_level": quadratic_jobs.grid(QUADRATIC, 0),
         "quadratic_relaxation": quadratic_jobs.relaxation(QUADRATIC, 0.01, 0.5, 0),
         "quadratic_staircase": quadratic_jobs.stairs(QUADRATIC.staircase, 0),
@@ -70,6 +77,9 @@ KEYS = {
     "loss": "3ffdd5f327fbb27d5361058febca84f845e8190b8a48f528f37f9faf9d86f65f",
     "hessian": "79c46e79be2319be2ebd74ae5d33a45957fe341f4581880e1826e4fe115d6040",
     "extremes": "5d2a0600562c16544a9c22673e343ce892528dc3a70b862a6c97fee0f82e0fba",
+    "spectrum": "9228abbbc9198bc6c2f9a597d3fe2626117475151bac07cdd5586f063ec9d1e7",
+    "concentration": "44f60c40bbc981ec14945de1dcef7f5d83539196f400427611c99c4f0f926ab8",
+    "overlap": "30c6682a9b4d2cc5d661c99f5cfae5da510a8911e1e4ad834d8f429724d5fc22",
 }
 
 

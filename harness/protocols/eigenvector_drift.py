@@ -39,6 +39,17 @@ class EigenvectorDriftOptions(Model):
     per_decade: Count = 2
 
 
+def overlap(a: Job, b: Job, options: EigenvectorDriftOptions, size: int) -> Job:
+    """How alike the ``size`` eigenvectors of two Hessians are."""
+    params = {
+        "size": size,
+        "bands": dict(options.bands.ranks(size)),
+        "floor": options.floor,
+        "per_decade": options.per_decade,
+    }
+    return Job("overlap", params, {"a": a, "b": b})
+
+
 class EigenvectorDrift(TrainingProtocol):
     """The exact Hessian at several checkpoints, each with the next; ``start`` is the earlier one of a pair."""
 
@@ -67,19 +78,13 @@ class EigenvectorDrift(TrainingProtocol):
     def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint but the last: its eigenvectors and those of the next."""
         options: EigenvectorDriftOptions = setting.options
-        times = _times(setting)
-        params = {
-            "size": setting.training.parameters,
-            "bands": dict(options.bands.ranks(setting.training.parameters)),
-            "floor": options.floor,
-            "per_decade": options.per_decade,
-        }
+        times, size = _times(setting), setting.training.parameters
         for seed in setting.replicates.seeds:
             hessians = [
                 curvature.hessian(setting, lineage.trunk(setting, seed, time), options.objective) for time in times
             ]
             for start, a, b in zip(times[:-1], hessians[:-1], hessians[1:], strict=True):
-                yield Measurement("overlap", Job("overlap", params, {"a": a, "b": b}), {"start": start}, seed)
+                yield Measurement("overlap", overlap(a, b, options, size), {"start": start}, seed)
 
     def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """What the tables hold."""

@@ -56,6 +56,17 @@ _COLUMNS: Mapping[str, str] = {
 """Quantities that are columns of ``spectrum``."""
 
 
+def spectrum(hessian: Job, options: HessianSpectrumOptions) -> Job:
+    """What the eigenvalues amount to."""
+    return Job("spectrum", {"ranks": options.ranks, "tolerance": options.tolerance}, {"hessian": hessian})
+
+
+def concentration(hessian: Job, options: HessianSpectrumOptions, size: int) -> Job:
+    """Over how many of ``size`` components the eigenvectors are spread."""
+    params = {"bands": dict(options.bands.ranks(size)), "components": options.components, "draws": options.draws}
+    return Job("concentration", params, {"hessian": hessian})
+
+
 class HessianSpectrum(TrainingProtocol):
     """The exact Hessian of the training loss at several checkpoints of one training per initialisation."""
 
@@ -95,17 +106,9 @@ class HessianSpectrum(TrainingProtocol):
         for seed in setting.replicates.seeds:
             for checkpoint in _checkpoints(setting):
                 hessian = curvature.hessian(setting, lineage.trunk(setting, seed, checkpoint), options.objective)
-                spectrum = Job(
-                    "spectrum", {"ranks": options.ranks, "tolerance": options.tolerance}, {"hessian": hessian}
-                )
-                spread = {
-                    "bands": dict(options.bands.ranks(size)),
-                    "components": options.components,
-                    "draws": options.draws,
-                }
                 at: Mapping[str, Condition] = {"checkpoint": checkpoint}
-                yield Measurement("spectrum", spectrum, at, seed)
-                yield Measurement("concentration", Job("concentration", spread, {"hessian": hessian}), at, seed)
+                yield Measurement("spectrum", spectrum(hessian, options), at, seed)
+                yield Measurement("concentration", concentration(hessian, options, size), at, seed)
 
     def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """What the tables hold; ratios to the reference of the same initialisation."""
