@@ -179,6 +179,21 @@ def drift_text(*claims: str, identity: str = "tiny_drift") -> str:
     return thin_text(*(claims or [some]), protocol="eigenvector_drift", settings=settings, identity=identity)
 
 
+def cliffs_text(*claims: str, identity: str = "tiny_cliffs") -> str:
+    """A spec of loss cliffs."""
+    settings = """\
+      width: 10it
+      every: 5it
+      cliffs: [1]
+      objective: {batch_norm: batch, examples: 30, chunk: 15, precision: fp32}
+      plane: {points: 3, margin: 0.5}
+      gating: {dimensions: 3, steps: 2, rate: 1.0}
+      twins: {factor: 2, length: 6it}
+"""
+    some = claim("cliff", "cliff", "{drop: 1}", "{kind: at_least, bound: -100.0}")
+    return thin_text(*(claims or [some]), protocol="loss_cliffs", settings=settings, identity=identity)
+
+
 def edited(text: str, old: str, new: str) -> str:
     """The text with ``old``, which must stand in it exactly once, replaced."""
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the spec"

@@ -48,17 +48,25 @@ class ExtremesOptions(Model):
 
 def loss(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
     """The loss at a state, and the length of its gradient."""
-    return Job("loss", _objective(setting, options), {"state": state})
+    return Job("loss", objective_params(setting, options), {"state": state})
 
 
 def hessian(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
     """The exact Hessian at a state: all eigenvalues and eigenvectors."""
-    return Job("hessian", _objective(setting, options), {"state": state})
+    return Job("hessian", objective_params(setting, options), {"state": state})
 
 
 def extremes(setting: TrainingSetting, state: Job, options: ObjectiveOptions, pairs: ExtremesOptions) -> Job:
     """The largest and smallest eigenvalues at a state."""
-    return Job("extremes", {**_objective(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
+    return Job("extremes", {**objective_params(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
+
+
+def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:
+    """A network whose exact Hessian would cost too much."""
+    try:
+        require_affordable(setting.training.parameters)
+    except RequestError as error:
+        yield Problem(("training", "network"), str(error))
 
 
 def largest(table: Table) -> float | None:
@@ -71,15 +79,8 @@ def largest(table: Table) -> float | None:
     return max(found, default=None)
 
 
-def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:
-    """A network whose exact Hessian would cost too much."""
-    try:
-        require_affordable(setting.training.parameters)
-    except RequestError as error:
-        yield Problem(("training", "network"), str(error))
-
-
-def _objective(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:
+def objective_params(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:
+    """The parameters of a job that tell which loss is meant."""
     examples = min(options.examples or setting.data.n_train, setting.data.n_train)
     return {
         **lineage.measuring(setting),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from harness.engine.device import dtype_of
 from harness.engine.initialise import flatten
+from harness.engine.networks import Network
 from harness.measure.curvature import Objective
 from harness.stages.base import BUFFER, MASK, WEIGHT, Context, Work, forward_pass, named
 
@@ -36,6 +37,11 @@ def objective_of(one: Work, context: Context) -> tuple[Objective, Tensor]:
         }
         kept = flatten(network, {name: value.to(context.device) for name, value in whole.items()})[0].nonzero()[:, 0]
     return Objective(network, buffers, chunks, params["batch_norm"], kept), flatten(network, weights)[0]
+
+
+def flat_weights(network: Network, weights: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
+    """One state's weights, name -> shape, as a flat vector [P]."""
+    return flatten(network, {name: value[None].to(dtype) for name, value in weights.items()})[0]
 
 
 def gradient_operations(params: Mapping[str, Any]) -> float:

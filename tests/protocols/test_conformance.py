@@ -28,6 +28,7 @@ from harness.store import Store
 from harness.verify import Request
 from tests.support import (
     claim,
+    cliffs_text,
     drift_text,
     edge_text,
     edited,
@@ -38,7 +39,7 @@ from tests.support import (
     spectrum_text,
 )
 
-JUDGED_ONLY = {"stable_below", "matching_within"}
+JUDGED_ONLY = {"stable_below", "matching_within", "low_below", "top_directions"}
 """Fields of settings that decide no job: they are thresholds of figures and of judgements."""
 
 
@@ -60,6 +61,7 @@ TINY: Mapping[str, Callable[[], str]] = {
     "edge_of_stability": edge_text,
     "hessian_spectrum": spectrum_text,
     "eigenvector_drift": drift_text,
+    "loss_cliffs": cliffs_text,
 }
 
 

@@ -1,0 +1,56 @@
+"""Where a displacement in weight space points, by the eigenvalues of the directions."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def shares(vectors: Tensor, displacement: Tensor) -> Tensor:
+    """The share of a displacement's squared length in each of some orthonormal directions, in percent.
+
+    Args:
+        vectors: [m, P], a row for each direction.
+        displacement: [P], not zero.
+
+    Returns:
+        [m] float64; they sum to 100 where the directions are a basis.
+    """
+    parts = torch.mv(vectors.double(), displacement.double()).square()
+    return 100 * parts / displacement.double().square().sum()
+
+
+def low(eigenvalues: Sequence[float], below: float) -> list[bool]:
+    """Which directions have an eigenvalue of a magnitude under ``below`` times the largest eigenvalue."""
+    edge = below * max(eigenvalues)
+    return [abs(value) < edge for value in eigenvalues]
+
+
+def of_random(chosen: Sequence[bool]) -> float:
+    """The share (%) of a random displacement that is to be expected in the chosen directions of a basis.
+
+    Each direction gets the same of a displacement whose direction is uniform on the sphere.
+    """
+    return 100 * sum(chosen) / len(chosen)
+
+
+def total(parts: Sequence[float], chosen: Sequence[bool]) -> float:
+    """The sum of the chosen parts."""
+    return float(sum(part for part, taken in zip(parts, chosen, strict=True) if taken))
+
+
+def binned(eigenvalues: Sequence[float], edges: Sequence[float]) -> list[list[bool]]:
+    """Which directions lie in each bin of |eigenvalue| over the largest eigenvalue.
+
+    Args:
+        eigenvalues: of all directions.
+        edges: ascending; the first bin takes what is smaller too, the last what is greater.
+
+    Returns:
+        A list for each of the ``len(edges) - 1`` bins.
+    """
+    most = max(eigenvalues)
+    inner = torch.tensor(edges[1:-1], dtype=torch.float64)
+    relative = torch.tensor(eigenvalues, dtype=torch.float64).abs() / most
+    places = torch.bucketize(relative, inner, right=True).tolist()
+    return [[place == number for place in places] for number in range(len(edges) - 1)]

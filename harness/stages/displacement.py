@@ -1,0 +1,37 @@
+"""``displacement``: how the way from one state to another is spread over the eigenvectors of a Hessian."""
+
+from collections.abc import Sequence
+
+import torch
+
+from harness.errors import BrokenError, HarnessError
+from harness.job import Job
+from harness.measure.displacement import shares
+from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
+from harness.stages.objective import flat_weights
+from harness.store import Artifact
+
+
+class Displacement(Stage):
+    """Params: ``network``, ``classes``, ``data``. Inputs: ``before`` and ``after``, states; ``hessian``."""
+
+    def effort(self, job: Job) -> Effort:
+        """A product with all eigenvectors; a row for each eigenvalue."""
+        size = network_of(job.params).size
+        return Effort(2.0 * size**2, TABLE_BYTES + 50 * size)
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """Columns ``eigenvalue``, the largest first, and ``share`` (% of the squared displacement)."""
+        (one,) = work
+        network = network_of(one.params)
+        before, after = (
+            flat_weights(network, named(one.inputs[role], WEIGHT), torch.float64) for role in ("before", "after")
+        )
+        if torch.equal(before, after):
+            return [BrokenError(f"{one.job!r}: the state did not move, so its way has no direction")]
+        found = one.inputs["hessian"].tensors
+        parts = shares(found["eigenvectors"], after - before)
+        return [Artifact(table={"eigenvalue": found["eigenvalues"].tolist(), "share": parts.tolist()})]
+
+
+STAGE = Displacement()
