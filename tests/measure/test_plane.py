@@ -48,7 +48,7 @@ def test_the_grid_goes_row_after_row_around_the_states() -> None:
 
 def test_states_on_one_line_span_no_plane() -> None:
     mean, earlier, _, after = _planted()
-    with pytest.raises(BrokenError, match="2 earlier states.* lie on one line"):
+    with pytest.raises(BrokenError, match=r"2 earlier states.* lie on one line"):
         plane.through(earlier, mean + 0.3 * (after - mean), after)
 
 

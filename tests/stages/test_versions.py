@@ -27,9 +27,9 @@ PINS: dict[str, tuple[int, str]] = {
     "line": (1, "2dd290c432d53b3b"),
     "compare": (2, "9256c61bc8ee9936"),
     "distance": (2, "5986f79dcadb26f6"),
-    "loss": (1, "ee6cb97d7a1f97d1"),
-    "hessian": (1, "fbdcb15143096047"),
-    "extremes": (1, "70c50370115ed09a"),
+    "loss": (1, "2ebd3d306cac4086"),
+    "hessian": (1, "d6604073a922b7f5"),
+    "extremes": (1, "4a17a9fa4cc66b6d"),
     "quadratic_level": (1, "ee7dec45c76536ae"),
     "quadratic_relaxation": (1, "d4712704bf425218"),
     "quadratic_staircase": (1, "9eb2c1a8e4abebc7"),
@@ -37,6 +37,9 @@ PINS: dict[str, tuple[int, str]] = {
     "spectrum": (1, "116d92c652f54a5e"),
     "concentration": (1, "2950dfebfea21280"),
     "overlap": (1, "1aacf23305ece03f"),
+    "displacement": (1, "e7f3730c39d23501"),
+    "plane": (1, "da4d1568733fbe91"),
+    "descend": (1, "d7b9c9ad31221c93"),
 }
 
 
