@@ -154,7 +154,8 @@ class LossCliffs(TrainingProtocol):
 
 
 def _checkpoints(setting: TrainingSetting) -> list[int]:
-    return sorted({place + offset for place in drops(setting).values() for offset in offsets(setting)})
+    around = {place + offset for place in drops(setting).values() for offset in offsets(setting)}
+    return sorted(around | {setting.length})
 
 
 PROTOCOL = LossCliffs()
