@@ -79,7 +79,8 @@ def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: flo
 
 
 def _end(number: int, floor: float, per_decade: int) -> str:
-    """A bin by its end nearer to zero: ``-1e-2`` or so."""
+    """A bin by its end nearer to zero, ``-0.032`` or so."""
     if number == 0:
         return "0"
-    return f"{'-' if number < 0 else ''}{floor * 10 ** ((abs(number) - 1) / per_decade):.1g}"
+    end = floor * 10 ** ((abs(number) - 1) / per_decade)
+    return f"{'-' if number < 0 else ''}{float(f'{end:.2g}'):g}"

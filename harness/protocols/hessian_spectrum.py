@@ -29,7 +29,7 @@ class HessianSpectrumOptions(Model):
         objective: the loss that is differentiated.
         ranks: how many of the largest eigenvalues the power law goes through [paper: the 100th is 1/100 of the first].
         tolerance: numerical error of an eigenvalue over the largest magnitude of any; what is nearer to zero counts
-            as neither positive nor negative [open].
+            as neither positive nor negative [open]. Single precision moves those of the toy network by 7e-7 at most.
         components: k of the concentration: the squared length in the k largest components [paper: 100].
         bands: whose eigenvectors' concentration is measured.
         draws: Gaussian vectors that the null of the concentration is the mean of [open].

@@ -1,5 +1,6 @@
 """Figures of Hessian spectra, in the slides' form."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,9 +11,10 @@ from harness.protocols import series
 
 def spectrum_figures(observations: Sequence[Observation], checkpoints: Sequence[int]) -> list[Figure]:
     """Sorted eigenvalues at every checkpoint, and what they amount to against the checkpoint."""
+    eigenvalues = _in_all(observations)
     lines = [
         _line(
-            observations,
+            eigenvalues,
             "eigenvalue",
             "rank",
             {"checkpoint": checkpoint, "sign": sign},
@@ -20,6 +22,7 @@ def spectrum_figures(observations: Sequence[Observation], checkpoints: Sequence[
             role=f"checkpoint{number}",
             dashed=sign == "negative",
             order=number / max(len(checkpoints) - 1, 1),
+            interval=False,
         )
         for number, checkpoint in enumerate(checkpoints)
         for sign in ("positive", "negative")
@@ -115,6 +118,7 @@ def _line(
     role: str,
     dashed: bool = False,
     order: float | None = None,
+    interval: bool = True,
 ) -> Series:
     """``series.along`` over the few observations of the line, as there are thousands of others."""
     mine = [
@@ -123,4 +127,13 @@ def _line(
         if one.quantity == quantity and all(one.at.get(name) == value for name, value in at.items())
     ]
     line = series.along(mine, quantity, axis, at, label=label, role=role, dashed=dashed)
-    return replace(line, style="thin", order=order)
+    ends = (line.low, line.high) if interval else ((), ())
+    return replace(line, style="thin", order=order, low=ends[0], high=ends[1])
+
+
+def _in_all(observations: Sequence[Observation]) -> list[Observation]:
+    """Eigenvalues of ranks that every initialisation has, so that a line does not jump where one of them ends."""
+    eigenvalues = [one for one in observations if one.quantity == "eigenvalue"]
+    counts = Counter(tuple(sorted(one.at.items())) for one in eigenvalues)
+    seeds = len({one.initialisation for one in eigenvalues})
+    return [one for one in eigenvalues if counts[tuple(sorted(one.at.items()))] == seeds]
