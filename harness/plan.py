@@ -54,7 +54,8 @@ class Plan:
 
         A function of what is missing alone, so that a run that was killed goes on with the very groups that it
         would have made. Work that others wait for longest comes first; a group is filled with the ready jobs
-        that fuse with it.
+        that fuse with it, up to ``limit`` runs; snapshots of one run count once, and are never parted: else the run
+        would be made once more for every part.
         """
         ready = [job for job in missing.values() if not any(given.key in missing for given in job.inputs.values())]
         ready.sort(key=lambda job: (fuse(job) is not None, -self.heights[job.key], job.key))
@@ -63,4 +64,6 @@ class Plan:
         kind = fuse(ready[0])
         if kind is None:
             return [ready[0]]
-        return [job for job in ready if job.stage == ready[0].stage and fuse(job) == kind][:limit]
+        alike = [job for job in ready if job.stage == ready[0].stage and fuse(job) == kind]
+        runs = set(list(dict.fromkeys(job.lineage for job in alike))[:limit])
+        return [job for job in alike if job.lineage in runs]

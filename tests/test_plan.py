@@ -101,6 +101,15 @@ def test_a_group_is_all_ready_jobs_that_fuse_and_no_other() -> None:
     assert set(plan.next_group(missing, fuse)) == {chains[i][1] for i in (0, 1, 3)}
 
 
+def test_snapshots_of_one_run_are_in_one_group_however_many() -> None:
+    start = Job("init", {})
+    jobs = [Job("train", {"seed": seed, "stop": stop}, {"s": start}) for stop in range(9) for seed in range(3)]
+    plan = Plan.of(jobs)
+    group = plan.next_group(plan.missing(lambda job: job == start), lambda job: "the same", limit=2)
+    assert len(group) == 2 * 9
+    assert len({job.lineage for job in group}) == 2
+
+
 def test_what_waits_for_an_input_is_not_ready_and_work_that_does_not_fuse_runs_alone() -> None:
     chains = [chain(seed) for seed in range(2)]
     plan = Plan.of([one[-1] for one in chains])
