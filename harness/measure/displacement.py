@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_ROWS = 2048
+"""Directions in double precision at a time; bounds memory."""
+
 
 def shares(vectors: Tensor, displacement: Tensor) -> Tensor:
     """The share of a displacement's squared length in each of some orthonormal directions, in percent.
@@ -16,8 +19,9 @@ def shares(vectors: Tensor, displacement: Tensor) -> Tensor:
     Returns:
         [m] float64; they sum to 100 where the directions are a basis.
     """
-    parts = torch.mv(vectors.double(), displacement.double()).square()
-    return 100 * parts / displacement.double().square().sum()
+    whole = displacement.double()
+    parts = torch.cat([some.double() @ whole for some in vectors.split(_ROWS)]).square()
+    return 100 * parts / whole.square().sum()
 
 
 def low(eigenvalues: Sequence[float], below: float) -> list[bool]:

@@ -107,8 +107,8 @@ def _valley(setting: TrainingSetting, observations: Sequence[Observation], drop:
         f"Loss in the plane through the mean of the checkpoints before drop {drop} (at 0, 0), the last of them (height "
         "1) and the one after the cliff (at 1, 0), of one initialisation; points are the checkpoints, projected "
         "(Ciuca, Zooming in on the cliff drops).",
-        "along: from the mean before (0) to after (1)",
-        "across: the last before (1)",
+        "along the valley (after the cliff: 1)",
+        "across it (last before the drop: 1)",
         [
             Series(label, role, [one[0] for one in points], [one[1] for one in points], style="points")
             for label, role, points in groups

@@ -38,8 +38,8 @@ def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> 
         "training",
         "Loss and largest eigenvalue through training",
         "Training loss (above) and the largest eigenvalue of its Hessian (below); where the learning rate drops is "
-        "marked, and the largest eigenvalue with which heavy-ball and plain gradient descent are stable at the rate of "
-        "the day (Ciuca, Puzzling Features of the Training graph).",
+        "marked, and so is the largest eigenvalue with which gradient descent is stable at the current rate, with "
+        "momentum and without (Ciuca, Puzzling Features of the Training graph).",
         "iteration",
         "training loss (nats)",
         [*losses, *sharp, *limits],

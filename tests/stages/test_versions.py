@@ -37,7 +37,7 @@ PINS: dict[str, tuple[int, str]] = {
     "spectrum": (1, "116d92c652f54a5e"),
     "concentration": (1, "2950dfebfea21280"),
     "overlap": (1, "1aacf23305ece03f"),
-    "displacement": (1, "e7f3730c39d23501"),
+    "displacement": (1, "4fcd2fd0cd2d9265"),
     "plane": (1, "da4d1568733fbe91"),
     "descend": (1, "d7b9c9ad31221c93"),
 }
