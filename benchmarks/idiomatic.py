@@ -4,7 +4,7 @@ A Dataset that turns each example into a PIL image and sends it through torchvis
 that shuffles, an ``nn.Module``, an optimiser of ``torch.optim``. Nothing here comes from the engine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from harness.engine.vision import torchvision_part
 
 transforms = torchvision_part("transforms")
+Activation = Callable[[Tensor], Tensor]
 
 
 class LeNet(nn.Module):
@@ -39,8 +40,9 @@ class LeNet(nn.Module):
 class Block(nn.Module):
     """Two convolutions and a shortcut, which is a convolution too where the shape changes."""
 
-    def __init__(self, wide: int, width: int, stride: int) -> None:
+    def __init__(self, wide: int, width: int, stride: int, activate: Activation) -> None:
         super().__init__()
+        self.activate = activate
         self.shortcut = nn.Sequential()
         if stride != 1 or wide != width:
             self.shortcut = nn.Sequential(nn.Conv2d(wide, width, 1, stride, bias=False), nn.BatchNorm2d(width))
@@ -50,26 +52,29 @@ class Block(nn.Module):
         self.b_bn = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.a_bn(self.a(x)))
-        return F.relu(self.b_bn(self.b(y)) + self.shortcut(x))
+        y = self.activate(self.a_bn(self.a(x)))
+        return self.activate(self.b_bn(self.b(y)) + self.shortcut(x))
 
 
 class ResNet(nn.Module):
     """The CIFAR ResNet of He et al. (2016), with convolutions as shortcuts."""
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int, classes: int) -> None:
+    def __init__(
+        self, channels: int, widths: Sequence[int], blocks: int, classes: int, activate: Activation = F.relu
+    ) -> None:
         super().__init__()
+        self.activate = activate
         self.stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
         self.stem_bn = nn.BatchNorm2d(widths[0])
         layers = []
         for stage, (wide, width) in enumerate(pairwise([widths[0], *widths])):
-            layers.append(Block(wide, width, 2 if stage else 1))
-            layers += [Block(width, width, 1) for _ in range(blocks - 1)]
+            layers.append(Block(wide, width, 2 if stage else 1, activate))
+            layers += [Block(width, width, 1, activate) for _ in range(blocks - 1)]
         self.blocks = nn.Sequential(*layers)
         self.output = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.blocks(F.relu(self.stem_bn(self.stem(x))))
+        x = self.blocks(self.activate(self.stem_bn(self.stem(x))))
         logits: Tensor = self.output(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
         return logits
 
@@ -78,7 +83,9 @@ def module(network: Mapping[str, Any], shape: tuple[int, int, int], classes: int
     """The network of a spec. Its parameters come in the order in which the engine declares them."""
     if network["name"] == "lenet":
         return LeNet(shape[0] * shape[1] * shape[2], network["hidden"], classes)
-    return ResNet(shape[0], network["widths"], network["blocks"], classes)
+    return ResNet(
+        shape[0], network["widths"], network["blocks"], classes, getattr(F, network.get("activation", "relu"))
+    )
 
 
 def optimiser(settings: Mapping[str, Any], rate: float, parameters: Any) -> torch.optim.Optimizer:

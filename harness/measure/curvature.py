@@ -18,7 +18,7 @@ from torch.func import grad, jvp, vjp, vmap
 
 from harness.engine.networks import Network
 from harness.engine.tails import Tail, tails
-from harness.errors import RequestError
+from harness.errors import InvariantBroken, RequestError
 
 Matrix = Literal["hessian", "gauss_newton"]
 
@@ -94,7 +94,7 @@ def gradient(objective: Objective, weights: Tensor) -> tuple[float, Tensor]:
         loss = F.cross_entropy(objective.tails(weights, x)[0].logits(whole), labels) * objective.share(labels)
         total += float(loss.detach())
         slope += torch.autograd.grad(loss, whole)[0]
-    return total, objective.reduce(slope)
+    return total, _finite(objective.reduce(slope))
 
 
 def products(objective: Objective, weights: Tensor, directions: Tensor, *, matrix: Matrix = "hessian") -> Tensor:
@@ -116,7 +116,7 @@ def products(objective: Objective, weights: Tensor, directions: Tensor, *, matri
         for place in range(0, len(whole), TANGENTS):
             part = slice(place, place + TANGENTS)
             found[part] += _multiply(tail, weights, labels, whole[part], matrix) * objective.share(labels)
-    return objective.reduce(found)
+    return _finite(objective.reduce(found))
 
 
 def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix: Matrix = "hessian") -> Tensor:
@@ -144,7 +144,7 @@ def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix
                 directions[torch.arange(len(some)), places[some] - tail.start] = 1
                 block = _multiply(tail, weights[tail.start :], labels, directions, matrix)
                 found[some, tail.start :] += block * objective.share(labels)
-    return objective.reduce(found)
+    return _finite(objective.reduce(found))
 
 
 def symmetric(upper: Tensor, layers: Tensor) -> tuple[Tensor, float]:
@@ -168,9 +168,19 @@ def require_affordable(size: int) -> None:
     if size > MOST_EXACT:
         raise RequestError(
             f"an exact Hessian of {size:,} parameters has {size:,}² entries: {8 * size**2 / 2**30:,.0f} GiB, as much "
-            f"again for its eigenvectors, and about {4 * math.ceil(size / 1000):,} thousand passes over the data. "
+            f"again for its eigenvectors, about {4 * math.ceil(size / 1000):,} thousand passes over the data and "
+            f"{10.0 * size**3:.0e} operations for its eigenvectors. "
             "Use top and bottom eigenpairs (Lanczos) or the spectral density in its place"
         )
+
+
+def _finite(derivatives: Tensor) -> Tensor:
+    if not bool(derivatives.isfinite().all()):
+        raise InvariantBroken(
+            "derivatives of the loss are not finite at this state: its weights, or the loss, overflowed; look at the "
+            "training that led to it"
+        )
+    return derivatives
 
 
 def _multiply(tail: Tail, weights: Tensor, labels: Tensor, directions: Tensor, matrix: Matrix) -> Tensor:

@@ -14,6 +14,12 @@ from torch import Tensor
 from harness import seeds
 from harness.errors import RequestError
 
+_ROUNDING = 1e-12
+"""What is left of a vector below this share is rounding."""
+
+_SMALLEST = float(np.finfo(np.float64).eps ** (2 / 3))
+"""Magnitude below which ARPACK takes an eigenvalue for this large when it judges convergence."""
+
 Product = Callable[[Tensor], Tensor]
 """[M, n] directions to [M, n] products with a symmetric matrix."""
 
@@ -60,10 +66,10 @@ def extreme(
         size: n.
         count: how many.
         end: ``top`` for the largest, ``bottom`` for the smallest.
-        tolerance: accuracy of the values, relative to their magnitude.
+        tolerance: how long a residual may be, relative to its eigenvalue's magnitude.
         seed: of the vector that it starts from.
         most: restarts at most, 10 n by default. Beyond them, what converged so far is given, and ``converged`` is
-            False.
+            False. So it is where the residuals show that the products are less exact than the tolerance asks.
 
     Raises:
         RequestError: more pairs than Lanczos can find, or none.
@@ -88,26 +94,37 @@ def extreme(
     order = np.argsort(values)[::-1].copy()
     found = torch.from_numpy(values[order]), torch.from_numpy(np.ascontiguousarray(vectors.T[order]))
     residuals = (product(found[1]).double().cpu() - found[0][:, None] * found[1]).norm(dim=1)
-    return Eigenpairs(*found, residuals, converged)
+    allowed = 2 * tolerance * found[0].abs().clamp_min(_SMALLEST)  # twice: ARPACK's own test is of an estimate
+    return Eigenpairs(*found, residuals, converged and bool((residuals <= allowed).all()))
 
 
 @dataclass(frozen=True)
 class Density:
-    """A spectral density as weighted points: the sum of weights f(nodes) estimates tr f(A) / n.
+    """A spectral density as weighted points, a set from each probe: each set's Σ weight f(node) estimates tr f(A) / n.
 
     Attributes:
-        nodes: [m] float64, ascending.
-        weights: [m], they sum to 1.
-        error: standard error of the mean eigenvalue over the probes; None with a single probe.
+        nodes: [probes, steps] float64, ascending.
+        weights: [probes, steps], those of a probe sum to 1.
     """
 
     nodes: Tensor
     weights: Tensor
-    error: float | None
 
-    def moment(self, power: int) -> float:
-        """Estimate of the mean of λ to a power: tr(A^power) / n."""
-        return float((self.weights * self.nodes**power).sum())
+    def mean(self, function: Callable[[Tensor], Tensor]) -> tuple[float, float | None]:
+        """Estimate of the mean of a function of the eigenvalues, and its standard error (None with a single probe)."""
+        each = (self.weights * function(self.nodes)).sum(1)
+        error = float(each.std()) / math.sqrt(len(each)) if len(each) > 1 else None
+        return float(each.mean()), error
+
+    def moment(self, power: int) -> tuple[float, float | None]:
+        """Estimate of tr(A^power) / n, and its standard error: the first is the trace's, the second ||A||²'s share."""
+        return self.mean(lambda nodes: nodes**power)
+
+    def smooth(self, at: Tensor, width: float) -> Tensor:
+        """The density at some values, every node widened to a normal distribution of that standard deviation."""
+        spread = torch.distributions.Normal(self.nodes.flatten(), width)
+        curve: Tensor = spread.log_prob(at.double()[:, None]).exp() @ self.weights.flatten() / len(self.nodes)
+        return curve
 
 
 def density(product: Product, size: int, *, probes: int, steps: int, seed: int | str) -> Density:
@@ -117,32 +134,39 @@ def density(product: Product, size: int, *, probes: int, steps: int, seed: int |
     whose eigenvalues are the nodes, and whose eigenvectors' squared first components are the weights: a Gauss
     quadrature, exact for powers below 2 ``steps`` in the probe's own measure.
 
+    Memory: ``8 probes (steps + 3) n`` bytes for the vectors, on the CPU, and what ``product`` takes.
+
     Args:
         product: the matrix.
         size: n.
         probes: random directions; all are advanced side by side.
         steps: Lanczos steps, at most n.
         seed: of the probes.
+
+    Raises:
+        RequestError: no probe, no step, or more steps than the matrix has dimensions.
     """
-    steps = min(steps, size)
-    q = seeds.normal(seeds.stream("probes", seed), probes * size).reshape(probes, size)
-    q /= q.norm(dim=1, keepdim=True)
-    basis, diagonal, beside = [q], [], []
-    for _ in range(steps):
-        r = product(basis[-1]).double().cpu()
-        diagonal.append((r * basis[-1]).sum(1))
-        known = torch.stack(basis, 1)
+    if probes < 1 or not 1 <= steps <= size:
+        raise RequestError(
+            f"found {probes} probes of {steps} Lanczos steps for a matrix of {size:,}: ask for at least 1 probe and "
+            f"1 to {size:,} steps"
+        )
+    first = seeds.normal(seeds.stream("probes", seed), probes * size).reshape(probes, size)
+    basis = first.new_zeros(probes, steps + 1, size)
+    basis[:, 0] = first / first.norm(dim=1, keepdim=True)
+    diagonal, beside = first.new_zeros(probes, steps), first.new_zeros(probes, steps)
+    for step in range(steps):
+        known = basis[:, : step + 1]
+        r = product(known[:, -1]).double().cpu()
+        diagonal[:, step] = (r * known[:, -1]).sum(1)
         for _ in range(2):  # once more removes what rounding left
-            r = r - torch.einsum("pk,pkn->pn", torch.einsum("pn,pkn->pk", r, known), known)
-        length = r.norm(dim=1)
-        beside.append(length)
+            r = r - (known.mT @ (known @ r[:, :, None]))[:, :, 0]
+        beside[:, step] = r.norm(dim=1)
         # An invariant subspace ends a probe: its remaining rows are decoupled and get no weight.
-        basis.append(torch.where(length[:, None] > 1e-12, r / length.clamp_min(1e-300)[:, None], 0.0))
-    tridiagonal = torch.diag_embed(torch.stack(diagonal, 1))
-    off = torch.diag_embed(torch.stack(beside, 1)[:, : steps - 1], 1)
-    values, vectors = torch.linalg.eigh(tridiagonal + off + off.mT)
-    weights = vectors[:, 0, :] ** 2
-    means = (values * weights).sum(1)
-    error = float(means.std() / math.sqrt(probes)) if probes > 1 else None
-    order = values.flatten().argsort()
-    return Density(values.flatten()[order], weights.flatten()[order] / probes, error)
+        scale = torch.maximum(diagonal.abs().amax(1), beside[:, :step].amax(1) if step else beside[:, step])
+        ended = beside[:, step] <= _ROUNDING * scale
+        beside[ended, step] = 0.0
+        basis[:, step + 1] = torch.where(ended[:, None], 0.0, r / beside[:, step, None].clamp_min(1e-300))
+    off = torch.diag_embed(beside[:, : steps - 1], 1)
+    nodes, vectors = torch.linalg.eigh(torch.diag_embed(diagonal) + off + off.mT)
+    return Density(nodes, vectors[:, 0] ** 2)
