@@ -57,7 +57,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     _require_same_specs(pairs, options.scale)
     place = _place(options, quiet=quiet)
     require_folder(options.report)
-    comparisons = count_numbers([baseline for _, baseline in pairs])
+    comparisons = count_numbers(files.find(folder, options.scale))
     guarded: list[Guarded] = []
     for loaded, baseline in pairs:
         findings = _guard(loaded, baseline, comparisons, place)

@@ -37,7 +37,10 @@ class Finding:
 
 
 def count_numbers(baselines: Sequence[Baseline]) -> int:
-    """How many numbers are compared, over which the chance of a false alarm is shared out."""
+    """How many numbers baselines hold, over which the chance of a false alarm is shared out.
+
+    Those of all baselines, so that a spec's limits do not depend on which others are run beside it.
+    """
     return sum(len(one.content.numbers) for one in baselines)
 
 
@@ -49,7 +52,7 @@ def interval(number: Number, n: int, comparisons: int) -> tuple[float, float]:
     Args:
         number: the baseline's, of at least two initialisations.
         n: fresh initialisations.
-        comparisons: m, all that are made in the run.
+        comparisons: m, the numbers of all baselines.
 
     Returns:
         Its ends, on the scale of ``number.mean``.
@@ -67,7 +70,7 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
     Args:
         baseline: what was.
         fresh: what is, of the same spec.
-        comparisons: numbers compared in the whole run.
+        comparisons: the numbers of all baselines.
         broken: whether jobs of the fresh run failed, so that numbers may be missing for that reason.
     """
     moved = {
