@@ -8,6 +8,7 @@ from typing import Literal
 from scipy import stats as distributions
 
 from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number
+from harness.regress.rehearsal import TOLERANCE
 from harness.regress.written import differences
 from harness.stats import no_more
 
@@ -78,7 +79,7 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
         for name, number in baseline.content.numbers.items()
         if name in fresh.numbers
     }
-    found = [*_facts(baseline, fresh), _plan(baseline, fresh)]
+    found = [*_facts(baseline, fresh), _plan(baseline, fresh), _rehearsed(baseline, fresh)]
     found += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
     for name, number in baseline.content.numbers.items():
         if name in fresh.numbers:
@@ -137,6 +138,20 @@ def _plan(baseline: Baseline, fresh: Content) -> Finding:
     if not words:
         return _finding(baseline, "plan", "same", f"{len(now)} kinds of jobs, as in the baseline")
     return _finding(baseline, "plan", "alarm", f"other jobs than in the baseline: {_some(words)}")
+
+
+def _rehearsed(baseline: Baseline, fresh: Content) -> Finding:
+    before, now = baseline.content.rehearsal, fresh.rehearsal
+    changed = [
+        f"{name}: {100 * math.expm1(now[name] - value):+.2g} %"
+        for name, value in before.items()
+        if name in now and abs(now[name] - value) > TOLERANCE
+    ]
+    missing = [f"{name}: gone" for name in before if name not in now]
+    if not changed and not missing:
+        return _finding(baseline, "rehearsal", "same", f"{len(before)} numbers as in the baseline")
+    text = f"{len(changed) + len(missing)} of {len(before)} numbers changed, beginning with "
+    return _finding(baseline, "rehearsal", "alarm", text + _some([*changed, *missing]))
 
 
 def _some(lines: Sequence[str]) -> str:
