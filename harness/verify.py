@@ -18,7 +18,7 @@ from harness.plan import Plan
 from harness.protocols import families
 from harness.protocols.base import Protocol
 from harness.protocols.setting import Setting
-from harness.run import Progress, execute
+from harness.run import Progress, Run, execute
 from harness.spec.claims import Check, Claim
 from harness.spec.load import Loaded
 from harness.spec.model import PAPER_SCALE, Replicates, Scale
@@ -143,19 +143,7 @@ def verify(
         BrokenError: the store is broken; failed jobs are no such error, but part of the outcome.
     """
     require_data(request)
-    where = provenance.describe(
-        str(device),
-        torch.get_num_threads(),
-        torch.cuda.get_device_name(device) if device.type == "cuda" else "",
-    )
-    run = execute(
-        request.plan,
-        store,
-        device=device,
-        load_dataset=lambda name: datasets.load(name, data_root),
-        provenance=where,
-        on_progress=on_progress,
-    )
+    run, where = run_plan(request.plan, store, device=device, data_root=data_root, on_progress=on_progress)
     tables: dict[str, Table] = {}
 
     def read(job: Job) -> Table | None:
@@ -178,6 +166,35 @@ def verify(
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,
     )
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    *,
+    device: torch.device,
+    data_root: Path,
+    on_progress: Callable[[Progress], None],
+) -> tuple[Run, dict[str, Any]]:
+    """Runs what is missing of a plan; gives what happened, and the provenance kept beside the results.
+
+    Raises:
+        BrokenError: the store is broken.
+    """
+    where = provenance.describe(
+        str(device),
+        torch.get_num_threads(),
+        torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+    )
+    run = execute(
+        plan,
+        store,
+        device=device,
+        load_dataset=lambda name: datasets.load(name, data_root),
+        provenance=where,
+        on_progress=on_progress,
+    )
+    return run, where
 
 
 def _judge(request: Request, observations: Sequence[Any], *, faithful: bool) -> list[Judgement]:

@@ -18,6 +18,7 @@ from harness.regress import files
 from harness.regress.compare import Finding, compare, count_numbers, since
 from harness.regress.measure import content
 from harness.regress.model import INITIALISATIONS, Baseline, Content, Entry
+from harness.regress.rehearsal import rehearsal
 from harness.regress.written import differences, digest, written
 from harness.report.regression import Guarded, exit_code, headline, junit, markdown
 from harness.report.write import replace_file, require_folder
@@ -57,7 +58,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     _require_same_specs(pairs, options.scale)
     place = _place(options, quiet=quiet)
     require_folder(options.report)
-    comparisons = count_numbers([baseline for _, baseline in pairs])
+    comparisons = count_numbers(files.find(folder, options.scale))
     guarded: list[Guarded] = []
     for loaded, baseline in pairs:
         findings = _guard(loaded, baseline, comparisons, place)
@@ -172,11 +173,17 @@ def _run(loaded: Loaded, place: _Place) -> tuple[Outcome, Content]:
         initialisations=options.replicates,
         first_seed=options.first_seed,
     )
+    verifying.require_data(request)
+    small = rehearsal(request.protocol, request.setting)
+    device, data = place.device, options.data
+    with show.progress_of(f"{loaded.spec.id}, rehearsal", quiet=place.quiet) as on_progress:
+        run, _ = verifying.run_plan(small, place.store, device=device, data_root=data, on_progress=on_progress)
+    if run.failed:
+        told = "; ".join(sorted({str(error) for error in run.failed.values()}))
+        raise BrokenError(f"the rehearsal of {loaded.spec.id} broke: {told}")
     with show.progress_of(loaded.spec.id, quiet=place.quiet) as on_progress:
-        outcome = verifying.verify(
-            request, place.store, device=place.device, data_root=options.data, on_progress=on_progress
-        )
-    return outcome, content(request, outcome, place.store)
+        outcome = verifying.verify(request, place.store, device=device, data_root=data, on_progress=on_progress)
+    return outcome, content(request, outcome, place.store, small)
 
 
 def _entry(loaded: Loaded, outcome: Outcome, reason: str) -> Entry:

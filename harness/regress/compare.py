@@ -8,6 +8,7 @@ from typing import Literal
 from scipy import stats as distributions
 
 from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number
+from harness.regress.rehearsal import TOLERANCE
 from harness.regress.written import differences
 from harness.stats import no_more
 
@@ -37,7 +38,10 @@ class Finding:
 
 
 def count_numbers(baselines: Sequence[Baseline]) -> int:
-    """How many numbers are compared, over which the chance of a false alarm is shared out."""
+    """How many numbers baselines hold, over which the chance of a false alarm is shared out.
+
+    Those of all baselines, so that a spec's limits do not depend on which others are run beside it.
+    """
     return sum(len(one.content.numbers) for one in baselines)
 
 
@@ -49,7 +53,7 @@ def interval(number: Number, n: int, comparisons: int) -> tuple[float, float]:
     Args:
         number: the baseline's, of at least two initialisations.
         n: fresh initialisations.
-        comparisons: m, all that are made in the run.
+        comparisons: m, the numbers of all baselines.
 
     Returns:
         Its ends, on the scale of ``number.mean``.
@@ -67,7 +71,7 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
     Args:
         baseline: what was.
         fresh: what is, of the same spec.
-        comparisons: numbers compared in the whole run.
+        comparisons: the numbers of all baselines.
         broken: whether jobs of the fresh run failed, so that numbers may be missing for that reason.
     """
     moved = {
@@ -75,7 +79,7 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
         for name, number in baseline.content.numbers.items()
         if name in fresh.numbers
     }
-    found = [*_facts(baseline, fresh), _plan(baseline, fresh)]
+    found = [*_facts(baseline, fresh), _plan(baseline, fresh), _rehearsed(baseline, fresh)]
     found += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
     for name, number in baseline.content.numbers.items():
         if name in fresh.numbers:
@@ -134,6 +138,20 @@ def _plan(baseline: Baseline, fresh: Content) -> Finding:
     if not words:
         return _finding(baseline, "plan", "same", f"{len(now)} kinds of jobs, as in the baseline")
     return _finding(baseline, "plan", "alarm", f"other jobs than in the baseline: {_some(words)}")
+
+
+def _rehearsed(baseline: Baseline, fresh: Content) -> Finding:
+    before, now = baseline.content.rehearsal, fresh.rehearsal
+    changed = [
+        f"{name}: {100 * math.expm1(now[name] - value):+.2g} %"
+        for name, value in before.items()
+        if name in now and abs(now[name] - value) > TOLERANCE
+    ]
+    missing = [f"{name}: gone" for name in before if name not in now]
+    if not changed and not missing:
+        return _finding(baseline, "rehearsal", "same", f"{len(before)} numbers as in the baseline")
+    text = f"{len(changed) + len(missing)} of {len(before)} numbers changed, beginning with "
+    return _finding(baseline, "rehearsal", "alarm", text + _some([*changed, *missing]))
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -19,9 +19,9 @@ from harness.stages.base import BUFFER, MASK, WEIGHT, named
 from harness.store import Artifact, Store
 
 _LEAST = 1e-12
-"""Losses and distances are compared by their logarithm, as they vary by factors; less than this is rounding."""
+"""Norms, distances and losses are compared by their logarithm, as they vary by factors; less than this is rounding."""
 
-_FACTORS = ("loss", "L2")
+_SHARES = ("mean density",)
 
 Seen = Iterator[tuple[str, float]]
 
@@ -45,19 +45,19 @@ def fingerprints(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Stor
 
 
 def _number(name: str, sample: stats.Sample) -> Number:
-    one, logarithm = stats.estimate(sample), name.startswith(_FACTORS)
+    one, logarithm = stats.estimate(sample), not name.startswith(_SHARES)
     assert one.value is not None
     floor = ROUNDING if logarithm else ROUNDING * abs(one.value)
     return Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit="", logarithm=logarithm)
 
 
 def _of_state(artifact: Artifact) -> Seen:
-    """L2 norms of all weights, of all running means, of all running variances."""
-    yield "norm of weights", _norm(named(artifact, WEIGHT))
+    """Logarithms of the L2 norms of all weights, of all running means, of all running variances."""
+    yield "norm of weights", _log(_norm(named(artifact, WEIGHT)))
     buffers = named(artifact, BUFFER)
     for what in sorted({name.rsplit(".", 1)[-1] for name in buffers}):
         chosen = {name: value for name, value in buffers.items() if name.rsplit(".", 1)[-1] == what}
-        yield f"norm of running {what}s", _norm(chosen)
+        yield f"norm of running {what}s", _log(_norm(chosen))
 
 
 def _of_mask(artifact: Artifact) -> Seen:
@@ -69,12 +69,16 @@ def _of_mask(artifact: Artifact) -> Seen:
 def _of_evaluation(artifact: Artifact) -> Seen:
     """The logarithm of the mean loss on each split."""
     for split, loss in zip(artifact.table["split"], artifact.table["loss"], strict=True):
-        yield f"loss on {split} images", math.log(max(loss, _LEAST))
+        yield f"loss on {split} images", _log(loss)
 
 
 def _of_two(artifact: Artifact) -> Seen:
     """The logarithm of the L2 distance between the weights of two states."""
-    yield "L2", math.log(max(artifact.table["l2"][0], _LEAST))
+    yield "L2", _log(artifact.table["l2"][0])
+
+
+def _log(value: float) -> float:
+    return math.log(max(value, _LEAST))
 
 
 def _norm(tensors: Mapping[str, Tensor]) -> float:

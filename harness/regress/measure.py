@@ -7,6 +7,7 @@ from harness.conditions import at_words, conditions, select, values
 from harness.job import Job
 from harness.observation import Condition, Quantity
 from harness.outcome import Outcome
+from harness.plan import Plan
 from harness.regress.fingerprints import fingerprints
 from harness.regress.kinds import kinds
 from harness.regress.model import ROUNDING, Content, Judged, Number
@@ -17,13 +18,14 @@ from harness.verdict import Judgement
 from harness.verify import Request
 
 
-def content(request: Request, outcome: Outcome, store: Store) -> Content:
+def content(request: Request, outcome: Outcome, store: Store, small: Plan) -> Content:
     """Everything of a verified spec that is compared.
 
     Args:
         request: the spec with its plan.
         outcome: what became of it.
         store: with the results.
+        small: the plan of its rehearsal, whose results are in the store too.
     """
     setting = request.setting
     every = kinds(request.plan.jobs)
@@ -38,6 +40,7 @@ def content(request: Request, outcome: Outcome, store: Store) -> Content:
         kinds={label: tuple(sorted(digests)) for label, digests in sorted(labels.items())},
         claims={one.claim.id: _judged(request, one) for one in outcome.judgements if one.check is not None},
         numbers={**_claimed(request, outcome, store), **fingerprints(request.plan.jobs, every, store)},
+        rehearsal={name: one.mean for name, one in fingerprints(small.jobs, kinds(small.jobs), store).items()},
     )
 
 

@@ -69,6 +69,8 @@ class Content(Model):
         kinds: label -> digests of the kinds of jobs called so: the plan without its seeds.
         claims: id -> verdict.
         numbers: name -> number.
+        rehearsal: name -> number (its logarithm, unless it is a density) of the experiment in small, in the order in
+            which they come about.
     """
 
     initialisations: Count
@@ -78,6 +80,7 @@ class Content(Model):
     kinds: dict[str, Many[str]]
     claims: dict[Name, Judged]
     numbers: dict[str, Number]
+    rehearsal: dict[str, float]
 
 
 class Entry(Model):

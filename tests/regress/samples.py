@@ -17,6 +17,7 @@ def content(**changes: Any) -> Content:
         "setting": {"training": {"batch": 50, "optimiser": {"name": "adam"}}},
         "kinds": {"init": ("aa",), "train 0it → 40it, copy": ("bb",)},
         "claims": {"stable": Judged(verdict="HOLDS", in_order=True, number="instability at fork=0")},
+        "rehearsal": {"norm of weights, init": 1.0, "L2, distance of (init) and (train 0it → 3it, trunk)": -2.0},
         "numbers": {"instability at fork=0": number(unit="points")},
     }
     return Content(**{**whole, **changes})

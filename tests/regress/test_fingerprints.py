@@ -40,11 +40,11 @@ def state(weight: float) -> Artifact:
 def test_norms_of_states_by_initialisation(tmp_path: Path) -> None:
     found = seen(tmp_path, {lineage.initial(HERE, seed): state(seed + 1.0) for seed in range(3)})
     weights = found["norm of weights, init"]
-    assert (weights.mean, weights.n) == (pytest.approx(6.0), 3)
-    assert weights.sd == pytest.approx(3.0)
-    assert found["norm of running means, init"].mean == pytest.approx(5.0)
-    assert found["norm of running variances, init"].mean == pytest.approx(2.0)
-    assert weights.floor == pytest.approx(6e-5)
+    assert (weights.n, weights.logarithm) == (3, True)
+    assert weights.mean == pytest.approx(math.log(3 * 6 * 9) / 3)
+    assert found["norm of running means, init"].mean == pytest.approx(math.log(5.0))
+    assert found["norm of running variances, init"].mean == pytest.approx(math.log(2.0))
+    assert found["norm of running variances, init"].sd == 0
 
 
 def test_orders_of_an_initialisation_are_averaged_not_counted(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_orders_of_an_initialisation_are_averaged_not_counted(tmp_path: Path) ->
     copies = [lineage.train(HERE, start, 0, 5, order=lineage.copy_order(0, order)) for order in range(2)]
     found = seen(tmp_path, {copies[0]: state(1.0), copies[1]: state(3.0)})
     number = found["norm of weights, train 0it → 5it, copy"]
-    assert (number.mean, number.n) == (pytest.approx(6.0), 1)
+    assert (number.mean, number.n) == (pytest.approx(math.log(3 * 9) / 2), 1)
 
 
 def test_a_mask_is_seen_layer_by_layer(tmp_path: Path) -> None:

@@ -1,0 +1,249 @@
+"""What the regression guard catches, and how often it cries wolf.
+
+    python benchmarks/guard.py mutations --results guard.jsonl    # each fault by itself, in a copy of the tree
+    python benchmarks/guard.py seeds --results guard.jsonl        # unchanged code, 20 sets of fresh seeds
+    python benchmarks/guard.py table --results guard.jsonl        # both as Markdown
+
+Every run is ``harness regress`` in a process of its own with a fresh store. A line of the results file is a run;
+runs that are there already are not made again, so it can be stopped and started.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_COPIED = ("harness", "specs", "reports/baseline", "constraints.txt")
+_SWAP = "torch.tensor([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])"
+_SHOWN = 3
+FIRST_SEEDS = [1000 + 100 * number for number in range(20)]
+"""Far from those of the baselines, which begin at 0."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A fault put into a copy of the tree.
+
+    Attributes:
+        name: what is wrong.
+        specs: ids of those in which it has a meaning; the others are not run, the limits are the same.
+        file: where.
+        edits: pairs of old text, which stands in the file once, and new text.
+    """
+
+    name: str
+    specs: tuple[str, ...]
+    file: str
+    edits: tuple[tuple[str, str], ...]
+
+
+_RESNET, _LENET, _IMP = ("resnet20_stability",), ("lenet_stability",), ("lenet_imp",)
+MUTATIONS = (
+    Mutation(
+        "weight decay left out",
+        _RESNET,
+        "harness/engine/optimise.py",
+        (('decay = float(optimiser["weight_decay"])', "decay = 0.0"),),
+    ),
+    Mutation(
+        "momentum of batch normalisation 0.2 in place of 0.1",
+        _RESNET,
+        "harness/engine/layers.py",
+        (("BN_MOMENTUM = 0.1\n", "BN_MOMENTUM = 0.2\n"),),
+    ),
+    Mutation(
+        "both copies given one order, by the protocol",
+        _LENET,
+        "harness/protocols/lineage.py",
+        (('return f"copy/{seed}/{order}"', 'return f"copy/{seed}/0"'),),
+    ),
+    Mutation(
+        "both copies given one order, by the stage",
+        _LENET,
+        "harness/stages/train.py",
+        (
+            (
+                'order_seeds=[slot.work.params["order"] for slot in group]',
+                'order_seeds=["/".join(slot.work.params["order"].split("/")[:2]) for slot in group]',
+            ),
+        ),
+    ),
+    Mutation(
+        "pruning at random instead of by magnitude",
+        _IMP,
+        "harness/engine/prune.py",
+        (("torch.where(before, flat, -1.0)", "torch.where(before, seeds.uniform(0, flat.numel()), -1.0)"),),
+    ),
+    Mutation(
+        "rewinding one step late, by the protocol",
+        _IMP,
+        "harness/protocols/imp.py",
+        (("trunk = lineage.trunk(setting, seed, rewind)", "trunk = lineage.trunk(setting, seed, rewind + 1)"),),
+    ),
+    Mutation(
+        "fork states one step late and labelled as in time",
+        (*_LENET, *_RESNET),
+        "harness/stages/train.py",
+        (
+            (
+                'frozenset([int(one.params["stop"])])',
+                'frozenset([int(one.params["stop"]) + one.params["keep_optimiser"]])',
+            ),
+            ('prefix = f"{place}/{stop}/"', 'prefix = f"{place}/{stop + one.params["keep_optimiser"]}/"'),
+        ),
+    ),
+    Mutation(
+        "augmentation off",
+        _RESNET,
+        "harness/engine/feed.py",
+        (
+            (
+                'self._crop, self._flip = int(augment["crop_padding"]), bool(augment["flip"])',
+                "self._crop, self._flip = 0, False",
+            ),
+        ),
+    ),
+    Mutation(
+        "last learning-rate drop missed",
+        _RESNET,
+        "harness/engine/optimise.py",
+        (('sorted(schedule["drops"])', 'sorted(schedule["drops"])[:-1]'),),
+    ),
+    Mutation(
+        "labels 3 and 5 swapped in the data",
+        _LENET,
+        "harness/engine/datasets.py",
+        (("y = torch.from_numpy(labels[order].astype(np.int64))", f"y = {_SWAP}[torch.from_numpy(labels[order])]"),),
+    ),
+    Mutation(
+        "labels 3 and 5 swapped after the data was checked, for training and test",
+        _LENET,
+        "harness/engine/feed.py",
+        (
+            ("data.train_y.to(device)", f"{_SWAP}[data.train_y].to(device)"),
+            ("data.test_y.to(device)", f"{_SWAP}[data.test_y].to(device)"),
+        ),
+    ),
+    Mutation(
+        "labels 3 and 5 swapped in training batches only",
+        _LENET,
+        "harness/engine/feed.py",
+        (('labels = self.split["train"][1][index]', f'labels = {_SWAP}[self.split["train"][1][index]]'),),
+    ),
+)
+
+
+def mutated(mutation: Mutation, tree: Path) -> None:
+    """Puts a fault into a tree."""
+    path = tree / mutation.file
+    text = path.read_text()
+    for old, new in mutation.edits:
+        if text.count(old) != 1:
+            raise SystemExit(f"{mutation.name}: {old!r} stands {text.count(old)} times in {mutation.file}, not once")
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def copied(folder: Path) -> Path:
+    """A copy of what a run needs of the tree."""
+    tree = folder / "tree"
+    for name in _COPIED:
+        source, target = ROOT / name, tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return tree
+
+
+def guarded(tree: Path, folder: Path, *arguments: str) -> dict[str, Any]:
+    """``harness regress`` in a tree with a fresh store: exit code, alarms, errors."""
+    where = ["--store", str(folder / "store"), "--report", str(folder / "reports"), "--device", "cpu", "--quiet"]
+    ran = subprocess.run(
+        [sys.executable, "-c", "from harness.cli import main; main()", "regress", *arguments, *where],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found: dict[str, Any] = {"code": ran.returncode, "failure": [], "error": [], "compared": 0, "said": ran.stderr}
+    junit = folder / "reports" / "regress.xml"
+    for case in ET.parse(junit).getroot().iter("testcase") if junit.exists() else ():
+        found["compared"] += 1
+        for kind in ("failure", "error"):
+            for one in case.iter(kind):
+                found[kind].append([case.get("classname"), case.get("name"), one.get("message")])
+    return found
+
+
+def in_a_copy(mutation: Mutation | None, *arguments: str) -> dict[str, Any]:
+    """The guard in a fresh copy of the tree, with or without a fault."""
+    with tempfile.TemporaryDirectory() as name:
+        tree = copied(Path(name))
+        if mutation is not None:
+            mutated(mutation, tree)
+        return guarded(tree, Path(name), *arguments)
+
+
+def runs(mode: str) -> Iterator[tuple[str, Mutation | None, list[str]]]:
+    """Name, fault and arguments of every run of a mode."""
+    if mode == "mutations":
+        for mutation in MUTATIONS:
+            yield mutation.name, mutation, [f"specs/{spec}.yaml" for spec in mutation.specs]
+    else:
+        for seed in FIRST_SEEDS:
+            yield f"seeds from {seed}", None, ["--first-seed", str(seed)]
+
+
+def results(path: Path) -> list[dict[str, Any]]:
+    """The runs of a results file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def table(found: Sequence[dict[str, Any]]) -> str:
+    """Both kinds of runs as Markdown."""
+    lines = ["| Fault | Exit | Alarms | Of them |", "|---|---|---|---|"]
+    for one in (one for one in found if one["mode"] == "mutations"):
+        told = [*one["error"], *one["failure"]]
+        shown = "; ".join(f"{name}: {message.split(' (since')[0]}" for _, name, message in told[:_SHOWN])
+        lines.append(f"| {one['name']} | {one['code']} | {len(told)} of {one['compared']} | {shown} |")
+    lines += ["", "| Unchanged code | Exit | Alarms |", "|---|---|---|"]
+    for one in (one for one in found if one["mode"] == "seeds"):
+        shown = "; ".join(f"{spec}: {name}: {message}" for spec, name, message in one["failure"]) or "none"
+        lines.append(f"| {one['name']} | {one['code']} | {shown} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs what is missing of a mode, or prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", choices=["mutations", "seeds", "table"])
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--threads", default="1")
+    asked = parser.parse_args()
+    if asked.mode == "table":
+        print(table(results(asked.results)))
+        return
+    done = {(one["mode"], one["name"]) for one in results(asked.results)}
+    for name, mutation, arguments in runs(asked.mode):
+        if (asked.mode, name) in done:
+            continue
+        found = in_a_copy(mutation, *arguments, "--threads", asked.threads)
+        with asked.results.open("a") as file:
+            file.write(json.dumps({"mode": asked.mode, "name": name, **found}) + "\n")
+        print(f"{name}: exit {found['code']}, {len(found['failure'])} alarms, {len(found['error'])} errors", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The experiment in small: one initialisation, a few iterations, double precision, fixed seeds.
+
+Statistics see a change only when it is large beside the spread between initialisations. A rehearsal has no spread: with
+the same seeds it gives the same states on every machine, up to rounding, so that whatever changes the meaning of a
+training step, a mask or an order changes its numbers. It says that something changed, never whether it matters.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness.plan import Plan
+from harness.protocols.base import Protocol
+from harness.protocols.setting import Setting
+from harness.spec.model import Replicates
+from harness.steps import Duration
+
+LENGTH = 40
+"""Iterations of a full training: every schedule, fork and rewind is passed, and rounding has no time to grow."""
+
+TOLERANCE = 1e-6
+"""Relative difference of a number that is rounding; measured: see docs/regression.md."""
+
+_STAGES = ("init", "train", "prune", "shuffle", "distance")
+"""What makes states and masks; measuring them on images is left to the run itself."""
+
+
+def rehearsal(protocol: Protocol, setting: Setting) -> Plan:
+    """The plan of the experiment in small.
+
+    Args:
+        protocol: the experiment family.
+        setting: of the experiment itself.
+    """
+    small = shrunk(setting)
+    jobs = [one.job for one in protocol.measurements(small)]
+    every = Plan.of(jobs).jobs
+    return Plan.of(job for job in every.values() if job.stage in _STAGES)
+
+
+def shrunk(setting: Setting) -> Setting:
+    """The setting with every duration scaled to a training of ``LENGTH``, one initialisation, double precision."""
+
+    def scaled(time: Duration) -> Duration:
+        return Duration(math.ceil(setting.iterations(time) * min(1.0, LENGTH / setting.length)), "it")
+
+    training = _mapped(setting.training, scaled).model_copy(update={"precision": "fp64"})
+    orders = setting.replicates.orders
+    once = Replicates(initialisations=1, orders=orders, pairing=setting.replicates.pairing, first_seed=0)
+    return replace(setting, training=training, options=_mapped(setting.options, scaled), replicates=once)
+
+
+def _mapped(value: Any, scaled: Callable[[Duration], Duration]) -> Any:
+    """Nested models with each duration scaled; of a list of durations, those that become equal once."""
+    if isinstance(value, Duration):
+        return scaled(value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(
+            update={name: _mapped(getattr(value, name), scaled) for name in type(value).model_fields}
+        )
+    if isinstance(value, tuple) and value and isinstance(value[0], Duration):
+        return tuple(dict.fromkeys(scaled(one) for one in value))
+    return value
