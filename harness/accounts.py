@@ -20,7 +20,7 @@ def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any]
     return {
         "harness": where["harness"],
         "results made by": {
-            "code revisions": sorted({_revision(one) for one in made}),
+            "code revisions": sorted({revision_words(one["code"]) for one in made}),
             "hardware": sorted({f"{one['hardware']} ({one['device']})" for one in made}),
             "python": sorted({one["python"] for one in made}),
             "torch": sorted({one["packages"]["torch"] for one in made}),
@@ -32,8 +32,8 @@ def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any]
     }
 
 
-def _revision(made: Mapping[str, Any]) -> str:
-    code = made["code"]
+def revision_words(code: Mapping[str, Any]) -> str:
+    """A revision for readers: its beginning, and whether the code was modified since."""
     return f"{code['revision'][:12]}{' (modified)' if code['modified'] else ''}"
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 
 from harness import verify as verifying
+from harness.accounts import revision_words
 from harness.cli import show
 from harness.cli.options import Options
 from harness.engine import device as devices
 from harness.errors import BrokenError, RequestError
 from harness.outcome import Outcome
 from harness.protocols import families
-from harness.provenance import today
+from harness.provenance import describe, today
 from harness.regress import files
 from harness.regress.compare import Finding, compare, count_numbers, since
 from harness.regress.measure import content
@@ -158,10 +159,18 @@ def _guard(loaded: Loaded, baseline: Baseline, comparisons: int, place: _Place) 
         return [Finding(baseline.name, "run", "error", str(error))]
     findings = [Finding(baseline.name, f"job {one.job}", "error", one.message) for one in outcome.failures]
     if outcome.cost.cached:
-        made = ", ".join(outcome.provenance["results made by"]["code revisions"])
-        text = f"{outcome.cost.cached} of {outcome.cost.jobs} results were in the store, made by {made}: not run anew"
-        findings.append(Finding(baseline.name, "store", "note", text))
+        findings.append(_not_fresh(baseline.name, outcome))
     return findings + compare(baseline, found, comparisons, broken=bool(outcome.failures))
+
+
+def _not_fresh(name: str, outcome: Outcome) -> Finding:
+    """Results that were found tell of the code that made them: only if that is this very code do they say anything."""
+    made = outcome.provenance["results made by"]["code revisions"]
+    here = revision_words(describe("cpu", 1, "")["code"])
+    text = f"{outcome.cost.cached} of {outcome.cost.jobs} results were in the store, made by {', '.join(made)}"
+    if made == [here] and "modified" not in here:
+        return Finding(name, "store", "note", f"{text}, which is this code: not run anew")
+    return Finding(name, "store", "error", f"{text}, this code is {here}: run in a fresh --store, or without --store")
 
 
 def _run(loaded: Loaded, place: _Place) -> tuple[Outcome, Content]:

@@ -1,6 +1,7 @@
 """The command of the regression guard."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -9,7 +10,6 @@ from harness.cli.options import (
     BASELINES,
     DATA,
     REPORTS,
-    STORE,
     BaselineOption,
     DataOption,
     DeviceOption,
@@ -19,7 +19,6 @@ from harness.cli.options import (
     ReportOption,
     ScaleOption,
     SeedOption,
-    StoreOption,
     ThreadsOption,
 )
 from harness.errors import RequestError
@@ -38,19 +37,21 @@ def regress(
     first_seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    store: StoreOption = STORE,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Where results are kept; left out: a fresh one, removed afterwards.")
+    ] = None,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm. Use a fresh --store."""
+    """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
     from harness.cli import guard
     from harness.cli.stopping import stoppable
 
-    options = Options(scale, replicates, first_seed, device, threads, store, data, report)
     if reason and not update:
         raise RequestError("--reason is the reason of a new baseline: give --update with it")
-    with stoppable():
+    with stoppable(), TemporaryDirectory(prefix="harness-") as fresh:
+        options = Options(scale, replicates, first_seed, device, threads, store or Path(fresh), data, report)
         if update:
             code = guard.update(specs or [], options, baseline, reason, quiet=quiet)
         else:

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.job import VERSIONS, Job, canonical
 
-_SEEDS = ("seed", "order")
+_SEEDS = ("seed", "order", "noise")
+"""Parameters that name a random stream."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,11 @@ class Kind:
     """What a job is, whichever replicate it belongs to.
 
     Attributes:
-        label: for readers: "train 0it → 1000it, copy, level 3".
+        label: for readers: "train 0it → 1000it, copy, level 3"; where another kind would be called the same, the
+            beginning of the digest follows.
         digest: of stage, version, parameters and inputs without their seeds.
-        initialisation: the replicate, the seed of the network that the job goes back to; None for none or several.
+        initialisation: the replicate, the seed of the network or noise that the job goes back to; None for none or
+            several.
         level: how often the network was pruned.
         streams: random streams that made it another than the first network and its own mask: shuffle, reinit.
     """
@@ -38,7 +41,13 @@ def kinds(jobs: Mapping[str, Job]) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     for key, job in jobs.items():
         found[key] = _kind(job, {role: found[given.key] for role, given in sorted(job.inputs.items())})
-    return found
+    called: dict[str, set[str]] = {}
+    for kind in found.values():
+        called.setdefault(kind.label, set()).add(kind.digest)
+    return {
+        key: replace(kind, label=f"{kind.label} [{kind.digest[:6]}]") if len(called[kind.label]) > 1 else kind
+        for key, kind in found.items()
+    }
 
 
 def _kind(job: Job, inputs: Mapping[str, Kind]) -> Kind:
@@ -57,7 +66,7 @@ def _kind(job: Job, inputs: Mapping[str, Kind]) -> Kind:
     return Kind(
         label=_label(job, inputs, level, sorted(streams)),
         digest=hashlib.sha256(canonical(described).encode()).hexdigest()[:16],
-        initialisation=_initialisation(seeds.get("seed") if job.stage == "init" else None, list(inputs.values())),
+        initialisation=_initialisation(seeds, list(inputs.values())),
         level=level,
         streams=tuple(sorted(streams)),
     )
@@ -68,9 +77,9 @@ def _stream(seed: Any) -> str:
     return "" if isinstance(seed, int) else str(seed).split("/")[0]
 
 
-def _initialisation(seed: Any, inputs: Sequence[Kind]) -> int | None:
-    if seed is not None:
-        return int(str(seed).split("/")[-1])
+def _initialisation(seeds: Mapping[str, Any], inputs: Sequence[Kind]) -> int | None:
+    if not inputs:
+        return next((int(str(seed).split("/")[-1]) for seed in seeds.values()), None)
     found = {given.initialisation for given in inputs}
     return found.pop() if len(found) == 1 else None
 
@@ -83,4 +92,4 @@ def _label(job: Job, inputs: Mapping[str, Kind], level: int, streams: Sequence[s
         words += [f"level {level}"] if level else []
         return ", ".join(word for word in (*words, *streams) if word)
     origins = dict.fromkeys(given.label for role, given in inputs.items() if role != "mask" or len(inputs) == 1)
-    return f"{job.stage} of {' and '.join(f'({label})' for label in origins)}"
+    return f"{job.stage} of {' and '.join(f'({label})' for label in origins)}" if origins else job.stage

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from harness.plan import Plan
 from harness.protocols.base import Protocol
-from harness.protocols.setting import Setting
+from harness.protocols.setting import Setting, TrainingSetting
 from harness.spec.model import Replicates
 from harness.steps import Duration
 
@@ -28,20 +28,22 @@ _STAGES = ("init", "train", "prune", "shuffle", "distance")
 """What makes states and masks; measuring them on images is left to the run itself."""
 
 
-def rehearsal(protocol: Protocol, setting: Setting) -> Plan:
-    """The plan of the experiment in small.
+def rehearsal(protocol: Protocol[Any], setting: Setting) -> Plan:
+    """The plan of the experiment in small; empty for one that trains no network, which is no chaos to begin with.
 
     Args:
         protocol: the experiment family.
         setting: of the experiment itself.
     """
+    if not isinstance(setting, TrainingSetting):
+        return Plan.of([])
     small = shrunk(setting)
     jobs = [one.job for one in protocol.measurements(small)]
     every = Plan.of(jobs).jobs
     return Plan.of(job for job in every.values() if job.stage in _STAGES)
 
 
-def shrunk(setting: Setting) -> Setting:
+def shrunk(setting: TrainingSetting) -> TrainingSetting:
     """The setting with every duration scaled to a training of ``LENGTH``, one initialisation, double precision."""
 
     def scaled(time: Duration) -> Duration:

@@ -83,12 +83,16 @@ def test_a_breach_of_an_invariant_is_an_error(made: Place, place: Place, monkeyp
     assert "share their data order" in (place.reports / "regress.xml").read_text()
 
 
-def test_results_from_the_store_are_told(made: Place, place: Place) -> None:
+@pytest.mark.parametrize(("modified", "code", "words"), [(False, 0, "not run anew"), (True, 3, "fresh --store")])
+def test_results_from_the_store_count_only_if_this_code_made_them(
+    modified: bool, code: int, words: str, made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.provenance._code", lambda *_: {"revision": "a" * 40, "modified": modified})
     spec = made.root / "tiny.yaml"
     assert regress(place, spec).code == 0
     again = regress(place, spec)
-    assert again.code == 0
-    assert "not run anew" in again.out
+    assert again.code == code
+    assert words in " ".join(again.out.split())
 
 
 def test_a_baseline_from_another_version_of_the_spec(made: Place, place: Place) -> None:
