@@ -61,8 +61,9 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     require_folder(options.report)
     comparisons = count_numbers(files.find(folder, options.scale))
     guarded: list[Guarded] = []
-    for loaded, baseline in pairs:
-        findings = _guard(loaded, baseline, comparisons, place)
+    held = [list(_held(loaded, baseline, place)) for loaded, baseline in pairs]  # before anything runs
+    for (loaded, baseline), found in zip(pairs, held, strict=True):
+        findings = [*found, *_guard(loaded, baseline, comparisons, place)]
         guarded.append(Guarded(baseline.name, since(baseline), findings))
         replace_file(options.report / "regress.xml", junit(guarded))
         replace_file(options.report / "regress.md", markdown(guarded))
@@ -148,40 +149,57 @@ def _place(options: Options, *, quiet: bool) -> _Place:
 
 def _guard(loaded: Loaded, baseline: Baseline, comparisons: int, place: _Place) -> list[Finding]:
     """All findings of a spec; what breaks is one of them."""
-    size = verifying.trainable(loaded.spec.scales[baseline.scale], place.options.data)
-    before = baseline.content.facts.get("trainable parameters", size)
-    if size != before:
-        text = f"{size:,}, baseline {before:,}; nothing was run ({since(baseline)})"
-        return [Finding(baseline.name, "trainable parameters", "alarm", text)]
+    resized = _resized(loaded, baseline, place)
+    if resized:
+        return [resized]
     try:
         outcome, found = _run(loaded, place)
     except BrokenError as error:
         return [Finding(baseline.name, "run", "error", str(error))]
     findings = [Finding(baseline.name, f"job {one.job}", "error", one.message) for one in outcome.failures]
-    if outcome.cost.cached:
-        findings.append(_not_fresh(baseline.name, outcome))
     return findings + compare(baseline, found, comparisons, broken=bool(outcome.failures))
 
 
-def _not_fresh(name: str, outcome: Outcome) -> Finding:
-    """Results that were found tell of the code that made them: only if that is this very code do they say anything."""
-    made = outcome.provenance["results made by"]["code revisions"]
-    here = revision_words(describe("cpu", 1, "")["code"])
-    text = f"{outcome.cost.cached} of {outcome.cost.jobs} results were in the store, made by {', '.join(made)}"
+def _held(loaded: Loaded, baseline: Baseline, place: _Place) -> Iterator[Finding]:
+    """Results that the store holds already: they tell of the code that made them, not of this code."""
+    if _resized(loaded, baseline, place):
+        return
+    jobs = _request(loaded, place).plan.jobs.values()
+    codes = [place.store.record(job)["provenance"]["code"] for job in jobs if place.store.has(job)]
+    if not codes:
+        return
+    made, here = sorted({revision_words(code) for code in codes}), revision_words(describe("cpu", 1, "")["code"])
+    text = f"{len(codes)} of {len(jobs)} results were in the store, made by {', '.join(made)}"
     if made == [here] and "modified" not in here:
-        return Finding(name, "store", "note", f"{text}, which is this code: not run anew")
-    return Finding(name, "store", "error", f"{text}, this code is {here}: run in a fresh --store, or without --store")
+        yield Finding(baseline.name, "store", "note", f"{text}, which is this code: not run anew")
+    else:
+        advice = "run in a fresh --store, or without --store"
+        yield Finding(baseline.name, "store", "error", f"{text}, this code is {here}: {advice}")
 
 
-def _run(loaded: Loaded, place: _Place) -> tuple[Outcome, Content]:
+def _resized(loaded: Loaded, baseline: Baseline, place: _Place) -> Finding | None:
+    """A network of another size than the baseline's: nothing can be run."""
+    size = verifying.trainable(loaded.spec.scales[baseline.scale], place.options.data)
+    before = baseline.content.facts.get("trainable parameters", size)
+    if size == before:
+        return None
+    text = f"{size:,}, baseline {before:,}; nothing was run ({since(baseline)})"
+    return Finding(baseline.name, "trainable parameters", "alarm", text)
+
+
+def _request(loaded: Loaded, place: _Place) -> verifying.Request:
     options = place.options
-    request = verifying.prepare(
+    return verifying.prepare(
         loaded,
         options.scale,
         options.data,
         initialisations=options.replicates,
         first_seed=options.first_seed,
     )
+
+
+def _run(loaded: Loaded, place: _Place) -> tuple[Outcome, Content]:
+    options, request = place.options, _request(loaded, place)
     verifying.require_data(request)
     small = rehearsal(request.protocol, request.setting)
     device, data = place.device, options.data
