@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.errors import StoreBroken, write_remedy
+
 CACHE = Path(".dvc/cache")
-"""Where DVC keeps it, below the repository's root."""
+"""Where DVC keeps it, below the repository's root, unless it was told another place."""
 
 
-def corrupt_files(cache: Path) -> Iterator[Path]:
-    """Files of a cache whose content is not what their name says.
+def check(cache: Path) -> Iterator[tuple[Path, bool]]:
+    """Reads every file of a cache: whether its content is what its name says.
 
     DVC itself trusts a file that is read-only. A result that is computed again has the name of the earlier one, so DVC
     would link the corrupt file back in its place.
@@ -18,9 +20,34 @@ def corrupt_files(cache: Path) -> Iterator[Path]:
         cache: its folder; nothing is found where there is none.
 
     Yields:
-        Files ``files/md5/<2 hex>/<30 hex>``, also with the suffix ``.dir``.
+        Files ``files/md5/<2 hex>/<30 hex>``, also with the suffix ``.dir``, and whether they are sound.
+
+    Raises:
+        StoreBroken: one cannot be read.
     """
-    for path in sorted((cache / "files" / "md5").glob("??/*")):
-        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        if digest != path.parent.name + path.name.removesuffix(".dir"):
-            yield path
+    for path in sorted(path for path in (cache / "files" / "md5").glob("??/*") if path.is_file()):
+        try:
+            digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        except OSError as error:
+            raise StoreBroken(
+                f"{path}: this file of DVC's cache cannot be read ({error.strerror}): give yourself the right to read "
+                "it, or name another cache with --cache"
+            ) from error
+        yield path, digest == path.parent.name + path.name.removesuffix(".dir")
+
+
+def remove(path: Path) -> None:
+    """Removes a file that ``check`` found corrupt.
+
+    Raises:
+        StoreBroken: it cannot be removed.
+    """
+    try:
+        path.unlink()
+    except OSError as error:
+        # The right that counts is the folder's; the error names the file.
+        folder = OSError(error.errno, error.strerror, str(path.parent))
+        raise StoreBroken(
+            f"{path} cannot be removed ({error.strerror}): {write_remedy(path.parent, folder)}remove it by hand, and "
+            "run the same command again"
+        ) from error

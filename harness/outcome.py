@@ -53,7 +53,7 @@ class Outcome:
 
     Attributes:
         spec: the claims and settings.
-        spec_path: the file, as the user gave it.
+        spec_path: the file, from the working folder if it lies below, else as the user gave it.
         scale: which setting.
         judgements: one a claim, in the spec's order.
         figures: the protocol's.

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness import __version__
 
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
 
 
@@ -24,11 +25,11 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
 
     Returns:
         Among them ``container``, the digest of the image as ``HARNESS_IMAGE`` gives it, "" outside one; ``code``,
-        from git, or from ``HARNESS_REVISION`` and ``HARNESS_MODIFIED`` where there is no checkout; ``lock``, the
+        from git where it tracks this module, else from ``HARNESS_REVISION`` and ``HARNESS_MODIFIED``; ``lock``, the
         sha256 of the pinned versions.
     """
     return {
-        "code": _code(Path(__file__).parent),
+        "code": _code(Path(__file__)),
         "harness": __version__,
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
@@ -54,10 +55,14 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def _code(folder: Path) -> dict[str, Any]:
-    """What git says of the folder; without git or outside a checkout, what the image was built with."""
+def _code(module: Path) -> dict[str, Any]:
+    """What git says of a module's folder; where it does not know the module, what the image was built with.
+
+    A checkout around an installed package may be of anything.
+    """
+    folder = module.parent
     revision = _git(folder, "rev-parse", "HEAD")
-    if revision:
+    if revision and _git(folder, "ls-files", "--error-unmatch", "--", module.name):
         return {"revision": revision, "modified": bool(_git(folder, "status", "--porcelain", "--", "."))}
     return {
         "revision": os.environ.get("HARNESS_REVISION") or "unknown",
@@ -66,8 +71,11 @@ def _code(folder: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path, *words: str) -> str:
+    # In a hook of git these name the repository that runs it, whatever the folder.
+    environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    command = ["git", "-C", str(folder), *words]
     try:
-        answer = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -20,7 +20,7 @@ from harness.protocols.base import Protocol
 from harness.protocols.setting import Setting
 from harness.run import Progress, Run, execute
 from harness.spec.claims import Check, Claim
-from harness.spec.load import Loaded
+from harness.spec.load import Loaded, local_path
 from harness.spec.model import PAPER_SCALE, Replicates, Scale
 from harness.store import Store, Table
 from harness.verdict import Judgement, judge
@@ -156,7 +156,7 @@ def verify(
     departures = _departures(request)
     return Outcome(
         spec=spec,
-        spec_path=str(request.loaded.path),
+        spec_path=str(local_path(request.loaded.path) or request.loaded.path),
         scale=request.scale,
         judgements=_judge(request, observations, faithful=not departures),
         figures=request.protocol.figures(request.setting, observations, _marked(request)),

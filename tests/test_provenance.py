@@ -1,6 +1,7 @@
 """Where results come from: a checkout, an image, or neither."""
 
 import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,28 @@ def test_a_checkout_tells_its_revision_and_changes(tmp_path: Path, facts: pytest
     assert not provenance.describe("cpu", 1, "")["code"]["modified"]
     (tmp_path / "harness" / "new.py").write_text("")
     assert provenance.describe("cpu", 1, "")["code"] == {"revision": revision, "modified": True}
+
+
+def test_a_repository_around_an_installed_package_tells_nothing(tmp_path: Path, facts: pytest.MonkeyPatch) -> None:
+    """As a virtual environment in another project is, ignored or not yet added."""
+    checkout_at(tmp_path)
+    installed = tmp_path / "venv" / "harness"
+    shutil.copytree(tmp_path / "harness", installed)
+    facts.setattr(provenance, "__file__", str(installed / "provenance.py"))
+    facts.setenv("HARNESS_REVISION", "0123456789abcdef")
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": "0123456789abcdef", "modified": False}
+
+
+def test_a_repository_that_the_environment_names_tells_nothing(tmp_path: Path, facts: pytest.MonkeyPatch) -> None:
+    checkout_at(tmp_path / "foreign")
+    checkout_at(tmp_path / "own")
+    git(tmp_path / "own", "commit", "--quiet", "--allow-empty", "--message", "two")
+    revision = git(tmp_path / "own", "rev-parse", "HEAD")
+    facts.setattr(provenance, "__file__", str(tmp_path / "own" / "harness" / "provenance.py"))
+    facts.setenv("GIT_DIR", str(tmp_path / "foreign" / ".git"))
+    facts.setenv("GIT_WORK_TREE", str(tmp_path / "foreign"))
+    facts.setenv("GIT_INDEX_FILE", str(tmp_path / "foreign" / ".git" / "index"))
+    assert provenance.describe("cpu", 1, "")["code"] == {"revision": revision, "modified": False}
 
 
 @pytest.mark.parametrize("path", ["", "/usr/bin:/bin"])

@@ -1,5 +1,6 @@
 """The whole street through the command line: what is kept, what is run again, what a verdict costs when it is no."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -160,6 +161,29 @@ def test_report_writes_again_without_running(place: Place) -> None:
         assert cli("report", spec, *where).code == 0
     assert jobs == []
     assert html.is_file()
+
+
+def test_a_report_written_again_is_the_same_byte_for_byte(place: Place) -> None:
+    """Though looking results up takes less time than computing them did."""
+    specs = [place.write(instability_text()), place.write(imp_text())]
+    assert place.verify(*specs).code == 0
+    folders = [place.root / "first", place.root / "second"]
+    for folder in folders:
+        assert cli("report", *specs, "--store", place.store, "--report", folder).code == 0
+    computed, first, second = (
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (place.reports, *folders)
+    )
+    assert first.keys() >= {"tiny-toy.html", "tiny_imp-toy.json", "tiny-toy.md", "junit.xml"}
+    assert computed == first == second
+
+
+def test_a_report_names_its_spec_from_the_working_folder(known: Place) -> None:
+    spec, named = known.root / "tiny.yaml", []
+    for folder in (known.root, known.reports):
+        with contextlib.chdir(folder):
+            said = cli("report", spec, "--store", known.store, "--report", known.reports, "--json")
+        named.append(said.json[0]["spec_path"])
+    assert named == ["tiny.yaml", str(spec)]
 
 
 def test_a_claim_of_the_opposite_fails(known: Place) -> None:

@@ -23,7 +23,7 @@ from harness.regress.rehearsal import rehearsal
 from harness.regress.written import differences, digest, written
 from harness.report.regression import Guarded, exit_code, headline, junit, markdown
 from harness.report.write import replace_file, require_folder
-from harness.spec.load import Loaded, load
+from harness.spec.load import Loaded, load, local_path
 from harness.store import Store
 
 _LEAST = 2
@@ -78,7 +78,8 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
     """Measures baselines anew and writes them, with the reason.
 
     Raises:
-        RequestError: no reason is given, or results in the store are of other code.
+        RequestError: no reason is given, a spec lies outside the working folder, or results in the store are of
+            other code.
         BrokenError: jobs broke.
     """
     if not reason.strip():
@@ -87,8 +88,9 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
     if initialisations < _LEAST:
         raise RequestError(f"--replicates {initialisations}: a baseline needs at least {_LEAST}, to know the spread")
     paths = list(dict.fromkeys(specs)) or [Path(one.path) for one in files.find(folder, options.scale)]
+    specs_by_path = {_local(path): load(path, families()) for path in paths}
     place = _place(replace(options, replicates=initialisations), quiet=quiet)
-    for loaded in [load(path, families()) for path in paths]:
+    for path, loaded in specs_by_path.items():
         before = files.path_of(folder, loaded.spec.id, options.scale)
         history = files.read(before).history if before.exists() else ()
         outcome, found = _run(loaded, place)
@@ -98,16 +100,27 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
         baseline = Baseline(
             schema_version=1,
             spec=loaded.spec.id,
-            path=str(loaded.path),
+            path=path.as_posix(),
             scale=options.scale,
             history=(*history, _entry(loaded, outcome, reason.strip())),
             written=written(loaded.spec, options.scale),
             content=found,
         )
-        path = files.write(baseline, folder)
+        file = files.write(baseline, folder)
         if not quiet:
-            show.out.print(f"baseline: {path} ({len(found.numbers)} numbers)", soft_wrap=True, markup=False)
+            show.out.print(f"baseline: {file} ({len(found.numbers)} numbers)", soft_wrap=True, markup=False)
     return 0
+
+
+def _local(path: Path) -> Path:
+    """The path of a spec as its baseline has it."""
+    local = local_path(path)
+    if local is None:
+        raise RequestError(
+            f"{path} lies outside the working folder {Path.cwd()}, so that its baseline could not name it for other "
+            "machines: run the command in a folder that has it, or copy it below this one"
+        )
+    return local
 
 
 def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tuple[Loaded, Baseline]]:

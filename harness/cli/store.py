@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from harness import dvc_cache
 from harness.cli import show
 from harness.cli.options import STORE, StoreOption
-from harness.dvc_cache import CACHE, corrupt_files
 from harness.errors import CorruptArtifact, RequestError
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
@@ -16,7 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
 @app.command(epilog="Example: harness store check --remove")
 def check(
     store: StoreOption = STORE,
-    cache: Annotated[Path, typer.Option("--cache", help="DVC's cache; where there is one, it is checked too.")] = CACHE,
+    cache: Annotated[
+        Path, typer.Option("--cache", help="DVC's cache; where there is one, it is checked too.")
+    ] = dvc_cache.CACHE,
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it.")] = False,
 ) -> None:
     """Check every artifact of the store against its record, and DVC's cache against its names."""
@@ -27,7 +29,11 @@ def check(
     kept = Store(store)
     artifacts = dict(kept.check())
     damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
-    cached = list(corrupt_files(cache))
+    files = dict(dvc_cache.check(cache))
+    cached = [path for path, sound in files.items() if not sound]
+    none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
+    looked = f"DVC's cache, {len(files)} files" if files else none
+    show.out.print(f"{cache}: {looked}", markup=False, soft_wrap=True)
     for path, wrong in damaged.items():
         show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
     for path in cached:
@@ -43,6 +49,6 @@ def check(
     for path in damaged:
         kept.remove(path)
     for path in cached:
-        path.unlink()
+        dvc_cache.remove(path)
     words = f"{found} were corrupt and are removed" if damaged or cached else f"{len(artifacts)} artifacts are sound"
     show.out.print(f"{store}: {words}", markup=False, soft_wrap=True)

@@ -31,7 +31,7 @@ class Report:
         place: of the machine report below the folder that was searched, with slashes: ``paper/lenet_imp-paper.json``.
         spec: id of the spec.
         title: of the spec.
-        spec_path: the spec's file, as the user gave it.
+        spec_path: the spec's file, from the working folder if it lies below, else as the user gave it.
         protocol: the experiment family.
         scale: which setting.
         summary: one line without its full stop.

@@ -89,6 +89,12 @@ def load(path: Path, families: Mapping[str, Family]) -> Loaded:
     return Loaded(path, spec, settings)
 
 
+def local_path(path: Path) -> Path | None:
+    """A file's path from the working folder, which is the same on every machine; None where it lies outside."""
+    whole, here = path.parent.resolve() / path.name, Path.cwd().resolve()
+    return whole.relative_to(here) if whole.is_relative_to(here) else None
+
+
 def schema(families: Mapping[str, Family]) -> dict[str, Any]:
     """JSON Schema of a spec file, for editors; a scale's settings are those of any protocol."""
     whole = Spec.model_json_schema()

@@ -1,7 +1,9 @@
 """The guard as a command: baselines made and kept, what it finds in changed code, its files and exit codes."""
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,13 @@ def alarms(place: Place) -> dict[str, str]:
     return {case.get("name", ""): one.get("message", "") for case in cases for one in case.iter("failure")}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Specs of all tests lie below it."""
+    with contextlib.chdir(tmp_path_factory.getbasetemp()):
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place with a baseline of two specs."""
@@ -43,6 +52,20 @@ def place(made: Place, tmp_path: Path) -> Place:
     for path in (made.root / "baseline").iterdir():
         (tmp_path / "baseline" / path.name).write_bytes(path.read_bytes())
     return here
+
+
+def test_a_baseline_names_its_spec_from_the_working_folder(made: Place, place: Place) -> None:
+    path = files.read(place.root / "baseline" / "tiny.toy.json").path
+    assert not Path(path).is_absolute()
+    assert (Path.cwd() / path).samefile(made.root / "tiny.yaml")
+
+
+def test_a_spec_outside_the_working_folder_gets_no_baseline(made: Place, place: Place) -> None:
+    with contextlib.chdir(place.root):
+        said = regress(place, made.root / "tiny.yaml", *REASON)
+    assert said.code == 2
+    assert f"{made.root / 'tiny.yaml'} lies outside the working folder {place.root}" in said.err
+    assert not place.keys(), "nothing was run"
 
 
 def test_unchanged_code_raises_no_alarm(place: Place) -> None:

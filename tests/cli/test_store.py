@@ -1,5 +1,6 @@
 """``harness store check``: damage is named and, on request, removed; then only that is computed again."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def test_a_sound_store(place: Place) -> None:
     said = checked(place)
     assert said.code == 0
     assert f"{len(place.keys())} artifacts are sound" in said.out
+    assert ".dvc/cache: " in said.out, "which cache was looked at"
 
 
 @pytest.mark.parametrize("name", ["record.json", "table.json", "tensors.safetensors"])
@@ -69,8 +71,11 @@ def test_a_cache_of_dvc_is_checked_too(place: Place, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for suffix in ("", ".dir"):
         (folder / f"0150983cd24fb0d6963f7d28e17f72{suffix}").write_text("abc")
+    (folder / "0150983cd24fb0d6963f7d28e17f72.unpacked").mkdir()
     where = ("--cache", str(tmp_path / "cache"))
-    assert checked(place, *where).code == 0
+    said = checked(place, *where)
+    assert said.code == 0
+    assert f"{tmp_path / 'cache'}: DVC's cache, 2 files" in said.out
     victim = folder / "0150983cd24fb0d6963f7d28e17f72"
     victim.write_text("abd")
     victim.chmod(0o444)
@@ -79,7 +84,34 @@ def test_a_cache_of_dvc_is_checked_too(place: Place, tmp_path: Path) -> None:
     assert f"{victim}: is not what its name says" in said.err
     assert f"--cache {tmp_path / 'cache'} --remove" in said.err
     assert checked(place, *where, "--remove").code == 0
-    assert [path.name for path in folder.iterdir()] == ["0150983cd24fb0d6963f7d28e17f72.dir"]
+    assert {path.suffix for path in folder.iterdir()} == {".dir", ".unpacked"}
+
+
+@pytest.mark.parametrize("call", ["read_bytes", "unlink"])
+def test_a_cache_of_another_user_is_told(call: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = place.root / "cache" / "files" / "md5" / "90" / "0150983cd24fb0d6963f7d28e17f72"
+    victim.parent.mkdir(parents=True)
+    victim.write_text("abd")
+    kept = getattr(Path, call)
+
+    def refused(path: Path) -> object:
+        if path == victim:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return kept(path)
+
+    monkeypatch.setattr(Path, call, refused)
+    said = checked(place, "--cache", str(place.root / "cache"), "--remove")
+    assert said.code == 3
+    assert str(victim) in said.err
+    assert "(Permission denied): " in said.err
+    assert "Traceback" not in said.err
+    assert victim.exists()
+
+
+def test_no_cache_is_told(place: Place) -> None:
+    said = checked(place, "--cache", str(place.root / "none"))
+    assert said.code == 0
+    assert f"{place.root / 'none'}: no cache of DVC" in said.out
 
 
 def test_no_store_to_check(tmp_path: Path) -> None:

@@ -21,6 +21,12 @@ def edit(repository: Repository, old: str, new: str) -> Path:
     return spec
 
 
+def params(repository: Repository, *, scale: str, reports: str) -> None:
+    file = repository.root / "params.yaml"
+    text = edited(file.read_text(), "\n  scale: toy\n", f"\n  scale: {scale}\n")
+    file.write_text(edited(text, "\nreports: toy\n", f"\nreports: {reports}\n"))
+
+
 def test_a_fresh_clone_runs_the_catalogue(recorded: Repository) -> None:
     assert {spec: set(claims) for spec, claims in verdicts(recorded).items()} == {
         "tiny": {"stable"},
@@ -54,6 +60,22 @@ def test_the_gate_comes_last(recorded: Repository) -> None:
         line.split("'")[1] for line in recorded.dvc("repro", "--dry", "--force").splitlines() if "stage '" in line
     ]
     assert stages == ["measure", "report", "index", "gate"]
+
+
+def test_another_scale_has_a_folder_of_its_own(repository: Repository) -> None:
+    params(repository, scale="mid", reports="mid")
+    said = repository.dvc("repro", "--dry")
+    assert "--verdicts verdicts/mid.json --scale mid" in said
+    assert "--report reports/mid --scale mid" in said
+    assert "Running stage 'index'" in said
+
+
+@pytest.mark.parametrize("folder", ["paper", "paper/mine", "."])
+def test_reports_that_are_kept_are_not_emptied(folder: str, repository: Repository) -> None:
+    params(repository, scale="paper", reports=folder)
+    repository.commit("Too near the kept reports")
+    assert "both a dependency and an output in stage: report" in repository.refused("repro", "report", "--single-item")
+    assert repository.git("status", "--porcelain") == ""
 
 
 def test_an_edited_spec_runs_its_own_jobs_and_the_gate_tells(repository: Repository) -> None:
