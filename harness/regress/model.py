@@ -1,8 +1,8 @@
 """A baseline: what a spec gave at a revision, with the spread that says what is usual."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.spec.base import Count, Many, Model, Name, NonNegative, Text
 
@@ -119,6 +119,15 @@ class Baseline(Model):
     history: Annotated[Many[Entry], Field(min_length=1)]
     written: dict[str, Any]
     content: Content
+
+    @model_validator(mode="after")
+    def _spread_is_known(self) -> Self:
+        for name, number in self.content.numbers.items():
+            if number.sd is None:
+                raise ValueError(
+                    f"content.numbers.{name}.sd: a baseline needs the spread of two initialisations or more"
+                )
+        return self
 
     @property
     def since(self) -> Entry:

@@ -23,6 +23,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     [
         ('"schema_version": 1', '"schema_version": 2', "schema_version: "),
         ('"sd": 1.0', '"sd": "wide"', "content.numbers.instability at fork=0.sd: "),
+        ('"sd": 1.0', '"sd": null', "content.numbers.instability at fork=0.sd: "),
         ('"history"', '"histories"', "history: Field required"),
         ('"mean": 10.0', '"mean": NaN', "content.numbers.instability at fork=0.mean: "),
         ("}", "", "is not JSON"),
