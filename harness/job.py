@@ -29,6 +29,10 @@ VERSIONS: Mapping[str, int] = {
     "spectrum": 1,
     "concentration": 1,
     "overlap": 1,
+    "parabolas": 1,
+    "minima": 1,
+    "newton": 1,
+    "gradient_noise": 1,
 }
 """Version of each stage's meaning. Raise it when an edit changes results; a golden test asks at every edit."""
 

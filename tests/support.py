@@ -194,6 +194,21 @@ def cliffs_text(*claims: str, identity: str = "tiny_cliffs") -> str:
     return thin_text(*(claims or [some]), protocol="loss_cliffs", settings=settings, identity=identity)
 
 
+def approximation_text(*claims: str, identity: str = "tiny_approximation") -> str:
+    """A spec of the quadratic approximation at two checkpoints and the end."""
+    settings = """\
+      checkpoints: [0it, 20it]
+      objective: {batch_norm: batch, examples: 40, chunk: 20, precision: fp32}
+      bands: {top: 4, middle: 12}
+      directions: 4
+      batches: 4
+      points: 4
+      thresholds: 5
+"""
+    some = claim("fit", "fit_r2", "{checkpoint: 20it}", "{kind: at_least, bound: 0.0}")
+    return thin_text(*(claims or [some]), protocol="quadratic_approximation", settings=settings, identity=identity)
+
+
 def edited(text: str, old: str, new: str) -> str:
     """The text with ``old``, which must stand in it exactly once, replaced."""
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the spec"

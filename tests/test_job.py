@@ -3,12 +3,20 @@
 import hashlib
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from harness import job as module
 from harness.job import VERSIONS, Job, ancestry, canonical
-from harness.protocols import curvature, eigenvector_drift, hessian_spectrum, lineage, quadratic_jobs
+from harness.protocols import (
+    approximation_options,
+    curvature,
+    eigenvector_drift,
+    hessian_spectrum,
+    lineage,
+    quadratic_jobs,
+)
 from harness.protocols.quadratic_options import (
     BatchOptions,
     NoisyQuadraticOptions,
@@ -39,6 +47,8 @@ def jobs_of_every_stage() -> dict[str, Job]:
     hessian = curvature.hessian(here, a, curvature.ObjectiveOptions())
     spectrum = hessian_spectrum.HessianSpectrumOptions(reference=Duration(5, "it"))
     drift = eigenvector_drift.EigenvectorDriftOptions(checkpoints=(Duration(5, "it"),))
+    asked = replace(here, options=approximation_options.QuadraticApproximationOptions())
+    lines = approximation_options.parabolas(asked, a, hessian, 0)
     return {
         "init": initial,
         "train": a,
@@ -54,6 +64,10 @@ def jobs_of_every_stage() -> dict[str, Job]:
         "spectrum": hessian_spectrum.spectrum(hessian, spectrum),
         "concentration": hessian_spectrum.concentration(hessian, spectrum, 317),
         "overlap": eigenvector_drift.overlap(hessian, hessian, drift, 317),
+        "parabolas": lines,
+        "minima": approximation_options.minima(lines, asked.options),
+        "newton": approximation_options.newton(asked, a, hessian),
+        "gradient_noise": approximation_options.gradient_noise(asked, a, hessian, 0),
         "quadratic_level": quadratic_jobs.grid(QUADRATIC, 0),
         "quadratic_relaxation": quadratic_jobs.relaxation(QUADRATIC, 0.01, 0.5, 0),
         "quadratic_staircase": quadratic_jobs.stairs(QUADRATIC.staircase, 0),

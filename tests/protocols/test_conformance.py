@@ -27,6 +27,7 @@ from harness.steps import Duration
 from harness.store import Store
 from harness.verify import Request
 from tests.support import (
+    approximation_text,
     claim,
     cliffs_text,
     drift_text,
@@ -61,6 +62,7 @@ TINY: Mapping[str, Callable[[], str]] = {
     "edge_of_stability": edge_text,
     "hessian_spectrum": spectrum_text,
     "eigenvector_drift": drift_text,
+    "quadratic_approximation": approximation_text,
     "loss_cliffs": cliffs_text,
 }
 

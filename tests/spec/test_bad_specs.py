@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Place, claim, cli, drift_text, edited, imp_text, instability_text, line_of, spectrum_text
+from tests.support import (
+    Place,
+    approximation_text,
+    claim,
+    cli,
+    drift_text,
+    edited,
+    imp_text,
+    instability_text,
+    line_of,
+    spectrum_text,
+)
 
 I = instability_text()  # noqa: E741
 M = imp_text()
 H = spectrum_text()
 E = drift_text()
+Q = approximation_text()
 RESNET = "{name: resnet, widths: [4], blocks: 1, activation: gelu}"
 DURATION = 'write a whole number with its unit, "2000it" (iterations) or "3ep" (epochs)'
 
@@ -61,6 +73,32 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "eigenvectors at the end alone": (
         swapped(E, "checkpoints: [0it, 10it]", "checkpoints: [40it]"),
         ["settings.checkpoints", "the end of training: give an earlier time"],
+    ),
+    "parabolas after the end": (
+        swapped(Q, "checkpoints: [0it, 20it]", "checkpoints: [0it, 41it]"),
+        ["settings.checkpoints", "found 41it, but training ends at 40it"],
+    ),
+    "parabolas that cannot fail": (
+        swapped(Q, "points: 4", "points: 3"),
+        ["settings.points", "greater than or equal to 4", "found 3"],
+    ),
+    "a part of the fall after the end": (
+        (
+            approximation_text(claim("a", "explained", "{checkpoint: 40it}", "{kind: at_most, bound: 1.0}")),
+            "at: {checkpoint: 40it}",
+        ),
+        ["explained compares with the loss at the end: choose an earlier checkpoint"],
+    ),
+    "a level before training": (
+        (
+            approximation_text(claim("a", "overprediction", "{checkpoint: 0it}", "{kind: at_least, bound: 1.0}")),
+            "at: {checkpoint: 0it}",
+        ),
+        ["that after training: choose a later checkpoint"],
+    ),
+    "the quadratic's level under adam": (
+        swapped(Q, "optimiser: {name: sgd, momentum: 0.9, weight_decay: 1e-3}", "optimiser: {name: adam}"),
+        ["training.optimiser.name", "found 'adam'", "choose it"],
     ),
     "an exact Hessian of a large network": (
         (

@@ -1,0 +1,54 @@
+"""How the minima of batches' losses along a direction scatter: their law, and their width against the curvature."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+
+def normality(values: Sequence[float]) -> float:
+    """The p-value of Shapiro and Wilk's test that values are drawn from one normal law (Biometrika 52, 1965).
+
+    Args:
+        values: three or more, 5,000 at most. Where all are equal the p-value is 1.
+    """
+    if np.ptp(values) == 0:
+        return 1.0
+    scaled = (np.asarray(values) - np.mean(values)) / np.std(
+        values
+    )  # the test does not see it, but its arithmetic does
+    return float(stats.shapiro(scaled).pvalue)
+
+
+def holm(p_values: Sequence[float], significance: float) -> list[bool]:
+    """Which of several hypotheses are rejected, with the chance of any wrong rejection at most ``significance``.
+
+    Holm's step-down procedure (Scand. J. Statist. 6, 1979): the smallest p-value is compared with significance / m,
+    the next with significance / (m - 1), and so on until one is not below.
+
+    Args:
+        p_values: m of them.
+        significance: for the whole family.
+
+    Returns:
+        In the order of the p-values.
+    """
+    rejected = [False] * len(p_values)
+    for done, place in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
+        if p_values[place] > significance / (len(p_values) - done):
+            break
+        rejected[place] = True
+    return rejected
+
+
+def log_slope(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Slope of log y on log x by least squares; None for fewer than three points or equal x: there is no line then.
+
+    Args:
+        x: positive.
+        y: positive.
+    """
+    if len(x) < 3 or len(set(x)) < 2:
+        return None
+    return float(stats.linregress([math.log(one) for one in x], [math.log(one) for one in y]).slope)

@@ -1,0 +1,254 @@
+"""How far the loss is a noisy quadratic: along single eigenvectors, at its implied minimum, and summed up."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from harness.figure import Figure
+from harness.job import Job
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols import approximation_figures, curvature, lineage
+from harness.protocols.approximation_options import (
+    QuadraticApproximationOptions,
+    chosen,
+    gradient_noise,
+    minima,
+    newton,
+    parabolas,
+)
+from harness.protocols.base import Claims, Measurement, Read
+from harness.protocols.phases import phase_problems, phases
+from harness.protocols.quadratic_theory import exact_level, is_stable
+from harness.protocols.setting import TrainingSetting, time_problems
+from harness.protocols.training import TrainingProtocol
+from harness.spec.load import Problem
+from harness.store import Table
+
+_DRAWN = 12
+"""Batches whose losses are drawn."""
+
+
+class QuadraticApproximation(TrainingProtocol):
+    """The exact Hessian at several checkpoints, and what the quadratic that it makes says of the loss."""
+
+    name = "quadratic_approximation"
+    settings = QuadraticApproximationOptions
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "fit_r2": Quantity(
+            "",
+            ("checkpoint", "band"),
+            "share of the variance of a batch's loss along an eigenvector that a parabola explains (R²), the median",
+        ),
+        "curvature_spread": Quantity(
+            "",
+            ("checkpoint", "band"),
+            "standard deviation of the fitted curvature over batches, over its mean; the median direction",
+        ),
+        "with_minimum": Quantity(
+            "%", ("checkpoint", "band"), "directions along which every batch's parabola opens upwards"
+        ),
+        "rejected_share": Quantity(
+            "%",
+            ("checkpoint", "band"),
+            "of these, those where a normal law of the minima is rejected (Shapiro-Wilk, Holm over all directions)",
+        ),
+        "sigma_slope": Quantity(
+            "", ("checkpoint",), "slope of log σ of the minima on log of the mean fitted curvature, over all of these"
+        ),
+        "explained": Quantity(
+            "%",
+            ("checkpoint",),
+            "fall of the loss to the lowest of the minima of the local quadratic, over its fall until the end",
+        ),
+        "overprediction": Quantity(
+            "x",
+            ("checkpoint",),
+            "sum of the noisy quadratic's levels (heavy ball, exact) over the directions of positive curvature where "
+            "it is stable, over the loss above the lowest of the minima of the local quadratic",
+        ),
+        "loss": Quantity("nats", ("checkpoint",), "training loss on the examples that curvature is measured on"),
+        "newton_loss": Quantity("nats", ("checkpoint",), "lowest loss at a minimum of the local quadratic"),
+        "threshold_loss": Quantity(
+            "nats", ("checkpoint", "share"), "loss at the quadratic's minimum over eigenvalues from this share upwards"
+        ),
+        "minimum_sd": Quantity("", ("checkpoint", "rank"), "standard deviation of the minima of batches"),
+        "fitted_curvature": Quantity("", ("checkpoint", "rank"), "mean curvature of the parabolas of batches"),
+        "batch_loss": Quantity(
+            "nats", ("checkpoint", "band", "batch", "place"), "loss of a batch along an eigenvector"
+        ),
+    }
+    time_axes: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """For every initialisation and checkpoint: parabolas and their minima, Newton's steps, noise of gradients."""
+        options: QuadraticApproximationOptions = setting.options
+        for seed in setting.replicates.seeds:
+            for checkpoint in _checkpoints(setting):
+                state = lineage.trunk(setting, seed, checkpoint)
+                hessian = curvature.hessian(setting, state, options.objective)
+                lines = parabolas(setting, state, hessian, seed)
+                jobs: Mapping[str, Job] = {
+                    "newton": newton(setting, state, hessian),
+                    "noise": gradient_noise(setting, state, hessian, seed),
+                    "parabolas": lines,
+                    "minima": minima(lines, options),
+                }
+                for kind, job in jobs.items():
+                    yield Measurement(kind, job, {"checkpoint": checkpoint}, seed)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """What the tables hold; the explained part and the over-prediction from several."""
+        found: list[Observation] = []
+        tables: dict[tuple[int, int, str], Table] = {}
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is None:
+                continue
+            tables[one.initialisation, int(one.at["checkpoint"]), one.kind] = table
+            if one.kind == "minima":
+                found += _of_minima(one, table)
+            elif one.kind == "newton":
+                found += _of_newton(one, table)
+            elif one.kind == "parabolas" and one.at["checkpoint"] == setting.length:
+                found += _drawn(one, table, setting)
+        for seed in setting.replicates.seeds:
+            for checkpoint in _checkpoints(setting):
+                here, end, noise = (
+                    tables.get(key)
+                    for key in (
+                        (seed, checkpoint, "newton"),
+                        (seed, setting.length, "newton"),
+                        (seed, checkpoint, "noise"),
+                    )
+                )
+                found += _explained(here, end, checkpoint, seed)
+                found += _overpredicted(setting, here, noise, checkpoint, seed)
+        return found
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """Checkpoints and bands."""
+        return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """The top band."""
+        return {"band": "top"}
+
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """Nothing falls after the end; before the first step nothing is level."""
+        if quantity == "explained" and at["checkpoint"] == setting.length:
+            return "explained compares with the loss at the end: choose an earlier checkpoint"
+        if quantity == "overprediction" and at["checkpoint"] == 0:
+            return "the noisy quadratic's level is that after training: choose a later checkpoint"
+        return None
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """Checkpoints lie in training, in order; the recipe is the quadratic's; there are as many eigenvectors."""
+        yield from super().check_setting(setting)
+        yield from phase_problems(setting)
+        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
+        yield from curvature.exact_problems(setting)
+        yield from setting.options.bands.problems(setting.training.parameters)
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Parabolas of batches; σ of their minima; the loss at the minimum of the local quadratic."""
+        return approximation_figures.figures(observations, _checkpoints(setting), list(self.axes(setting)["band"]))
+
+
+def _checkpoints(setting: TrainingSetting) -> list[int]:
+    return sorted({setting.iterations(time) for time in (*setting.options.checkpoints, setting.training.length)})
+
+
+def _of_minima(one: Measurement, table: Table) -> Iterable[Observation]:
+    rows = list(zip(*(table[name] for name in ("band", "spread", "r2", "rejected")), strict=True))
+    for band in dict.fromkeys(table["band"]):
+        at = {**one.at, "band": band}
+        spreads, r2, rejected = zip(*[row[1:] for row in rows if row[0] == band], strict=True)
+        tested = [answer for answer in rejected if answer is not None]
+        values = {
+            "fit_r2": statistics.median(r2),
+            "curvature_spread": statistics.median(spreads),
+            "with_minimum": 100 * len(tested) / len(rejected),
+        }
+        if tested:
+            values["rejected_share"] = 100 * sum(tested) / len(tested)
+        yield from (Observation(name, at, one.initialisation, 0, value) for name, value in values.items())
+    if table["slope"][0] is not None:
+        yield Observation("sigma_slope", one.at, one.initialisation, 0, table["slope"][0])
+    for rank, curved, sd in zip(table["rank"], table["curvature"], table["sd"], strict=True):
+        if sd:
+            at = {**one.at, "rank": rank}
+            yield Observation("minimum_sd", at, one.initialisation, 0, sd)
+            yield Observation("fitted_curvature", at, one.initialisation, 0, curved)
+
+
+def _of_newton(one: Measurement, table: Table) -> Iterable[Observation]:
+    yield Observation("loss", one.at, one.initialisation, 0, table["here"][0])
+    lowest = _lowest(table)
+    if lowest is not None:
+        yield Observation("newton_loss", one.at, one.initialisation, 0, lowest)
+    for share, value in zip(table["share"], table["loss"], strict=True):
+        if value is not None:
+            yield Observation("threshold_loss", {**one.at, "share": f"{share:.3g}"}, one.initialisation, 0, value)
+
+
+def _lowest(table: Table) -> float | None:
+    return min((value for value in table["loss"] if value is not None), default=None)
+
+
+def _drawn(one: Measurement, table: Table, setting: TrainingSetting) -> Iterable[Observation]:
+    """The losses of a few batches along the middle one of each band's directions, of the top band along the first."""
+    points = setting.options.points
+    ranks = chosen(setting.options, setting.training.parameters)
+    drawn = {(band, some[0 if band == "top" else len(some) // 2] + 1) for band, some in ranks.items()}
+    for row, (band, rank, batch) in enumerate(zip(table["band"], table["rank"], table["batch"], strict=True)):
+        if (band, rank) in drawn and batch < _DRAWN:
+            for point in range(points):
+                place = f"{table['reach'][row] * (2 * point / (points - 1) - 1):.6g}"
+                at = {**one.at, "band": band, "batch": batch, "place": place}
+                yield Observation("batch_loss", at, one.initialisation, 0, table[f"loss_{point}"][row])
+
+
+def _explained(here: Table | None, end: Table | None, checkpoint: int, seed: int) -> Iterable[Observation]:
+    """Nothing where the loss does not fall until the end: the end itself, for one."""
+    lowest = None if here is None else _lowest(here)
+    if here is None or end is None or lowest is None:
+        return
+    fall = here["here"][0] - end["here"][0]
+    if fall > 0:
+        share = 100 * (here["here"][0] - lowest) / fall
+        yield Observation("explained", {"checkpoint": checkpoint}, seed, 0, share)
+
+
+def _overpredicted(
+    setting: TrainingSetting, here: Table | None, noise: Table | None, checkpoint: int, seed: int
+) -> Iterable[Observation]:
+    """Nothing before the first step, or where no step to a minimum of the quadratic lowers the loss."""
+    rate = next((one.rate for one in phases(setting) if one.start < checkpoint <= one.stop), None)
+    lowest = None if here is None else _lowest(here)
+    if rate is None or here is None or noise is None or lowest is None or here["here"][0] <= lowest:
+        return
+    total = predicted_level(noise, rate, getattr(setting.training.optimiser, "momentum", 0.0))
+    yield Observation("overprediction", {"checkpoint": checkpoint}, seed, 0, total / (here["here"][0] - lowest))
+
+
+def predicted_level(noise: Table, rate: float, momentum: float) -> float:
+    """Sum of the noisy quadratic's levels over directions, from the noise of gradients along them.
+
+    f = (λ/2)(x + ε)² has the second derivative λ and the gradient λ(x + ε), so that σ is the gradient's deviation
+    over λ. Directions that are not positive, or too steep for the rate, have no level.
+
+    Args:
+        noise: with the columns ``eigenvalue`` (λ) and ``sd`` (of the gradient).
+        rate: the learning rate.
+        momentum: of the heavy ball.
+    """
+    return sum(
+        exact_level(rate, value / 2, momentum, sd / value)
+        for value, sd in zip(noise["eigenvalue"], noise["sd"], strict=True)
+        if value > 0 and is_stable(rate, value / 2, momentum)
+    )
+
+
+PROTOCOL = QuadraticApproximation()
