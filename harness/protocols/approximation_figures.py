@@ -42,14 +42,15 @@ def _parabolas(losses: Sequence[Observation], band: str, seed: int) -> Figure:
         level, slope, curvature = (float(part[0]) for part in (found.level, found.slope, found.curvature))
         places = np.linspace(x[0], x[-1], _PLACES)
         parabola = level + slope * places + curvature * places**2 / 2
-        lines.append(Series("loss of a batch", "loss", x.tolist(), y.tolist(), style="points"))
         lines.append(Series("parabola", f"band_{band}", places.tolist(), parabola.tolist(), style="thin"))
         lowest = float(found.minimum[0])
         if x[0] <= lowest <= x[-1]:
             minima.append((lowest, level + slope * lowest / 2))
-    if minima:
-        x_of, y_of = zip(*sorted(minima), strict=True)
-        lines.append(Series("its minimum", "minimum", x_of, y_of, style="points"))
+    measured = [point for points in by_batch.values() for point in points]
+    for label, role, marks in (("loss of a batch", "loss", measured), ("minimum of a parabola", "minimum", minima)):
+        if marks:
+            x_of, y_of = zip(*sorted(marks), strict=True)
+            lines.append(Series(label, role, x_of, y_of, style="points"))
     return Figure(
         f"parabolas_{band}",
         f"Losses of batches along one of the {band} eigenvectors",
@@ -117,7 +118,7 @@ def _thresholds(observations: Sequence[Observation], orders: dict[int, float]) -
         "loss (nats)",
         lines,
         (),
-        "reversed_log",
+        "log",
         "log",
     )
 
