@@ -203,7 +203,9 @@ def runs(mode: str) -> Iterator[tuple[str, Mutation | None, list[str]]]:
             yield mutation.name, mutation, [f"specs/{spec}.yaml" for spec in mutation.specs]
     else:
         for seed in FIRST_SEEDS:
-            yield f"seeds from {seed}", None, ["--first-seed", str(seed)]
+            for path in sorted((ROOT / "reports" / "baseline").glob("*.toy.json")):
+                spec = path.name.split(".")[0]
+                yield f"{spec}, seeds from {seed}", None, [f"specs/{spec}.yaml", "--first-seed", str(seed)]
 
 
 def results(path: Path) -> list[dict[str, Any]]:
@@ -218,10 +220,14 @@ def table(found: Sequence[dict[str, Any]]) -> str:
         told = [*one["error"], *one["failure"]]
         shown = "; ".join(f"{name}: {message.split(' (since')[0]}" for _, name, message in told[:_SHOWN])
         lines.append(f"| {one['name']} | {one['code']} | {len(told)} of {one['compared']} | {shown} |")
-    lines += ["", "| Unchanged code | Exit | Alarms |", "|---|---|---|"]
-    for one in (one for one in found if one["mode"] == "seeds"):
-        shown = "; ".join(f"{spec}: {name}: {message}" for spec, name, message in one["failure"]) or "none"
+    fresh = [one for one in found if one["mode"] == "seeds"]
+    compared = sum(one["compared"] for one in fresh)
+    lines += ["", f"Unchanged code: {len(fresh)} runs of a spec with fresh seeds, {compared:,} comparisons.", ""]
+    lines += ["| Run | Exit | Alarms |", "|---|---|---|"]
+    for one in (one for one in fresh if one["code"]):
+        shown = "; ".join(f"{name}: {message}" for _, name, message in [*one["error"], *one["failure"]])
         lines.append(f"| {one['name']} | {one['code']} | {shown} |")
+    lines += [f"| the other {sum(not one['code'] for one in fresh)} | 0 | none |"]
     return "\n".join(lines)
 
 
