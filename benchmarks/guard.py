@@ -24,7 +24,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = ("harness", "specs", "reports/baseline", "constraints.txt")
 _SWAP = "torch.tensor([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])"
-_SHOWN = 3
+_LETTERS = 240
+_FIRST = ("job", "run", "verdict")
+"""What is told first of several alarms."""
 FIRST_SEEDS = [1000 + 100 * number for number in range(20)]
 """Far from those of the baselines, which begin at 0."""
 
@@ -203,7 +205,9 @@ def runs(mode: str) -> Iterator[tuple[str, Mutation | None, list[str]]]:
             yield mutation.name, mutation, [f"specs/{spec}.yaml" for spec in mutation.specs]
     else:
         for seed in FIRST_SEEDS:
-            yield f"seeds from {seed}", None, ["--first-seed", str(seed)]
+            for path in sorted((ROOT / "reports" / "baseline").glob("*.toy.json")):
+                spec = path.name.split(".")[0]
+                yield f"{spec}, seeds from {seed}", None, [f"specs/{spec}.yaml", "--first-seed", str(seed)]
 
 
 def results(path: Path) -> list[dict[str, Any]]:
@@ -213,16 +217,27 @@ def results(path: Path) -> list[dict[str, Any]]:
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """Both kinds of runs as Markdown."""
-    lines = ["| Fault | Exit | Alarms | Of them |", "|---|---|---|---|"]
-    for one in (one for one in found if one["mode"] == "mutations"):
-        told = [*one["error"], *one["failure"]]
-        shown = "; ".join(f"{name}: {message.split(' (since')[0]}" for _, name, message in told[:_SHOWN])
-        lines.append(f"| {one['name']} | {one['code']} | {len(told)} of {one['compared']} | {shown} |")
-    lines += ["", "| Unchanged code | Exit | Alarms |", "|---|---|---|"]
-    for one in (one for one in found if one["mode"] == "seeds"):
-        shown = "; ".join(f"{spec}: {name}: {message}" for spec, name, message in one["failure"]) or "none"
+    lines = ["| Fault | Exit | Rehearsal | Other alarms | For example |", "|---|---|---|---|---|"]
+    lines += [_fault(one) for one in found if one["mode"] == "mutations"]
+    fresh = [one for one in found if one["mode"] == "seeds"]
+    compared = sum(one["compared"] for one in fresh)
+    lines += ["", f"Unchanged code: {len(fresh)} runs of a spec with fresh seeds, {compared:,} comparisons.", ""]
+    lines += ["| Run | Exit | Alarms |", "|---|---|---|"]
+    for one in (one for one in fresh if one["code"]):
+        shown = "; ".join(f"{name}: {message}" for _, name, message in [*one["error"], *one["failure"]])
         lines.append(f"| {one['name']} | {one['code']} | {shown} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"| the other {sum(not one['code'] for one in fresh)} | 0 | none |"])
+
+
+def _fault(one: dict[str, Any]) -> str:
+    """A row: what the rehearsal saw, how many verdicts, numbers and facts, and the first of them or the error."""
+    told = [(name, message.split(" (since")[0]) for _, name, message in [*one["error"], *one["failure"]]]
+    small = [message.split(" changed")[0] for name, message in told if name == "rehearsal"]
+    rest = [(name, message) for name, message in told if name != "rehearsal"]
+    rest.sort(key=lambda row: not row[0].startswith(_FIRST))
+    example = f"{rest[0][0]}: {rest[0][1]}" if rest else ""
+    example = example if len(example) <= _LETTERS else f"{example[:_LETTERS]}…"
+    return f"| {one['name']} | {one['code']} | {small[0] if small else '–'} | {len(rest)} | {example} |"
 
 
 def main() -> None:
