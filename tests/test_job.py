@@ -11,6 +11,8 @@ from harness import job as module
 from harness.job import VERSIONS, Job, ancestry, canonical
 from harness.protocols import (
     approximation_options,
+    cliff_jobs,
+    cliff_options,
     curvature,
     eigenvector_drift,
     hessian_spectrum,
@@ -48,6 +50,7 @@ def jobs_of_every_stage() -> dict[str, Job]:
     spectrum = hessian_spectrum.HessianSpectrumOptions(reference=Duration(5, "it"))
     drift = eigenvector_drift.EigenvectorDriftOptions(checkpoints=(Duration(5, "it"),))
     asked = replace(here, options=approximation_options.QuadraticApproximationOptions())
+    cliffs = replace(here, options=cliff_options.CliffOptions(width=Duration(2, "it"), every=Duration(1, "it")))
     lines = approximation_options.parabolas(asked, a, hessian, 0)
     return {
         "init": initial,
@@ -55,6 +58,9 @@ def jobs_of_every_stage() -> dict[str, Job]:
         "prune": mask,
         "shuffle": Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask}),
         "evaluate": lineage.evaluate(here, a),
+        "displacement": cliff_jobs.displacement(cliffs, 0, 10),
+        "plane": cliff_jobs.plane(cliffs, 0, 10),
+        "descend": cliff_jobs.descent(cliffs, 0, 10, "top"),
         "line": lineage.line(here, a, b, lineage.LineOptions()),
         "compare": lineage.compare(here, a, b),
         "distance": lineage.distance(initial, a, mask),
@@ -98,6 +104,9 @@ KEYS = {
     "minima": "fa2b5cc1e92cba90c3dee7703eaa182cd3066c7ca06a236416f6edf26316fd4b",
     "newton": "e274bdfba40c659f552a948037c9c132f9e53a021f05cade97776afbc601b76b",
     "gradient_noise": "e1d2812e7750884d2ccdac4324be01afc829d996f6b390c0604a6d3032a57c8c",
+    "displacement": "2997c2a7743e580c245c9b00fe08b6655b2af3746f61f295657bb0dda5285c0c",
+    "plane": "9ffd2389de98ddef0fd5fc5b7901f1bbbe720c5a2a398143e1ed0d2d74ca40ef",
+    "descend": "69ae608a268d610742083814a99034311c0d4f60f85994c2a74e8b29f5e2d16d",
 }
 
 
