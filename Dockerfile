@@ -38,7 +38,7 @@ COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=program /app /app
 COPY constraints.txt /app/
 # Where specs, data, .harness and reports are mounted. Any user may run the image; /tmp is all that it writes else.
-WORKDIR /work
+WORKDIR /project
 ENV PATH=/app/bin:/opt/venv/bin:${PATH} PYTHONPATH=/app HOME=/tmp USER=harness PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
 ARG BASE
 ARG REVISION=unknown

@@ -156,7 +156,7 @@ def test_it_runs_offline_without_rights_as_the_caller(place: Place) -> None:
 def test_only_store_and_reports_can_be_written_and_belong_to_the_caller(place: Place) -> None:
     (place.root / "data").mkdir()
     asked, _ = place.image("verify", "specs/a.yaml")
-    mounted = {one.split("target=/work/")[1] for one in follows(asked, "--mount")}
+    mounted = {one.split("target=/project/")[1] for one in follows(asked, "--mount")}
     assert mounted == {".harness", "reports", "specs,readonly", "data,readonly"}
     assert all((place.root / name).stat().st_uid == os.getuid() for name in (".harness", "reports"))
 
