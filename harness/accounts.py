@@ -44,7 +44,7 @@ def cost(plan: Plan, store: Store, run: Run) -> Cost:
     trainings = training_steps(jobs)
     return Cost(
         jobs=len(jobs),
-        cached=run.cached,
+        cached=sum(job.key not in run.executed for job in here),
         trainings=len(trainings),
         iterations=sum(trainings.values()),
         seconds=run.seconds,
@@ -55,5 +55,5 @@ def cost(plan: Plan, store: Store, run: Run) -> Cost:
 
 def failures(plan: Plan, run: Run) -> list[Failure]:
     """The jobs that broke, each with how many rested on it."""
-    broken = ((plan.jobs[key], error) for key, error in run.failed.items())
+    broken = ((plan.jobs[key], error) for key, error in run.failed.items() if key in plan.jobs)
     return [Failure(repr(job), str(error), len(descendants(plan.jobs, job)) - 1) for job, error in broken]

@@ -28,6 +28,11 @@ class Plan:
         wanted = list(dict.fromkeys(targets))
         return cls(wanted, ancestry(wanted))
 
+    def along(self, other: "Plan") -> "Plan":
+        """This plan, and the snapshots that another one wants of the trainings of this: made on the way."""
+        lineages = {job.lineage for job in self.jobs.values()}
+        return Plan.of([*self.targets, *(job for job in other.jobs.values() if job.lineage in lineages)])
+
     @cached_property
     def heights(self) -> dict[str, int]:
         """Key -> length of the longest chain of jobs that waits for this one."""

@@ -50,15 +50,13 @@ class Run:
     Attributes:
         failed: key -> the error of a job that broke.
         lost: keys of jobs that could not run because of those.
-        cached: how many needed jobs were found in the store.
-        executed: how many ran.
+        executed: keys of the jobs that ran.
         seconds: wall time.
     """
 
     failed: dict[str, HarnessError] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
-    cached: int = 0
-    executed: int = 0
+    executed: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
 
@@ -90,7 +88,6 @@ def execute(
     started = time.monotonic()
     run = Run()
     missing = plan.missing(store.has)
-    run.cached = len(plan.jobs) - len(missing)
     total, done = _cost(missing.values()), 0
     interrupted = _interrupted(store, plan)
     while missing:
@@ -108,7 +105,8 @@ def execute(
         for job, result, seconds in _run_group(group, store, Context(device, load_dataset, advance, checkpoint)):
             error = _commit(store, job, result, {**provenance, "seconds": seconds, "beside": len(group)})
             if error is None:
-                run.executed += missing.pop(job.key, None) is not None
+                if missing.pop(job.key, None) is not None:
+                    run.executed.add(job.key)
             else:
                 run.failed[job.key] = error
                 lost = descendants(missing, job)

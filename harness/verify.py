@@ -135,15 +135,25 @@ def verify(
     device: torch.device,
     data_root: Path,
     on_progress: Callable[[Progress], None],
+    beside: Plan | None = None,
 ) -> Outcome:
     """Runs what is missing, and judges every claim.
+
+    Args:
+        request: the spec with its plan.
+        store: where results are found and kept.
+        device: where to compute.
+        data_root: where imported datasets lie.
+        on_progress: told now and then.
+        beside: what will be wanted later, so that no training is made twice for another of its snapshots.
 
     Raises:
         DataMissing: the dataset is not on this machine.
         BrokenError: the store is broken; failed jobs are no such error, but part of the outcome.
     """
     require_data(request)
-    run, where = run_plan(request.plan, store, device=device, data_root=data_root, on_progress=on_progress)
+    plan = request.plan if beside is None else request.plan.along(beside)
+    run, where = run_plan(plan, store, device=device, data_root=data_root, on_progress=on_progress)
     tables: dict[str, Table] = {}
 
     def read(job: Job) -> Table | None:

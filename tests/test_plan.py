@@ -195,12 +195,12 @@ THREE = Plan.of([chain(seed)[-1] for seed in range(3)])
 
 def test_everything_runs_once_and_then_never_again(fakes: Fakes, tmp_path: Path) -> None:
     run = go(THREE, tmp_path)
-    assert (run.executed, run.cached, run.failed, run.lost) == (9, 0, {}, set())
+    assert (run.executed, run.failed, run.lost) == (set(THREE.jobs), {}, set())
     assert sorted(fakes.ran) == sorted(name_of(job) for job in THREE.jobs.values())
     assert [len(group) for group in fakes.groups] == [1, 1, 1, 3, 3]
     fakes.ran.clear()
     run = go(THREE, tmp_path)
-    assert (run.executed, run.cached) == (0, 9)
+    assert run.executed == set()
     assert fakes.ran == []
 
 
@@ -209,7 +209,16 @@ def test_more_replicates_run_only_what_is_new(fakes: Fakes, tmp_path: Path) -> N
     fakes.ran.clear()
     run = go(Plan.of([chain(seed)[-1] for seed in range(4)]), tmp_path)
     assert fakes.ran == ["init3", "train3.1", "train3.2"]
-    assert (run.executed, run.cached) == (3, 9)
+    assert len(run.executed) == 3
+
+
+def test_snapshots_that_another_plan_wants_are_made_on_the_way(fakes: Fakes, tmp_path: Path) -> None:
+    (init, early, late), (other, *_) = chain(0), chain(1)
+    snapshot = Job(early.stage, {**early.params, "stop": 7}, early.inputs)
+    one, another = Plan.of([early]), Plan.of([snapshot, late, other])
+    run = go(one.along(another), tmp_path)
+    assert run.executed == {init.key, early.key, snapshot.key}
+    assert one.along(one).jobs == one.jobs
 
 
 def test_fail_then_fix_then_rerun_repeats_only_what_failed(fakes: Fakes, tmp_path: Path) -> None:
@@ -222,7 +231,7 @@ def test_fail_then_fix_then_rerun_repeats_only_what_failed(fakes: Fakes, tmp_pat
     assert {name_of(plan.jobs[key]) for key in run.failed} == {"train1.1"}
     assert str(next(iter(run.failed.values()))) == "train1.1 broke"
     assert {name_of(plan.jobs[key]) for key in run.lost} == {"train1.2", "line9"}
-    assert run.executed == len(plan.jobs) - 3
+    assert len(run.executed) == len(plan.jobs) - 3
     assert sorted(fakes.ran) == sorted(
         ["init0", "init1", "init2", "train0.1", "train1.1", "train2.1", "train0.2", "train2.2", "line8"]
     )
@@ -234,7 +243,7 @@ def test_fail_then_fix_then_rerun_repeats_only_what_failed(fakes: Fakes, tmp_pat
     fakes.broken = set()
     run = go(plan, tmp_path)
     assert fakes.ran == ["train1.1", "train1.2", "line9"]
-    assert (run.executed, run.cached, run.failed, run.lost) == (3, len(plan.jobs) - 3, {}, set())
+    assert (len(run.executed), run.failed, run.lost) == (3, {}, set())
     fakes.ran.clear()
     go(plan, tmp_path)
     assert fakes.ran == []
@@ -274,7 +283,7 @@ def test_a_corrupt_input_stops_the_run_and_is_named(fakes: Fakes, tmp_path: Path
 def test_losing_the_store_costs_time_only(fakes: Fakes, tmp_path: Path) -> None:
     go(THREE, tmp_path / "one")
     fakes.ran.clear()
-    assert go(THREE, tmp_path / "two").executed == 9
+    assert go(THREE, tmp_path / "two").executed == set(THREE.jobs)
     for job in THREE.jobs.values():
         assert Store(tmp_path / "one").read(job).table == Store(tmp_path / "two").read(job).table
 

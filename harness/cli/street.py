@@ -58,12 +58,18 @@ class _Walk:
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
         """Spec by spec, each as soon as it is judged."""
+        together = _together(self.requests)
         for request in self.requests:
             if not run:
                 verifying.require_results(request, self.store)
             with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
                 outcome = verifying.verify(
-                    request, self.store, device=self.device, data_root=self.data, on_progress=on_progress
+                    request,
+                    self.store,
+                    device=self.device,
+                    data_root=self.data,
+                    on_progress=on_progress,
+                    beside=together if run else None,
                 )
             yield outcome
 
@@ -148,7 +154,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     plans: list[tuple[str | None, Plan, str]] = [(one.loaded.spec.id, one.plan, _absent_data(one)) for one in requests]
     if len(requests) > 1:
         alone = sum(len(one.plan.jobs) for one in requests)
-        whole = Plan.of(target for one in requests for target in one.plan.targets)
+        whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
     rows = []
     for name, jobs, note in plans:
@@ -160,6 +166,10 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
             show.plan(f"{name or 'together'} ({options.scale} scale, on {device})", cost, note)
     if as_json:
         print(json.dumps(rows, indent=1))
+
+
+def _together(requests: Sequence[verifying.Request]) -> Plan:
+    return Plan.of(target for one in requests for target in one.plan.targets)
 
 
 def _absent_data(request: verifying.Request) -> str:
