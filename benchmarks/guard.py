@@ -108,7 +108,7 @@ MUTATIONS = (
                 'frozenset([int(one.params["stop"])])',
                 'frozenset([int(one.params["stop"]) + one.params["keep_optimiser"]])',
             ),
-            ('prefix = f"{place}/{stop}/"', 'prefix = f"{place}/{stop + one.params["keep_optimiser"]}/"'),
+            ('prefix = f"{place}/{stop}/"', "prefix = f\"{place}/{stop + one.params['keep_optimiser']}/\""),
         ),
     ),
     Mutation(
@@ -260,6 +260,8 @@ def table(found: Sequence[dict[str, Any]]) -> str:
     for one in (one for one in fresh if one["code"]):
         shown = "; ".join(f"{name}: {message}" for _, name, message in [*one["error"], *one["failure"]])
         lines.append(f"| {one['name']} | {one['code']} | {shown} |")
+    made = sorted({one["code_of"]["revision"][:12] + " modified" * one["code_of"]["modified"] for one in found})
+    lines.insert(0, f"Made by {', '.join(made)}.\n")
     return "\n".join([*lines, f"| the other {sum(not one['code'] for one in fresh)} | 0 | none |"])
 
 
@@ -288,10 +290,10 @@ def main() -> None:
         print(table(results(asked.results)))
         return
     revision = describe("cpu", 1, "")["code"]
-    done = {(one["mode"], one["name"]) for one in results(asked.results)}
+    done = {(one["mode"], one["name"], str(one["code_of"])) for one in results(asked.results)}
     todo = mutations(asked.threads) if asked.mode == "mutations" else sets(asked.store.resolve(), asked.threads)
     for name, run in todo:
-        if (asked.mode, name) in done:
+        if (asked.mode, name, str(revision)) in done:
             continue
         found = run()
         with asked.results.open("a") as file:

@@ -27,6 +27,10 @@ class Stopped(HarnessError):
     exit_code = 130
 
 
+class Unread(HarnessError):
+    """Whoever read the output stopped reading: no answer of ours. Exit code 3."""
+
+
 class BrokenError(HarnessError):
     """Something broke while running: a full disk, a corrupt file, a breached invariant. Exit code 3."""
 

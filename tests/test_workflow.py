@@ -37,12 +37,19 @@ def test_there_is_one_and_it_runs_checks_guard_and_catalogue() -> None:
 def test_the_guard_goes_first_and_the_gate_comes_after_what_is_kept() -> None:
     """The guard needs an empty store, which the catalogue goes on from; reports are kept whatever the gate says."""
     text = WORKFLOWS[0].read_text()
-    order = ("harness regress", "harness measure", "GITHUB_STEP_SUMMARY", "actions/upload-artifact", "harness gate")
+    order = (
+        "harness regress",
+        "harness verify",
+        "harness measure",
+        "GITHUB_STEP_SUMMARY",
+        "actions/upload-artifact",
+        "harness gate",
+    )
     places = [text.index(part) for part in order]
     assert places == sorted(places)
-    assert text.count("!cancelled()") == 4, "nothing after the guard is left out because it alarms"
-    stores = re.findall("harness (regress|measure|report) .*--store (\\S+)", text)
-    assert stores == [(name, '"$RUNNER_TEMP/store"') for name in ("regress", "measure", "report")]
+    assert text.count("!cancelled()") == 6, "nothing after the guard is left out because it alarms"
+    stores = re.findall("harness (regress|verify|measure) .*--store (\\S+)", text)
+    assert stores == [(name, '"$RUNNER_TEMP/store"') for name in ("regress", "verify", "measure")]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

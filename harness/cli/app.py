@@ -1,7 +1,5 @@
 """The commands."""
 
-import json
-import os
 import shutil
 import sys
 import traceback
@@ -74,7 +72,16 @@ def verify(
     """Run what is missing, judge every claim, write the report."""
     from harness.cli import street
 
-    options = Options(scale, replicates, first_seed, device, threads, store, data, report)
+    options = Options(
+        scale=scale,
+        replicates=replicates,
+        first_seed=first_seed,
+        device=device,
+        threads=threads,
+        store=store,
+        data=data,
+        report=report,
+    )
     code = street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True)
     _exit(0 if exit_zero and code == 1 else code)
 
@@ -95,7 +102,16 @@ def report(
     """Write the report again from the store; run nothing."""
     from harness.cli import street
 
-    options = Options(scale, replicates, first_seed, "cpu", None, store, data, report)
+    options = Options(
+        scale=scale,
+        replicates=replicates,
+        first_seed=first_seed,
+        device="cpu",
+        threads=None,
+        store=store,
+        data=data,
+        report=report,
+    )
     code = street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False)
     _exit(0 if exit_zero and code == 1 else code)
 
@@ -115,7 +131,20 @@ def plan(
     """Show the jobs, what of them is cached, and a rough forecast of time and disk."""
     from harness.cli import street
 
-    street.plan(specs, Options(scale, replicates, first_seed, device, threads, store, data, REPORTS), as_json)
+    street.plan(
+        specs,
+        Options(
+            scale=scale,
+            replicates=replicates,
+            first_seed=first_seed,
+            device=device,
+            threads=threads,
+            store=store,
+            data=data,
+            report=REPORTS,
+        ),
+        as_json,
+    )
 
 
 @app.command(epilog="Example: harness validate specs/*.yaml")
@@ -163,7 +192,7 @@ def list_specs(
             }
             for one in loaded
         ]
-        print(json.dumps(rows, indent=1))
+        show.machine(rows)
     for one in loaded if not as_json else ():
         show.out.print(
             f"{one.path}  {one.spec.title}  ({one.spec.protocol}; {', '.join(one.spec.scales)})", markup=False
@@ -179,7 +208,7 @@ def list_specs(
 @app.command(epilog="Example: harness schema > spec.schema.json")
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
-    print(json.dumps(loading.schema(families()), indent=1))
+    show.machine(loading.schema(families()))
 
 
 @app.command()
@@ -268,9 +297,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except HarnessError as error:
         show.error(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # whoever read our output stopped reading: not an answer of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(3)
     except Exception:  # a bug of ours must not look like a verdict: Python's own exit code would be 1
         traceback.print_exc()
         show.error("this is a bug of the harness: please report it with the lines above. What was finished is kept")

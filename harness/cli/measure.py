@@ -42,7 +42,16 @@ def measure(
     """Run what is missing, judge every claim, write the verdicts as data; they are no error."""
     from harness.cli import street
 
-    options = Options(scale, replicates, first_seed, device, threads, store, data, REPORTS)
+    options = Options(
+        scale=scale,
+        replicates=replicates,
+        first_seed=first_seed,
+        device=device,
+        threads=threads,
+        store=store,
+        data=data,
+        report=REPORTS,
+    )
     street.measure(specs, options, verdicts, quiet=quiet)
 
 

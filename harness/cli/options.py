@@ -35,7 +35,7 @@ BaselineOption = Annotated[Path, typer.Option("--baseline", help="Folder of the 
 STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What a user may choose, beside the specs."""
 

@@ -46,12 +46,22 @@ def regress(
 ) -> None:
     """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
     from harness.cli import guard
-    from harness.cli.stopping import stoppable
+    from harness.cli.stopping import KEPT, stoppable
 
     if reason and not update:
         raise RequestError("--reason is the reason of a new baseline: give --update with it")
-    with stoppable(), TemporaryDirectory(prefix="harness-") as fresh:
-        options = Options(scale, replicates, first_seed, device, threads, store or Path(fresh), data, report)
+    kept = KEPT if store else "Nothing is kept: to go on after a stop, give --store an empty folder of yours"
+    with stoppable(kept), TemporaryDirectory(prefix="harness-") as fresh:
+        options = Options(
+            scale=scale,
+            replicates=replicates,
+            first_seed=first_seed,
+            device=device,
+            threads=threads,
+            store=store or Path(fresh),
+            data=data,
+            report=report,
+        )
         if update:
             code = guard.update(specs or [], options, baseline, reason, quiet=quiet)
         else:

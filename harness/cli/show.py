@@ -1,10 +1,13 @@
 """What the commands print: progress, tables, paths."""
 
+import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,14 +22,28 @@ from rich.progress import (
 from rich.table import Table
 
 from harness import run
+from harness.errors import Unread
 from harness.forecast import Forecast
 from harness.outcome import Outcome
+from harness.regress.guard import Guarded
 from harness.report.numbers import estimate_text, with_unit
-from harness.report.regression import Guarded
 from harness.report.text import bytes_text, seconds_text
 from harness.verdict import Verdict
 
-out = Console(highlight=False)
+
+class _Output(Console):
+    """A console whose reader may leave; rich and typer would exit with 1, which is an answer of ours."""
+
+    def on_broken_pipe(self) -> None:
+        _unread()
+
+
+def _unread() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise Unread("the output was not read to its end; what was finished is kept")
+
+
+out = _Output(highlight=False)
 err = Console(stderr=True, highlight=False)
 _STYLES = {
     Verdict.REPRODUCED: "bold green",
@@ -163,6 +180,14 @@ def findings(guarded: Guarded) -> None:
     for tone, style in (("error", "bold red"), ("alarm", "bold red"), ("note", "dim")):
         for one in guarded.having(tone):
             out.print(f"  [{style}]{tone.upper()}[/] {escape(one.name)}: {escape(one.text)}", soft_wrap=True)
+
+
+def machine(value: Any) -> None:
+    """Plain values as JSON, for programs."""
+    try:
+        print(json.dumps(value, indent=1, allow_nan=False), flush=True)
+    except BrokenPipeError:
+        _unread()
 
 
 def error(message: str) -> None:

@@ -7,15 +7,17 @@ from types import FrameType
 
 from harness.errors import Stopped
 
+KEPT = "What was finished is kept; run the same command again to go on from there"
+
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Makes Ctrl-C and SIGTERM inside the block an error that says what is kept."""
+def stoppable(kept: str = KEPT) -> Iterator[None]:
+    """Makes Ctrl-C and SIGTERM inside the block an error that says what is ``kept``."""
     signal.signal(signal.SIGTERM, _stop)
     try:
         yield
     except KeyboardInterrupt:
-        raise Stopped("stopped. What was finished is kept; run the same command again to go on from there") from None
+        raise Stopped(f"stopped. {kept}") from None
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,6 @@
 """The commands that walk the street: load, prepare, run, judge, report. Imports torch, so it is loaded late."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from harness.cli.options import Options
 from harness.cli.stopping import stoppable
 from harness.engine import device as devices
 from harness.errors import BrokenError, RequestError
+from harness.files import require_folder
 from harness.forecast import forecast
 from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.protocols import families
 from harness.report import json as machine
-from harness.report.write import require_folder, write, write_verdicts
+from harness.report.write import write, write_verdicts
 from harness.spec.load import Loaded, load
 from harness.store import Store
 
@@ -103,12 +103,12 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
         outcomes: list[Outcome] = []
         for outcome in walk.outcomes(quiet=quiet, run=run):
             outcomes.append(outcome)
-            paths = write(outcomes, options.report)
+            paths = write([outcome], options.report, before=outcomes[:-1])
             if not quiet:
                 show.verdicts(outcome)
-                show.summary([outcome], paths.html[-1:])
+                show.summary([outcome], paths.html)
     if as_json:
-        print(json.dumps([machine.document(outcome) for outcome in outcomes], indent=1, allow_nan=False))
+        show.machine([machine.document(outcome) for outcome in outcomes])
     return max(outcome.exit_code for outcome in outcomes)
 
 
@@ -127,6 +127,7 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
     with stoppable():
         walk = _ready(specs, options)
         require_folder(file.parent, "--verdicts")
+        file.unlink(missing_ok=True)  # verdicts of an earlier run are none of this one, should it break
         outcomes = []
         for outcome in walk.outcomes(quiet=quiet):
             outcomes.append(outcome)
@@ -165,7 +166,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         if not as_json:
             show.plan(f"{name or 'together'} ({options.scale} scale, on {device})", cost, note)
     if as_json:
-        print(json.dumps(rows, indent=1))
+        show.machine(rows)
 
 
 def _together(requests: Sequence[verifying.Request]) -> Plan:

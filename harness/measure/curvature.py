@@ -22,7 +22,7 @@ from harness.errors import InvariantBroken, RequestError
 
 Matrix = Literal["hessian", "gauss_newton"]
 
-TANGENTS = 32
+TANGENTS = 16
 """Directions that are differentiated side by side; bounds memory, not results."""
 
 MOST_EXACT = 40_000

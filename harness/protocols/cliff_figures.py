@@ -97,7 +97,7 @@ def _valley(setting: TrainingSetting, observations: Sequence[Observation], drop:
         for name in ("path_along", "path_across")
     )
     path = sorted((along[time], across[time], time) for time in along)
-    place = drops(setting).get(drop, 0)
+    place = drops(setting)[drop]
     before = [one for one in path if one[2] <= place]
     after = [one for one in path if one[2] > place]
     groups = (("before the drop", "before", before), ("after the cliff", "after", after))

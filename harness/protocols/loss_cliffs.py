@@ -80,14 +80,14 @@ class LossCliffs(TrainingProtocol):
                 job = cliff_jobs.loss(setting, lineage.trunk(setting, seed, iteration))
                 yield Measurement("loss", job, {"iteration": iteration}, seed)
             for drop in options.cliffs:
-                place = places.get(drop, setting.length)
+                place = places[drop]
                 yield Measurement("displacement", cliff_jobs.displacement(setting, seed, place), {"drop": drop}, seed)
                 yield Measurement("plane", cliff_jobs.plane(setting, seed, place), {"drop": drop}, seed)
                 yield from self._twins(setting, seed, drop)
-            yield from self._gating(setting, seed, places.get(options.cliffs[0], setting.length))
+            yield from self._gating(setting, seed, places[options.cliffs[0]])
 
     def _twins(self, setting: TrainingSetting, seed: int, drop: int) -> Iterable[Measurement]:
-        before = phases(setting)[min(drop, len(phases(setting))) - 1]
+        before = phases(setting)[drop - 1]
         for arm in ARMS:
             for age in ages(setting):
                 at: dict[str, Condition] = {"drop": drop, "arm": arm, "after": age}

@@ -184,8 +184,9 @@ def _relaxation(options: NoisyQuadraticOptions, one: Measurement, table: Table) 
     exact = theory.relaxation_time(*one.job.params["point"][:3])
     late = len(table["mean"])
     early = late // 2
-    fallen = math.log(table["mean"][early - 1] / table["mean"][late - 1])
-    yield "relaxation_over_exact", one.at, (late - early) / fallen / exact
+    first, last = table["mean"][early - 1], table["mean"][late - 1]
+    if first > last > 0:
+        yield "relaxation_over_exact", one.at, (late - early) / math.log(first / last) / exact
 
 
 def _valley(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:

@@ -82,7 +82,7 @@ def relaxation(options: NoisyQuadraticOptions, rate: float, momentum: float, see
         "point": [rate, curvature, momentum, sigma],
         "start": options.relaxation.start * sigma,
         "replicas": options.relaxation.replicas,
-        "steps": max(2, math.ceil(_DECAY_TIMES * theory.relaxation_time(rate, curvature, momentum))),
+        "steps": math.ceil(_DECAY_TIMES * theory.relaxation_time(rate, curvature, momentum)),
         "noise": _noise("relaxation", seed),
     }
     return Job("quadratic_relaxation", params)

@@ -174,6 +174,12 @@ def problems(setting: Setting) -> Iterable[Problem]:
                 f"found {rate:g}, but at curvature {first[0]:g} and momentum {momentum:g} the mean swings and has no "
                 "simple decay: choose a smaller rate or momentum",
             )
+        elif theory.relaxation_time(rate, first[0], momentum) < 1:
+            yield Problem(
+                ("settings", "relaxation", "rates"),
+                f"found {rate:g}, but at curvature {first[0]:g} and momentum {momentum:g} the mean falls e-fold in "
+                "less than a step: choose a smaller rate",
+            )
 
 
 def _repeated(place: tuple[str | int, ...], values: Sequence[float]) -> Iterable[Problem]:

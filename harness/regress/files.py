@@ -1,12 +1,12 @@
 """Baselines as files: read with every problem named, written in one step."""
 
 import json
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import BrokenError, RequestError
+from harness.errors import RequestError
+from harness.files import replace_file
 from harness.regress.model import Baseline
 
 _SHOWN = 5
@@ -66,17 +66,6 @@ def write(baseline: Baseline, folder: Path) -> Path:
         BrokenError: the folder cannot be written.
     """
     path = path_of(folder, baseline.spec, baseline.scale)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise BrokenError(
-            f"{path}: the baseline cannot be written ({error.strerror or error}): the one before is as it was; "
-            "choose another folder with --baseline, results are found in the store"
-        ) from error
+    text = json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    replace_file(path, text, "the baseline")
     return path

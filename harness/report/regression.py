@@ -2,41 +2,14 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from harness.regress.compare import Finding
+from harness.regress.guard import Guarded
 from harness.report.markdown import escape
 from harness.report.text import clean, count, one_line, shorten
 
 _MESSAGE = 300
 _ELEMENTS = {"alarm": "failure", "error": "error"}
 _HEADS = {"error": "Broken", "alarm": "Alarms", "note": "To know"}
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """A spec that was compared with its baseline.
-
-    Attributes:
-        name: of the baseline.
-        since: revision, date and reason of the baseline.
-        findings: all comparisons.
-    """
-
-    name: str
-    since: str
-    findings: Sequence[Finding]
-
-    def having(self, tone: str) -> list[Finding]:
-        """The findings of a tone."""
-        return [one for one in self.findings if one.tone == tone]
-
-
-def exit_code(guarded: Sequence[Guarded]) -> int:
-    """0 no alarm, 1 an alarm, 3 something broke."""
-    if any(one.having("error") for one in guarded):
-        return 3
-    return 1 if any(one.having("alarm") for one in guarded) else 0
 
 
 def headline(guarded: Sequence[Guarded]) -> str:

@@ -1,11 +1,11 @@
 """Reports to files: the only module of this room with an effect."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BrokenError, RequestError, write_remedy
+from harness.errors import RequestError
+from harness.files import replace_file
 from harness.outcome import Outcome
 from harness.report.html import html
 from harness.report.json import json
@@ -43,7 +43,7 @@ def name(outcome: Outcome) -> str:
     return f"{outcome.spec.id}-{outcome.scale}"
 
 
-def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
+def write(outcomes: Sequence[Outcome], folder: Path, before: Sequence[Outcome] = ()) -> Paths:
     """Writes the reports of outcomes; files of an earlier run are replaced, each in one step.
 
     All is rendered before anything is written, so that an error in it leaves the earlier reports alone.
@@ -51,6 +51,7 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
     Args:
         outcomes: verified specs.
         folder: made where it is missing.
+        before: outcomes of the same command whose reports are written; the JUnit file has them too.
 
     Returns:
         The files written.
@@ -59,7 +60,7 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
         RequestError: two outcomes would have the same files.
         BrokenError: a file or the folder cannot be written.
     """
-    _tell_apart(outcomes)
+    _tell_apart([*before, *outcomes])
     texts: dict[Path, str] = {}
     found: dict[str, list[Path]] = {"html": [], "md": [], "json": []}
     for outcome in outcomes:
@@ -67,7 +68,7 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> Paths:
             path = folder / f"{name(outcome)}.{suffix}"
             texts[path] = render(outcome)
             found[suffix].append(path)
-    texts[folder / "junit.xml"] = junit(outcomes)
+    texts[folder / "junit.xml"] = junit([*before, *outcomes])
     for path, text in texts.items():
         replace_file(path, text)
     return Paths(tuple(found["html"]), tuple(found["md"]), tuple(found["json"]), folder / "junit.xml")
@@ -104,20 +105,6 @@ def write_verdicts(outcomes: Sequence[Outcome], path: Path) -> None:
     replace_file(path, verdicts(outcomes))
 
 
-def require_folder(folder: Path, option: str = "--report") -> None:
-    """Raises RequestError, which names the option, unless files can be written there; makes the folder."""
-    probe = folder / f".{os.getpid()}.tmp"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RequestError(
-            f"the folder {folder} cannot be written ({error.strerror}): "
-            f"{write_remedy(folder, error)}choose another with {option}"
-        ) from error
-
-
 def _tell_apart(outcomes: Sequence[Outcome]) -> None:
     seen: dict[str, str] = {}
     for outcome in outcomes:
@@ -127,26 +114,3 @@ def _tell_apart(outcomes: Sequence[Outcome]) -> None:
                 f"{name(outcome)}.html: rename one of the specs, or verify them into different folders"
             )
         seen[name(outcome)] = outcome.spec_path
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Writes a file in one step, so that a reader finds the whole old or the whole new one.
-
-    Raises:
-        BrokenError: it cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Lone surrogates, which UTF-8 lacks, can come from file names in error messages.
-            beside.write_bytes(text.encode("utf-8", errors="replace"))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise BrokenError(
-            f"{path}: the report cannot be written ({error.strerror or error}). Give "
-            f"{path.parent} free space and the right to write, or choose another folder, and run the command "
-            "again: finished jobs are found in the store"
-        ) from error

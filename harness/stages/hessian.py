@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InvariantBroken
 from harness.job import Job
 from harness.measure.curvature import require_affordable, rows, symmetric
 from harness.measure.spectrum import dense
@@ -16,6 +16,8 @@ _ROWS = 64
 """Rows between two looks at the clock."""
 _GRADIENTS_A_ROW = 1.0
 """A Hessian-vector product costs about four gradients' work, its symmetric half on the network's tail about one."""
+_SYMMETRY_ERROR = {"fp32": 1e-3, "fp64": 1e-9}
+"""Greatest difference of mirrored entries, over the largest entry, that is rounding; the toys have 4e-6 in fp32."""
 
 
 class Hessian(Stage):
@@ -39,6 +41,9 @@ class Hessian(Stage):
         """Tensors ``eigenvalues`` [P] float64, the largest first, and ``eigenvectors`` [P, P], a row for each.
 
         Columns ``rank`` (from 1) and ``eigenvalue``; ``symmetry_error``, the same in every row.
+
+        Raises:
+            InvariantBroken: the matrix is not symmetric beyond rounding.
         """
         (one,) = work
         objective, weights = objective_of(one, context)
@@ -54,6 +59,12 @@ class Hessian(Stage):
                 done = [torch.cat(done)]
                 context.checkpoint.save({"rows": done[0]}, {})
         matrix, error = symmetric(torch.cat(done), objective.layers)
+        allowed = _SYMMETRY_ERROR[one.params["precision"]]
+        if error > allowed:
+            raise InvariantBroken(
+                f"{one.job!r}: mirrored entries of the Hessian differ by {error:.1e} of its largest, more than the "
+                f"{allowed:g} that rounding in {one.params['precision']} explains: a derivative is wrong, or overflowed"
+            )
         pairs = dense(matrix)
         values = pairs.values.tolist()
         return [

@@ -118,6 +118,18 @@ def test_results_from_the_store_count_only_if_this_code_made_them(
     assert words in " ".join(again.out.split())
 
 
+def test_a_rehearsal_that_other_libraries_made_is_no_fresh_one(
+    made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.provenance._code", lambda *_: {"revision": "a" * 40, "modified": False})
+    spec = made.root / "tiny.yaml"
+    assert regress(place, spec).code == 0
+    monkeypatch.setattr("harness.provenance._version", lambda _: "0.0")
+    again = regress(place, spec, "--first-seed", "1000")
+    assert again.code == 3
+    assert "its libraries are others" in " ".join(again.out.split())
+
+
 def test_a_baseline_from_another_version_of_the_spec(made: Place, place: Place) -> None:
     spec = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
     said = regress(place, spec)

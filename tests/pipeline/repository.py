@@ -47,7 +47,7 @@ class Repository:
     def environment(self) -> dict[str, str]:
         beside = self.root.parent
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")},
             "PATH": f"{beside / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": "",
             "OMP_NUM_THREADS": "1",

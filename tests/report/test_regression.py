@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from harness.regress.compare import Finding, Tone
-from harness.report.regression import Guarded, exit_code, headline, junit, markdown
+from harness.regress.guard import Guarded, exit_code
+from harness.report.regression import headline, junit, markdown
 
 
 def guarded(*tones: Tone, text: str = "1, baseline 2") -> Guarded:

@@ -1,0 +1,222 @@
+"""A spec under guard: run in small and in full, compared with its baseline, or measured as a new one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import verify as verifying
+from harness.accounts import revision_words
+from harness.errors import BrokenError, RequestError
+from harness.outcome import Outcome
+from harness.plan import Plan
+from harness.provenance import describe, today
+from harness.regress.compare import Finding, compare, since
+from harness.regress.measure import content
+from harness.regress.model import Baseline, Content, Entry
+from harness.regress.rehearsal import rehearsal
+from harness.regress.written import differences, digest, written
+from harness.run import Progress
+from harness.spec.load import Loaded
+from harness.store import Store
+
+_SAME = ("code", "packages", "python", "lock")
+"""What must be alike for results of the store to be as good as fresh ones, of ``provenance.describe``."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where specs are run.
+
+    Attributes:
+        store: for results.
+        device: computes.
+        data: where imported datasets lie.
+        progress: title -> context that gives what is told how far a run is.
+    """
+
+    store: Store
+    device: torch.device
+    data: Path
+    progress: Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A spec that was compared with its baseline.
+
+    Attributes:
+        name: of the baseline.
+        since: revision, date and reason of the baseline.
+        findings: all comparisons.
+    """
+
+    name: str
+    since: str
+    findings: Sequence[Finding]
+
+    def having(self, tone: str) -> list[Finding]:
+        """The findings of a tone."""
+        return [one for one in self.findings if one.tone == tone]
+
+
+def exit_code(guarded: Sequence[Guarded]) -> int:
+    """0 no alarm, 1 an alarm, 3 something broke."""
+    if any(one.having("error") for one in guarded):
+        return 3
+    return 1 if any(one.having("alarm") for one in guarded) else 0
+
+
+def require_same_specs(pairs: Sequence[tuple[Loaded, Baseline]]) -> None:
+    """Raises RequestError where a spec is not the one that its baseline was measured for."""
+    problems = []
+    for loaded, baseline in pairs:
+        now = written(loaded.spec, baseline.scale) if baseline.scale in loaded.spec.scales else {}
+        changed = list(differences(baseline.written, now))
+        if changed:
+            problems.append(
+                f"{loaded.path}: its baseline is of another version of this spec (digest {digest(baseline.written)}, "
+                f"now {digest(now)}): {'; '.join(changed)}. If this was meant: "
+                f'harness regress {loaded.path} --update --reason "..."'
+            )
+    if problems:
+        raise RequestError("\n".join(problems))
+
+
+def resized(loaded: Loaded, baseline: Baseline, data: Path) -> Finding | None:
+    """A network of another size than the baseline's: nothing can be run."""
+    size = verifying.trainable(loaded.spec.scales[baseline.scale], data)
+    before = baseline.content.facts.get("trainable parameters", size)
+    if size == before:
+        return None
+    text = f"{size:,}, baseline {before:,}; nothing was run ({since(baseline)})"
+    return Finding(baseline.name, "trainable parameters", "alarm", text)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Results of a request that the store has before anything ran: they tell of the code that made them.
+
+    Attributes:
+        count: how many.
+        needed: how many the request needs.
+        made: revisions of the code that made them, as shown.
+        here: this revision.
+        alike: whether all were made by this code with these libraries.
+    """
+
+    count: int
+    needed: int
+    made: Sequence[str]
+    here: str
+    alike: bool
+
+    @property
+    def words(self) -> str:
+        """In words."""
+        return f"{self.count} of {self.needed} results were in the store, made by {', '.join(self.made)}"
+
+
+def held(request: verifying.Request, store: Store) -> Held | None:
+    """What the store has of a request and of its rehearsal; None: nothing."""
+    jobs = {**request.plan.jobs, **_small(request).jobs}
+    found = [store.record(job)["provenance"] for job in jobs.values() if store.has(job)]
+    if not found:
+        return None
+    here = describe("cpu", 1, "")
+    code = here["code"]
+    known = code["revision"] != "unknown" and not code["modified"]
+    return Held(
+        count=len(found),
+        needed=len(jobs),
+        made=sorted({revision_words(one["code"]) for one in found}),
+        here=revision_words(code),
+        alike=known and all(one.get(name) == here[name] for one in found for name in _SAME),
+    )
+
+
+def held_findings(request: verifying.Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
+    """A note where the store has results of this code, an error where it has those of another."""
+    found = held(request, store)
+    if found is not None and found.alike:
+        yield Finding(baseline.name, "store", "note", f"{found.words}, which is this code: not run anew")
+    elif found is not None:
+        text = f"{found.words}; this code is {found.here}, or its libraries are others"
+        yield Finding(baseline.name, "store", "error", f"{text}: run in a fresh --store, or without --store")
+
+
+def require_own(request: verifying.Request, store: Store) -> None:
+    """Raises RequestError where the store has results of other code, from which no baseline may be made."""
+    found = held(request, store)
+    if found is not None and not found.alike:
+        raise RequestError(
+            f"{request.loaded.path}: {found.words}; this code is {found.here}, or its libraries are others: "
+            "measure the baseline in a fresh --store, or without --store"
+        )
+
+
+def guard(request: verifying.Request, baseline: Baseline, comparisons: int, place: Place) -> list[Finding]:
+    """Runs a spec and compares it with its baseline; what breaks is one of the findings.
+
+    Args:
+        request: the spec with its plan.
+        baseline: of the same spec.
+        comparisons: the numbers of all baselines, see ``compare.count_numbers``.
+        place: where.
+    """
+    try:
+        outcome, found = _run(request, place)
+    except BrokenError as error:
+        return [Finding(baseline.name, "run", "error", str(error))]
+    findings = [Finding(baseline.name, f"job {one.job}", "error", one.message) for one in outcome.failures]
+    return findings + compare(baseline, found, comparisons, broken=bool(outcome.failures))
+
+
+def measure(request: verifying.Request, path: Path, history: Sequence[Entry], reason: str, place: Place) -> Baseline:
+    """A new baseline of a spec.
+
+    Args:
+        request: the spec with its plan.
+        path: of the spec, as other machines find it.
+        history: of the baseline before.
+        reason: for the new one.
+        place: where.
+
+    Raises:
+        BrokenError: jobs broke.
+    """
+    loaded = request.loaded
+    outcome, found = _run(request, place)
+    if outcome.failures:
+        told = "; ".join(one.message for one in outcome.failures)
+        raise BrokenError(f"{loaded.path}: no baseline is written, because jobs broke: {told}")
+    code: dict[str, Any] = describe("cpu", 1, "")["code"]
+    entry = Entry(revision=code["revision"][:12], modified=code["modified"], date=today(), reason=reason)
+    return Baseline(
+        schema_version=1,
+        spec=loaded.spec.id,
+        path=path.as_posix(),
+        scale=request.scale,
+        history=(*history, entry),
+        written=written(loaded.spec, request.scale),
+        content=found,
+    )
+
+
+def _small(request: verifying.Request) -> Plan:
+    return rehearsal(request.protocol, request.setting)
+
+
+def _run(request: verifying.Request, place: Place) -> tuple[Outcome, Content]:
+    small, name = _small(request), request.loaded.spec.id
+    with place.progress(f"{name}, rehearsal") as told:
+        run, _ = verifying.run_plan(small, place.store, device=place.device, data_root=place.data, on_progress=told)
+    if run.failed:
+        words = "; ".join(sorted({str(error) for error in run.failed.values()}))
+        raise BrokenError(f"the rehearsal of {name} broke: {words}")
+    with place.progress(name) as told:
+        outcome = verifying.verify(request, place.store, device=place.device, data_root=place.data, on_progress=told)
+    return outcome, content(request, outcome, place.store, small)
