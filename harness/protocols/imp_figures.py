@@ -7,12 +7,18 @@ from harness.observation import Condition, Observation
 from harness.protocols import lineage, series
 from harness.protocols.base import Claims
 from harness.protocols.setting import TrainingSetting
+from harness.spec.claims import Check
 
 ARM_NAMES: Mapping[Condition, str] = {
     "imp": "IMP",
     "random_prune": "random pruning",
     "random_reinit": "random reinitialisation",
 }
+
+
+def _arm(check: Check) -> str:
+    """The arm that a check is about; level 0 of any arm is the full network."""
+    return "full network" if check.at.get("level") == 0 else ARM_NAMES.get(check.at.get("arm", "imp"), "")
 
 
 def figures(setting: TrainingSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
@@ -24,7 +30,7 @@ def figures(setting: TrainingSetting, observations: Sequence[Observation], claim
             setting,
             observations,
             rewind,
-            series.paper_marks(claims, "accuracy", "level", {"rewind": rewind, "split": "test"}, ARM_NAMES),
+            series.paper_marks(claims, "accuracy", "level", {"rewind": rewind, "split": "test"}, _arm),
         )
         for rewind in rewinds
     ]

@@ -1,13 +1,13 @@
 """Observations to the lines of figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from harness import stats
 from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
 from harness.protocols.base import Claims
-from harness.spec.claims import FirstWithin, LastWithin
+from harness.spec.claims import Check, FirstWithin, LastWithin
 
 
 def pick(observations: Sequence[Observation], quantity: str, at: Mapping[str, Condition]) -> dict[int, list[float]]:
@@ -105,7 +105,7 @@ def paper_marks(
     quantity: str,
     axis: str,
     at: Mapping[str, Condition],
-    names: Mapping[Condition, str] | None = None,
+    name_of: Callable[[Check], str] = lambda check: "",
 ) -> list[Reference]:
     """The paper's values for a figure of a quantity against an axis.
 
@@ -114,7 +114,7 @@ def paper_marks(
         quantity: along y.
         axis: along x; a crossing on it is marked there.
         at: conditions that the whole figure shares; a claim with others is left out.
-        names: arm -> its name, where the figure has several.
+        name_of: a check -> what it is about, where the figure has several lines.
     """
     marks: dict[tuple[str, float], Reference] = {}
     for claim, check in claims:
@@ -126,7 +126,7 @@ def paper_marks(
         if searched not in (None, axis):
             continue
         side: Literal["x", "y"] = "x" if searched else "y"
-        arm = (names or {}).get(check.at.get("arm", "imp"), "") if check.at.get("level") != 0 else "full network"
-        label = f"paper{', ' + arm if names and not searched else ''}: {claim.paper_value:g}"
+        name = "" if searched else name_of(check)
+        label = f"paper{', ' * bool(name)}{name}: {claim.paper_value:g}"
         marks[side, claim.paper_value] = Reference(label, claim.paper_value, side, "paper")
     return list(marks.values())
