@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import torch
 import typer
 
-from harness import datainfo
-from harness.cli import show
+from harness import datainfo, provenance
+from harness.cli import show, street
 from harness.cli import store as store_commands
 from harness.cli.index import index
 from harness.cli.measure import gate, measure
@@ -33,9 +34,13 @@ from harness.cli.options import (
     ThreadsOption,
 )
 from harness.cli.regress import regress
+from harness.engine.dataset_import import download_dataset, import_dataset
+from harness.engine.vision import torchvision_part
 from harness.errors import HarnessError, RequestError
 from harness.protocols import families
 from harness.spec import load as loading
+from harness.store import Store
+from harness.verify import prepare
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,8 +75,6 @@ def verify(
     exit_zero: ExitZeroOption = False,
 ) -> None:
     """Run what is missing, judge every claim, write the report."""
-    from harness.cli import street
-
     options = Options(
         scale=scale,
         replicates=replicates,
@@ -100,8 +103,6 @@ def report(
     exit_zero: ExitZeroOption = False,
 ) -> None:
     """Write the report again from the store; run nothing."""
-    from harness.cli import street
-
     options = Options(
         scale=scale,
         replicates=replicates,
@@ -129,8 +130,6 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the jobs, what of them is cached, and a rough forecast of time and disk."""
-    from harness.cli import street
-
     street.plan(
         specs,
         Options(
@@ -150,8 +149,6 @@ def plan(
 @app.command(epilog="Example: harness validate specs/*.yaml")
 def validate(specs: Specs) -> None:
     """Check spec files; report every problem with file, line and field."""
-    from harness.verify import prepare
-
     problems = []
     for path in specs:
         try:
@@ -214,11 +211,6 @@ def schema() -> None:
 @app.command()
 def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
     """Tell what this machine offers: versions, devices, datasets, room in the store."""
-    import torch
-
-    from harness import provenance
-    from harness.engine.vision import torchvision_part
-
     facts = provenance.describe("cpu", torch.get_num_threads(), "")
     show.out.print(f"python {facts['python']}, {facts['platform']}, {facts['hardware']}")
     show.out.print(", ".join(f"{name} {version}" for name, version in facts["packages"].items()))
@@ -234,7 +226,6 @@ def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
         show.out.print(f"dataset {name}: {state}", markup=False)
     torchvision_part("models")
     show.out.print("torchvision: works")
-    from harness.store import Store
 
     free = shutil.disk_usage(Store(store).root).free
     show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")
@@ -248,8 +239,6 @@ def data_import(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
 ) -> None:
     """Bring a dataset in from a folder or archive; nothing of it is ever unpickled unchecked."""
-    from harness.engine.dataset_import import import_dataset
-
     _tell(import_dataset(name, source, data, replace))
 
 
@@ -260,8 +249,6 @@ def data_download(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
 ) -> None:
     """Fetch a dataset from its authors through torchvision, and check it."""
-    from harness.engine.dataset_import import download_dataset
-
     _tell(download_dataset(name, data, replace))
 
 

@@ -1,4 +1,4 @@
-"""The regression guard as commands: fresh runs against baselines, and baselines measured anew. Loaded late."""
+"""The regression guard as commands: fresh runs against baselines, and baselines measured anew."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -7,6 +7,9 @@ import typer
 
 from harness.cli import show
 from harness.cli.options import REPORTS
+from harness.report.index import index as page
+from harness.report.read import read_all
+from harness.report.write import write_index
 
 
 def index(
@@ -18,10 +21,6 @@ def index(
     ] = REPORTS,
 ) -> None:
     """Write FOLDER/index.html: every claim of every report below FOLDER on one page."""
-    from harness.report.index import index as page
-    from harness.report.read import read_all
-    from harness.report.write import write_index
-
     reports = read_all(folder, leave_out)
     path = write_index(page(reports), folder)
     show.out.print(f"{len(reports)} reports on one page: {path}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import show
+from harness.cli import show, street
 from harness.cli.options import (
     DATA,
     REPORTS,
@@ -21,6 +21,7 @@ from harness.cli.options import (
     StoreOption,
     ThreadsOption,
 )
+from harness.report.verdicts import read_verdicts
 
 VerdictsOption = Annotated[
     Path, typer.Option("--verdicts", help="File for the verdicts, as JSON.", dir_okay=False, show_default=False)
@@ -40,8 +41,6 @@ def measure(
     quiet: QuietOption = False,
 ) -> None:
     """Run what is missing, judge every claim, write the verdicts as data; they are no error."""
-    from harness.cli import street
-
     options = Options(
         scale=scale,
         replicates=replicates,
@@ -59,8 +58,6 @@ def gate(
     file: Annotated[Path, typer.Argument(help="Verdicts that `harness measure` wrote.", show_default=False)],
 ) -> None:
     """Fail when a claim of FILE is not in order: it does not stand, and that is not what is known of it."""
-    from harness.report.verdicts import read_verdicts
-
     specs = read_verdicts(file)
     wrong = [f"{spec}: no claim is checked at this scale" for spec, claims in specs.items() if not claims]
     for spec, claims in specs.items():

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import guard
 from harness.cli.options import (
     BASELINES,
     DATA,
@@ -21,6 +22,7 @@ from harness.cli.options import (
     SeedOption,
     ThreadsOption,
 )
+from harness.cli.stopping import KEPT, stoppable
 from harness.errors import RequestError
 
 
@@ -45,9 +47,6 @@ def regress(
     quiet: QuietOption = False,
 ) -> None:
     """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
-    from harness.cli import guard
-    from harness.cli.stopping import KEPT, stoppable
-
     if reason and not update:
         raise RequestError("--reason is the reason of a new baseline: give --update with it")
     kept = KEPT if store else "Nothing is kept: to go on after a stop, give --store an empty folder of yours"

@@ -9,6 +9,7 @@ from harness import dvc_cache
 from harness.cli import show
 from harness.cli.options import STORE, StoreOption
 from harness.errors import CorruptArtifact, RequestError
+from harness.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
 
@@ -22,8 +23,6 @@ def check(
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it.")] = False,
 ) -> None:
     """Check every artifact of the store against its record, and DVC's cache against its names."""
-    from harness.store import Store
-
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
     kept = Store(store)

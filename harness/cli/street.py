@@ -1,4 +1,4 @@
-"""The commands that walk the street: load, prepare, run, judge, report. Imports torch, so it is loaded late."""
+"""The commands that walk the street: load, prepare, run, judge, report."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

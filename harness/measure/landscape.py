@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.engine.initialise import unflatten
 from harness.engine.networks import Network
+from harness.measure.curvature import Objective
 
 
 @torch.no_grad()
@@ -45,3 +46,12 @@ def losses(
         each = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), reduction="none")
         found.append(each.unflatten(0, (len(some), -1)).mean(1))
     return torch.cat(found)
+
+
+def losses_at(objective: Objective, points: Tensor) -> Tensor:
+    """[M] the loss (nats) at flat vectors [M, P], its chunks summed in float64."""
+    found = points.new_zeros(len(points), dtype=torch.float64)
+    for x, labels in objective.chunks:
+        here = losses(objective.network, points, objective.buffers, x, labels, batch_norm=objective.batch_norm)
+        found += here * objective.share(labels)
+    return found

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from harness.measure.curvature import Objective
-from harness.measure.landscape import losses
-
 _BLOCK = 4096
 """Eigenvectors that are held in double precision at once; bounds memory, not results."""
 
@@ -38,12 +35,3 @@ def minima(slope: Tensor, values: Tensor, vectors: Tensor, thresholds: Sequence[
         steps.append(sum((some @ rows.double() for some, rows in blocks), torch.zeros_like(slope, dtype=torch.float64)))
         falls.append(float((along[:count].square() / values[:count].to(along)).sum()) / 2)
     return torch.stack(steps), falls
-
-
-def losses_at(objective: Objective, points: Tensor) -> Tensor:
-    """[M] the loss (nats) at flat vectors [M, P]."""
-    found = points.new_zeros(len(points))
-    for x, labels in objective.chunks:
-        here = losses(objective.network, points, objective.buffers, x, labels, batch_norm=objective.batch_norm)
-        found += here * objective.share(labels)
-    return found

@@ -9,7 +9,7 @@ import torch
 
 from harness.errors import BrokenError, HarnessError
 from harness.job import Job
-from harness.measure.newton import losses_at
+from harness.measure.landscape import losses_at
 from harness.measure.parabola import fit
 from harness.stages.base import Context, Effort, Stage, Work, forward_pass
 from harness.stages.batches import batches_of

@@ -6,7 +6,7 @@ import torch
 
 from harness.errors import HarnessError
 from harness.job import Job
-from harness.measure.landscape import losses
+from harness.measure.landscape import losses_at
 from harness.measure.plane import grid, through
 from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, forward_pass, named
 from harness.stages.objective import flat_weights, objective_of
@@ -46,10 +46,7 @@ class PlaneStage(Stage):
         plane = through(states[:-2], states[-2], states[-1])
         places = grid(one.params["points"], one.params["margin"]).to(before.device)
         points = torch.cat([plane.at(places), states])
-        found = torch.zeros(len(points), dtype=torch.float64)
-        for x, labels in objective.chunks:
-            mean = losses(objective.network, points, objective.buffers, x, labels, batch_norm=objective.batch_norm)
-            found += mean.double().cpu() * objective.share(labels)
+        found = losses_at(objective, points)
         all_places = torch.cat([places.double(), plane.coordinates(states)]).cpu()
         return [
             Artifact(

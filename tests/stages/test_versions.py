@@ -38,12 +38,12 @@ PINS: dict[str, tuple[int, str]] = {
     "concentration": (1, "2950dfebfea21280"),
     "overlap": (1, "1aacf23305ece03f"),
     "displacement": (1, "28307c2831b85385"),
-    "plane": (1, "54ecab28d8786330"),
+    "plane": (1, "d4517589537381a3"),
     "descend": (1, "f896778cf1e9173f"),
-    "parabolas": (1, "df17c48138dfe625"),
+    "parabolas": (1, "75ea4a00b6b47256"),
     "minima": (1, "6f72c5ba137fc3a5"),
-    "newton": (1, "7dffd60f993200d9"),
-    "gradient_noise": (1, "7c4e39e6911e40e7"),
+    "newton": (1, "0ffdcd508c33a3f8"),
+    "gradient_noise": (1, "ebea5ca96f25f8c9"),
 }
 
 
