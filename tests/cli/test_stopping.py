@@ -17,12 +17,16 @@ def test_a_signal_is_told_in_words(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
+def compiled_code() -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt as error:
+        raise RuntimeError("KeyboardInterrupt: <EMPTY MESSAGE>") from error
+
+
 def test_compiled_code_turns_it_into_another_error() -> None:
     with pytest.raises(Stopped), stoppable():
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt as error:
-            raise RuntimeError("KeyboardInterrupt: <EMPTY MESSAGE>") from error
+        compiled_code()
 
 
 def test_an_error_without_a_signal_is_that_error() -> None:
