@@ -15,7 +15,7 @@ from harness.job import Job, ancestry
 from harness.protocols.setting import TrainingSetting
 from harness.spec.model import Replicates
 from harness.spec.training import Training
-from harness.stages.base import Context, Work
+from harness.stages.base import Checkpoint, Context, Work
 from harness.store import Artifact
 from tests.engine.oracles import ADAM, SGD, TINY_LENET, TINY_RESNET, dataset
 
@@ -83,13 +83,14 @@ class Bench:
     data: Dataset = field(default_factory=dataset)
     made: dict[str, Artifact] = field(default_factory=dict)
     advanced: int = 0
+    checkpoint: Checkpoint = field(default_factory=NoCheckpoint)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def context(self) -> Context:
         def advance(units: int) -> None:
             self.advanced += units
 
-        return Context(self.device, lambda name: self.data, advance, NoCheckpoint())
+        return Context(self.device, lambda name: self.data, advance, self.checkpoint)
 
     def together(self, *jobs: Job) -> list[Artifact | HarnessError]:
         """The results of jobs of one stage in one call."""
