@@ -71,13 +71,13 @@ class Judgement:
 
     @property
     def in_order(self) -> bool:
-        """Whether the verdict is the one to expect: the claim stands, or what is known of it is found again."""
+        """Whether the verdict is one to expect: the claim stands, or what is known of it allows the verdict."""
         known = self.check.known if self.check else None
         if known is None:
             return self.check is None or self.verdict.good
         if known.verdict == "fails":
             return self.verdict in (Verdict.FAILS, Verdict.CONTRADICTED)
-        return self.verdict.good or self.verdict is Verdict.INCONCLUSIVE
+        return self.verdict.good or self.verdict in (Verdict.INCONCLUSIVE, Verdict.FAILS)
 
 
 @dataclass(frozen=True)

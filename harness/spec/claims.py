@@ -86,7 +86,8 @@ class Known(Model):
 
     Attributes:
         verdict: ``fails``: it is wrong (an erratum), and the run is in order when that is found again.
-            ``inconclusive``: this setting cannot decide it; deciding in its favour is in order too.
+            ``inconclusive``: this setting cannot decide it, so that what its few initialisations say is up to chance,
+            and any verdict that they give is in order. The numbers are for the regression guard.
         why: the reason, which the report gives.
     """
 
