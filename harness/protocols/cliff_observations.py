@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.measure import displacement, plane
+from harness.measure.power_law import negative_mass
 from harness.observation import Condition, Observation
 from harness.protocols.base import Measurement
 from harness.protocols.cliff_options import CliffOptions, offsets
@@ -26,8 +27,7 @@ def observe_table(setting: TrainingSetting, one: Measurement, table: Table) -> l
     if one.kind == "descended":
         fall = 100 * (table["before"][0] - table["after"][0]) / table["before"][0]
         return [Observation(one.kind, one.at, one.initialisation, 0, fall)]
-    mass = sum(-value for value in table["eigenvalue"] if value < 0)
-    return [Observation(one.kind, one.at, one.initialisation, 0, mass)]
+    return [Observation(one.kind, one.at, one.initialisation, 0, negative_mass(table["eigenvalue"]))]
 
 
 def derived(setting: TrainingSetting, found: Sequence[Observation]) -> list[Observation]:

@@ -12,6 +12,7 @@ from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Count, Model, Positive
 from harness.spec.load import Problem
+from harness.steps import Duration
 from harness.store import Table
 
 
@@ -59,6 +60,12 @@ def hessian(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> 
 def extremes(setting: TrainingSetting, state: Job, options: ObjectiveOptions, pairs: ExtremesOptions) -> Job:
     """The largest and smallest eigenvalues at a state."""
     return Job("extremes", {**objective_params(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
+
+
+def checkpoints(setting: TrainingSetting, *more: Duration) -> list[int]:
+    """The checkpoints of the options, more times, and the end of training; in iterations, in order."""
+    times = (*setting.options.checkpoints, *more, setting.training.length)
+    return sorted({setting.iterations(time) for time in times})
 
 
 def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:

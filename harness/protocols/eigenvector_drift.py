@@ -78,7 +78,7 @@ class EigenvectorDrift(TrainingProtocol):
     def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint but the last: its eigenvectors and those of the next."""
         options: EigenvectorDriftOptions = setting.options
-        times, size = _times(setting), setting.training.parameters
+        times, size = curvature.checkpoints(setting), setting.training.parameters
         for seed in setting.replicates.seeds:
             hessians = [
                 curvature.hessian(setting, lineage.trunk(setting, seed, time), options.objective) for time in times
@@ -98,7 +98,7 @@ class EigenvectorDrift(TrainingProtocol):
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """The earlier checkpoint of each pair, and the bands."""
-        return {"start": _times(setting)[:-1], "band": list(setting.options.bands.ranks(1))}
+        return {"start": curvature.checkpoints(setting)[:-1], "band": list(setting.options.bands.ranks(1))}
 
     def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
         """The last pair, the top band."""
@@ -108,7 +108,7 @@ class EigenvectorDrift(TrainingProtocol):
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
-        if len(_times(setting)) < 2:
+        if len(curvature.checkpoints(setting)) < 2:
             message = f"found {setting.training.length} alone, the end of training: give an earlier time"
             yield Problem(("settings", "checkpoints"), message)
         yield from curvature.exact_problems(setting)
@@ -120,16 +120,11 @@ class EigenvectorDrift(TrainingProtocol):
         """Overlaps between bins, for every pair; how much stays, against the earlier checkpoint."""
         return drift_figures(
             observations,
-            list(itertools.pairwise(_times(setting))),
+            list(itertools.pairwise(curvature.checkpoints(setting))),
             list(self.axes(setting)["band"]),
             floor=setting.options.floor,
             per_decade=setting.options.per_decade,
         )
-
-
-def _times(setting: TrainingSetting) -> list[int]:
-    """The checkpoints and the end of training."""
-    return sorted({setting.iterations(time) for time in (*setting.options.checkpoints, setting.training.length)})
 
 
 def _of_pair(one: Measurement, table: Table, null: float, bands: Sequence[Condition]) -> list[Observation]:

@@ -166,9 +166,7 @@ class HessianSpectrum(TrainingProtocol):
 
 
 def _checkpoints(setting: TrainingSetting) -> list[int]:
-    options: HessianSpectrumOptions = setting.options
-    times = (*options.checkpoints, options.reference, setting.training.length)
-    return sorted({setting.iterations(time) for time in times})
+    return curvature.checkpoints(setting, setting.options.reference)
 
 
 def _of_spectrum(one: Measurement, table: Table) -> list[Observation]:

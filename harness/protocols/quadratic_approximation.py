@@ -83,7 +83,7 @@ class QuadraticApproximation(TrainingProtocol):
         """For every initialisation and checkpoint: parabolas and their minima, Newton's steps, noise of gradients."""
         options: QuadraticApproximationOptions = setting.options
         for seed in setting.replicates.seeds:
-            for checkpoint in _checkpoints(setting):
+            for checkpoint in curvature.checkpoints(setting):
                 state = lineage.trunk(setting, seed, checkpoint)
                 hessian = curvature.hessian(setting, state, options.objective)
                 lines = parabolas(setting, state, hessian, seed)
@@ -112,7 +112,7 @@ class QuadraticApproximation(TrainingProtocol):
             elif one.kind == "parabolas" and one.at["checkpoint"] == setting.length:
                 found += _drawn(one, table, setting)
         for seed in setting.replicates.seeds:
-            for checkpoint in _checkpoints(setting):
+            for checkpoint in curvature.checkpoints(setting):
                 here, end, noise = (
                     tables.get(key)
                     for key in (
@@ -127,7 +127,7 @@ class QuadraticApproximation(TrainingProtocol):
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints and bands."""
-        return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
+        return {"checkpoint": curvature.checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
 
     def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
         """The top band."""
@@ -153,11 +153,9 @@ class QuadraticApproximation(TrainingProtocol):
         self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """Parabolas of batches; σ of their minima; the loss at the minimum of the local quadratic."""
-        return approximation_figures.figures(observations, _checkpoints(setting), list(self.axes(setting)["band"]))
-
-
-def _checkpoints(setting: TrainingSetting) -> list[int]:
-    return sorted({setting.iterations(time) for time in (*setting.options.checkpoints, setting.training.length)})
+        return approximation_figures.figures(
+            observations, curvature.checkpoints(setting), list(self.axes(setting)["band"])
+        )
 
 
 def _of_minima(one: Measurement, table: Table) -> Iterable[Observation]:
