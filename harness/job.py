@@ -33,6 +33,7 @@ VERSIONS: Mapping[str, int] = {
     "minima": 1,
     "newton": 1,
     "gradient_noise": 1,
+    "density": 1,
 }
 """Version of each stage's meaning. Raise it when an edit changes results; a golden test asks at every edit."""
 

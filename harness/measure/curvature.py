@@ -170,7 +170,7 @@ def require_affordable(size: int) -> None:
             f"an exact Hessian of {size:,} parameters has {size:,}² entries: {8 * size**2 / 2**30:,.0f} GiB, as much "
             f"again for its eigenvectors, about {4 * math.ceil(size / 1000):,} thousand passes over the data and "
             f"{10.0 * size**3:.0e} operations for its eigenvectors. "
-            "Use top and bottom eigenpairs (Lanczos) or the spectral density in its place"
+            "Use top and bottom eigenpairs (Lanczos) or the spectral density (settings.density of hessian_spectrum)"
         )
 
 

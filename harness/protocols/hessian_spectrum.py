@@ -12,11 +12,23 @@ from harness.protocols import curvature, lineage
 from harness.protocols.bands import BandOptions
 from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.setting import TrainingSetting, time_problems
-from harness.protocols.spectrum_figures import concentration_figures, spectrum_figures
+from harness.protocols.spectrum_figures import concentration_figures, density_figures, spectrum_figures
 from harness.protocols.training import TrainingProtocol
 from harness.spec.base import Count, Many, Model, Positive, Time
 from harness.spec.load import Problem
 from harness.store import Table
+
+
+class DensityOptions(Model):
+    """Stochastic Lanczos quadrature in place of the exact Hessian, for networks too large for it.
+
+    Attributes:
+        probes: random directions [open].
+        steps: of Lanczos, from each [open].
+    """
+
+    probes: Count = 8
+    steps: Count = 80
 
 
 class HessianSpectrumOptions(Model):
@@ -33,6 +45,8 @@ class HessianSpectrumOptions(Model):
         components: k of the concentration: the squared length in the k largest components [paper: 100].
         bands: whose eigenvectors' concentration is measured.
         draws: Gaussian vectors that the null of the concentration is the mean of [open].
+        density: estimate the density of the eigenvalues in place of computing all of them: what is about single
+            eigenvalues or eigenvectors is not measured then.
     """
 
     checkpoints: Many[Time] = ()
@@ -43,6 +57,7 @@ class HessianSpectrumOptions(Model):
     components: Count = 100
     bands: BandOptions = BandOptions()
     draws: Count = 100
+    density: DensityOptions | None = None
 
 
 _RATIOS: Mapping[str, str] = {"shift": "geometric_mean", "negative_ratio": "negative_mass"}
@@ -54,6 +69,11 @@ _COLUMNS: Mapping[str, str] = {
     "negative_share": "negative_share",
 }
 """Quantities that are columns of ``spectrum``."""
+_OF_DENSITIES = ("negative_ratio",)
+"""Quantities that a spectral density gives too. How many eigenvalues are negative it cannot tell: most are so near to
+zero that the quadrature does not resolve their sign."""
+MAGNITUDES: Mapping[str, float] = {f"1e{quarter / 4:g}": 10 ** (quarter / 4) for quarter in range(-24, 25)}
+"""Of eigenvalues, in quarters of a decade, beyond which their share is counted."""
 
 
 def spectrum(hessian: Job, options: HessianSpectrumOptions) -> Job:
@@ -65,6 +85,12 @@ def concentration(hessian: Job, options: HessianSpectrumOptions, size: int) -> J
     """Over how many of ``size`` components the eigenvectors are spread."""
     params = {"bands": dict(options.bands.ranks(size)), "components": options.components, "draws": options.draws}
     return Job("concentration", params, {"hessian": hessian})
+
+
+def density(setting: TrainingSetting, state: Job, options: DensityOptions, seed: int) -> Job:
+    """The spectral density at a state, from probes of the initialisation's own."""
+    about = curvature.objective_params(setting, setting.options.objective)
+    return Job("density", {**about, **options.model_dump(mode="json"), "seed": f"density/{seed}"}, {"state": state})
 
 
 class HessianSpectrum(TrainingProtocol):
@@ -96,6 +122,9 @@ class HessianSpectrum(TrainingProtocol):
             "%", ("checkpoint", "band", "components"), "squared length in the largest components, band's mean"
         ),
         "cumulative_null": Quantity("%", ("checkpoint", "components"), "the same of independent normal numbers"),
+        "share_beyond": Quantity(
+            "%", ("checkpoint", "sign", "magnitude"), "share of the eigenvalues of a sign beyond a magnitude"
+        ),
     }
     time_axes: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
 
@@ -105,6 +134,10 @@ class HessianSpectrum(TrainingProtocol):
         size = setting.training.parameters
         for seed in setting.replicates.seeds:
             for checkpoint in _checkpoints(setting):
+                if options.density is not None:
+                    job = density(setting, lineage.trunk(setting, seed, checkpoint), options.density, seed)
+                    yield Measurement("density", job, {"checkpoint": checkpoint}, seed)
+                    continue
                 hessian = curvature.hessian(setting, lineage.trunk(setting, seed, checkpoint), options.objective)
                 at: Mapping[str, Condition] = {"checkpoint": checkpoint}
                 yield Measurement("spectrum", spectrum(hessian, options), at, seed)
@@ -114,11 +147,15 @@ class HessianSpectrum(TrainingProtocol):
         """What the tables hold; ratios to the reference of the same initialisation."""
         found: list[Observation] = []
         tables: dict[tuple[int, Condition], Table] = {}
+        masses: dict[tuple[int, Condition], float] = {}
         for one in self.measurements(setting):
             table = read(one.job)
             if table is None:
                 continue
-            if one.kind == "spectrum":
+            if one.kind == "density":
+                masses[one.initialisation, one.at["checkpoint"]] = _negative_mass(table)
+                found += _of_density(one, table, setting.options.tolerance)
+            elif one.kind == "spectrum":
                 tables[one.initialisation, one.at["checkpoint"]] = table
                 found += _of_spectrum(one, table)
             else:
@@ -129,6 +166,10 @@ class HessianSpectrum(TrainingProtocol):
                 for name, column in _RATIOS.items():
                     ratio = table[column][0] / tables[seed, reference][column][0]
                     found.append(Observation(name, {"checkpoint": checkpoint}, seed, 0, ratio))
+        for (seed, checkpoint), mass in masses.items():
+            if masses.get((seed, reference)):
+                at = {"checkpoint": checkpoint}
+                found.append(Observation("negative_ratio", at, seed, 0, mass / masses[seed, reference]))
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
@@ -139,6 +180,12 @@ class HessianSpectrum(TrainingProtocol):
         """The end of training, the top band."""
         return {"checkpoint": _checkpoints(setting)[-1], "band": "top"}
 
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """A density knows no single eigenvalues and no eigenvectors."""
+        if setting.options.density is not None and quantity not in _OF_DENSITIES:
+            return f"{quantity} needs all eigenpairs: leave settings.density out"
+        return None
+
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
@@ -147,7 +194,8 @@ class HessianSpectrum(TrainingProtocol):
         if setting.iterations(options.reference) > setting.length:
             message = f"found {options.reference}, but training ends at {setting.training.length}: choose k <= T"
             yield Problem(("settings", "reference"), message)
-        yield from curvature.exact_problems(setting)
+        if options.density is None:
+            yield from curvature.exact_problems(setting)
         yield from options.bands.problems(setting.training.parameters)
         for field in ("ranks", "components"):
             if getattr(options, field) > setting.training.parameters:
@@ -157,8 +205,10 @@ class HessianSpectrum(TrainingProtocol):
     def figures(
         self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
-        """Sorted spectra; cumulative power of components; both summed up against the checkpoint."""
+        """Sorted spectra; cumulative power of components; both summed up against the checkpoint; or densities."""
         checkpoints = _checkpoints(setting)
+        if setting.options.density is not None:
+            return density_figures(observations, checkpoints, MAGNITUDES)
         return [
             *spectrum_figures(observations, checkpoints),
             *concentration_figures(observations, checkpoints[-1], list(self.axes(setting)["band"])),
@@ -176,6 +226,25 @@ def _of_spectrum(one: Measurement, table: Table) -> list[Observation]:
         for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)
     ]
     return found
+
+
+def _negative_mass(density: Table) -> float:
+    """Mean magnitude of the negative part, over all eigenvalues."""
+    points = zip(density["node"], density["weight"], strict=True)
+    return float(sum(-node * weight for node, weight in points if node < 0))
+
+
+def _of_density(one: Measurement, table: Table, tolerance: float) -> Iterable[Observation]:
+    """Each probe's weights sum to 1; the density is the mean of the probes'."""
+    probes = len(set(table["probe"]))
+    points = [(node, 100 * weight / probes) for node, weight in zip(table["node"], table["weight"], strict=True)]
+    error = tolerance * max(abs(node) for node, _ in points)
+    for sign, turn in (("positive", 1), ("negative", -1)):
+        for name, magnitude in MAGNITUDES.items():
+            beyond = sum(weight for node, weight in points if turn * node > max(magnitude, error))
+            if beyond > 0 and magnitude >= error:
+                at: Mapping[str, Condition] = {**one.at, "sign": sign, "magnitude": name}
+                yield Observation("share_beyond", at, one.initialisation, 0, beyond)
 
 
 def _of_concentration(one: Measurement, table: Table, components: int) -> list[Observation]:

@@ -52,6 +52,41 @@ def spectrum_figures(observations: Sequence[Observation], checkpoints: Sequence[
     return [spectra, through]
 
 
+def density_figures(
+    observations: Sequence[Observation], checkpoints: Sequence[int], magnitudes: Mapping[str, float]
+) -> list[Figure]:
+    """The share of eigenvalues beyond a magnitude: the sorted spectrum, turned by a right angle."""
+    places: dict[Condition, float] = dict(magnitudes.items())
+    lines = [
+        series.along(
+            observations,
+            "share_beyond",
+            "magnitude",
+            {"checkpoint": checkpoint, "sign": sign},
+            label=f"iteration {checkpoint}, {sign}",
+            role=f"checkpoint{number}",
+            dashed=sign == "negative",
+            places=places,
+        )
+        for number, checkpoint in enumerate(checkpoints)
+        for sign in ("positive", "negative")
+    ]
+    return [
+        Figure(
+            "density",
+            "Share of the eigenvalues beyond a magnitude",
+            "Share of the eigenvalues of the Hessian, of each sign, whose magnitude is greater; estimated by "
+            "stochastic Lanczos quadrature.",
+            "|eigenvalue|",
+            "share of all eigenvalues (%)",
+            lines,
+            (),
+            "log",
+            "log",
+        )
+    ]
+
+
 def concentration_figures(
     observations: Sequence[Observation], checkpoint: int, bands: Sequence[Condition]
 ) -> list[Figure]:
