@@ -54,7 +54,9 @@ from harness.engine.datasets import Dataset, load
 from harness.engine.feed import FEEDS, Images
 from harness.engine.initialise import flatten, initial_buffers, initial_parameters, unflatten
 from harness.engine.networks import Network, build
-from harness.engine.train import FINITE, Recipe, Replicas, train
+from harness.engine.replicas import FINITE, Replicas
+from harness.engine.step import Recipe
+from harness.engine.train import train
 from harness.errors import DataMissing
 from harness.provenance import describe
 from harness.spec.document import read

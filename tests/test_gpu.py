@@ -1,11 +1,18 @@
 """What must hold on a GPU; skipped where there is none."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from harness import seeds
-from harness.engine import device
+from harness.engine import device, graphs
+from harness.engine.replicas import FINITE, Replicas
+from harness.engine.train import train
 from harness.store import Artifact
+from tests.engine.test_graphs import ALL, assert_equal, course, fresh, images_of
+from tests.engine.test_train import nothing
 from tests.stages.bench import Bench, setting
 from tests.stages.test_train import copy_job, state_job
 
@@ -37,3 +44,96 @@ def test_a_replica_alone_is_that_of_a_group() -> None:
         assert isinstance(result, Artifact)
         for name, value in alone[job].tensors.items():
             torch.testing.assert_close(result.tensors[name], value, rtol=1e-9, atol=1e-11)
+
+
+@pytest.fixture
+def card() -> torch.device:
+    chosen = device.choose("cuda")
+    device.prepare(chosen)
+    return chosen
+
+
+@pytest.fixture
+def recordings(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """A graph that cannot be recorded is a warning, so an error."""
+    made: list[torch.device] = []
+    real = graphs.recorded
+
+    def recorded(work: Callable[[], None], place: torch.device) -> Callable[[], None]:
+        made.append(place)
+        return real(work, place)
+
+    monkeypatch.setattr(graphs, "recorded", recorded)
+    return made
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_replayed_steps_are_the_eager_ones(
+    name: str, card: torch.device, recordings: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit, after every step and at every mark, with short batches and groups that shrink."""
+    replayed = course(ALL[name], card)
+    assert recordings
+    monkeypatch.setattr(graphs, "prepared", lambda work, place: work)
+    assert_equal(replayed, course(ALL[name], card))
+
+
+@pytest.mark.usefixtures("recordings")
+@pytest.mark.parametrize("name", ALL)
+def test_training_by_graphs_agrees_with_the_cpu_in_float64(name: str, card: torch.device) -> None:
+    for mine, theirs in zip(course(ALL[name], card), course(ALL[name]), strict=True):
+        for one, other in zip(mine, theirs, strict=True):
+            torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.usefixtures("recordings")
+@pytest.mark.parametrize("name", ALL)
+def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: torch.device) -> None:
+    """To rounding: libraries choose kernels by the number of replicas too."""
+    case = ALL[name]
+
+    def ends(replicas: Replicas) -> Replicas:
+        images = images_of(case, card)
+        return train(case.network, case.recipe, images, replicas, on_step=nothing, on_mark=nothing)
+
+    together = ends(fresh(case, card))
+    for replica in range(len(together)):
+        alone = ends(fresh(case, card).take([replica]))
+        assert alone.steps == [together.steps[replica]]
+        torch.testing.assert_close(alone.weights[0], together.weights[replica], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.usefixtures("recordings")
+def test_a_replica_that_diverges_in_a_replay_is_flagged_with_its_step(card: torch.device) -> None:
+    case = ALL["lenet"]
+    replicas = fresh(case, card)
+    first = replicas.steps[1]
+
+    def on_step(moved: int, everyone: Callable[[], Replicas]) -> None:
+        if everyone().steps[1] == first + 20:
+            everyone().weights[1] = float("inf")
+
+    ends = train(case.network, case.recipe, images_of(case, card), replicas, on_step=on_step, on_mark=nothing)
+    assert ends.diverged_at.tolist() == [FINITE, first + 20, FINITE, FINITE]
+
+
+def test_work_that_waits_for_the_device_goes_on_without_a_graph(card: torch.device) -> None:
+    total = torch.zeros((), device=card)
+    seen: list[float] = []
+
+    def work(size: int) -> None:
+        total.add_(size)
+        seen.append(total.item())
+
+    step = graphs.prepared(work, card)
+    before = torch.cuda.current_stream()
+    for _ in range(graphs.WARM_UP):
+        step(2)
+    with pytest.warns(RuntimeWarning, match="no CUDA graph could be recorded"):
+        step(2)
+    for _ in range(2):
+        step(2)
+    assert seen[-1] == 2 * (graphs.WARM_UP + 3)
+    assert torch.cuda.current_stream() == before
+    after: Tensor = torch.ones(3, device=card).sum()
+    assert after.item() == 3

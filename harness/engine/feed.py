@@ -5,7 +5,7 @@ up that epoch's order at that place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,9 @@ from torch import Tensor
 from harness import seeds
 from harness.engine.datasets import Dataset
 from harness.errors import InvariantBroken
+
+_STEPS_AHEAD = 64
+"""Steps of which the streams of independent batches are made together."""
 
 
 class Images:
@@ -93,82 +96,14 @@ class Images:
         return y
 
 
-class Feed(Protocol):
-    """The batches of R replicas."""
+class Feed:
+    """The batches of R replicas: what changes from step to step lies in tensors that stay where they are.
 
-    def next(self) -> tuple[Tensor, Tensor]:
-        """Indices [R, B] of the next batch, and the augmentation streams [R]; every replica moves one step on."""
-
-
-class EpochFeed:
-    """Batches of R replicas that go through all examples, each from its own step of its own order.
+    A step is ``ready()``, then ``batch()``. All that takes the CPU is in ``ready``, so that a CUDA graph can replay
+    ``batch``.
 
     Args:
         order_seeds: each replica's seed of order and augmentation.
-        steps: each replica's next step.
-        examples: N, the size of the training set.
-        batch: B. The last batch of an epoch is short when B does not divide N.
-        device: where the indices are made.
-
-    Raises:
-        InvariantBroken: replicas meet short batches at different times; they cannot run together.
-    """
-
-    def __init__(
-        self,
-        order_seeds: Sequence[int | str],
-        steps: Sequence[int],
-        *,
-        examples: int,
-        batch: int,
-        device: torch.device,
-    ) -> None:
-        self.per_epoch = -(-examples // batch)
-        self._examples, self._batch, self._device = examples, batch, device
-        self._seeds, self._steps = list(order_seeds), list(steps)
-        self._epochs = [-1] * len(self._seeds)
-        self._served = [0] * len(self._seeds)
-        self._orders = torch.empty(len(self._seeds), examples, dtype=torch.int64, device=device)
-        self._keys = torch.empty(len(self._seeds), dtype=torch.int64, device=device)
-        self._within = torch.arange(batch, device=device)
-        if examples % batch and len({step % self.per_epoch for step in self._steps}) > 1:
-            raise InvariantBroken("replicas at different places of their epochs were fused; their batches differ")
-
-    def next(self) -> tuple[Tensor, Tensor]:
-        """Indices [R, B] of the next batch, and the augmentation streams [R]; every replica moves one step on."""
-        places = []
-        for replica, step in enumerate(self._steps):
-            epoch, place = divmod(step, self.per_epoch)
-            if epoch != self._epochs[replica]:
-                self._enter(replica, epoch, place)
-            places.append(place)
-            self._steps[replica] = step + 1
-            self._served[replica] += 1
-        if len(set(places)) == 1:
-            first = places[0] * self._batch
-            return self._orders[:, first : first + self._batch], self._keys
-        first_of_each = torch.tensor(places, device=self._device)[:, None] * self._batch
-        return self._orders.gather(1, first_of_each + self._within), self._keys
-
-    def _enter(self, replica: int, epoch: int, place: int) -> None:
-        if self._epochs[replica] >= 0 and (place != 0 or self._served[replica] != self.per_epoch):
-            raise InvariantBroken(
-                f"replica {replica} lost its place: it entered epoch {epoch} at batch {place} after "
-                f"{self._served[replica]} of {self.per_epoch} batches of the epoch before"
-            )
-        seed = self._seeds[replica]
-        self._orders[replica] = seeds.permutation(
-            seeds.stream("order", seed, epoch), self._examples, device=self._device
-        )
-        self._keys[replica] = seeds.stream("augment", seed, epoch)
-        self._epochs[replica], self._served[replica] = epoch, place
-
-
-class IndependentFeed:
-    """Batches of R replicas, each drawn anew at each step: B different examples, every choice of them as likely.
-
-    Args:
-        order_seeds: each replica's seed of draws and augmentation.
         steps: each replica's next step.
         examples: N, the size of the training set.
         batch: B, at most N.
@@ -187,16 +122,129 @@ class IndependentFeed:
         self._examples, self._batch, self._device = examples, batch, device
         self._seeds, self._steps = list(order_seeds), list(steps)
 
+    def ready(self) -> int:
+        """Moves every replica one step on and makes the tables hold the batches of that step; their size."""
+        raise NotImplementedError
+
+    def batch(self, steps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """The batches that were made ready, without waiting for the device.
+
+        Args:
+            steps: [R] the replicas' steps, int64, on the device.
+            size: what ``ready`` answered.
+
+        Returns:
+            Indices [R, size], and the augmentation streams [R], which ``ready`` may overwrite.
+        """
+        raise NotImplementedError
+
     def next(self) -> tuple[Tensor, Tensor]:
         """Indices [R, B] of the next batch, and the augmentation streams [R]; every replica moves one step on."""
-        orders, looks = (self._keys(name) for name in ("order", "augment"))
-        self._steps = [step + 1 for step in self._steps]
-        return seeds.choice(orders, self._examples, self._batch), looks
+        steps = torch.tensor(self._steps, device=self._device)
+        return self.batch(steps, self.ready())
 
-    def _keys(self, name: str) -> Tensor:
-        """[R] streams of the coming step; the word in them keeps them apart from those of epochs."""
-        keys = [seeds.stream(name, seed, "step", step) for seed, step in zip(self._seeds, self._steps, strict=True)]
-        return torch.tensor(keys, device=self._device)
+
+class EpochFeed(Feed):
+    """Batches of R replicas that go through all examples, each from its own step of its own order.
+
+    The last batch of an epoch is short when B does not divide N.
+
+    Raises:
+        InvariantBroken: replicas meet short batches at different times; they cannot run together.
+    """
+
+    def __init__(
+        self,
+        order_seeds: Sequence[int | str],
+        steps: Sequence[int],
+        *,
+        examples: int,
+        batch: int,
+        device: torch.device,
+    ) -> None:
+        super().__init__(order_seeds, steps, examples=examples, batch=batch, device=device)
+        self.per_epoch = -(-examples // batch)
+        self._epochs = [-1] * len(self._seeds)
+        self._served = [0] * len(self._seeds)
+        self._orders = torch.empty(len(self._seeds), examples, dtype=torch.int64, device=device)
+        self._keys = torch.empty(len(self._seeds), dtype=torch.int64, device=device)
+        self._within = torch.arange(batch, device=device)
+        if examples % batch and len({step % self.per_epoch for step in self._steps}) > 1:
+            raise InvariantBroken("replicas at different places of their epochs were fused; their batches differ")
+
+    def ready(self) -> int:
+        """Moves every replica one step on and makes the tables hold the batches of that step; their size.
+
+        Raises:
+            InvariantBroken: a replica did not go through the whole epoch before.
+        """
+        size = self._batch
+        for replica, step in enumerate(self._steps):
+            epoch, place = divmod(step, self.per_epoch)
+            if epoch != self._epochs[replica]:
+                self._enter(replica, epoch, place)
+            size = min(size, self._examples - place * self._batch)
+            self._steps[replica] = step + 1
+            self._served[replica] += 1
+        return size
+
+    def batch(self, steps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """See ``Feed``."""
+        first_of_each = (steps % self.per_epoch)[:, None] * self._batch
+        return self._orders.gather(1, first_of_each + self._within[:size]), self._keys
+
+    def _enter(self, replica: int, epoch: int, place: int) -> None:
+        if self._epochs[replica] >= 0 and (place != 0 or self._served[replica] != self.per_epoch):
+            raise InvariantBroken(
+                f"replica {replica} lost its place: it entered epoch {epoch} at batch {place} after "
+                f"{self._served[replica]} of {self.per_epoch} batches of the epoch before"
+            )
+        seed = self._seeds[replica]
+        self._orders[replica] = seeds.permutation(
+            seeds.stream("order", seed, epoch), self._examples, device=self._device
+        )
+        self._keys[replica] = seeds.stream("augment", seed, epoch)
+        self._epochs[replica], self._served[replica] = epoch, place
+
+
+class IndependentFeed(Feed):
+    """Batches of R replicas, each drawn anew at each step: B different examples, every choice of them as likely."""
+
+    def __init__(
+        self,
+        order_seeds: Sequence[int | str],
+        steps: Sequence[int],
+        *,
+        examples: int,
+        batch: int,
+        device: torch.device,
+    ) -> None:
+        super().__init__(order_seeds, steps, examples=examples, batch=batch, device=device)
+        self._left = 0
+        self._since = torch.empty(len(self._seeds), dtype=torch.int64, device=device)
+        self._keys = torch.empty(2, len(self._seeds), _STEPS_AHEAD, dtype=torch.int64, device=device)
+
+    def ready(self) -> int:
+        """Moves every replica one step on and makes the tables hold the batches of that step; their size."""
+        if not self._left:
+            self._left = _STEPS_AHEAD
+            self._since.copy_(torch.tensor(self._steps))
+            self._keys.copy_(torch.tensor([self._streams(name) for name in ("order", "augment")]))
+        self._left -= 1
+        self._steps = [step + 1 for step in self._steps]
+        return self._batch
+
+    def batch(self, steps: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """See ``Feed``."""
+        orders, looks = self._keys.gather(2, (steps - self._since).expand(2, -1)[..., None]).unbind(0)
+        return seeds.choice(orders[:, 0], self._examples, size), looks[:, 0]
+
+    def _streams(self, name: str) -> list[list[int]]:
+        """[R, coming steps] streams; the word in them keeps them apart from those of epochs."""
+        return [
+            [seeds.stream(name, seed, "step", step + ahead) for ahead in range(_STEPS_AHEAD)]
+            for seed, step in zip(self._seeds, self._steps, strict=True)
+        ]
 
 
 FEEDS: Mapping[str, Callable[..., Feed]] = {"epochs": EpochFeed, "independent": IndependentFeed}

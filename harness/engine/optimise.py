@@ -12,7 +12,7 @@ State = dict[str, Tensor]
 Update = Callable[[Tensor, Tensor, State, Tensor], None]
 
 _ROWS_APART_FROM = 50_000
-"""Parameters from which replicas are updated one after the other, so that their rows stay in the cache."""
+"""Parameters from which a CPU updates replicas one after the other, so that their rows stay in the cache."""
 
 
 def learning_rates(schedule: Mapping[str, Any], count: int) -> Tensor:
@@ -43,27 +43,52 @@ def sgd(momentum: float) -> Update:
 
 def adam(beta1: float, beta2: float, epsilon: float) -> Update:
     """Adam (Kingma & Ba 2015, algorithm 1), by PyTorch's fused kernel: one pass over memory for each replica."""
+    constants = beta1, beta2, epsilon
 
     def update(weights: Tensor, gradient: Tensor, state: State, rate: Tensor) -> None:
-        for row, of_row in enumerate(rate.flatten().tolist()):
-            adam_step(
-                [weights[row]],
-                [gradient[row]],
-                [state["first"][row]],
-                [state["second"][row]],
-                [],
-                [state["count"][row, 0]],
-                fused=True,
-                amsgrad=False,
-                beta1=beta1,
-                beta2=beta2,
-                lr=of_row,
-                weight_decay=0.0,
-                eps=epsilon,
-                maximize=False,
-            )
+        for row in range(len(weights)):
+            part = slice(row, row + 1)
+            rows = {name: value[part] for name, value in state.items()}
+            _fused_adam(weights[part], gradient[part], rows, rate[row, 0], constants)
 
     return update
+
+
+def adam_together(beta1: float, beta2: float, epsilon: float) -> Update:
+    """Adam with few kernels for all replicas: their moves at rate 1, then each move at its replica's own rate.
+
+    PyTorch's kernel takes one rate only, and on CUDA in single precision at that where it is a tensor.
+    """
+    constants = beta1, beta2, epsilon
+
+    def update(weights: Tensor, gradient: Tensor, state: State, rate: Tensor) -> None:
+        moves = torch.zeros_like(weights)
+        _fused_adam(moves, gradient, state, 1.0, constants)
+        weights.addcmul_(moves, rate)
+
+    return update
+
+
+def _fused_adam(
+    weights: Tensor, gradient: Tensor, state: State, rate: float | Tensor, constants: tuple[float, float, float]
+) -> None:
+    beta1, beta2, epsilon = constants
+    adam_step(
+        list(weights),
+        list(gradient),
+        list(state["first"]),
+        list(state["second"]),
+        [],
+        list(state["count"][:, 0]),
+        fused=True,
+        amsgrad=False,
+        beta1=beta1,
+        beta2=beta2,
+        lr=rate,
+        weight_decay=0.0,
+        eps=epsilon,
+        maximize=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -72,11 +97,11 @@ class Optimiser:
 
     Attributes:
         fresh: weights [R, P] to the state before the first step.
-        rule: an optimiser's settings to its update.
+        rule: an optimiser's settings and the type of the device to its update.
     """
 
     fresh: Callable[[Tensor], State]
-    rule: Callable[[Mapping[str, Any]], Update]
+    rule: Callable[[Mapping[str, Any], str], Update]
 
 
 def _adam_state(weights: Tensor) -> State:
@@ -87,11 +112,13 @@ def _adam_state(weights: Tensor) -> State:
 OPTIMISERS: Mapping[str, Optimiser] = {
     "sgd": Optimiser(
         lambda weights: {"velocity": torch.zeros_like(weights)},
-        lambda settings: sgd(settings["momentum"]),
+        lambda settings, device: sgd(settings["momentum"]),
     ),
     "adam": Optimiser(
         _adam_state,
-        lambda settings: adam(settings["beta1"], settings["beta2"], settings["epsilon"]),
+        lambda settings, device: (adam_together if device == "cuda" else adam)(
+            settings["beta1"], settings["beta2"], settings["epsilon"]
+        ),
     ),
 }
 
@@ -119,16 +146,17 @@ def build(optimiser: Mapping[str, Any], decayed: Tensor) -> Update:
 
     Args:
         optimiser: ``name`` and its settings, ``weight_decay`` and ``clip``.
-        decayed: [P] 1 where weight decay reaches, 0 elsewhere.
+        decayed: [P] 1 where weight decay reaches, 0 elsewhere; on the device of the weights.
 
     Returns:
         A function ``(weights [R, P], gradient [R, P], state, rate [R, 1])`` that changes weights, gradient and
-        state in place.
+        state in place, and never waits for the device.
     """
+    device = decayed.device.type
     decay = float(optimiser["weight_decay"])
     everywhere = bool(decayed.all())
     clip = CLIPPINGS[optimiser["clip"]["kind"]]
-    inner = OPTIMISERS[optimiser["name"]].rule(optimiser)
+    inner = OPTIMISERS[optimiser["name"]].rule(optimiser, device)
 
     def update(weights: Tensor, gradient: Tensor, state: State, rate: Tensor) -> None:
         clip(gradient, optimiser["clip"])
@@ -144,4 +172,4 @@ def build(optimiser: Mapping[str, Any], decayed: Tensor) -> Update:
             rows = {name: value[part] for name, value in state.items()}
             update(weights[part], gradient[part], rows, rate[part])
 
-    return update_by_rows if len(decayed) >= _ROWS_APART_FROM else update
+    return update_by_rows if device == "cpu" and len(decayed) >= _ROWS_APART_FROM else update

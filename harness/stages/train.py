@@ -11,7 +11,9 @@ from harness.engine import optimise
 from harness.engine.device import dtype_of
 from harness.engine.initialise import flatten, unflatten
 from harness.engine.networks import Network
-from harness.engine.train import FINITE, Recipe, Replicas, train
+from harness.engine.replicas import FINITE, Replicas
+from harness.engine.step import Recipe
+from harness.engine.train import train
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.job import Job, canonical
 from harness.stages.base import (

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from harness import seeds
 from harness.engine import optimise
-from harness.engine import train as loop
 from harness.engine.datasets import Dataset
 from harness.engine.feed import Images
 from harness.engine.initialise import flatten, unflatten
 from harness.engine.networks import Network, build
-from harness.engine.train import FINITE, Recipe, Replicas, train
+from harness.engine.replicas import FINITE, Replicas
+from harness.engine.step import Recipe
+from harness.engine.train import train
 from harness.errors import InvariantBroken
 from tests.engine.oracles import (
     ADAM,
@@ -324,7 +325,7 @@ def test_a_mask_that_leaks_on_the_way_is_an_error(monkeypatch: pytest.MonkeyPatc
 
         return step
 
-    monkeypatch.setattr(loop.optimise, "build", leaky)
+    monkeypatch.setattr(optimise, "build", leaky)
     with pytest.raises(InvariantBroken, match=r"mask leaks: \d+ pruned weights of replica 0 .* at step 3"):
         run(case, replicas_of(case, [0], [[3]], masks=masks_of(case.network, 1)))
 

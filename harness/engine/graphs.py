@@ -1,0 +1,97 @@
+"""Work as a CUDA graph: recorded once, then replayed without Python. The work itself, called, is the oracle."""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+
+Work = Callable[[int], None]
+
+WARM_UP = 3
+"""Calls of each size before recording, in which libraries set up what a graph cannot hold, as PyTorch advises."""
+
+
+def prepared(work: Work, device: torch.device) -> Work:
+    """The work in the form that is fastest on the device.
+
+    Args:
+        work: takes the size of a batch. It reads and writes only tensors that stay where they are, does the same
+            at each call with the same size, and never waits for the device.
+        device: where its tensors lie.
+
+    Returns:
+        On CUDA, the work by a graph for each size; elsewhere the work as it is.
+    """
+    return Graphed(work, device) if device.type == "cuda" else work
+
+
+class Graphed:
+    """The work, by a graph for each size once the first calls have warmed up.
+
+    The first calls do the work itself, so nothing is done twice or undone. Where recording fails, a RuntimeWarning
+    says why, and the work itself is done from then on.
+    """
+
+    def __init__(self, work: Work, device: torch.device) -> None:
+        self._work, self._device = work, device
+        self._calls: Counter[int] = Counter()
+        self._replays: dict[int, Callable[[], None]] = {}
+        self._refused = False
+
+    def __call__(self, size: int) -> None:
+        """The work once."""
+        if not self._refused and size not in self._replays and self._calls[size] >= WARM_UP:
+            self._record(size)
+        if size in self._replays:
+            self._replays[size]()
+        elif self._refused:
+            self._work(size)
+        else:
+            self._calls[size] += 1
+            beside(lambda: self._work(size), self._device)
+
+    def _record(self, size: int) -> None:
+        try:
+            self._replays[size] = recorded(lambda: self._work(size), self._device)
+        except RuntimeError as error:
+            self._refused = True
+            reason = str(error.__context__ or error).partition("\n")[0]  # a failed recording cannot be ended either
+            warnings.warn(
+                f"no CUDA graph could be recorded ({reason}); training goes on without, more slowly",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+@lru_cache(maxsize=16)
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """The one to warm up and record on: each stream that is used costs a workspace of cuBLAS."""
+    return torch.cuda.Stream(device)
+
+
+def beside(work: Callable[[], None], device: torch.device) -> None:
+    """Does the work on another stream, between what comes before and after on the current one."""
+    stream = _stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        work()
+    torch.cuda.current_stream(device).wait_stream(stream)
+
+
+def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Records the work, without doing it; what does it.
+
+    Raises:
+        RuntimeError: it does something that a graph cannot hold.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.device(device):
+        current = torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, stream=_stream(device)):
+                work()
+        finally:
+            torch.cuda.set_stream(current)  # which a failed recording leaves changed
+    return graph.replay

@@ -1,0 +1,111 @@
+"""One step of R replicas, over tensors that stay where they are: what a CUDA graph records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.engine import optimise
+from harness.engine.device import number_format
+from harness.engine.feed import Feed, Images
+from harness.engine.initialise import unflatten
+from harness.engine.networks import Network
+from harness.engine.replicas import FINITE, Replicas
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the same for all replicas that run together.
+
+    Attributes:
+        batch: examples of a step.
+        sampling: how they are chosen, a key of ``feed.FEEDS``.
+        optimiser: name and settings, see ``optimise.build``.
+        schedule: see ``optimise.learning_rates``.
+        decay_reach: ``all`` parameters or ``weights`` only.
+        precision: number format, see ``engine.device``.
+    """
+
+    batch: int
+    sampling: str
+    optimiser: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    decay_reach: str
+    precision: str
+
+
+class Step:
+    """Batch, forward, backward and update of R replicas, each at its own step.
+
+    A call never waits for the device, copies nothing to it and makes no shape that depends on data: what differs from
+    one call to the next, it reads from tensors that stay where they are. So it can be recorded once and replayed.
+
+    Args:
+        network: what is trained.
+        recipe: how.
+        images: on what.
+        feed: the batches, opened at the replicas' steps.
+        replicas: their tensors are changed in place.
+
+    Attributes:
+        counters: [R] each replica's next step, int64; a call adds one.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, images: Images, feed: Feed, replicas: Replicas) -> None:
+        device, dtype = replicas.weights.device, replicas.weights.dtype
+        self.counters = torch.tensor(replicas.steps, device=device)
+        self._network, self._recipe, self._images, self._feed = network, recipe, images, feed
+        self._replicas = replicas
+        self._leaves = {
+            name: view.detach().requires_grad_() for name, view in unflatten(network, replicas.weights).items()
+        }
+        self._gradient = torch.empty_like(replicas.weights)
+        self._optimiser = dict(replicas.optimiser)
+        self._update = optimise.build(recipe.optimiser, _decayed(network, recipe.decay_reach).to(device))
+        self._rates = _rates(recipe, replicas).to(device, dtype)
+        self._schedule_starts = torch.tensor(replicas.schedule_starts, device=device)
+
+    def __call__(self, size: int) -> None:
+        """The next step of every replica, with batches of ``size`` examples."""
+        now, gradient = self._replicas, self._gradient
+        index, keys = self._feed.batch(self.counters, size)
+        x, labels = self._images.augmented(index, keys)
+        with number_format(self._recipe.precision, now.weights.device):
+            logits = self._network.logits(self._leaves, now.buffers, x, batch_norm="train")
+        losses = _losses(logits, labels)
+        gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
+        torch.cat([part.flatten(1) for part in gradients], dim=1, out=gradient)
+        if now.mask is not None:
+            gradient.mul_(now.mask)
+        rate = self._rates.index_select(0, self.counters - self._schedule_starts).unsqueeze(1)
+        self._update(now.weights, gradient, self._optimiser, rate)
+        bad = ~torch.isfinite(losses.detach()) & (now.diverged_at == FINITE)
+        now.diverged_at.copy_(torch.where(bad, self.counters, now.diverged_at))
+        self.counters.add_(1)
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of each replica: [R, B, K], [R, B] to [R]."""
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    by_replica: Tensor = each.unflatten(0, labels.shape)
+    return by_replica.mean(1)
+
+
+def _rates(recipe: Recipe, replicas: Replicas) -> Tensor:
+    """The schedule's learning rates up to the last step that any replica takes, float64."""
+    last = max(max(marks) - start for marks, start in zip(replicas.marks, replicas.schedule_starts, strict=True))
+    return optimise.learning_rates(recipe.schedule, last)
+
+
+def _decayed(network: Network, reach: str) -> Tensor:
+    """[P] 1 where weight decay reaches."""
+    return torch.cat(
+        [
+            torch.full((torch.Size(parameter.shape).numel(),), float(reach == "all" or parameter.is_weight))
+            for parameter in network.parameters.values()
+        ]
+    )
