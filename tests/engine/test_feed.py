@@ -106,8 +106,10 @@ def independent(order_seeds: list[int | str], steps: list[int], examples: int = 
     return IndependentFeed(order_seeds, steps, examples=examples, batch=batch, device=CPU)
 
 
-def test_independent_batches_are_those_of_a_naive_draw() -> None:
+@pytest.mark.parametrize("ahead", [1, 5, 64])
+def test_independent_batches_are_those_of_a_naive_draw(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of replicas at different places: a batch is never short."""
+    monkeypatch.setattr("harness.engine.feed._STEPS_AHEAD", ahead)
     for number, (index, keys) in enumerate(taken(independent(["copy/0/0", "copy/0/1"], [0, 8]), 12)):
         for replica, (seed, start) in enumerate((("copy/0/0", 0), ("copy/0/1", 8))):
             examples, look = naive_choice("independent", seed, start + number, 23, 5)

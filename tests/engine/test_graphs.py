@@ -106,6 +106,7 @@ def replaying(monkeypatch: pytest.MonkeyPatch) -> list[graphs.Graphed]:
     monkeypatch.setattr(graphs, "recorded", frozen.recorded)
     monkeypatch.setattr(graphs, "beside", frozen.beside)
     monkeypatch.setattr(graphs, "WARM_UP", 1)
+    monkeypatch.setattr("harness.engine.feed._STEPS_AHEAD", 7)
     return made
 
 
