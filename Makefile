@@ -9,6 +9,8 @@ PIP_ARGS ?= --quiet
 bin := $(VENV)/bin
 # It looks for the harness on the path.
 dvc := PATH="$(abspath $(bin)):$$PATH" DVC_NO_ANALYTICS=1 dvc
+# A module's tests stay together, as they share what is costly to make.
+tests := $(bin)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 # Remembers an install of this pyproject.toml with these constraints; deleted with the environment.
 stamp := $(VENV)/.installed
 
@@ -57,8 +59,8 @@ lock: install ## Write requirements.lock, the container's versions with hashes, 
 regress: install ## Run the toy specs that have a baseline in a fresh store, and compare; options go in ARGS
 	$(bin)/harness regress $(ARGS)
 
-test: install ## Run the tests; pytest options go in ARGS
-	$(bin)/python -m pytest $(ARGS)
+test: install ## Run the tests, in several processes; pytest options go in ARGS (-n 0: in one)
+	$(tests) $(ARGS)
 
 format: install ## Format the code and mend what lint can mend
 	$(bin)/ruff format
@@ -70,4 +72,4 @@ check: install ## Check everything: format, lint (Dockerfile too), types, import
 	$(bin)/mypy
 	$(bin)/lint-imports
 	$(bin)/hadolint Dockerfile
-	$(bin)/python -m pytest
+	$(tests)

@@ -158,7 +158,8 @@ def validate(specs: Specs) -> None:
         except RequestError as error:
             problems.append(str(error))
         else:
-            show.out.print(f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}")
+            words = f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}"
+            show.out.print(words, markup=False, soft_wrap=True)
     if problems:
         raise RequestError("\n".join(problems))
 
