@@ -24,6 +24,12 @@ def shares(vectors: Tensor, displacement: Tensor) -> Tensor:
     return 100 * parts / whole.square().sum()
 
 
+def transverse(displacement: Tensor, weights: Tensor) -> Tensor:
+    """What is left of a displacement [P] without its part along the weights [P], which weight decay shrinks."""
+    along = weights.double()
+    return displacement.double() - along * (displacement.double() @ along) / along.square().sum()
+
+
 def low(eigenvalues: Sequence[float], below: float) -> list[bool]:
     """Which directions have an eigenvalue of a magnitude under ``below`` times the largest eigenvalue."""
     edge = below * max(eigenvalues)

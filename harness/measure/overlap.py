@@ -48,6 +48,23 @@ def log_bins(values: Tensor, *, floor: float, per_decade: int) -> Tensor:
     return torch.where(values.abs() > floor, number, 0) * values.sign().long()
 
 
+def shift(first: Tensor, second: Tensor, ranks: int) -> float:
+    """By how much a spectrum is larger than another: ratio of the geometric means of their largest eigenvalues.
+
+    Args:
+        first: [n] eigenvalues, the largest first.
+        second: [n].
+        ranks: how many of the largest; fewer where fewer are positive in both.
+
+    Returns:
+        That of the second over the first; 1 where nothing is positive in both.
+    """
+    count = min(ranks, int((first > 0).sum()), int((second > 0).sum()))
+    if not count:
+        return 1.0
+    return float((second[:count].double().log().mean() - first[:count].double().log().mean()).exp())
+
+
 def bin_overlaps(first: Tensor, second: Tensor, first_bins: Tensor, second_bins: Tensor) -> BinOverlaps:
     """Overlaps between the bins of two orthonormal bases.
 

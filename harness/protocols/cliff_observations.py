@@ -27,7 +27,9 @@ def observe_table(setting: TrainingSetting, one: Measurement, table: Table) -> l
     if one.kind == "descended":
         fall = 100 * (table["before"][0] - table["after"][0]) / table["before"][0]
         return [Observation(one.kind, one.at, one.initialisation, 0, fall)]
-    return [Observation(one.kind, one.at, one.initialisation, 0, negative_mass(table["eigenvalue"]))]
+    values = table["eigenvalue"]
+    masses = {one.kind: negative_mass(values), f"{one.kind}_positive": sum(value for value in values if value > 0)}
+    return [Observation(name, one.at, one.initialisation, 0, mass) for name, mass in masses.items()]
 
 
 def derived(setting: TrainingSetting, found: Sequence[Observation]) -> list[Observation]:
@@ -41,12 +43,16 @@ def derived(setting: TrainingSetting, found: Sequence[Observation]) -> list[Obse
     for seed in setting.replicates.seeds:
         losses = {place: value("loss", seed, iteration=place) for place in _ends(setting)}
         more += _cliffs(setting, seed, losses)
-        before = value("before", seed)
+        before, positive = value("before", seed), value("before_positive", seed)
         for one in found:
             if one.initialisation != seed:
                 continue
             if one.quantity == "gated" and before:
                 more.append(Observation("negative_after", one.at, seed, 0, one.value / before))
+                other = value("gated_positive", seed, **one.at)
+                if positive and other:
+                    ratio = one.value / before / (other / positive)
+                    more.append(Observation("negative_over_positive_after", one.at, seed, 0, ratio))
             if one.quantity == "twin_loss" and one.at["arm"] == "batch":
                 lower = value("twin_loss", seed, **{**one.at, "arm": "rate"})
                 at = {axis: condition for axis, condition in one.at.items() if axis != "arm"}
@@ -92,6 +98,8 @@ def _displaced(options: CliffOptions, one: Measurement, table: Table) -> Iterabl
 
     yield seen("low_share", share)
     yield seen("top_share", displacement.total(shares, top))
+    yield seen("transverse_low_share", displacement.total(table["transverse"], low))
+    yield seen("along_weights", table["along_weights"][0])
     if null > 0:
         yield seen("low_share_over_null", share / null)
     for number, chosen in enumerate(displacement.binned(values, EDGES)):

@@ -59,8 +59,9 @@ def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: flo
         f"bins_{start}",
         f"Overlap of eigenvectors by eigenvalue, iterations {start} and {stop}",
         "Mean squared inner product between the eigenvectors of two bins of eigenvalues, one at each checkpoint, over "
-        "that of a random rotation (1). Bins are named by their end nearer to zero.",
-        f"eigenvalue at iteration {stop}",
+        "that of a random rotation (1). Bins are named by their end nearer to zero; later eigenvalues are divided by "
+        "the shift of the spectrum.",
+        f"eigenvalue at iteration {stop}, over the shift",
         f"eigenvalue at iteration {start}",
         [],
         surface=Surface(

@@ -30,6 +30,8 @@ class EigenvectorDriftOptions(Model):
         bands: whose eigenvectors are compared with those of equal rank; the top one also as a subspace.
         floor: eigenvalues of a magnitude up to this one share a bin [open].
         per_decade: bins in a factor of ten beyond it, of either sign [open].
+        ranks: how many of the largest eigenvalues tell by how much the spectrum shifted between two checkpoints; the
+            later one's are divided by that, so that a bin is a place within the spectrum [open].
     """
 
     checkpoints: Many[Time] = Field(min_length=1)
@@ -37,6 +39,7 @@ class EigenvectorDriftOptions(Model):
     bands: BandOptions = BandOptions()
     floor: Positive = 1e-3
     per_decade: Count = 2
+    ranks: Count = 100
 
 
 def overlap(a: Job, b: Job, options: EigenvectorDriftOptions, size: int) -> Job:
@@ -46,6 +49,7 @@ def overlap(a: Job, b: Job, options: EigenvectorDriftOptions, size: int) -> Job:
         "bands": dict(options.bands.ranks(size)),
         "floor": options.floor,
         "per_decade": options.per_decade,
+        "ranks": options.ranks,
     }
     return Job("overlap", params, {"a": a, "b": b})
 
@@ -59,11 +63,14 @@ class EigenvectorDrift(TrainingProtocol):
         "own_bin": Quantity(
             "%",
             ("start",),
-            "share of the bins in log λ whose eigenvectors lie, measured by a random rotation, more in the same bin "
-            "of the next checkpoint than in any other",
+            "share of the bins in log λ (the later λ divided by the shift of the spectrum) whose eigenvectors lie, "
+            "measured by a random rotation, more in the same bin of the next checkpoint than in any other",
         ),
         "top_overlap": Quantity(
             "%", ("start",), "squared length of the top eigenvectors within the span of the next checkpoint's, mean"
+        ),
+        "spectrum_shift": Quantity(
+            "x", ("start",), "geometric mean of the largest eigenvalues at the next checkpoint over that at this one"
         ),
         "top_overlap_over_null": Quantity("x", ("start",), "the same over that of a random rotation"),
         "self_overlap": Quantity(
@@ -136,6 +143,7 @@ def _of_pair(one: Measurement, table: Table, null: float, bands: Sequence[Condit
     top = table["subspace"][0]
     return [
         seen("own_bin", table["own_bin"][0]),
+        seen("spectrum_shift", table["shift"][0]),
         seen("top_overlap", top),
         seen("top_overlap_over_null", top / null),
         *(seen("self_overlap", table[f"self_{band}"][0], band=band) for band in bands),

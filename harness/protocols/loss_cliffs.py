@@ -37,6 +37,14 @@ class LossCliffs(TrainingProtocol):
         "low_share_over_null": Quantity(
             "times", ("drop",), "that share over the one of a random displacement: the share of such directions"
         ),
+        "transverse_low_share": Quantity(
+            "%",
+            ("drop",),
+            "share of the squared displacement in directions of low eigenvalue, its part along the weights left out",
+        ),
+        "along_weights": Quantity(
+            "%", ("drop",), "share of the squared displacement along the weights, which weight decay shrinks"
+        ),
         "top_share": Quantity("%", ("drop",), "share of the squared displacement over a cliff in the top directions"),
         "binned_share": Quantity(
             "%", ("drop", "bin"), "share of the squared displacement in a bin of |eigenvalue| over the largest"
@@ -61,6 +69,11 @@ class LossCliffs(TrainingProtocol):
             "times",
             ("subspace",),
             "sum of the magnitudes of negative eigenvalues after descent in a subspace over that before",
+        ),
+        "negative_over_positive_after": Quantity(
+            "times",
+            ("subspace",),
+            "negative_after over the same of the positive eigenvalues: below 1, the negative part shrinks more",
         ),
         "descended": Quantity("%", ("subspace",), "fall of the loss by descent in a subspace"),
         "twin_loss": Quantity(

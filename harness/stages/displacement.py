@@ -6,7 +6,7 @@ import torch
 
 from harness.errors import BrokenError, HarnessError
 from harness.job import Job
-from harness.measure.displacement import shares
+from harness.measure.displacement import shares, transverse
 from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
 from harness.stages.objective import flat_weights
 from harness.store import Artifact
@@ -21,7 +21,11 @@ class Displacement(Stage):
         return Effort(2.0 * size**2, TABLE_BYTES + 50 * size)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """Columns ``eigenvalue``, the largest first, and ``share`` (% of the squared displacement)."""
+        """Columns ``eigenvalue``, the largest first, ``share`` (% of the squared displacement) and ``transverse``.
+
+        ``transverse`` is the share of the displacement without its part along the weights; ``along_weights`` (%), the
+        same in every row, is that part's share.
+        """
         (one,) = work
         network = network_of(one.params)
         before, after = (
@@ -30,8 +34,19 @@ class Displacement(Stage):
         if torch.equal(before, after):
             return [BrokenError(f"{one.job!r}: the state did not move, so its way has no direction")]
         found = one.inputs["hessian"].tensors
-        parts = shares(found["eigenvectors"], after - before)
-        return [Artifact(table={"eigenvalue": found["eigenvalues"].tolist(), "share": parts.tolist()})]
+        moved = after - before
+        beside = transverse(moved, before)
+        along = 100 * (1 - float(beside.square().sum() / moved.square().sum()))
+        return [
+            Artifact(
+                table={
+                    "eigenvalue": found["eigenvalues"].tolist(),
+                    "share": shares(found["eigenvectors"], moved).tolist(),
+                    "transverse": shares(found["eigenvectors"], beside).tolist(),
+                    "along_weights": [along] * len(found["eigenvalues"]),
+                }
+            )
+        ]
 
 
 STAGE = Displacement()

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 from harness.errors import HarnessError
 from harness.job import Job
-from harness.measure.overlap import bin_overlaps, log_bins, of_equal_rank, own_bin, subspace
+from harness.measure.overlap import bin_overlaps, log_bins, of_equal_rank, own_bin, shift, subspace
 from harness.stages.base import Context, Effort, Stage, Work
 from harness.store import Artifact
 
 
 class Overlap(Stage):
-    """Params: ``size`` (P), ``bands`` (as in ``concentration``, ``top`` among them), ``floor``, ``per_decade``.
+    """Params: ``size`` (P), ``bands`` (as in ``concentration``, with ``top``), ``floor``, ``per_decade``, ``ranks``.
+
+    Eigenvalues of ``b`` are put into bins after division by the shift between the spectra (of the ``ranks`` largest):
+    where all curvature rises alike, an eigenvector that stays has an eigenvalue in the bin that it had.
 
     Inputs: ``a`` and ``b``, Hessians. Memory: the eigenvectors of both, 8 P² bytes.
     """
@@ -26,7 +29,7 @@ class Overlap(Stage):
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row a pair of bins, ``bin`` of ``a`` and ``other`` of ``b``: ``share`` (%) and ``over_null``.
 
-        The same in every row: ``own_bin`` (%), ``subspace`` (% of the top bands), ``self_`` and a band (%).
+        The same in every row: ``own_bin`` (%), ``subspace`` (% of the top bands), ``self_`` and a band (%), ``shift``.
         """
         (one,) = work
         bands = one.params["bands"]
@@ -35,10 +38,12 @@ class Overlap(Stage):
             for name in ("eigenvalues", "eigenvectors")
         )
         width = {"floor": one.params["floor"], "per_decade": one.params["per_decade"]}
-        found = bin_overlaps(a, b, *(log_bins(each, **width) for each in values))
+        moved = shift(values[0], values[1], one.params["ranks"])
+        found = bin_overlaps(a, b, log_bins(values[0], **width), log_bins(values[1] / moved, **width))
         top = slice(*bands["top"])
         same = {
             "own_bin": own_bin(found),
+            "shift": moved,
             "subspace": subspace(a[top], b[top]),
             **{f"self_{band}": of_equal_rank(a, b, ranks) for band, ranks in bands.items()},
         }

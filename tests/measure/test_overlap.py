@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness import seeds
 from harness.measure import overlap
-from harness.measure.overlap import bin_overlaps, log_bins, of_equal_rank, own_bin, subspace
+from harness.measure.overlap import bin_overlaps, log_bins, of_equal_rank, own_bin, shift, subspace
 
 BINS = torch.tensor([2, 2, 1, 1, 1, 0])
 
@@ -72,3 +72,10 @@ def test_own_bin_counts_bins_that_both_have() -> None:
     """The second basis is the first with the eigenvectors of two bins swapped; one bin has no counterpart."""
     bins, other = torch.tensor([3, 2, 1, 0, 0, 4]), torch.tensor([2, 3, 1, 0, 0, 5])
     assert own_bin(bin_overlaps(torch.eye(6), torch.eye(6), bins, other)) == pytest.approx(100 * 2 / 4)
+
+
+def test_the_shift_is_a_ratio_of_geometric_means_of_what_is_positive_in_both() -> None:
+    first, second = torch.tensor([4.0, 1.0, 0.5, -1.0]), torch.tensor([16.0, 1.0, -0.1, -3.0])
+    assert shift(first, second, 2) == pytest.approx(2.0)
+    assert shift(first, second, 4) == pytest.approx(2.0)
+    assert shift(-first.flip(0), -second.flip(0) - 9, 4) == 1.0

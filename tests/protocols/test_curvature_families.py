@@ -96,8 +96,10 @@ def test_a_rotation_between_checkpoints_is_observed(tmp_path: Path) -> None:
     asked = planned(tmp_path, drift_text())
     values = spectrum(1.0, 2.0, 0.5)
     planted = {0: torch.eye(SIZE), 10: rotation(1), 40: rotation(1)}
-    found = observed(asked, {time: artifact(values, basis) for time, basis in planted.items()})
-    assert value(found, "own_bin", start=10) == 100.0
+    grown = {0: 1.0, 10: 1.0, 40: 3.0}
+    found = observed(asked, {time: artifact(grown[time] * values, basis) for time, basis in planted.items()})
+    assert value(found, "own_bin", start=10) == 100.0, "that all curvature grows threefold moves no bin"
+    assert value(found, "spectrum_shift", start=10) == pytest.approx(3.0)
     assert value(found, "top_overlap", start=10) == pytest.approx(100, rel=1e-5)
     assert value(found, "self_overlap", start=10, band="low") == pytest.approx(100, rel=1e-5)
     # A random subspace of 4 in 398: 1 % on average.

@@ -51,11 +51,16 @@ def _valley() -> Table:
 
 
 def _table(one: Measurement) -> Table:
-    spectra = {"top": [4.0, -1.0, -1.0], "random": [4.0, -3.0, -2.0]}
+    spectra = {"top": [2.0, -1.0, -1.0], "random": [4.0, -3.0, -2.0]}
     tables: Mapping[str, Callable[[], Table]] = {
         "loss": lambda: {"loss": [LOSSES[int(one.at["iteration"])]], "gradient": [1.0]},
         "twin_loss": lambda: {"loss": [0.6 if one.at["arm"] == "batch" else 0.5], "gradient": [1.0]},
-        "displacement": lambda: {"eigenvalue": EIGENVALUES, "share": SHARES},
+        "displacement": lambda: {
+            "eigenvalue": EIGENVALUES,
+            "share": SHARES,
+            "transverse": SHARES[::-1],
+            "along_weights": [30.0] * 6,
+        },
         "plane": _valley,
         "before": lambda: {"eigenvalue": [4.0, -1.0, -3.0]},
         "gated": lambda: {"eigenvalue": spectra[str(one.at["subspace"])]},
@@ -96,6 +101,8 @@ def test_displacement_against_its_null(asked: Request) -> None:
     found = _observed(asked)
     assert _values(found, "low_share") == {(1,): 80.0}
     assert _values(found, "low_share_over_null") == {(1,): 1.6}
+    assert _values(found, "transverse_low_share") == {(1,): 65.0}
+    assert _values(found, "along_weights") == {(1,): 30.0}
     assert _values(found, "top_share") == {(1,): 100.0}  # of the ten highest of six
     assert sum(_values(found, "binned_share").values()) == pytest.approx(100)
     assert sum(_values(found, "binned_null").values()) == pytest.approx(100)
@@ -112,6 +119,7 @@ def test_the_valley_is_measured_in_weights_not_in_units_of_its_axes(asked: Reque
 def test_gating_compares_negative_masses(asked: Request) -> None:
     found = _observed(asked)
     assert _values(found, "negative_after") == {("top",): 0.5, ("random",): 1.25}
+    assert _values(found, "negative_over_positive_after") == {("top",): 1.0, ("random",): 1.25}
     assert _values(found, "descended") == {("top",): pytest.approx(25), ("random",): pytest.approx(25)}
     assert not _values(_observed(asked, lambda one: one.kind == "before"), "negative_after")
 

@@ -64,6 +64,11 @@ def test_displacement_is_spread_over_the_eigenvectors() -> None:
     assert sum(table["share"]) == pytest.approx(100, rel=1e-5)
     assert table["share"][7] == pytest.approx(100 * float((basis[7].double() @ moved) ** 2 / (moved @ moved)))
     assert (table["eigenvalue"][0], table["eigenvalue"][-1]) == (20, -5)
+    weights = _flat(bench, here, lineage.trunk(here, 0, 10))
+    along = weights / weights.norm()
+    assert table["along_weights"][0] == pytest.approx(100 * float((along @ moved) ** 2 / (moved @ moved)))
+    beside = moved - (along @ moved) * along
+    assert table["transverse"][7] == pytest.approx(100 * float((basis[7].double() @ beside) ** 2 / (beside @ beside)))
 
 
 def test_a_state_that_did_not_move_has_no_displacement() -> None:
