@@ -1,5 +1,6 @@
 """The edge of stability: the largest eigenvalue of the Hessian through training, against what the rate allows."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -53,7 +54,9 @@ class EdgeOfStability(TrainingProtocol):
             "sharpness at the end of a phase over the greatest that its rate allows: 2(1+momentum)/rate for "
             "heavy_ball, 2/rate for plain",
         ),
-        "decay_factor": Quantity("times", (), "sharpness at the end of training with weight decay over that without"),
+        "decay_orders": Quantity(
+            "", (), "log10 of the sharpness at the end of training with weight decay over that without"
+        ),
     }
 
     def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
@@ -86,8 +89,8 @@ class EdgeOfStability(TrainingProtocol):
             ends = [
                 runs.get((seed, decay), {}).get("sharpness", {}).get(setting.length) for decay in ("with", "without")
             ]
-            if ends[0] is not None and ends[1]:
-                found.append(Observation("decay_factor", {}, seed, 0, ends[0] / ends[1]))
+            if ends[0] and ends[1] and ends[0] / ends[1] > 0:
+                found.append(Observation("decay_orders", {}, seed, 0, math.log10(ends[0] / ends[1])))
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:

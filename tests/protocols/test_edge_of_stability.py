@@ -1,5 +1,6 @@
 """The edge of stability, with planted eigenvalues; phases of a schedule; what is refused."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_rise_edge_and_decay_are_ratios_of_the_planted_eigenvalues(asked: Reques
     assert _values(asked, read, "sharpness_rise") == {
         (decay, drop): rise for decay in ("with", "without") for drop, rise in ((1, 3.0), (2, 0.5))
     }
-    assert _values(asked, read, "decay_factor") == {(): 4.0}
+    assert _values(asked, read, "decay_orders") == {(): pytest.approx(math.log10(4.0))}
     assert _values(asked, read, "final_sharpness") == {("with",): 6.0, ("without",): 1.5}
     ratios = _values(asked, read, "edge_ratio")
     assert ratios["with", 0, "heavy_ball"] == pytest.approx(4.0 * 0.1 / (2 * 1.9))
