@@ -48,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Checks the claims of training-dynamics papers: a claim in, a verdict with evidence out.",
-    epilog="Exit codes: 0 every verdict is the one to expect, 1 some are not, 2 the request was wrong, 3 something broke.",
+    epilog="Exit codes: 0 every verdict is as expected, 1 some are not, 2 the request was wrong, 3 something broke.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 app.add_typer(data_app, name="data")
