@@ -1,13 +1,15 @@
 """Jobs to do: one deduplicated graph, what of it is missing, which jobs come next. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heappop, heappush
 
 from harness.job import Job, ancestry
 
 MAX_FUSED = 64
-"""Replicas in one group at most; bounds memory."""
+"""Replicas in one group at most; fewer where memory is scarce."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,66 @@ class Plan:
     def next_group(
         self, missing: dict[str, Job], fuse: Callable[[Job], str | None], limit: int = MAX_FUSED
     ) -> list[Job]:
-        """The jobs to run together next.
+        """The first of ``groups`` on one device, of at most ``limit`` runs; empty where nothing can run."""
+        return next(self.groups(missing, fuse, lambda job: limit), [])
 
-        A function of what is missing alone, so that a run that was killed goes on with the very groups that it
-        would have made. Work that others wait for longest comes first; a group is filled with the ready jobs
-        that fuse with it, up to ``limit`` runs; snapshots of one run count once, and are never parted: else the run
-        would be made once more for every part.
+    def groups(
+        self,
+        missing: Mapping[str, Job],
+        fuse: Callable[[Job], str | None],
+        limit: Callable[[Job], int],
+        devices: int = 1,
+    ) -> Iterator[list[Job]]:
+        """All that is missing, in the groups and in the order in which they run when nothing breaks.
+
+        On one device each group is a function of what is then missing alone, so that a run that was killed goes on
+        with the very groups that it would have made. Work that others wait for longest comes first; a group is filled
+        with the ready jobs that fuse with it, up to ``limit`` runs; snapshots of one run count once, and are never
+        parted: else the run would be made once more for every part. Several devices share what is ready evenly.
+
+        Args:
+            missing: key -> job; inputs of these that are not among them are there.
+            fuse: jobs with equal answers run together; those with None run alone, and first.
+            limit: how many runs like a job may run together.
+            devices: how many groups run at a time.
         """
-        ready = [job for job in missing.values() if not any(given.key in missing for given in job.inputs.values())]
-        ready.sort(key=lambda job: (fuse(job) is not None, -self.heights[job.key], job.key))
-        if not ready:
-            return []
-        kind = fuse(ready[0])
-        if kind is None:
-            return [ready[0]]
-        alike = [job for job in ready if job.stage == ready[0].stage and fuse(job) == kind]
-        runs = set(list(dict.fromkeys(job.lineage for job in alike))[:limit])
-        return [job for job in alike if job.lineage in runs]
+        waits = {key: {one.key for one in job.inputs.values()} & missing.keys() for key, job in missing.items()}
+        users: dict[str, list[str]] = {key: [] for key in missing}
+        for key, given in waits.items():
+            for needed in given:
+                users[needed].append(key)
+        alone: list[tuple[int, str]] = []
+        alike: dict[tuple[str, str], list[tuple[int, str]]] = {}
+
+        def add(key: str) -> None:
+            job = missing[key]
+            kind, place = fuse(job), (-self.heights[key], key)
+            if kind is None:
+                heappush(alone, place)
+            else:
+                insort(alike.setdefault((job.stage, kind), []), place)
+
+        for key, given in waits.items():
+            if not given:
+                add(key)
+        while alone or alike:
+            if alone:
+                groups = [[missing[heappop(alone)[1]]]]
+            else:
+                kind = min(alike, key=lambda kind: alike[kind][0])
+                ready = [missing[key] for _, key in alike.pop(kind)]
+                runs = list(dict.fromkeys(job.lineage for job in ready))
+                most = limit(ready[0])
+                runs, left = runs[: most * devices], set(runs[most * devices :])
+                size = min(most, -(-len(runs) // devices))
+                shares = [set(runs[start : start + size]) for start in range(0, len(runs), size)]
+                groups = [[job for job in ready if job.lineage in share] for share in shares]
+                if left:
+                    alike[kind] = [(-self.heights[job.key], job.key) for job in ready if job.lineage in left]
+            for group in groups:
+                yield group
+                for job in group:
+                    for user in users[job.key]:
+                        waits[user].discard(job.key)
+                        if not waits[user]:
+                            add(user)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def verify(
     request: Request,
     store: Store,
     *,
-    device: torch.device,
+    devices: Sequence[torch.device],
     data_root: Path,
     on_progress: Callable[[Progress], None],
     beside: Plan | None = None,
@@ -142,7 +143,7 @@ def verify(
     Args:
         request: the spec with its plan.
         store: where results are found and kept.
-        device: where to compute.
+        devices: where to compute, see ``execute``.
         data_root: where imported datasets lie.
         on_progress: told now and then.
         beside: what will be wanted later, so that no training is made twice for another of its snapshots.
@@ -153,7 +154,7 @@ def verify(
     """
     require_data(request)
     plan = request.plan if beside is None else request.plan.along(beside)
-    run, where = run_plan(plan, store, device=device, data_root=data_root, on_progress=on_progress)
+    run, where = run_plan(plan, store, devices=devices, data_root=data_root, on_progress=on_progress)
     tables: dict[str, Table] = {}
 
     def read(job: Job) -> Table | None:
@@ -182,7 +183,7 @@ def run_plan(
     plan: Plan,
     store: Store,
     *,
-    device: torch.device,
+    devices: Sequence[torch.device],
     data_root: Path,
     on_progress: Callable[[Progress], None],
 ) -> tuple[Run, dict[str, Any]]:
@@ -191,16 +192,17 @@ def run_plan(
     Raises:
         BrokenError: the store is broken.
     """
+    first = devices[0]
     where = provenance.describe(
-        str(device),
+        str(first),
         torch.get_num_threads(),
-        torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+        torch.cuda.get_device_name(first) if first.type == "cuda" else "",
     )
     run = execute(
         plan,
         store,
-        device=device,
-        load_dataset=lambda name: datasets.load(name, data_root),
+        devices=devices,
+        load_dataset=partial(datasets.load, root=data_root),
         provenance=where,
         on_progress=on_progress,
     )

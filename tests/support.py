@@ -301,7 +301,7 @@ def counted() -> Iterator[list[Job]]:
         stage = find(name)
 
         class Spy:
-            fuse, cost = stage.fuse, stage.cost
+            fuse, cost, effort = stage.fuse, stage.cost, stage.effort
 
             def run(self, work: Any, context: Any) -> Any:
                 ran.extend(one.job for one in work)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import run as executor
+from harness import checkpoint as checkpoints
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
 from harness.protocols import lineage
 from harness.stages.base import WEIGHT
 from harness.store import Artifact, Store
 from tests.stages.bench import TINY_LENET, Bench, setting
 from tests.stages.test_stages import LINE, mask_of
-from tests.stages.test_train import Killed, Killer, copy_job, execute_here, group_targets, mask_job, state_job
+from tests.stages.test_train import Killed, Killer, copy_job, execute_here, group_targets, mask_job, state_job, saved
 from tests.test_store import ARTIFACT, JOB
 
 
@@ -87,8 +87,8 @@ def test_no_changed_bit_of_a_record_goes_unseen_or_is_untold(tmp_path: Path) -> 
 def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     here = setting()
     target = copy_job(here, lineage.initial(here, 0), 0, 14)
     real, calls = Path.write_bytes, []
@@ -102,17 +102,17 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
     monkeypatch.setattr(Path, "write_bytes", full)
     with contextlib.suppress(BrokenError):
         execute_here([target], tmp_path)
-    assert len(list((tmp_path / "progress").iterdir())) == 1
+    assert len(saved(tmp_path)) == 1
 
 
 # 7
 def test_a_changed_bit_of_a_checkpoint_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     targets = group_targets(setting())
     with pytest.raises(Killed):
         execute_here(targets, tmp_path, Killer(5, "train x"))
-    (path,) = (tmp_path / "progress").iterdir()
+    (path,) = saved(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[:-4] + bytes([content[-4] ^ 1]) + content[-3:])
     with pytest.raises(CorruptArtifact):

@@ -12,7 +12,7 @@ from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingD
 from harness.job import Job
 from harness.plan import Plan
 from harness.run import Progress, Run, execute
-from harness.stages.base import Context, Work
+from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
 
 
@@ -141,6 +141,7 @@ class Fakes:
         self.groups: list[list[str]] = []
         self.broken: set[str] = set()
         self.raising: dict[str, Exception] = {}
+        self.memory = 0.0
 
     def find(self, name: str) -> "Fakes":
         return self
@@ -150,6 +151,9 @@ class Fakes:
 
     def cost(self, job: Job) -> int:
         return 10
+
+    def effort(self, job: Job) -> Effort:
+        return Effort(memory_bytes=self.memory)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         names = [name_of(one.job) for one in work]
@@ -183,7 +187,7 @@ def go(plan: Plan, root: Path, on_progress: Callable[[Progress], None] = lambda 
     return execute(
         plan,
         Store(root),
-        device=torch.device("cpu"),
+        devices=[torch.device("cpu")],
         load_dataset=no_data,  # type: ignore[arg-type]
         provenance={"device": "cpu"},
         on_progress=on_progress,

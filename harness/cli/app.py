@@ -32,6 +32,7 @@ from harness.cli.options import (
     Specs,
     StoreOption,
     ThreadsOption,
+    WorkersOption,
 )
 from harness.cli.regress import regress
 from harness.engine.dataset_import import download_dataset, import_dataset
@@ -67,6 +68,7 @@ def verify(
     first_seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    workers: WorkersOption = 1,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
@@ -81,6 +83,7 @@ def verify(
         first_seed=first_seed,
         device=device,
         threads=threads,
+        workers=workers,
         store=store,
         data=data,
         report=report,
@@ -125,11 +128,12 @@ def plan(
     first_seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    workers: WorkersOption = 1,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the jobs, what of them is cached, and a rough forecast of time and disk."""
+    """Show the jobs, what of them is cached, and a rough forecast of time, disk and memory."""
     street.plan(
         specs,
         Options(
@@ -138,6 +142,7 @@ def plan(
             first_seed=first_seed,
             device=device,
             threads=threads,
+            workers=workers,
             store=store,
             data=data,
             report=REPORTS,

@@ -20,6 +20,7 @@ from harness.cli.options import (
     Specs,
     StoreOption,
     ThreadsOption,
+    WorkersOption,
 )
 from harness.report.verdicts import read_verdicts
 
@@ -36,6 +37,7 @@ def measure(
     first_seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    workers: WorkersOption = 1,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     quiet: QuietOption = False,
@@ -47,6 +49,7 @@ def measure(
         first_seed=first_seed,
         device=device,
         threads=threads,
+        workers=workers,
         store=store,
         data=data,
         report=REPORTS,

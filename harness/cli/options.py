@@ -12,9 +12,14 @@ StoreOption = Annotated[
     Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where results of jobs are kept and found.")
 ]
 DataOption = Annotated[Path, typer.Option("--data", envvar="HARNESS_DATA", help="Where imported datasets lie.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto (every GPU, else the CPU), cpu, cuda (every GPU) or cuda:N (one).")
+]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads; all cores by default.")
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, max=256, help="Processes that share the CPU and its threads.")
 ]
 ReplicatesOption = Annotated[
     int | None, typer.Option("--replicates", min=1, max=1000, help="Initialisations, in place of the spec's number.")
@@ -47,3 +52,4 @@ class Options:
     store: Path
     data: Path
     report: Path
+    workers: int = 1

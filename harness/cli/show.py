@@ -167,7 +167,8 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
     share = found / jobs if jobs else 1.0
     out.print(
         f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; roughly "
-        f"{seconds_text(forecast.seconds)} and {bytes_text(forecast.disk_bytes)} to go"
+        f"{seconds_text(forecast.seconds)} and {bytes_text(forecast.disk_bytes)} to go; "
+        f"{bytes_text(forecast.memory_bytes)} of memory a device at the peak"
     )
     if note:
         out.print(escape(note), soft_wrap=True)

@@ -53,7 +53,7 @@ class _Walk:
 
     requests: Sequence[verifying.Request]
     store: Store
-    device: torch.device
+    devices: Sequence[torch.device]
     data: Path
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
@@ -66,7 +66,7 @@ class _Walk:
                 outcome = verifying.verify(
                     request,
                     self.store,
-                    device=self.device,
+                    devices=self.devices,
                     data_root=self.data,
                     on_progress=on_progress,
                     beside=together if run else None,
@@ -79,9 +79,14 @@ def _ready(specs: Sequence[Path], options: Options) -> _Walk:
     requests = _requests(specs, options)
     for request in requests:
         verifying.require_data(request)
-    device = devices.choose(options.device)
-    devices.prepare(device, options.threads)
-    return _Walk(requests, Store(options.store), device, options.data)
+    return _Walk(requests, Store(options.store), _prepared(options), options.data)
+
+
+def _prepared(options: Options) -> list[torch.device]:
+    """The devices that a user chose, made ready for this process."""
+    chosen = devices.chosen(options.device, options.workers)
+    devices.prepare(chosen[0], options.threads)
+    return chosen
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -149,7 +154,8 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
 
     As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
     """
-    device = devices.choose(options.device)
+    chosen = devices.chosen(options.device, options.workers)
+    free = devices.free_bytes(chosen[0]) / chosen.count(chosen[0])
     store = Store(options.store) if options.store.exists() else None
     requests = _requests(specs, options)
     plans: list[tuple[str | None, Plan, str]] = [(one.loaded.spec.id, one.plan, _absent_data(one)) for one in requests]
@@ -157,14 +163,15 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         alone = sum(len(one.plan.jobs) for one in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
+    places = chosen[0] if len(chosen) == 1 else f"{len(chosen)} x {chosen[0].type}"
     rows = []
     for name, jobs, note in plans:
         have = store.has if store is not None else lambda job: False
         threads = options.threads or torch.get_num_threads()
-        cost = forecast(jobs, have, threads=threads, cuda=device.type == "cuda")
+        cost = forecast(jobs, have, threads=threads, devices=[one.type for one in chosen], free=free)
         rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
         if not as_json:
-            show.plan(f"{name or 'together'} ({options.scale} scale, on {device})", cost, note)
+            show.plan(f"{name or 'together'} ({options.scale} scale, on {places})", cost, note)
     if as_json:
         show.machine(rows)
 

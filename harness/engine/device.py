@@ -1,8 +1,10 @@
 """Devices and number formats: the one place that sets them."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -28,6 +30,54 @@ def choose(name: str) -> torch.device:
     return device
 
 
+def chosen(name: str, workers: int = 1) -> list[torch.device]:
+    """The devices of a run: ``auto`` and ``cuda`` are all GPUs that are visible, other names one device.
+
+    Args:
+        name: see ``choose``.
+        workers: processes that share the CPU.
+
+    Raises:
+        RequestError: unknown, not on this machine, or several workers for a GPU.
+    """
+    device = choose(name)
+    if device.type == "cpu":
+        return [device] * workers
+    if workers > 1:
+        raise RequestError(f"--workers {workers} is for the CPU: a GPU has one process; use --workers 1")
+    count = torch.cuda.device_count()
+    return [torch.device("cuda", place) for place in range(count)] if device.index is None and count > 1 else [device]
+
+
+def free_bytes(device: torch.device) -> float:
+    """Memory that may still be used on a device, roughly: the CPU's is what the system, or the container, has left."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + kept)
+    return min(_available(), _left_to_container())
+
+
+def _available() -> float:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return math.inf
+
+
+def _left_to_container() -> float:
+    """What a limit of control groups leaves; caches of files do not count, as they give way."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        most = float((folder / "memory.max").read_text())
+        held = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return max(0.0, most - float(held["anon"]))
+    except (OSError, ValueError, KeyError):
+        return math.inf
+
+
 def prepare(device: torch.device, threads: int | None = None) -> None:
     """Makes results repeatable on this device.
 
@@ -37,6 +87,7 @@ def prepare(device: torch.device, threads: int | None = None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     if device.type == "cuda":
+        torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

@@ -213,10 +213,10 @@ def _small(request: verifying.Request) -> Plan:
 def _run(request: verifying.Request, place: Place) -> tuple[Outcome, Content]:
     small, name = _small(request), request.loaded.spec.id
     with place.progress(f"{name}, rehearsal") as told:
-        run, _ = verifying.run_plan(small, place.store, device=place.device, data_root=place.data, on_progress=told)
+        run, _ = verifying.run_plan(small, place.store, devices=[place.device], data_root=place.data, on_progress=told)
     if run.failed:
         words = "; ".join(sorted({str(error) for error in run.failed.values()}))
         raise BrokenError(f"the rehearsal of {name} broke: {words}")
     with place.progress(name) as told:
-        outcome = verifying.verify(request, place.store, device=place.device, data_root=place.data, on_progress=told)
+        outcome = verifying.verify(request, place.store, devices=[place.device], data_root=place.data, on_progress=told)
     return outcome, content(request, outcome, place.store, small)

@@ -1,7 +1,9 @@
 """What a stage is given, and how states and masks lie in artifacts."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -111,10 +113,12 @@ class Effort:
     Attributes:
         operations: of floating-point numbers, a multiply-add counting as two.
         disk_bytes: size of its artifact.
+        memory_bytes: of the device, for each replica, without the dataset; 0 where that is little.
     """
 
     operations: float = 0.0
     disk_bytes: int = TABLE_BYTES
+    memory_bytes: float = 0.0
 
 
 class Stage:
@@ -146,6 +150,34 @@ def network_of(params: Mapping[str, Any]) -> Network:
 def forward_pass(params: Mapping[str, Any]) -> float:
     """Operations of a forward pass of one example."""
     return 2.0 * network_of(params).multiplications
+
+
+def numbers_for_gradient(params: Mapping[str, Any]) -> int:
+    """Numbers that a forward pass of one example in training keeps for the gradient, without the parameters."""
+    network = network_of(params)
+    return _kept_numbers(canonical([params["network"], network.shape, network.classes]))
+
+
+@lru_cache(maxsize=16)
+def _kept_numbers(description: str) -> int:
+    network = build(*json.loads(description))
+    parameters = {
+        name: torch.empty(1, *one.shape, device="meta", requires_grad=True) for name, one in network.parameters.items()
+    }
+    buffers = {name: torch.empty(1, size, device="meta") for name, (size, _) in network.buffers.items()}
+    storages = {value.untyped_storage()._cdata for value in parameters.values()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        kept[value.untyped_storage()._cdata] = value
+        return value
+
+    examples = 2
+    x = torch.empty(examples, 1, *network.shape, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        network.logits(parameters, buffers, x, batch_norm="train")
+    whole = sum(value.untyped_storage().nbytes() for place, value in kept.items() if place not in storages)
+    return whole // (examples * torch.empty(0).element_size())
 
 
 def examples_of_both_splits(params: Mapping[str, Any]) -> int:

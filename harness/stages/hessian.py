@@ -34,7 +34,9 @@ class Hessian(Stage):
         """A row costs about a gradient; the eigenvectors are kept in single precision."""
         size = network_of(job.params).size
         return Effort(
-            size * _GRADIENTS_A_ROW * gradient_operations(job.params) + 10.0 * size**3, TABLE_BYTES + 4 * size**2
+            size * _GRADIENTS_A_ROW * gradient_operations(job.params) + 10.0 * size**3,
+            TABLE_BYTES + 4 * size**2,
+            24.0 * size**2,
         )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:

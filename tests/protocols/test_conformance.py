@@ -91,7 +91,7 @@ def observed(asked: Request, tmp_path_factory: pytest.TempPathFactory) -> list[O
     run = execute(
         asked.plan,
         store,
-        device=torch.device("cpu"),
+        devices=[torch.device("cpu")],
         load_dataset=lambda name: load_dataset(name, Path("data")),
         provenance={},
     )

@@ -52,7 +52,7 @@ def test_takes_a_few_steps_on_the_cpu(name: str, tmp_path: Path, monkeypatch: py
     run = execute(
         Plan.of([lineage.evaluate(setting, end)]),
         store,
-        device=torch.device("cpu"),
+        devices=[torch.device("cpu")],
         load_dataset=lambda name: datasets.load(name, tmp_path),
         provenance={},
     )

@@ -59,7 +59,7 @@ def rehearsed(path: Path, folder: Path) -> dict[str, float]:
     whole = request(path)
     plan, store = rehearsal(whole.protocol, whole.setting), Store(folder)
     load_dataset: Any = lambda name: datasets.load(name, folder)  # noqa: E731
-    run = execute(plan, store, device=torch.device("cpu"), load_dataset=load_dataset, provenance={})
+    run = execute(plan, store, devices=[torch.device("cpu")], load_dataset=load_dataset, provenance={})
     assert not run.failed
     return {name: one.mean for name, one in fingerprints(plan.jobs, kinds(plan.jobs), store).items()}
 

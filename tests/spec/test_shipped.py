@@ -64,7 +64,7 @@ def test_there_are_specs_for_every_row() -> None:
 def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
     asked = request(path, scale)
     assert len(asked.plan.jobs) > 10
-    cost = forecast(asked.plan, lambda job: False, threads=2, cuda=False)
+    cost = forecast(asked.plan, lambda job: False, threads=2)
     assert (cost.iterations > 0) == asked.protocol.trains
     assert cost.seconds > 0
     assert cost.disk_bytes > 0

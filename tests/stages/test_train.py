@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import run as executor
+from harness import checkpoint as checkpoints
 from harness import stages
 from harness.errors import CorruptArtifact, HarnessError, InvariantBroken, TrainingDiverged
 from harness.job import Job
@@ -292,7 +292,7 @@ def execute_here(targets: list[Job], root: Path, on_progress: Any = lambda progr
     return execute(
         Plan.of(targets),
         Store(root),
-        device=torch.device("cpu"),
+        devices=[torch.device("cpu")],
         load_dataset=lambda name: Bench().data,
         provenance={},
         on_progress=on_progress,
@@ -305,6 +305,11 @@ def contents(root: Path) -> dict[str, bytes]:
         for path in root.glob("jobs/*/*/*")
         if path.name != "record.json"
     }
+
+
+def saved(root: Path) -> list[Path]:
+    """Checkpoints; the schedule beside them has a suffix."""
+    return [path for path in (root / "progress").iterdir() if not path.suffix]
 
 
 class Killer:
@@ -333,8 +338,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, byt
 def test_a_killed_run_goes_on_to_the_same_bits(
     share: float, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     expected, calls = undisturbed
     targets = group_targets(setting())
     with pytest.raises(Killed):
@@ -352,8 +357,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 def test_a_run_killed_twice_in_one_group_goes_on(
     tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     expected, _ = undisturbed
     targets = group_targets(setting())
     for at in (4, 4, 4):
@@ -365,8 +370,8 @@ def test_a_run_killed_twice_in_one_group_goes_on(
 
 def test_a_resumed_training_does_not_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the checkpoint not read, the steps would be made twice."""
-    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     here = setting()
     target = copy_job(here, lineage.initial(here, 0), 0, 14)
     with pytest.raises(Killed):
@@ -417,13 +422,13 @@ def test_a_run_killed_while_results_are_written_keeps_the_rest_of_its_group(
 def test_a_damaged_checkpoint_is_an_error_that_names_it(
     damage: str, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(executor, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     expected, _ = undisturbed
     targets = group_targets(setting())
     with pytest.raises(Killed):
         execute_here(targets, tmp_path, Killer(5, "train x"))
-    (path,) = (tmp_path / "progress").iterdir()
+    (path,) = saved(tmp_path)
     whole = path.read_bytes()
     path.write_bytes({"truncated": whole[:-100], "emptied": b"", "nonsense": b"\x08" * 500}[damage])
     with pytest.raises(CorruptArtifact, match=f"the checkpoint {path} is corrupt"):

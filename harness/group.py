@@ -1,0 +1,100 @@
+"""Runs one group of jobs on one device, in this process, and commits its results."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from harness import stages
+from harness.checkpoint import Checkpoint
+from harness.engine.datasets import Dataset
+from harness.errors import BrokenError, HarnessError, StoreBroken
+from harness.job import Job
+from harness.stages.base import Context, Work
+from harness.store import Artifact, Store
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of a group.
+
+    Attributes:
+        errors: key -> error, of the jobs that broke; the others' results are in the store.
+        too_large: whether all broke because the device has too little memory for so many side by side.
+    """
+
+    errors: Mapping[str, HarnessError] = field(default_factory=dict)
+    too_large: bool = False
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs groups on one device.
+
+    Attributes:
+        store: where results are found and kept.
+        device: where to compute.
+        load_dataset: name -> dataset.
+        provenance: kept beside every result.
+    """
+
+    store: Store
+    device: torch.device
+    load_dataset: Callable[[str], Dataset]
+    provenance: Mapping[str, Any]
+
+    def run(self, group: Sequence[Job], advance: Callable[[int], None]) -> Finished:
+        """Runs a group from its checkpoint, if it has one, and commits its results.
+
+        Args:
+            group: jobs that may run as one.
+            advance: is told units of work as they are done.
+
+        Raises:
+            StoreBroken: the store cannot be written, or holds a corrupt artifact that is needed.
+        """
+        checkpoint = Checkpoint(self.store, group)
+        work = [Work(job, {role: self.store.read(given) for role, given in job.inputs.items()}) for job in group]
+        started = time.monotonic()
+        too_large = False
+        results: Sequence[Artifact | HarnessError]
+        try:
+            context = Context(self.device, self.load_dataset, advance, checkpoint)
+            results = stages.find(group[0].stage).run(work, context)
+        except StoreBroken:
+            raise
+        except HarnessError as error:
+            results = [error] * len(group)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            words = f"{group[0].stage} of {len(group)} jobs side by side needs more memory than there is ({error})"
+            results = [BrokenError(f"{words}: free some, or run on a larger device")] * len(group)
+            too_large = True
+        seconds = (checkpoint.elapsed_before + time.monotonic() - started) / len(group)
+        about = {**self.provenance, "seconds": seconds, "beside": len(group)}
+        told = {job.key: self._commit(job, result, about) for job, result in zip(group, results, strict=True)}
+        checkpoint.remove()
+        if too_large:
+            _give_back()
+        return Finished({key: error for key, error in told.items() if error is not None}, too_large)
+
+    def _commit(self, job: Job, result: Artifact | HarnessError, provenance: Mapping[str, Any]) -> HarnessError | None:
+        """Writes a result. Gives the job's error, if it has one; the store's own errors are raised."""
+        if isinstance(result, HarnessError):
+            return result
+        try:
+            self.store.write(job, result, provenance)
+        except StoreBroken:
+            raise
+        except HarnessError as error:
+            return error
+        return None
+
+
+def _give_back() -> None:
+    """Memory of a group that did not fit, so that its halves find it free."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

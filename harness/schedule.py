@@ -1,0 +1,150 @@
+"""Which groups of a plan's missing jobs run, and in which order, on one device or on several."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+
+from harness import stages
+from harness.checkpoint import interrupted, replace_file
+from harness.job import Job, canonical, descendants
+from harness.plan import MAX_FUSED, Plan
+from harness.store import Store
+
+MOST_MEMORY = 0.8
+"""Share of the free memory that a group may take, as the forecast of a replica's memory is rough."""
+
+
+def fuse(job: Job) -> str | None:
+    """Jobs with equal answers may run as one; None runs alone."""
+    return stages.find(job.stage).fuse(job)
+
+
+def fitting(job: Job, free: float) -> int:
+    """How many replicas like a job run side by side in so many free bytes: 1 at least, ``MAX_FUSED`` at most."""
+    each = stages.find(job.stage).effort(job).memory_bytes
+    return MAX_FUSED if each <= 0 else int(max(1, min(MAX_FUSED, MOST_MEMORY * free // each)))
+
+
+def cost(jobs: Sequence[Job]) -> int:
+    """Units of work; snapshots of one training count once."""
+    units: dict[str, int] = {}
+    for job in jobs:
+        units[job.lineage] = max(units.get(job.lineage, 0), stages.find(job.stage).cost(job))
+    return sum(units.values())
+
+
+class Schedule:
+    """The groups still to run. Kept in a file while the run lasts, so that a killed one goes on with the same groups.
+
+    A replica's bits may depend on what ran beside it, and the groups depend on the free memory, on how many devices
+    there are, and on which groups turned out too large: none of these need be the same at the next start.
+
+    Attributes:
+        missing: key -> job, for what is not done.
+    """
+
+    def __init__(self, plan: Plan, store: Store, devices: Sequence[str], free: float) -> None:
+        """Plans the groups, or takes up those of a killed run of the same plan on the same devices.
+
+        Args:
+            plan: all jobs.
+            store: where results are found.
+            devices: their names, one for each group that may run at a time.
+            free: bytes that each of them has.
+
+        Raises:
+            StoreBroken: the store cannot be written.
+        """
+        self.missing = plan.missing(store.has)
+        self._lost: set[str] = set()
+        self._running: list[Sequence[Job]] = []
+        name = sha256(canonical([list(devices), [job.key for job in plan.targets]]).encode()).hexdigest()
+        self._path = store.progress_path(name[:32]).with_suffix(".json")
+        begun = {tuple(job.key for job in group): group for group in interrupted(store, plan)}
+        begun |= {tuple(job.key for job in group): group for group in self._kept(plan)}
+        known = [group for group in begun.values() if self._wanted(group)]
+        taken = {job.key for group in known for job in group}
+        rest = {key: job for key, job in self.missing.items() if key not in taken}
+        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free), len(devices))]
+        if self._pending:
+            self._write()
+
+    def next(self) -> list[Job] | None:
+        """The first group whose inputs are all there, or None; it counts as running until it is ``finished``."""
+        self._pending = [group for group in self._pending if self._wanted(group)]
+        running = {job.key for group in self._running for job in group}
+        for place, whole in enumerate(self._pending):
+            group = [job for job in whole if job.key not in self._lost]
+            waits = any(given.key in self.missing for job in group for given in job.inputs.values())
+            if not waits and running.isdisjoint(job.key for job in group):
+                del self._pending[place]
+                self._running.append(group)
+                return group
+        return None
+
+    def finished(self, group: Sequence[Job]) -> None:
+        """The group runs no longer."""
+        self._running.remove(group)
+
+    def lose(self, job: Job) -> set[str]:
+        """A job broke: it and what rests on it will not run. Their keys."""
+        lost = descendants(self.missing, job)
+        for key in lost:
+            self.missing.pop(key, None)
+        self._lost |= lost
+        return lost
+
+    def part(self, group: Sequence[Job]) -> bool:
+        """A group was too large: it, and the others of its kind, will run in groups of half its runs.
+
+        Returns:
+            Whether it could be parted; a single run cannot.
+        """
+        runs = len({job.lineage for job in group})
+        if runs == 1:
+            return False
+        kind = group[0].stage, fuse(group[0])
+        parted: list[list[Job]] = []
+        for one in [list(group), *self._pending]:
+            alike = (one[0].stage, fuse(one[0])) == kind
+            parted += list(_parts(one, -(-runs // 2))) if alike else [one]
+        self._pending = parted
+        self._write()
+        return True
+
+    def remove(self) -> None:
+        """Forgets the groups; the run is over."""
+        self._path.unlink(missing_ok=True)
+
+    def _wanted(self, group: Sequence[Job]) -> bool:
+        return any(job.key in self.missing for job in group)
+
+    def _kept(self, plan: Plan) -> list[list[Job]]:
+        """Groups that a killed run had planned; none where the file is absent or damaged, or the plan is another."""
+        try:
+            groups = json.loads(self._path.read_bytes())
+            return [[plan.jobs[key] for key in group] for group in groups]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _write(self) -> None:
+        groups = [[job.key for job in group] for group in (*self._running, *self._pending)]
+        replace_file(self._path, json.dumps(groups).encode())
+
+
+def _parts(group: Sequence[Job], runs: int) -> Iterator[list[Job]]:
+    """A group in parts of at most so many runs; snapshots of one run stay together."""
+    lineages = list(dict.fromkeys(job.lineage for job in group))
+    for start in range(0, len(lineages), runs):
+        chosen = set(lineages[start : start + runs])
+        yield [job for job in group if job.lineage in chosen]
+
+
+def label(group: Sequence[Job]) -> str:
+    """A group for readers: "train x 3"."""
+    return f"{group[0].stage} x {len(group)}" if len(group) > 1 else group[0].stage
+
+
+def labels(groups: Mapping[str, Sequence[Job]]) -> str:
+    """Groups for readers."""
+    return ", ".join(label(group) for group in groups.values())

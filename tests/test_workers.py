@@ -1,0 +1,190 @@
+"""Several devices, a process each: here two that share the CPU. The same results, and what goes wrong is told once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness import verify as verifying
+from harness.engine import datasets
+from harness.engine.datasets import Dataset
+from harness.errors import BrokenError, CorruptArtifact, DataMissing, HarnessError
+from harness.job import Job
+from harness.plan import Plan
+from harness.run import Progress, Run, execute
+from harness.store import Store
+from tests.stages.bench import TINY_LENET, setting
+from tests.stages.test_train import contents, copy_job, group_targets, state_job
+from tests.support import ROOT, Place, edited, imp_text, request
+
+CPU = torch.device("cpu")
+SPEC = edited(imp_text(), "rewinds: [0it]", "rewinds: [0it, 10it]")
+
+
+@pytest.fixture(autouse=True)
+def one_thread_each() -> None:
+    torch.set_num_threads(1)
+
+
+def go(
+    plan: Plan,
+    root: Path,
+    *,
+    workers: int = 2,
+    load: Callable[[str], Dataset] = partial(datasets.load, root=Path("data")),
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    return execute(
+        plan, Store(root), devices=[CPU] * workers, load_dataset=load, provenance={"device": "?"}, on_progress=tell
+    )
+
+
+def planned(place: Path) -> Plan:
+    return request(Place(place).write(SPEC)).plan
+
+
+def no_data(name: str) -> Dataset:
+    raise DataMissing(f"{name} is not here")
+
+
+def killing(name: str) -> Dataset:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def killing_once(marker: Path, name: str) -> Dataset:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return datasets.load(name, Path("data"))
+
+
+def test_two_workers_give_the_bits_of_one_process(tmp_path: Path) -> None:
+    """LeNet's bits are the same in groups of any size, as linear layers are multiplied replica by replica."""
+    plan = planned(tmp_path)
+    told: list[Progress] = []
+    both = go(plan, tmp_path / "two", tell=told.append)
+    alone = go(plan, tmp_path / "one", workers=1)
+    assert both.failed == alone.failed == {}
+    assert both.executed == alone.executed == set(plan.jobs)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert told[-1].done == told[-1].total == told[0].total
+    assert all(", " not in one.now or one.now.count(",") == 1 for one in told)
+    assert any(", " in one.now for one in told), "both were never at work together"
+    assert not list((tmp_path / "two" / "progress").iterdir())
+    assert not list((tmp_path / "two" / "tmp").iterdir())
+    widest = max(Store(tmp_path / "two").record(job)["provenance"]["beside"] for job in plan.jobs.values())
+    assert widest < max(Store(tmp_path / "one").record(job)["provenance"]["beside"] for job in plan.jobs.values())
+
+
+def test_a_finished_plan_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(tmp_path)
+    go(plan, tmp_path / "store", workers=1)
+    monkeypatch.setattr("harness.workers._Worker", None)
+    assert go(plan, tmp_path / "store").executed == set()
+
+
+def test_a_job_that_breaks_is_told_once(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    run = go(plan, tmp_path / "store", load=no_data)
+    assert {job.stage for job in plan.jobs.values() if job.key in run.executed} == {"init", "distance"}
+    assert {str(error) for error in run.failed.values()} == {"digits is not here"}
+    assert {type(error) for error in run.failed.values()} == {DataMissing}
+    assert run.failed.keys().isdisjoint(run.lost)
+    assert run.failed.keys() | run.lost | run.executed == set(plan.jobs)
+
+
+def test_a_worker_that_dies_is_told_with_its_jobs_and_the_other_goes_on(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    run = go(plan, tmp_path / "store", load=partial(killing_once, tmp_path / "died"))
+    assert run.failed
+    (told,) = {str(error) for error in run.failed.values()}
+    assert "the worker process on cpu died while it ran" in told
+    assert "it was killed by SIGKILL" in told
+    assert run.failed.keys() | run.lost | run.executed == set(plan.jobs)
+    assert run.lost
+    go(plan, tmp_path / "whole", workers=1)
+    again = go(plan, tmp_path / "store")
+    assert again.failed == {}
+    assert again.executed == run.failed.keys() | run.lost
+    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+
+
+def test_when_every_worker_died_the_run_ends(tmp_path: Path) -> None:
+    with pytest.raises(BrokenError, match=r"every worker process died: .* killed by SIGKILL .* run the same command"):
+        go(planned(tmp_path), tmp_path / "store", load=killing)
+    assert list((tmp_path / "store" / "jobs").iterdir())
+
+
+def test_a_broken_store_stops_all(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    go(plan, tmp_path / "store", workers=1)
+    init = next(job for job in plan.jobs.values() if job.stage == "init")
+    child = next(job for job in plan.targets if job not in plan.jobs[init.key].inputs.values())
+    store = Store(tmp_path / "store")
+    for given in child.inputs.values():
+        (store.path(given.key) / "record.json").write_text("{}")
+    store.remove(store.path(child.key))
+    with pytest.raises(CorruptArtifact, match="is corrupt"):
+        go(plan, tmp_path / "store")
+
+
+def test_a_fault_in_a_worker_is_raised_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)the worker process on cpu met an error:.*int\(\) argument must be"):
+        go(planned(tmp_path), tmp_path / "store", load=int)  # type: ignore[arg-type]
+
+
+def command(place: Place, *more: str) -> list[str]:
+    spec = place.write(SPEC)
+    words = ["verify", str(spec), *place.options(), "--workers", "2", *more]
+    return [sys.executable, "-c", "from harness.cli import main; main()", *words]
+
+
+def started(place: Place) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(place),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_parent_leaves_no_process_and_goes_on(number: signal.Signals, tmp_path: Path) -> None:
+    place, whole = Place(tmp_path / "killed"), Place(tmp_path / "whole")
+    place.root.mkdir()
+    whole.root.mkdir()
+    assert whole.verify(whole.write(SPEC)).code == 0
+    process = started(place)
+    until = time.monotonic() + 100
+    while len(place.keys()) < 5 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    group = os.getpgid(process.pid)
+    if number == signal.SIGKILL:
+        process.kill()  # the workers have to see for themselves
+    else:
+        os.killpg(group, number)  # as Ctrl-C does on a terminal
+    _, said = process.communicate(timeout=60)  # until the last that holds its pipes is gone
+    if len(place.keys()) == len(whole.keys()):
+        pytest.skip("it was faster than the signal")
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "What was finished is kept" in said
+        assert "Traceback" not in said
+        assert not list((place.store / "tmp").iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
+    kept = place.artifacts()
+    assert kept
+    assert place.verify(place.root / "tiny_imp.yaml", more=("--workers", "2")).code == 0
+    assert place.artifacts() == whole.artifacts()
+    assert not list((place.store / "progress").iterdir())
