@@ -219,6 +219,8 @@ def _serve(
             told = RuntimeError(f"the worker process on {device} met an error:\n{traceback.format_exc()}")
         with contextlib.suppress(OSError):
             pipe.send(told)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
 
 
 def _teller(pipe: "connection.Connection[Any, Any]") -> Callable[[int], None]:

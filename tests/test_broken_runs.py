@@ -15,7 +15,7 @@ from harness.stages.base import WEIGHT
 from harness.store import Artifact, Store
 from tests.stages.bench import TINY_LENET, Bench, setting
 from tests.stages.test_stages import LINE, mask_of
-from tests.stages.test_train import Killed, Killer, copy_job, execute_here, group_targets, mask_job, state_job, saved
+from tests.stages.test_train import Killed, Killer, copy_job, execute_here, group_targets, mask_job, saved, state_job
 from tests.test_store import ARTIFACT, JOB
 
 

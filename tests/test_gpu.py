@@ -1,20 +1,29 @@
 """What must hold on a GPU; skipped where there is none."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from harness import seeds
-from harness.engine import device, graphs
+from harness.engine import datasets, device, graphs
+from harness.engine.feed import Images
+from harness.engine.networks import Network
 from harness.engine.replicas import FINITE, Replicas
-from harness.engine.train import train
-from harness.store import Artifact
+from harness.engine.train import Recipe, train
+from harness.plan import Plan
+from harness.run import execute
+from harness.stages import train as training
+from harness.store import Artifact, Store
 from tests.engine.test_graphs import ALL, assert_equal, course, fresh, images_of
 from tests.engine.test_train import nothing
 from tests.stages.bench import Bench, setting
 from tests.stages.test_train import copy_job, state_job
+from tests.support import Place, imp_text, request
 
 pytestmark = pytest.mark.gpu
 
@@ -137,3 +146,51 @@ def test_work_that_waits_for_the_device_goes_on_without_a_graph(card: torch.devi
     assert torch.cuda.current_stream() == before
     after: Tensor = torch.ones(3, device=card).sum()
     assert after.item() == 3
+
+
+def test_memory_that_is_free_goes_down_with_what_is_held() -> None:
+    card = device.choose("cuda")
+    before = device.free_bytes(card)
+    held = torch.empty(1 << 28, dtype=torch.uint8, device=card)
+    assert before - device.free_bytes(card) >= len(held)
+    del held
+    assert device.free_bytes(card) >= before - (1 << 22), "what the allocator keeps can be used again"
+
+
+def test_a_group_too_large_for_the_card_is_halved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each group asks for half the card a replica: one fits, two do not."""
+    card = device.choose("cuda")
+    device.prepare(card)
+    plan = request(Place(tmp_path).write(imp_text())).plan
+    half = device.free_bytes(card) * 0.55
+    real = training.train
+
+    def greedy(network: Network, recipe: Recipe, images: Images, replicas: Replicas, **told: Any) -> Replicas:
+        torch.empty(int(half * len(replicas)), dtype=torch.uint8, device=card)
+        return real(network, recipe, images, replicas, **told)
+
+    monkeypatch.setattr(training, "train", greedy)
+    run = run_on([card], plan, tmp_path / "store")
+    assert run == set(plan.jobs)
+    trained = [job for job in plan.jobs.values() if job.stage == "train"]
+    assert {Store(tmp_path / "store").record(job)["provenance"]["beside"] for job in trained} == {1}
+
+
+def test_all_cards_together_agree_with_one(tmp_path: Path) -> None:
+    cards = device.chosen("cuda")
+    if len(cards) < 2:
+        pytest.skip("one card only")
+    plan = request(Place(tmp_path).write(imp_text())).plan
+    device.prepare(cards[0])
+    assert run_on(cards, plan, tmp_path / "all") == run_on(cards[:1], plan, tmp_path / "one") == set(plan.jobs)
+    several, one = Store(tmp_path / "all"), Store(tmp_path / "one")
+    assert {several.record(job)["provenance"]["device"] for job in plan.jobs.values()} == set(map(str, cards))
+    for job in plan.targets:
+        assert several.read(job).table.keys() == one.read(job).table.keys()
+
+
+def run_on(devices: list[torch.device], plan: Plan, root: Path) -> set[str]:
+    load = partial(datasets.load, root=Path("data"))
+    run = execute(plan, Store(root), devices=devices, load_dataset=load, provenance={})
+    assert run.failed == {}
+    return run.executed

@@ -1,5 +1,6 @@
 """Several devices, a process each: here two that share the CPU. The same results, and what goes wrong is told once."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,19 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import verify as verifying
 from harness.engine import datasets
 from harness.engine.datasets import Dataset
-from harness.errors import BrokenError, CorruptArtifact, DataMissing, HarnessError
-from harness.job import Job
+from harness.errors import BrokenError, CorruptArtifact, DataMissing
 from harness.plan import Plan
 from harness.run import Progress, Run, execute
 from harness.store import Store
-from tests.stages.bench import TINY_LENET, setting
-from tests.stages.test_train import contents, copy_job, group_targets, state_job
+from tests.stages.test_train import contents
 from tests.support import ROOT, Place, edited, imp_text, request
 
 CPU = torch.device("cpu")
+DIGITS = partial(datasets.load, root=Path("data"))
 SPEC = edited(imp_text(), "rewinds: [0it]", "rewinds: [0it, 10it]")
 
 
@@ -38,7 +37,7 @@ def go(
     root: Path,
     *,
     workers: int = 2,
-    load: Callable[[str], Dataset] = partial(datasets.load, root=Path("data")),
+    load: Callable[[str], Dataset] = DIGITS,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> Run:
     return execute(
@@ -109,7 +108,6 @@ def test_a_worker_that_dies_is_told_with_its_jobs_and_the_other_goes_on(tmp_path
     assert "the worker process on cpu died while it ran" in told
     assert "it was killed by SIGKILL" in told
     assert run.failed.keys() | run.lost | run.executed == set(plan.jobs)
-    assert run.lost
     go(plan, tmp_path / "whole", workers=1)
     again = go(plan, tmp_path / "store")
     assert again.failed == {}
@@ -126,9 +124,7 @@ def test_when_every_worker_died_the_run_ends(tmp_path: Path) -> None:
 def test_a_broken_store_stops_all(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     go(plan, tmp_path / "store", workers=1)
-    init = next(job for job in plan.jobs.values() if job.stage == "init")
-    child = next(job for job in plan.targets if job not in plan.jobs[init.key].inputs.values())
-    store = Store(tmp_path / "store")
+    child, store = plan.targets[0], Store(tmp_path / "store")
     for given in child.inputs.values():
         (store.path(given.key) / "record.json").write_text("{}")
     store.remove(store.path(child.key))
@@ -137,7 +133,7 @@ def test_a_broken_store_stops_all(tmp_path: Path) -> None:
 
 
 def test_a_fault_in_a_worker_is_raised_with_its_place(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)the worker process on cpu met an error:.*int\(\) argument must be"):
+    with pytest.raises(RuntimeError, match=r"(?s)the worker process on cpu met an error:.*invalid literal for int\(\)"):
         go(planned(tmp_path), tmp_path / "store", load=int)  # type: ignore[arg-type]
 
 
@@ -156,6 +152,17 @@ def started(place: Place) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def living(group: int) -> list[str]:
+    """Processes of a group, but for those that wait to be forgotten."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            state, _, of = path.read_text().rpartition(")")[2].split()[:3]
+            if of == str(group) and state != "Z":
+                found.append(path.with_name("cmdline").read_text())
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -181,8 +188,9 @@ def test_a_stopped_parent_leaves_no_process_and_goes_on(number: signal.Signals, 
         assert "What was finished is kept" in said
         assert "Traceback" not in said
         assert not list((place.store / "tmp").iterdir())
-    with pytest.raises(ProcessLookupError):
-        os.killpg(group, 0)
+    while living(group) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert living(group) == []
     kept = place.artifacts()
     assert kept
     assert place.verify(place.root / "tiny_imp.yaml", more=("--workers", "2")).code == 0
