@@ -6,7 +6,7 @@
 
 Every run is ``harness regress`` in a process of its own. A fault has a copy of the tree and a fresh store. The sets of
 fresh seeds share a store, ``--store``: all replicates of a spec are first made together, which is several times faster
-and gives the same bits, as a test of the engine holds. A line of the results file is a run; runs that are there already
+and differs by rounding only. A line of the results file is a run; runs that are there already
 are not made again, so it can be stopped and started.
 """
 

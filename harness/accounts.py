@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.datainfo import DatasetInfo
+from harness.execution.run import Run
 from harness.job import descendants, training_steps
 from harness.outcome import Cost, Failure
 from harness.plan import Plan
-from harness.run import Run
 from harness.store import Store
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import stages
+from harness.execution.schedule import fitting, fuse
 from harness.job import Job, training_steps
 from harness.plan import Plan
-from harness.schedule import fitting, fuse
 from harness.stages.base import Effort
 
 _FLOPS_A_CPU_THREAD = 65e9

@@ -13,13 +13,13 @@ from harness.datainfo import DatasetInfo
 from harness.engine import datasets
 from harness.engine.networks import build
 from harness.errors import DataMissing, RequestError
+from harness.execution.run import Progress, Run, execute
 from harness.job import Job
 from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.protocols import families
 from harness.protocols.base import Protocol
 from harness.protocols.setting import Setting
-from harness.run import Progress, Run, execute
 from harness.spec.claims import Check, Claim
 from harness.spec.load import Loaded, local_path
 from harness.spec.model import PAPER_SCALE, Replicates, Scale

@@ -15,8 +15,8 @@ from harness.engine.feed import Images
 from harness.engine.networks import Network
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.train import Recipe, train
+from harness.execution.run import execute
 from harness.plan import Plan
-from harness.run import execute
 from harness.stages import train as training
 from harness.store import Artifact, Store
 from tests.engine.test_graphs import ALL, assert_equal, course, fresh, images_of

@@ -9,9 +9,9 @@ import torch
 
 from harness import stages
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
+from harness.execution.run import Progress, Run, execute
 from harness.job import Job
 from harness.plan import Plan
-from harness.run import Progress, Run, execute
 from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
 

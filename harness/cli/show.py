@@ -21,8 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import run
 from harness.errors import Unread
+from harness.execution import run
 from harness.forecast import Forecast
 from harness.outcome import Outcome
 from harness.regress.guard import Guarded

@@ -132,7 +132,6 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
     with stoppable():
         walk = _ready(specs, options)
         require_folder(file.parent, "--verdicts")
-        file.unlink(missing_ok=True)  # verdicts of an earlier run are none of this one, should it break
         outcomes = []
         for outcome in walk.outcomes(quiet=quiet):
             outcomes.append(outcome)

@@ -11,6 +11,7 @@ import torch
 from harness import verify as verifying
 from harness.accounts import revision_words
 from harness.errors import BrokenError, RequestError
+from harness.execution.run import Progress
 from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.provenance import describe, today
@@ -19,7 +20,6 @@ from harness.regress.measure import content
 from harness.regress.model import Baseline, Content, Entry
 from harness.regress.rehearsal import rehearsal
 from harness.regress.written import differences, digest, written
-from harness.run import Progress
 from harness.spec.load import Loaded
 from harness.store import Store
 

@@ -16,12 +16,12 @@ SPEC = edited(imp_text(), "rewinds: [0it]", "rewinds: [0it, 10it]")
 
 DRIVER = """
 import os, signal, sys
-import harness.checkpoint, harness.store
+import harness.execution.checkpoint, harness.store
 from harness.cli import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
-harness.checkpoint.CHECKPOINT_EVERY_S = 0.0
-harness.checkpoint.MOST_TIME_SAVING = float("inf")
+harness.execution.checkpoint.CHECKPOINT_EVERY_S = 0.0
+harness.execution.checkpoint.MOST_TIME_SAVING = float("inf")
 moment, count, number, *arguments = sys.argv[1:]
 seen = 0
 
@@ -41,7 +41,7 @@ def after(owner, name, wanted=lambda *a, **k: True):
     setattr(owner, name, spying)
 
 if moment == "checkpoint":  # in the middle of a training, with its state just saved
-    after(harness.checkpoint.os, "replace", lambda old, new: "progress" in str(new) and not new.suffix)
+    after(harness.execution.checkpoint.os, "replace", lambda old, new: "progress" in str(new) and not new.suffix)
 elif moment == "draft":  # an artifact's file is written, but not yet committed
     after(harness.store.os, "fsync")
 elif moment == "commit":  # some of a group are committed, the rest are not

@@ -14,12 +14,12 @@ from pydantic import BaseModel
 
 from harness.datainfo import nominal
 from harness.engine.datasets import load as load_dataset
+from harness.execution.run import execute
 from harness.job import Job
 from harness.observation import Observation
 from harness.plan import Plan
 from harness.protocols import families
 from harness.protocols.setting import TrainingSetting
-from harness.run import execute
 from harness.spec.claims import Check, Claim
 from harness.spec.model import Replicates
 from harness.spec.training import Adam, ClipValue, LeNet, PixelScale

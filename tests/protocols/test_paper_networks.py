@@ -8,10 +8,10 @@ import torch
 from harness.datainfo import DatasetInfo
 from harness.engine import datasets
 from harness.engine.datasets import Dataset, digest
+from harness.execution.run import execute
 from harness.plan import Plan
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
-from harness.run import execute
 from harness.stages.base import WEIGHT
 from harness.store import Store
 from tests.support import SPECS, request

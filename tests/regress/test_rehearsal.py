@@ -8,11 +8,11 @@ import torch
 
 from harness.engine import datasets
 from harness.engine.feed import Images
+from harness.execution.run import execute
 from harness.protocols import families
 from harness.regress.fingerprints import fingerprints
 from harness.regress.kinds import kinds
 from harness.regress.rehearsal import LENGTH, TOLERANCE, rehearsal, shrunk
-from harness.run import execute
 from harness.spec.load import load
 from harness.store import Store
 from harness.verify import Request, prepare

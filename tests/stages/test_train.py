@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import checkpoint as checkpoints
 from harness import stages
 from harness.errors import CorruptArtifact, HarnessError, InvariantBroken, TrainingDiverged
+from harness.execution import checkpoint as checkpoints
+from harness.execution.run import Progress, Run, execute
 from harness.job import Job
 from harness.plan import Plan
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
-from harness.run import Progress, Run, execute
 from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
 from harness.store import Artifact, Store
 from tests.engine.oracles import TINY_RESNET9, dataset

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import checkpoint as checkpoints
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
+from harness.execution import checkpoint as checkpoints
 from harness.protocols import lineage
 from harness.stages.base import WEIGHT
 from harness.store import Artifact, Store

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from harness.crew import Crew, gathered
 from harness.engine.datasets import Dataset
 from harness.errors import HarnessError, InvariantBroken
-from harness.group import Finished
+from harness.execution.crew import Crew, gathered
+from harness.execution.group import Finished
+from harness.execution.schedule import Schedule, cost, labels
 from harness.job import Job
 from harness.plan import Plan
-from harness.schedule import Schedule, cost, labels
 from harness.store import Store
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from harness import stages
-from harness.checkpoint import interrupted, replace_file
+from harness.execution.checkpoint import interrupted, replace_file
 from harness.job import Job, canonical, descendants
 from harness.plan import MAX_FUSED, Plan
 from harness.store import Store

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from harness import stages
-from harness.checkpoint import Checkpoint
 from harness.engine.datasets import Dataset
 from harness.errors import BrokenError, HarnessError, StoreBroken
+from harness.execution.checkpoint import Checkpoint
 from harness.job import Job
 from harness.stages.base import Context, Work
 from harness.store import Artifact, Store

@@ -8,11 +8,11 @@ import torch
 
 from harness.engine.datasets import Dataset
 from harness.engine.device import free_bytes
-from harness.group import Finished, Runner
+from harness.execution.group import Finished, Runner
+from harness.execution.workers import OnAdvance, Workers
 from harness.job import Job
 from harness.plan import Plan
 from harness.store import Store
-from harness.workers import OnAdvance, Workers
 
 
 class Crew(Protocol):

@@ -16,8 +16,8 @@ import torch
 from harness.engine import datasets
 from harness.engine.datasets import Dataset
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
+from harness.execution.run import Progress, Run, execute
 from harness.plan import Plan
-from harness.run import Progress, Run, execute
 from harness.store import Store
 from tests.stages.test_train import contents
 from tests.support import ROOT, Place, edited, imp_text, request
@@ -86,7 +86,7 @@ def test_two_workers_give_the_bits_of_one_process(tmp_path: Path) -> None:
 def test_a_finished_plan_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(tmp_path)
     go(plan, tmp_path / "store", workers=1)
-    monkeypatch.setattr("harness.workers._Worker", None)
+    monkeypatch.setattr("harness.execution.workers._Worker", None)
     assert go(plan, tmp_path / "store").executed == set()
 
 

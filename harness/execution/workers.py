@@ -22,7 +22,7 @@ import torch
 from harness.engine import device as devices_
 from harness.engine.datasets import Dataset
 from harness.errors import BrokenError, StoreBroken
-from harness.group import Finished, Runner
+from harness.execution.group import Finished, Runner
 from harness.job import Job
 from harness.plan import Plan
 from harness.store import Store

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import crew, stages
+from harness import stages
 from harness.engine import device
 from harness.errors import HarnessError, RequestError
+from harness.execution import crew
+from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.forecast import forecast
 from harness.job import Job
 from harness.plan import MAX_FUSED, Plan
-from harness.schedule import MOST_MEMORY, Schedule, fitting
 from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
 from tests.spec.test_shipped import ROOT
