@@ -15,6 +15,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -23,6 +24,9 @@ from harness.errors import InvariantBroken
 
 Sample = Mapping[int, Sequence[float]]
 """Seed of the initialisation -> the values within it."""
+
+Sameness = Literal["equivalent", "not shown", "different"]
+"""What a test of equivalence can say, see ``equivalence``."""
 
 RELATIVE_ROUNDING = 1e-9
 ABSOLUTE_ROUNDING = 1e-12
@@ -73,6 +77,25 @@ class Crossing:
     each: Mapping[int, int | None]
 
 
+@dataclass(frozen=True)
+class Equivalence:
+    """What two one-sided tests say of paired differences.
+
+    Attributes:
+        verdict: see ``equivalence``.
+        difference: mean difference with its 95 % interval.
+        low: lower end of the 90 % interval, which is the one-sided 95 % bound; minus infinity with one pair.
+        high: upper end.
+        margin: what was tested against.
+    """
+
+    verdict: Sameness
+    difference: Estimate
+    low: float
+    high: float
+    margin: float
+
+
 def no_more(a: float, b: float) -> bool:
     """Whether a <= b, where numbers equal to rounding count as equal."""
     return a <= b or math.isclose(a, b, rel_tol=RELATIVE_ROUNDING, abs_tol=ABSOLUTE_ROUNDING)
@@ -119,6 +142,36 @@ def differences(at: Sample, than: Sample) -> dict[int, list[float]]:
     """Per initialisation that both have: [mean in ``at`` minus mean in ``than``]."""
     left, right = _means(at), _means(than)
     return {seed: [left[seed] - right[seed]] for seed in left if seed in right}
+
+
+def equivalence(at: Sample, than: Sample, margin: float) -> Equivalence:
+    """Whether a mean is the same on two sides but for a margin, by pairs: two one-sided tests (Schuirmann 1987).
+
+    Args:
+        at: seed of the initialisation -> the values within it.
+        than: the same of the other side; initialisations that only one side has are left out.
+        margin: how far apart the means may be and count as the same, in the quantity's unit.
+
+    Returns:
+        The verdict is ``equivalent`` when the 90 % interval of the differences lies inside the margin (both one-sided
+        tests reject at 5 %), ``different`` when their 95 % interval lies wholly outside, else ``not shown``. One pair
+        shows nothing.
+
+    Raises:
+        ValueError: the margin is not positive, or no initialisation is on both sides.
+        InvariantBroken: a value is not finite.
+    """
+    if not (margin > 0 and math.isfinite(margin)):
+        raise ValueError(f"a margin of equivalence is positive and finite, found {margin}")
+    difference = estimate(differences(at, than))
+    low, high = bounds(difference, 0.90)
+    verdict: Sameness = "not shown"
+    if no_more(-margin, low) and no_more(high, margin):
+        verdict = "equivalent"
+    elif difference.low is not None and difference.high is not None:
+        beyond = not no_more(difference.low, margin) or not no_more(-margin, difference.high)
+        verdict = "different" if beyond else "not shown"
+    return Equivalence(verdict, difference, low, high, margin)
 
 
 def first_within(points: Sequence[Sample], threshold: float) -> Crossing:

@@ -13,6 +13,7 @@ from harness.stats import (
     Estimate,
     bounds,
     differences,
+    equivalence,
     estimate,
     first_within,
     last_within,
@@ -275,3 +276,62 @@ class TestCoverage:
         assert below / self.EXPERIMENTS <= 0.06
         assert above / self.EXPERIMENTS <= 0.06
         assert (below + above) / self.EXPERIMENTS > 0.02  # the case is a hard one, so the set is not vacuous
+
+
+class TestEquivalence:
+    AT, THAN = [1.25, 2.5, 0.75, 3.125], [1.0, 2.75, 0.625, 3.0]
+
+    @pytest.mark.parametrize("margin", [0.1, 0.2, 0.3, 0.4, 1.0])
+    def test_is_two_one_sided_tests_of_the_pairs(self, margin):
+        apart = np.subtract(self.AT, self.THAN)
+        larger = max(
+            scipy_stats.ttest_1samp(apart, margin, alternative="less").pvalue,
+            scipy_stats.ttest_1samp(apart, -margin, alternative="greater").pvalue,
+        )
+        found = equivalence(flat(*self.AT), flat(*self.THAN), margin)
+        assert (found.verdict == "equivalent") == (larger <= 0.05)
+        assert found.difference.value == pytest.approx(np.mean(apart))
+
+    def test_pairs_by_initialisation_after_averaging_within(self):
+        found = equivalence({0: [1.0, 3.0], 1: [5.0], 9: [70.0]}, {1: [4.0], 0: [1.0], 8: [-70.0]}, 0.5)
+        assert (found.verdict, found.difference) == ("different", Estimate(1.0, 2, 0.0, 1.0, 1.0))
+
+    def test_the_margin_itself_is_inside(self):
+        assert equivalence(flat(1.3, 2.3), flat(1.0, 2.0), 0.3).verdict == "equivalent"
+        assert equivalence(flat(1.0, 2.0), flat(1.3, 2.3), 0.3).verdict == "equivalent"
+
+    def test_sides_may_be_swapped(self):
+        a, b = flat(*self.AT), flat(*self.THAN)
+        there, back = equivalence(a, b, 0.2), equivalence(b, a, 0.2)
+        assert (there.verdict, there.low, there.high) == (back.verdict, -back.high, -back.low)
+
+    def test_a_difference_that_is_sure_but_small_is_equivalent(self):
+        found = equivalence(flat(1.1, 1.11, 1.09), flat(1.0, 1.0, 1.0), 0.2)
+        assert found.difference.low > 0
+        assert found.verdict == "equivalent"
+
+    def test_one_pair_shows_nothing(self):
+        found = equivalence(flat(1.0), flat(99.0), 0.1)
+        assert (found.verdict, found.low, found.high) == ("not shown", -math.inf, math.inf)
+
+    @pytest.mark.parametrize("margin", [0.0, -1.0, math.nan, math.inf])
+    def test_a_margin_is_positive(self, margin):
+        with pytest.raises(ValueError, match="positive and finite"):
+            equivalence(flat(1.0, 2.0), flat(1.0, 2.0), margin)
+
+    def test_no_pair_is_an_error(self):
+        with pytest.raises(ValueError, match="at least one initialisation"):
+            equivalence({0: [1.0]}, {1: [1.0]}, 0.1)
+
+    def test_errs_in_at_most_five_percent_at_the_margin_and_settles_within_it(self):
+        random = np.random.default_rng(0)
+        counts = {"at": [], "within": [], "beyond": []}
+        for place, shift in (("at", 0.2), ("within", 0.0), ("beyond", 0.5)):
+            for _ in range(1000):
+                base = random.normal(90, 1, 20)
+                other = base + shift + random.normal(0, 0.2, 20)
+                counts[place].append(equivalence(flat(*other), flat(*base), 0.2).verdict)
+        assert 0.03 <= counts["at"].count("equivalent") / 1000 <= 0.07
+        assert counts["at"].count("different") / 1000 <= 0.04
+        assert counts["within"].count("equivalent") / 1000 > 0.95
+        assert counts["beyond"].count("different") / 1000 > 0.95
