@@ -1,10 +1,11 @@
 """Training as public lottery-ticket code does it: one network at a time, in plain PyTorch.
 
 A Dataset that turns each example into a PIL image and sends it through torchvision's transforms, a DataLoader
-that shuffles, an ``nn.Module``, an optimiser of ``torch.optim``. Nothing here comes from the engine.
+that shuffles, an ``nn.Module``, an optimiser of ``torch.optim``. ``Resident`` stands in for the first two where the
+data lies on the device already. Nothing here comes from the engine.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -79,13 +80,56 @@ class ResNet(nn.Module):
         return logits
 
 
+class Normalised(nn.Module):
+    """A convolution with bias, batch normalisation, activation."""
+
+    def __init__(self, wide: int, width: int, activate: Activation) -> None:
+        super().__init__()
+        self.activate = activate
+        self.convolution = nn.Conv2d(wide, width, 3, 1, 1)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activate(self.norm(self.convolution(x)))
+
+
+class ResNet9(nn.Module):
+    """The thin ResNet: four blocks, the last three with pooling, two pairs with a shortcut around."""
+
+    def __init__(self, channels: int, widths: Sequence[int], classes: int, activate: Activation) -> None:
+        super().__init__()
+        first, second, third, fourth = widths
+        self.conv1 = Normalised(channels, first, activate)
+        self.conv2 = Normalised(first, second, activate)
+        self.res1 = nn.Sequential(Normalised(second, second, activate), Normalised(second, second, activate))
+        self.conv3 = Normalised(second, third, activate)
+        self.conv4 = Normalised(third, fourth, activate)
+        self.res2 = nn.Sequential(Normalised(fourth, fourth, activate), Normalised(fourth, fourth, activate))
+        self.output = nn.Linear(fourth, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(self.conv2(self.conv1(x)), 2)
+        x = x + self.res1(x)
+        x = F.max_pool2d(self.conv4(F.max_pool2d(self.conv3(x), 2)), 2)
+        x = x + self.res2(x)
+        logits: Tensor = self.output(torch.flatten(F.adaptive_max_pool2d(x, 1), 1))
+        return logits
+
+
 def module(network: Mapping[str, Any], shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The network of a spec. Its parameters come in the order in which the engine declares them."""
+    """The network of a spec. Its parameters come in the order in which the engine declares them.
+
+    Raises:
+        SystemExit: none is written here for it.
+    """
+    activate: Activation = getattr(F, network.get("activation", "relu"))
     if network["name"] == "lenet":
         return LeNet(shape[0] * shape[1] * shape[2], network["hidden"], classes)
-    return ResNet(
-        shape[0], network["widths"], network["blocks"], classes, getattr(F, network.get("activation", "relu"))
-    )
+    if network["name"] == "resnet":
+        return ResNet(shape[0], network["widths"], network["blocks"], classes, activate)
+    if network["name"] == "resnet9" and network["normalisation"] == "batch":
+        return ResNet9(shape[0], network["widths"], classes, activate)
+    raise SystemExit(f"the network {dict(network)} has no plain counterpart: write it in {__name__}.py")
 
 
 def optimiser(settings: Mapping[str, Any], rate: float, parameters: Any) -> torch.optim.Optimizer:
@@ -136,10 +180,57 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return self._transform(Image.fromarray(self._x[index])), self._y[index]
 
 
-def step(network: nn.Module, update: torch.optim.Optimizer, x: Tensor, y: Tensor) -> Tensor:
-    """One step; its loss."""
+class Resident:
+    """Examples on the device, looked up, augmented and normalised there, a batch at a time.
+
+    Args:
+        x: uint8 [N, C, H, W].
+        y: [N].
+        data: of a spec.
+        device: where.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, data: Mapping[str, Any], device: torch.device) -> None:
+        augment, normalise = data["augment"], data["normalise"]
+        self._padding, self._flip = augment["crop_padding"], augment["flip"]
+        self._size = x.shape[-1]
+        self._x, self._y = F.pad(x, [self._padding] * 4).to(device), y.to(device)
+        shape = (1, x.shape[1], 1, 1)
+        self._mean, self._std = (
+            normalise["scale"] * torch.tensor(normalise[name], device=device).reshape(shape) for name in ("mean", "std")
+        )
+
+    def epoch(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of an epoch in a new order."""
+        for index in torch.randperm(len(self._y), device=self._y.device).split(batch):
+            yield self.look(index), self._y[index]
+
+    def look(self, index: Tensor) -> Tensor:
+        """Examples [B], each with a crop and a flip of its own: [B, C, H, W]."""
+        x, device = self._x[index], index.device
+        if self._padding:
+            place = torch.arange(self._size, device=device)
+            top, left = torch.randint(0, 2 * self._padding + 1, (2, len(index), 1), device=device)
+            rows, columns = (top + place)[:, None, :, None], (left + place)[:, None, None, :]
+            each, channel = (torch.arange(n, device=device) for n in x.shape[:2])
+            x = x[each[:, None, None, None], channel[:, None, None], rows, columns]
+        if self._flip:
+            turned = torch.rand(len(index), 1, 1, 1, device=device) < 0.5
+            x = torch.where(turned, x.flip(-1), x)
+        normalised: Tensor = (x.float() - self._mean) / self._std
+        return normalised
+
+
+def step(
+    network: nn.Module, update: torch.optim.Optimizer, x: Tensor, y: Tensor, clip: Mapping[str, Any] | None = None
+) -> Tensor:
+    """One step; its loss. ``clip`` is that of a spec's optimiser."""
     update.zero_grad()
     loss = F.cross_entropy(network(x), y)
     loss.backward()
+    if clip and clip["kind"] == "value":
+        nn.utils.clip_grad_value_(network.parameters(), clip["at"])
+    elif clip and clip["kind"] == "norm":
+        nn.utils.clip_grad_norm_(network.parameters(), clip["at"])
     update.step()
     return loss.detach()
