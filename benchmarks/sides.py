@@ -5,6 +5,7 @@ whole epoch's steps, or, where a turn is longer than an epoch, whole epochs are 
 returns, so every time is taken after ``synchronize``, at a few places of a turn only.
 """
 
+import ctypes
 import gc
 import multiprocessing
 import resource
@@ -23,6 +24,7 @@ import torch.utils.data
 from recipes import CASES, Bench
 from torch import Tensor
 
+from harness.engine.device import free_bytes
 from harness.engine.graphs import WARM_UP
 from harness.engine.replicas import Replicas
 from harness.engine.train import train
@@ -233,7 +235,7 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
     On the CPU that is the process with all that was there before; where the system does not let the mark be set
     back, it is the most since the process began.
     """
-    gc.collect()
+    _give_back()
     found = 0.0
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -249,13 +251,18 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
 
 def held_and_free(device: torch.device) -> tuple[float, float]:
     """Bytes that are held now as ``peak_memory`` counts them, and bytes that are left."""
+    _give_back()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-        return float(torch.cuda.memory_allocated(device)), float(torch.cuda.mem_get_info(device)[0])
-    try:
+        return float(torch.cuda.memory_allocated(device)), free_bytes(device)
+    with suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0.0, float("inf")
-    left = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    return float(pages * resource.getpagesize()), 1024.0 * left
+        return float(pages * resource.getpagesize()), free_bytes(device)
+    return 0.0, free_bytes(device)
+
+
+def _give_back() -> None:
+    """What C's allocator, glibc's at least, keeps of freed memory would hide what the next side takes."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

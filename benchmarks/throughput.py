@@ -254,10 +254,10 @@ def _asked() -> argparse.Namespace:
     )
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4, 8], help="idiomatic loops at once (1 4 8)")
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="where datasets were imported")
-    parser.add_argument("--quick", action="store_true", help="one short turn, R = 1 and 4, no workers, two processes")
+    parser.add_argument("--quick", action="store_true", help="to try it: one short turn, R = 1 and 4, ...")
+    if parser.parse_known_args()[0].quick:
+        parser.set_defaults(repeats=1, seconds=0.3, replicas=[1, 4], workers=[0], processes=[1, 2])
     asked = parser.parse_args()
-    if asked.quick:
-        asked.repeats, asked.seconds, asked.replicas, asked.workers, asked.processes = 1, 0.3, [1, 4], [0], [1, 2]
     if unknown := set(asked.precision) - set(OFFERED):
         parser.error(f"--precision {' '.join(sorted(unknown))}: specs offer {', '.join(OFFERED)}")
     asked.replicas = sorted(set(asked.replicas))
