@@ -61,7 +61,7 @@ def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: flo
         "Mean squared inner product between the eigenvectors of two bins of eigenvalues, one at each checkpoint, over "
         "that of a random rotation (1). Bins are named by their end nearer to zero; later eigenvalues are divided by "
         "the shift of the spectrum.",
-        f"eigenvalue at iteration {stop}, over the shift",
+        f"eigenvalue at {stop}, over the shift",
         f"eigenvalue at iteration {start}",
         [],
         surface=Surface(
