@@ -20,7 +20,7 @@ import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -210,16 +210,24 @@ def faulty(mutation: Mutation, threads: str) -> dict[str, Any]:
         return guarded(tree, Path(name) / "store", Path(name) / "reports", *specs, "--threads", threads)
 
 
-def with_fresh_seeds(spec: str, seed: int, replicates: int, store: Path, threads: str) -> dict[str, Any]:
-    """The guard over a set of fresh seeds, after all sets of the spec were made."""
-    path = f"specs/{spec}.yaml"
-    place = ["--store", str(store), "--threads", threads]
+@cache
+def make(spec: str, initialisations: int, store: Path, threads: str) -> None:
+    """Runs all fresh replicates of a spec together, where they are not there yet."""
     with tempfile.TemporaryDirectory() as reports:
-        seeds = ["--first-seed", str(FIRST_SEED), "--replicates", str(SETS * replicates)]
-        made = harness(ROOT, "verify", path, *seeds, *place, "--report", reports, "--exit-zero")
+        seeds = ["--first-seed", str(FIRST_SEED), "--replicates", str(initialisations)]
+        place = ["--store", str(store), "--threads", threads, "--report", reports]
+        made = harness(ROOT, "verify", f"specs/{spec}.yaml", *seeds, *place, "--exit-zero")
         if made.returncode:
             raise SystemExit(made.stderr)
-        return guarded(ROOT, store, Path(reports), path, "--first-seed", str(seed), "--threads", threads)
+
+
+def with_fresh_seeds(spec: str, seed: int, replicates: int, store: Path, threads: str) -> dict[str, Any]:
+    """The guard over a set of fresh seeds."""
+    make(spec, SETS * replicates, store, threads)
+    with tempfile.TemporaryDirectory() as reports:
+        return guarded(
+            ROOT, store, Path(reports), f"specs/{spec}.yaml", "--first-seed", str(seed), "--threads", threads
+        )
 
 
 Run = tuple[str, Callable[[], dict[str, Any]]]
