@@ -188,7 +188,10 @@ class Side:
 def run(asked: argparse.Namespace, precision: str, folder: Path) -> Side:
     """Runs the spec in a format by the harness's own command, and reads what it kept."""
     document = dict(read(asked.spec).value)
-    document["scales"][asked.scale]["training"]["precision"] = precision
+    try:
+        document["scales"][asked.scale]["training"]["precision"] = precision
+    except KeyError as error:
+        raise SystemExit(f"{asked.spec}: scales.{asked.scale}.training: there is no {error}, so no format") from None
     path = folder / precision / asked.spec.name
     path.parent.mkdir()
     path.write_text(yaml.safe_dump(document, sort_keys=False))
