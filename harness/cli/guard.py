@@ -49,10 +49,13 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     Raises:
         RequestError: a baseline is missing, malformed, or of another version of its spec; a dataset is not here.
     """
+    require_folder(options.report)
+    found_in = {kind: options.report / f"regress.{kind}" for kind in ("xml", "md")}
+    for path in found_in.values():
+        path.unlink(missing_ok=True)  # what an earlier run found is no answer to this one
     pairs = list(_pairs(specs, options, folder))
     require_same_specs(pairs)
     place = _place(options, quiet=quiet)
-    require_folder(options.report)
     comparisons = count_numbers(files.find(folder, options.scale))
     ready: list[tuple[Baseline, list[Finding], verifying.Request | None]] = []
     for loaded, baseline in pairs:  # before anything runs
@@ -67,12 +70,12 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         if able is not None:
             findings += guard(able, baseline, comparisons, place)
         guarded.append(Guarded(baseline.name, since(baseline), findings))
-        replace_file(options.report / "regress.xml", junit(guarded))
-        replace_file(options.report / "regress.md", markdown(guarded))
+        replace_file(found_in["xml"], junit(guarded))
+        replace_file(found_in["md"], markdown(guarded))
         if not quiet:
             show.findings(guarded[-1])
     if not quiet:
-        show.out.print(f"{headline(guarded)}: {options.report / 'regress.md'}", soft_wrap=True, markup=False)
+        show.out.print(f"{headline(guarded)}: {found_in['md']}", soft_wrap=True, markup=False)
     return exit_code(guarded)
 
 
@@ -122,6 +125,11 @@ def _local(path: Path) -> Path:
 def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tuple[Loaded, Baseline]]:
     if not specs:
         for baseline in files.find(folder, options.scale):
+            if not Path(baseline.path).exists():
+                raise RequestError(
+                    f"{files.path_of(folder, baseline.spec, baseline.scale)}: it is the baseline of {baseline.path}, "
+                    "which is not here: restore that spec, remove the baseline too, or name the specs to guard"
+                )
             yield load(Path(baseline.path), families()), baseline
     for path in dict.fromkeys(specs):
         loaded = load(path, families())

@@ -139,6 +139,17 @@ def test_a_baseline_from_another_version_of_the_spec(made: Place, place: Place) 
     assert not place.keys(), "nothing was run"
 
 
+def test_a_baseline_whose_spec_is_gone_is_named(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (place.reports).mkdir(exist_ok=True)
+    (place.reports / "regress.md").write_text("**No alarm**")
+    with contextlib.chdir(tmp_path_factory.mktemp("elsewhere")):
+        said = regress(place)
+    assert said.code == 2
+    assert "tiny.toy.json: it is the baseline of" in said.err
+    assert "which is not here" in said.err
+    assert not (place.reports / "regress.md").exists(), "what an earlier run found is no answer to this one"
+
+
 def test_an_update_keeps_the_history(made: Place, place: Place) -> None:
     spec = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
     said = regress(place, spec, "--update", "--reason", "smaller batches", "--replicates", "2")
