@@ -34,7 +34,6 @@ _SWAP = "torch.tensor([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])"
 _LETTERS = 240
 _FIRST = ("job", "run", "verdict")
 """What is told first of several alarms."""
-SETS = 20
 FIRST_SEED = 1000
 """Far from those of the baselines, which begin at 0."""
 
@@ -221,9 +220,9 @@ def make(spec: str, initialisations: int, store: Path, threads: str) -> None:
             raise SystemExit(made.stderr)
 
 
-def with_fresh_seeds(spec: str, seed: int, replicates: int, store: Path, threads: str) -> dict[str, Any]:
-    """The guard over a set of fresh seeds."""
-    make(spec, SETS * replicates, store, threads)
+def with_fresh_seeds(spec: str, seed: int, fresh: int, store: Path, threads: str) -> dict[str, Any]:
+    """The guard over a set of fresh seeds; ``fresh`` of them are made together."""
+    make(spec, fresh, store, threads)
     with tempfile.TemporaryDirectory() as reports:
         return guarded(
             ROOT, store, Path(reports), f"specs/{spec}.yaml", "--first-seed", str(seed), "--threads", threads
@@ -239,17 +238,15 @@ def mutations(threads: str) -> Iterator[Run]:
         yield mutation.name, partial(faulty, mutation, threads)
 
 
-def sets(store: Path, threads: str) -> Iterator[Run]:
+def sets(count: int, store: Path, threads: str) -> Iterator[Run]:
     """Name and run of every set of fresh seeds of every spec that has a baseline."""
     for path in sorted((ROOT / "reports" / "baseline").glob("*.toy.json")):
         spec = path.name.split(".")[0]
         planned = Spec.model_validate(read(ROOT / "specs" / f"{spec}.yaml").value).scales["toy"].replicates
-        for number in range(SETS):
-            seed = FIRST_SEED + number * planned.initialisations
-            yield (
-                f"{spec}, seeds from {seed}",
-                partial(with_fresh_seeds, spec, seed, planned.initialisations, store, threads),
-            )
+        size = planned.initialisations
+        for number in range(count):
+            seed = FIRST_SEED + number * size
+            yield f"{spec}, seeds from {seed}", partial(with_fresh_seeds, spec, seed, count * size, store, threads)
 
 
 def results(path: Path) -> list[dict[str, Any]]:
@@ -290,6 +287,7 @@ def main() -> None:
     parser.add_argument("mode", choices=["mutations", "seeds", "table"])
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--threads", default="1")
+    parser.add_argument("--sets", type=int, default=20, help="of fresh seeds, of each spec")
     parser.add_argument(
         "--store", type=Path, default=Path(tempfile.gettempdir()) / "harness-guard", help="of the fresh seeds"
     )
@@ -299,7 +297,11 @@ def main() -> None:
         return
     revision = describe("cpu", 1, "")["code"]
     done = {(one["mode"], one["name"], str(one["code_of"])) for one in results(asked.results)}
-    todo = mutations(asked.threads) if asked.mode == "mutations" else sets(asked.store.resolve(), asked.threads)
+    todo = (
+        mutations(asked.threads)
+        if asked.mode == "mutations"
+        else sets(asked.sets, asked.store.resolve(), asked.threads)
+    )
     for name, run in todo:
         if (asked.mode, name, str(revision)) in done:
             continue
