@@ -157,7 +157,7 @@ class HessianSpectrum(TrainingProtocol):
                 found += _of_density(one, table, setting.options.tolerance)
             elif one.kind == "spectrum":
                 tables[one.initialisation, one.at["checkpoint"]] = table
-                found += _of_spectrum(one, table)
+                found += _of_spectrum(one, table, setting.training.parameters)
             else:
                 found += _of_concentration(one, table, setting.options.components)
         reference = setting.iterations(setting.options.reference)
@@ -219,12 +219,15 @@ def _checkpoints(setting: TrainingSetting) -> list[int]:
     return curvature.checkpoints(setting, setting.options.reference)
 
 
-def _of_spectrum(one: Measurement, table: Table) -> list[Observation]:
+def _of_spectrum(one: Measurement, table: Table, size: int) -> list[Observation]:
     found = [Observation(name, one.at, one.initialisation, 0, table[column][0]) for name, column in _COLUMNS.items()]
     found += [
         Observation("eigenvalue", {**one.at, "sign": sign, "rank": rank}, one.initialisation, 0, value)
         for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)
     ]
+    for sign in ("positive", "negative"):
+        values = [value for value, its in zip(table["eigenvalue"], table["sign"], strict=True) if its == sign]
+        found += _beyond(one, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
     return found
 
 
@@ -240,11 +243,16 @@ def _of_density(one: Measurement, table: Table, tolerance: float) -> Iterable[Ob
     points = [(node, 100 * weight / probes) for node, weight in zip(table["node"], table["weight"], strict=True)]
     error = tolerance * max(abs(node) for node, _ in points)
     for sign, turn in (("positive", 1), ("negative", -1)):
-        for name, magnitude in MAGNITUDES.items():
-            beyond = sum(weight for node, weight in points if turn * node > max(magnitude, error))
-            if beyond > 0 and magnitude >= error:
-                at: Mapping[str, Condition] = {**one.at, "sign": sign, "magnitude": name}
-                yield Observation("share_beyond", at, one.initialisation, 0, beyond)
+        yield from _beyond(one, sign, [(turn * node, weight) for node, weight in points], error)
+
+
+def _beyond(one: Measurement, sign: str, points: Sequence[tuple[float, float]], error: float) -> Iterable[Observation]:
+    """Shares (%) beyond each magnitude, of (magnitude, share); magnitudes below the error tell nothing."""
+    for name, magnitude in MAGNITUDES.items():
+        beyond = sum(share for value, share in points if value > magnitude)
+        if beyond > 0 and magnitude >= error:
+            at: Mapping[str, Condition] = {**one.at, "sign": sign, "magnitude": name}
+            yield Observation("share_beyond", at, one.initialisation, 0, beyond)
 
 
 def _of_concentration(one: Measurement, table: Table, components: int) -> list[Observation]:

@@ -257,6 +257,8 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
             yield changed
     elif typing.get_origin(annotation) is Literal:
         yield from (one for one in typing.get_args(annotation) if one != value)
+    elif value is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation()
     elif isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
