@@ -19,13 +19,14 @@ parameters, 700 of the digits, fp32, at its initial weights.
 The sides take turns (A B A B ...) after a warm-up; shown are medians over the turns, and of the ratios of turns side
 by side. Before that, all sides must agree in float64.
 
-Last measured, 2026-11-21, AMD EPYC (2 virtual cores), torch 2.13.0+cpu, one thread, the machine busy with other work
-(load 6), so that times are long and ratios uneven; not yet measured on an idle machine::
+Last measured, 2026-11-21, AMD EPYC (2 virtual cores, idle), torch 2.13.0+cpu, two threads, 700 examples, one turn
+(--repeats 1 --columns 20), with 16 tangents side by side::
 
-                                        700 examples, 3 turns         100 examples, 1 turn
-    exact Hessian against columns       3.93 (2.86-4.93)  missed      7.02  met
-    products against curvlinops         1.14 (0.83-1.21)              1.11
-    products against double backward    1.26 (0.94-1.28)              2.22
+    exact Hessian against columns       6.01  met
+    products against curvlinops         1.13
+    products against double backward    1.64
+
+Before, with 32 tangents, one thread and the machine busy: 3.93 at 700 examples, 7.02 at 100.
 
 With many examples every operation leaves the caches on both sides; what the harness saves then is the part of the
 network before each layer, and the other half of the matrix.
