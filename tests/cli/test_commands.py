@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from harness.protocols import families
+from harness.spec.document import read
 from tests.support import ROOT, SPECS, Place, claim, cli, edited, imp_text, instability_text
 
 PAPER = ROOT / "specs" / "lenet_stability.yaml"
@@ -89,9 +91,6 @@ def test_schema_is_json_and_names_the_settings_of_all_protocols() -> None:
 
 
 def test_schema_accepts_what_is_shipped_and_refuses_a_typing_error() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    from harness.spec.document import read
-
     validator = jsonschema.Draft202012Validator(cli("schema").json)
     for path in SPECS:
         value = read(path).value

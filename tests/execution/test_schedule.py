@@ -178,7 +178,9 @@ def test_a_group_is_given_once_and_only_when_its_inputs_are_there(small: Small, 
     plan = Plan.of([chain(seed)[-1] for seed in range(2)])
     schedule = Schedule(plan, Store(tmp_path), ["cpu", "cpu"], math.inf)
     first, second = schedule.next(), schedule.next()
-    assert first is not None and second is not None and first != second  # noqa: PT018
+    assert first is not None
+    assert second is not None
+    assert first != second
     assert schedule.next() is None
     schedule.finished(first)
     del schedule.missing[first[0].key]
