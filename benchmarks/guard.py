@@ -238,10 +238,14 @@ def mutations(threads: str) -> Iterator[Run]:
         yield mutation.name, partial(faulty, mutation, threads)
 
 
-def sets(count: int, store: Path, threads: str) -> Iterator[Run]:
-    """Name and run of every set of fresh seeds of every spec that has a baseline."""
-    for path in sorted((ROOT / "reports" / "baseline").glob("*.toy.json")):
-        spec = path.name.split(".")[0]
+def guardable() -> list[str]:
+    """Ids of the specs that have a baseline."""
+    return sorted(path.name.split(".")[0] for path in (ROOT / "reports" / "baseline").glob("*.toy.json"))
+
+
+def sets(specs: Sequence[str], count: int, store: Path, threads: str) -> Iterator[Run]:
+    """Name and run of every set of fresh seeds of the specs."""
+    for spec in specs:
         planned = Spec.model_validate(read(ROOT / "specs" / f"{spec}.yaml").value).scales["toy"].replicates
         size = planned.initialisations
         for number in range(count):
@@ -259,9 +263,12 @@ def table(found: Sequence[dict[str, Any]]) -> str:
     lines = ["| Fault | Exit | Rehearsal | Other alarms | For example |", "|---|---|---|---|---|"]
     lines += [_fault(one) for one in found if one["mode"] == "mutations"]
     fresh = [one for one in found if one["mode"] == "seeds"]
-    compared = sum(one["compared"] for one in fresh)
-    lines += ["", f"Unchanged code: {len(fresh)} runs of a spec with fresh seeds, {compared:,} comparisons.", ""]
-    lines += ["| Run | Exit | Alarms |", "|---|---|---|"]
+    lines += ["", "| Spec | Sets of fresh seeds | With an alarm | Comparisons |", "|---|---|---|---|"]
+    for spec in sorted({one["name"].split(",")[0] for one in fresh}):
+        runs = [one for one in fresh if one["name"].split(",")[0] == spec]
+        alarmed = sum(bool(one["code"]) for one in runs)
+        lines.append(f"| {spec} | {len(runs)} | {alarmed} | {sum(one['compared'] for one in runs):,} |")
+    lines += ["", "| Run | Exit | Alarms |", "|---|---|---|"]
     for one in (one for one in fresh if one["code"]):
         shown = "; ".join(f"{name}: {message}" for _, name, message in [*one["error"], *one["failure"]])
         lines.append(f"| {one['name']} | {one['code']} | {shown} |")
@@ -288,6 +295,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--threads", default="1")
     parser.add_argument("--sets", type=int, default=20, help="of fresh seeds, of each spec")
+    parser.add_argument("--specs", nargs="+", choices=guardable(), default=guardable(), help="of fresh seeds")
     parser.add_argument(
         "--store", type=Path, default=Path(tempfile.gettempdir()) / "harness-guard", help="of the fresh seeds"
     )
@@ -300,7 +308,7 @@ def main() -> None:
     todo = (
         mutations(asked.threads)
         if asked.mode == "mutations"
-        else sets(asked.sets, asked.store.resolve(), asked.threads)
+        else sets(asked.specs, asked.sets, asked.store.resolve(), asked.threads)
     )
     for name, run in todo:
         if (asked.mode, name, str(revision)) in done:
