@@ -116,6 +116,25 @@ class ResNet9(nn.Module):
         return logits
 
 
+class VGG(nn.Module):
+    """VGG with batch normalisation; each stage ends in max pooling, one linear layer follows."""
+
+    def __init__(self, channels: int, widths: Sequence[int], convolutions: Sequence[int], classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width, count in zip(widths, convolutions, strict=True):
+            for _ in range(count):
+                layers.append(Normalised(channels, width, F.relu))
+                channels = width
+            layers.append(nn.MaxPool2d(2))
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.output(torch.flatten(F.adaptive_avg_pool2d(self.layers(x), 1), 1))
+        return logits
+
+
 def module(network: Mapping[str, Any], shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network of a spec. Its parameters come in the order in which the engine declares them.
 
@@ -129,6 +148,8 @@ def module(network: Mapping[str, Any], shape: tuple[int, int, int], classes: int
         return ResNet(shape[0], network["widths"], network["blocks"], classes, activate)
     if network["name"] == "resnet9" and network["normalisation"] == "batch":
         return ResNet9(shape[0], network["widths"], classes, activate)
+    if network["name"] == "vgg":
+        return VGG(shape[0], network["widths"], network["convolutions"], classes)
     raise SystemExit(f"the network {dict(network)} has no plain counterpart: write it in {__name__}.py")
 
 

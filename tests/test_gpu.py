@@ -98,8 +98,9 @@ def test_training_by_graphs_agrees_with_the_cpu_in_float64(name: str, card: torc
 @pytest.mark.usefixtures("recordings")
 @pytest.mark.parametrize("name", ALL)
 def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: torch.device) -> None:
-    """To rounding: libraries choose kernels by the number of replicas too."""
+    """To rounding where replicas share kernels: libraries choose those by their number too."""
     case = ALL[name]
+    tolerance = {"rtol": 0.0, "atol": 0.0} if len(case.network.branches(2)) == 2 else {"rtol": 1e-8, "atol": 1e-10}
 
     def ends(replicas: Replicas) -> Replicas:
         images = images_of(case, card)
@@ -109,7 +110,7 @@ def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: to
     for replica in range(len(together)):
         alone = ends(fresh(case, card).take([replica]))
         assert alone.steps == [together.steps[replica]]
-        torch.testing.assert_close(alone.weights[0], together.weights[replica], rtol=1e-8, atol=1e-10)
+        torch.testing.assert_close(alone.weights[0], together.weights[replica], **tolerance)
 
 
 @pytest.mark.usefixtures("recordings")

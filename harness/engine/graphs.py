@@ -1,8 +1,11 @@
-"""Work as a CUDA graph: recorded once, then replayed without Python. The work itself, called, is the oracle."""
+"""Work as a CUDA graph: recorded once, then replayed without Python. The work itself, called, is the oracle.
+
+Work that falls into independent parts is recorded as parallel branches.
+"""
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -65,15 +68,44 @@ class Graphed:
             )
 
 
-@lru_cache(maxsize=16)
-def _stream(device: torch.device) -> torch.cuda.Stream:
-    """The one to warm up and record on: each stream that is used costs a workspace of cuBLAS."""
+_RECORDING = -1
+"""Number of the stream to warm up and record on; those of branches count from 0."""
+
+BRANCHES = 8
+"""Streams of parallel branches; more branches take turns."""
+
+
+@lru_cache(maxsize=64)
+def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
+    """Always the same for a number: each stream that is used costs a workspace of cuBLAS."""
     return torch.cuda.Stream(device)
+
+
+def side_by_side(works: Sequence[Callable[[], None]], device: torch.device) -> None:
+    """Does works that do not depend on one another; on CUDA as parallel branches of what the current stream does.
+
+    Args:
+        works: each reads what was there before, and writes only what no other reads or writes.
+        device: where their tensors lie.
+    """
+    if device.type != "cuda" or len(works) == 1:
+        for work in works:
+            work()
+        return
+    current = torch.cuda.current_stream(device)
+    streams = [_stream(device, number) for number in range(min(BRANCHES, len(works)))]
+    for stream in streams:
+        stream.wait_stream(current)
+    for number, work in enumerate(works):
+        with torch.cuda.stream(streams[number % len(streams)]):
+            work()
+    for stream in streams:
+        current.wait_stream(stream)
 
 
 def beside(work: Callable[[], None], device: torch.device) -> None:
     """Does the work on another stream, between what comes before and after on the current one."""
-    stream = _stream(device)
+    stream = _stream(device, _RECORDING)
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         work()
@@ -90,7 +122,7 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
     with torch.cuda.device(device):
         current = torch.cuda.current_stream()
         try:
-            with torch.cuda.graph(graph, stream=_stream(device)):
+            with torch.cuda.graph(graph, stream=_stream(device, _RECORDING)):
                 work()
         finally:
             torch.cuda.set_stream(current)  # which a failed recording leaves changed

@@ -26,6 +26,21 @@ def lenet(layers: Layers, x: Tensor, *, classes: int, hidden: Sequence[int]) -> 
     return layers.linear(x, "output", classes, output_layer=True)
 
 
+def vgg(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], convolutions: Sequence[int]) -> Tensor:
+    """VGG for small images (Simonyan & Zisserman 2015, with batch normalisation and one linear layer; LMC Table 1).
+
+    A stage is some 3x3 convolutions with bias, batch normalisation and ReLU, then 2x2 max pooling. VGG-16 has 2, 2, 3,
+    3, 3 of 64, 128, 256, 512, 512 channels: 14,728,266 trainable numbers on CIFAR-10.
+    """
+    x = layers.images(x)
+    for stage, (width, count) in enumerate(zip(widths, convolutions, strict=True), start=1):
+        for number in range(1, count + 1):
+            name = f"stage{stage}.conv{number}"
+            x = layers.relu(layers.batch_norm(layers.convolve(x, name, width, 3, biased=True), f"{name}.bn"))
+        x = layers.pool_max(x)
+    return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
+
+
 def resnet(
     layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int, activation: str = "relu"
 ) -> Tensor:
@@ -80,7 +95,10 @@ def _activation(layers: Layers, name: str) -> Callable[[Tensor], Tensor]:
     return {"gelu": layers.gelu, "relu": layers.relu}[name]
 
 
-NETWORKS: Mapping[str, Forward] = {"lenet": lenet, "resnet": resnet, "resnet9": resnet9}
+APART_FROM = 1_000_000
+"""Multiply-adds of an example from which each replica is computed by itself: measured, see docs/fused-replicas.md."""
+
+NETWORKS: Mapping[str, Forward] = {"lenet": lenet, "resnet": resnet, "resnet9": resnet9, "vgg": vgg}
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,15 @@ class Network:
         """Multiply-adds of a forward pass of one example."""
         return self._traced.multiplications
 
+    def branches(self, replicas: int) -> list[slice]:
+        """Which replicas are computed together: all of a small network, as their launches cost more than their work.
+
+        A choice by the network alone: where each is by itself, its numbers do not depend on how many run beside it.
+        """
+        if self.multiplications < APART_FROM:
+            return [slice(0, replicas)]
+        return [slice(replica, replica + 1) for replica in range(replicas)]
+
     def prunable(self, *, output_layer: bool) -> list[str]:
         """Names of the weights that pruning may touch: never biases or batch normalisation."""
         return [
@@ -158,7 +185,19 @@ class Network:
         Returns:
             [R, B, K].
         """
-        return self.run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+
+        def together(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], x: Tensor) -> Tensor:
+            return self.run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+
+        branches = self.branches(len(next(iter(parameters.values()))))
+        if len(branches) == 1:
+            return together(parameters, buffers, x)
+        return torch.cat([together(rows_of(parameters, rows), rows_of(buffers, rows), x[:, rows]) for rows in branches])
+
+
+def rows_of(tensors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    """Some replicas of name -> [R, ...], as views."""
+    return {name: value[rows] for name, value in tensors.items()}
 
 
 def _numel(shape: Sequence[int]) -> int:

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.engine import optimise
+from harness.engine import graphs, optimise
 from harness.engine.device import number_format
 from harness.engine.feed import Feed, Images
 from harness.engine.initialise import unflatten
-from harness.engine.networks import Network
+from harness.engine.networks import Network, rows_of
 from harness.engine.replicas import FINITE, Replicas
 
 
@@ -59,10 +60,11 @@ class Step:
         self.counters = torch.tensor(replicas.steps, device=device)
         self._network, self._recipe, self._images, self._feed = network, recipe, images, feed
         self._replicas = replicas
-        self._leaves = {
-            name: view.detach().requires_grad_() for name, view in unflatten(network, replicas.weights).items()
-        }
+        self._branches = [
+            _Branch(rows, _leaves(network, replicas.weights[rows])) for rows in network.branches(len(replicas))
+        ]
         self._gradient = torch.empty_like(replicas.weights)
+        self._losses = torch.empty(len(replicas), device=device, dtype=dtype)
         self._optimiser = dict(replicas.optimiser)
         self._update = optimise.build(recipe.optimiser, _decayed(network, recipe.decay_reach).to(device))
         self._rates = _rates(recipe, replicas).to(device, dtype)
@@ -73,18 +75,38 @@ class Step:
         now, gradient = self._replicas, self._gradient
         index, keys = self._feed.batch(self.counters, size)
         x, labels = self._images.augmented(index, keys)
-        with number_format(self._recipe.precision, now.weights.device):
-            logits = self._network.logits(self._leaves, now.buffers, x, batch_norm="train")
-        losses = _losses(logits, labels)
-        gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
-        torch.cat([part.flatten(1) for part in gradients], dim=1, out=gradient)
+        graphs.side_by_side(
+            [partial(self._differentiate, branch, x, labels) for branch in self._branches], gradient.device
+        )
         if now.mask is not None:
             gradient.mul_(now.mask)
         rate = self._rates.index_select(0, self.counters - self._schedule_starts).unsqueeze(1)
         self._update(now.weights, gradient, self._optimiser, rate)
-        bad = ~torch.isfinite(losses.detach()) & (now.diverged_at == FINITE)
+        bad = ~torch.isfinite(self._losses) & (now.diverged_at == FINITE)
         now.diverged_at.copy_(torch.where(bad, self.counters, now.diverged_at))
         self.counters.add_(1)
+
+    def _differentiate(self, branch: "_Branch", x: Tensor, labels: Tensor) -> None:
+        """Losses and gradients of a branch's replicas, of images [B, R, C, H, W] and labels [R, B] of all."""
+        now, rows = self._replicas, branch.rows
+        with number_format(self._recipe.precision, x.device):
+            logits = self._network.logits(branch.leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train")
+        losses = _losses(logits, labels[rows])
+        gradients = torch.autograd.grad(losses.sum(), list(branch.leaves.values()))
+        torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
+        self._losses[rows] = losses.detach()
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """Replicas that are differentiated together: their rows, and the parameters by which."""
+
+    rows: slice
+    leaves: Mapping[str, Tensor]
+
+
+def _leaves(network: Network, weights: Tensor) -> dict[str, Tensor]:
+    return {name: view.detach().requires_grad_() for name, view in unflatten(network, weights).items()}
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:

@@ -53,7 +53,31 @@ class ResNet9(Model):
         return self.normalisation == "batch"
 
 
-Network = Annotated[LeNet | ResNet | ResNet9, Field(discriminator="name")]
+class VGG(Model):
+    """VGG with batch normalisation and one linear layer, VGG-16 with these stages: 14.7M parameters on CIFAR-10.
+
+    That convolutions have biases, and that one linear layer follows them, is as the closest public code has it [code].
+
+    Attributes:
+        widths: channels of each stage, which ends in a 2x2 max pooling.
+        convolutions: of each stage.
+    """
+
+    batch_norm: ClassVar[bool] = True
+    name: Literal["vgg"]
+    widths: Many[Count] = (64, 128, 256, 512, 512)
+    convolutions: Many[Count] = (2, 2, 3, 3, 3)
+
+    @model_validator(mode="after")
+    def _one_count_a_stage(self) -> Self:
+        if len(self.widths) != len(self.convolutions):
+            raise ValueError(
+                f"widths are of {len(self.widths)} stages, convolutions of {len(self.convolutions)}: give one for each"
+            )
+        return self
+
+
+Network = Annotated[LeNet | ResNet | ResNet9 | VGG, Field(discriminator="name")]
 
 
 class Initialisation(Model):

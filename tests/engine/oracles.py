@@ -32,6 +32,8 @@ TINY_LENET = {"name": "lenet", "hidden": [7, 5]}
 TINY_RESNET = {"name": "resnet", "widths": [3, 4], "blocks": 1}
 TINY_RESNET9 = {"name": "resnet9", "widths": [2, 3, 3, 4], "activation": "gelu", "normalisation": "batch"}
 
+TINY_VGG = {"name": "vgg", "widths": [2, 3], "convolutions": [1, 2]}
+
 
 def dataset(n_train: int = 23, n_test: int = 11, shape: tuple[int, int, int] = (1, 6, 6), seed: int = 0) -> Dataset:
     """A made-up dataset of three classes."""
@@ -155,6 +157,27 @@ class PlainResNet9(nn.Module):
         return out
 
 
+class PlainVGG(nn.Module):
+    """VGG as it is usually written."""
+
+    def __init__(self, channels: int, widths: Sequence[int], convolutions: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict()
+        for stage, (width, count) in enumerate(zip(widths, convolutions, strict=True), start=1):
+            for number in range(1, count + 1):
+                self.stages[f"stage{stage}_conv{number}"] = nn.Conv2d(channels, width, 3, 1, 1)
+                self.stages[f"stage{stage}_conv{number}_bn"] = nn.BatchNorm2d(width)
+                channels = width
+            self.stages[f"pool{stage}"] = nn.MaxPool2d(2)
+        self.output = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, part in self.stages.items():
+            x = torch.relu(part(x)) if name.endswith("_bn") else part(x)
+        out: Tensor = self.output(x.mean((2, 3)))
+        return out
+
+
 def plain(network: Network) -> nn.Module:
     """The plain module of the same shape, float64."""
     channels, height, width = network.shape
@@ -164,16 +187,20 @@ def plain(network: Network) -> nn.Module:
     if network.name == "resnet9":
         kind = network.settings["activation"], network.settings["normalisation"]
         return PlainResNet9(network.shape, network.settings["widths"], network.classes, *kind).double()
+    if network.name == "vgg":
+        return PlainVGG(channels, **network.settings, classes=network.classes).double()
     return PlainResNet(channels, network.settings["widths"], network.settings["blocks"], network.classes).double()
 
 
 def plain_tensor(module: nn.Module, name: str) -> Tensor:
     """The module's tensor that the engine calls ``name``, shared; linear weights are transposed."""
     path, leaf = name.rsplit(".", 1)
+    if ".conv" in path:
+        path = f"stages.{path.replace('.', '_')}"
     if path.endswith(".bn") or path == "stem.bn":
         path = path.removesuffix(".bn") + "_bn"
     leaf = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}.get(leaf, leaf)
-    if path.startswith("stage"):
+    if path.startswith("stage") and ".block" in path:
         stage, block, rest = path.split(".", 2)
         path = f"blocks.{stage}_{block}.{rest}"
     owner = module.get_submodule(path)

@@ -1,16 +1,27 @@
 """Networks: the counts of the papers, and every layer against torch.nn, replica by replica."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 
 from harness.engine.networks import Network, build
-from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, fill, plain, plain_tensor, random_state
+from tests.engine.oracles import (
+    TINY_LENET,
+    TINY_RESNET,
+    TINY_RESNET9,
+    TINY_VGG,
+    fill,
+    plain,
+    plain_tensor,
+    random_state,
+)
 
 RESNET_20 = {"name": "resnet", "widths": [16, 32, 64], "blocks": 3}
 LENET = {"name": "lenet", "hidden": [300, 100]}
 RESNET_9 = {"name": "resnet9", "widths": [4, 8, 16, 32], "activation": "gelu", "normalisation": "batch"}
+VGG_16 = {"name": "vgg", "widths": [64, 128, 256, 512, 512], "convolutions": [2, 2, 3, 3, 3]}
 
 
 def weights_of(network: Network, *, output_layer: bool = True) -> int:
@@ -51,11 +62,29 @@ def test_resnet_9_has_the_sources_count(normalisation: str) -> None:
     assert statistics == (2 * 140 if normalisation == "batch" else 0)
 
 
+def test_vgg_16_has_the_papers_counts() -> None:
+    network = build(VGG_16, (3, 32, 32), 10)
+    widths = [3, 64, 64, 128, 128, *[256] * 3, *[512] * 6]
+    weights = sum(9 * wide * width for wide, width in pairwise(widths))
+    assert sum(declared.kind == "conv" for declared in network.parameters.values()) == 13
+    assert weights_of(network, output_layer=False) == weights == 14_710_464
+    assert weights_of(network) == weights + 5_120
+    assert network.size == weights + 3 * sum(widths[1:]) + 5_130 == 14_728_266  # the paper's 14.7M
+    assert sum(size for size, _ in network.buffers.values()) == 2 * 4_224
+
+
+def test_large_networks_are_computed_replica_by_replica() -> None:
+    """Whatever R: else a replica's numbers would depend on it."""
+    assert build(RESNET_20, (3, 32, 32), 10).branches(3) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert build(LENET, (1, 28, 28), 10).branches(3) == [slice(0, 3)]
+    assert build({"name": "resnet", "widths": [8, 16], "blocks": 1}, (1, 8, 8), 10).branches(3) == [slice(0, 3)]
+
+
 def test_toy_resnet_has_its_count() -> None:
     assert build({"name": "resnet", "widths": [8, 16], "blocks": 1}, (1, 8, 8), 10).size == 5_122
 
 
-@pytest.mark.parametrize("description", [RESNET_20, RESNET_9], ids=["resnet-20", "resnet-9"])
+@pytest.mark.parametrize("description", [RESNET_20, RESNET_9, VGG_16], ids=["resnet-20", "resnet-9", "vgg-16"])
 def test_networks_multiply_as_often_as_torch(description: dict[str, Any]) -> None:
     network = build(description, (3, 32, 32), 10)
     counted = 0
@@ -92,8 +121,9 @@ def test_only_weights_are_prunable() -> None:
         (TINY_RESNET9, (1, 8, 8)),
         ({**TINY_RESNET9, "activation": "relu"}, (3, 19, 17)),  # pools leave a row out, and more than a pixel is left
         ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
+        (TINY_VGG, (2, 9, 8)),
     ],
-    ids=["lenet", "resnet", "deeper-resnet", "resnet9", "resnet9-relu", "resnet9-layer"],
+    ids=["lenet", "resnet", "deeper-resnet", "resnet9", "resnet9-relu", "resnet9-layer", "vgg"],
 )
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_fused_logits_are_those_of_plain_modules(
@@ -118,8 +148,8 @@ def test_fused_logits_are_those_of_plain_modules(
 
 @pytest.mark.parametrize(
     "description",
-    [TINY_RESNET, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}],
-    ids=["resnet", "resnet9", "resnet9-layer"],
+    [TINY_RESNET, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}, TINY_VGG],
+    ids=["resnet", "resnet9", "resnet9-layer", "vgg"],
 )
 def test_gradients_of_fused_replicas_are_those_of_plain_modules(description: dict[str, Any]) -> None:
     network = build(description, (1, 8, 8), 3)

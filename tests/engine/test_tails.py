@@ -11,10 +11,16 @@ from harness.engine.initialise import flatten
 from harness.engine.layers import Layers
 from harness.engine.networks import Network, build
 from harness.engine.tails import OPERATIONS, tails
-from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, random_state
+from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, TINY_VGG, random_state
 
 LAYER_NORMALISED = {**TINY_RESNET9, "normalisation": "layer"}
-NETWORKS = {"lenet": TINY_LENET, "resnet": TINY_RESNET, "resnet9": TINY_RESNET9, "layer_norm": LAYER_NORMALISED}
+NETWORKS = {
+    "lenet": TINY_LENET,
+    "resnet": TINY_RESNET,
+    "resnet9": TINY_RESNET9,
+    "vgg": TINY_VGG,
+    "layer_norm": LAYER_NORMALISED,
+}
 
 
 def state_of(description: dict[str, Any]) -> tuple[Network, Tensor, dict[str, Tensor], Tensor]:

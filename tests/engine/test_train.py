@@ -69,6 +69,13 @@ class Case:
         return Recipe(self.batch, self.sampling, self.optimiser, self.schedule, reach, "fp64")
 
 
+class Apart(Network):
+    """Each replica by itself, as large networks are."""
+
+    def branches(self, replicas: int) -> list[slice]:
+        return [slice(replica, replica + 1) for replica in range(replicas)]
+
+
 RESNET = Case(build(TINY_RESNET, (1, 6, 6), 3), SGD, SCHEDULE, AUGMENTED)
 LENET = Case(build(TINY_LENET, (1, 6, 6), 3), {**ADAM, "weight_decay": 0.01}, CONSTANT, NO_AUGMENTATION)
 THIN = Case(
@@ -80,6 +87,9 @@ THIN = Case(
 CASES = {
     "resnet": RESNET,
     "resnet-ragged": replace(RESNET, examples=23),
+    "resnet-apart": replace(
+        RESNET, examples=23, network=Apart("resnet", {"widths": [3, 4], "blocks": 1}, (1, 6, 6), 3)
+    ),
     "resnet-decayed-weights": replace(RESNET, optimiser={**SGD, "weight_decay": 0.1, "decay_reach": "weights"}),
     "lenet": LENET,
     "lenet-ragged": replace(LENET, examples=23),
