@@ -45,7 +45,7 @@ class Case:
 CASES = {
     "lenet": Case("LeNet", "lenet_stability", "paper"),
     "resnet20": Case("ResNet-20", "resnet20_imp", "paper"),
-    "vgg16": Case("VGG-16", "vgg16*", "paper"),
+    "vgg16": Case("VGG-16", "vgg16_imp", "paper"),
     "thin": Case("thin ResNet", "hessian_spectrum", "paper"),
     "toy": Case("toy ResNet", "resnet20_imp", "toy"),
 }

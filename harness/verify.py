@@ -11,6 +11,7 @@ import torch
 from harness import accounts, datainfo, provenance
 from harness.datainfo import DatasetInfo
 from harness.engine import datasets
+from harness.engine.device import has_format
 from harness.engine.networks import build
 from harness.errors import DataMissing, RequestError
 from harness.execution.run import Progress, Run, execute
@@ -116,6 +117,17 @@ def require_data(request: Request) -> None:
             f"Run `harness data import {data.name} FOLDER_OR_ARCHIVE` or, with a network, "
             f"`harness data download {data.name}`"
         )
+
+
+def require_format(request: Request, devices: Sequence[torch.device]) -> None:
+    """Raises RequestError unless all devices can compute in the number format of the request's training."""
+    training = request.loaded.spec.scales[request.scale].training
+    for device in devices:
+        if training is not None and not has_format(training.precision, device):
+            raise RequestError(
+                f"{request.loaded.path}: scales.{request.scale}.training.precision: {training.precision} is a format of "
+                f"CUDA's tensor cores, and {device} has none: use fp32, or a GPU that has them (--device cuda)"
+            )
 
 
 def require_results(request: Request, store: Store) -> None:

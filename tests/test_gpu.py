@@ -113,6 +113,23 @@ def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: to
         torch.testing.assert_close(alone.weights[0], together.weights[replica], **tolerance)
 
 
+def test_tf32_is_used_where_it_is_asked_for_and_nowhere_else(card: torch.device) -> None:
+    """Forward and backward: sums of products of numbers with 10 bits of fraction are off by about 2^-11 of them."""
+    x, weight = (torch.randn(256, 256, device=card, requires_grad=True) for _ in range(2))
+    exact = x.detach().double() @ weight.detach().double()
+    errors = {}
+    for precision in ("fp32", "tf32"):
+        with device.number_format(precision, card):
+            product = x @ weight
+        with device.products(precision):
+            (slope,) = torch.autograd.grad(product.sum(), x)
+        wrong = (slope.double() - weight.detach().double().sum(1)).abs().max() / 16
+        errors[precision] = float((product.double() - exact).abs().max() / 16), float(wrong)
+    assert max(errors["fp32"]) < 1e-5 < 1e-4 < min(errors["tf32"])
+    assert max(errors["tf32"]) < 1e-2
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 @pytest.mark.usefixtures("recordings")
 def test_a_replica_that_diverges_in_a_replay_is_flagged_with_its_step(card: torch.device) -> None:
     case = ALL["lenet"]

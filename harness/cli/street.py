@@ -77,9 +77,11 @@ class _Walk:
 def _ready(specs: Sequence[Path], options: Options) -> _Walk:
     """Everything that can be wrong with a request is told here, before anything runs."""
     requests = _requests(specs, options)
+    chosen = _prepared(options)
     for request in requests:
         verifying.require_data(request)
-    return _Walk(requests, Store(options.store), _prepared(options), options.data)
+        verifying.require_format(request, chosen)
+    return _Walk(requests, Store(options.store), chosen, options.data)
 
 
 def _prepared(options: Options) -> list[torch.device]:

@@ -100,8 +100,34 @@ def dtype_of(precision: str) -> torch.dtype:
     return torch.float64 if precision == "fp64" else torch.float32
 
 
+def has_format(precision: str, device: torch.device) -> bool:
+    """Whether a device can compute in a number format: TF32 is of CUDA's tensor cores, from Ampere (8.0) on."""
+    return precision != "tf32" or (device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0))
+
+
 @contextmanager
 def number_format(precision: str, device: torch.device) -> Iterator[None]:
-    """The number format of a forward pass: bf16 is PyTorch's autocast, the others are the weights' own type."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    """The number format of a forward pass: bf16 is PyTorch's autocast, the others are the weights' own type.
+
+    Raises:
+        RequestError: the device does not have it.
+    """
+    if not has_format(precision, device):
+        raise RequestError(f"number format {precision} is not one of {device}: use fp32")
+    with products(precision), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         yield
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """The number format of matrix products and convolutions, backward ones too: TF32, else the numbers' own.
+
+    TF32 keeps 10 bits of single precision's 23 of each factor, and sums in single precision.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.engine import graphs, optimise
-from harness.engine.device import number_format
+from harness.engine.device import number_format, products
 from harness.engine.feed import Feed, Images
 from harness.engine.initialise import unflatten
 from harness.engine.networks import Network, rows_of
@@ -88,11 +88,12 @@ class Step:
 
     def _differentiate(self, branch: "_Branch", x: Tensor, labels: Tensor) -> None:
         """Losses and gradients of a branch's replicas, of images [B, R, C, H, W] and labels [R, B] of all."""
-        now, rows = self._replicas, branch.rows
-        with number_format(self._recipe.precision, x.device):
+        now, rows, precision = self._replicas, branch.rows, self._recipe.precision
+        with number_format(precision, x.device):
             logits = self._network.logits(branch.leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train")
         losses = _losses(logits, labels[rows])
-        gradients = torch.autograd.grad(losses.sum(), list(branch.leaves.values()))
+        with products(precision):
+            gradients = torch.autograd.grad(losses.sum(), list(branch.leaves.values()))
         torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
         self._losses[rows] = losses.detach()
 

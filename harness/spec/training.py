@@ -216,7 +216,7 @@ class Training(Model):
         sampling: ``epochs`` go through all examples, in a new order each [code]; ``independent`` draws every batch
             anew out of all examples, each at most once in a batch [code: drawn independently; whether one can come
             twice is open]. A duration in epochs counts the batches that all examples fill in either.
-        precision: number format: fp32, bf16 (autocast) or fp64.
+        precision: number format: fp32, tf32 (of matrix products and convolutions, on CUDA), bf16 (autocast) or fp64.
     """
 
     network: Network
@@ -228,7 +228,7 @@ class Training(Model):
     sampling: Literal["epochs", "independent"] = "epochs"
     optimiser: Annotated[Sgd | Adam, Field(discriminator="name")]
     schedule: Schedule
-    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp64"] = "fp32"
 
     @model_validator(mode="after")
     def _widths_of_normalisation(self) -> Self:

@@ -53,6 +53,15 @@ def test_plan_tells_jobs_and_missing_data(scale: str, place: Place) -> None:
     assert not place.store.exists(), "a plan leaves no trace"
 
 
+def test_a_number_format_that_the_device_lacks_is_refused_before_anything_runs(place: Place) -> None:
+    spec = place.write(edited(instability_text(), "      batch: 50\n", "      batch: 50\n      precision: tf32\n"))
+    said = cli("verify", spec, "--store", place.store, "--report", place.reports, "--device", "cpu")
+    assert said.code == 2
+    told = " ".join(said.err.split())
+    assert f"{spec}: scales.toy.training.precision: tf32 is a format of CUDA's tensor cores, and cpu has none" in told
+    assert not place.store.exists()
+
+
 def test_plan_counts_shared_jobs_once(place: Place) -> None:
     first, second = (place.write(instability_text(identity=name)) for name in ("first", "second"))
     rows = cli("plan", first, second, "--store", place.store, "--device", "cpu", "--json").json

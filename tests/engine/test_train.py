@@ -17,7 +17,7 @@ from harness.engine.networks import Network, build
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
 from harness.engine.train import train
-from harness.errors import InvariantBroken
+from harness.errors import InvariantBroken, RequestError
 from tests.engine.oracles import (
     ADAM,
     CONSTANT,
@@ -386,3 +386,31 @@ def test_single_precision_follows_double() -> None:
     ends = train(case.network, recipe, images, single, on_step=nothing, on_mark=nothing)
     assert ends.weights.dtype == torch.float32
     torch.testing.assert_close(ends.weights.double(), double.weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_replica_by_itself_has_the_same_bits_whatever_runs_beside_it(replicas: int) -> None:
+    """In single precision too, where grouped convolutions give other last digits."""
+    case = CASES["resnet-apart"]
+    recipe = replace(case.recipe, precision="fp32")
+    images = Images(case.data, {"normalise": SCALE, "augment": AUGMENTED}, device=CPU)
+
+    def ends(count: int) -> Tensor:
+        start = replicas_of(case, [0] * 4, [[12]] * 4).take(range(count))
+        single = replace(
+            start,
+            weights=start.weights.float(),
+            buffers={name: value.float() for name, value in start.buffers.items()},
+            optimiser={name: value.float() for name, value in start.optimiser.items()},
+        )
+        return train(case.network, recipe, images, single, on_step=nothing, on_mark=nothing).weights
+
+    assert torch.equal(ends(4)[:replicas], ends(replicas))
+
+
+def test_a_number_format_that_the_device_lacks_is_an_error() -> None:
+    case = CASES["lenet"]
+    recipe = replace(case.recipe, precision="tf32")
+    with pytest.raises(RequestError, match="number format tf32 is not one of cpu: use fp32"):
+        train(case.network, recipe, case.images, replicas_of(case, [0], [[1]]), on_step=nothing, on_mark=nothing)
+    assert not torch.backends.cuda.matmul.allow_tf32
