@@ -1,8 +1,10 @@
 """The training step as a graph: what could not be recorded is an error on any device; a replay is the eager step."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -267,3 +269,35 @@ def test_the_cpu_gets_the_work_as_it_is() -> None:
 
     assert graphs.prepared(work, CPU) is work
     assert isinstance(graphs.prepared(work, torch.device("cuda")), graphs.Graphed)
+
+
+@pytest.mark.parametrize("count", [2, 11])
+def test_branches_fork_from_the_current_stream_and_join_it(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With streams that only write down what they are told, as a graph records it."""
+    told: list[tuple[str, ...]] = []
+    inside = ["main"]
+
+    class Stream:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wait_stream(self, other: "Stream") -> None:
+            told.append((self.name, "waits for", other.name))
+
+    @contextmanager
+    def stream(one: Stream) -> Iterator[None]:
+        inside.append(one.name)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(graphs, "_stream", lambda device, number: Stream(str(number)))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream("main"))
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    works = [partial(lambda number: told.append((inside[-1], "works", str(number))), number) for number in range(count)]
+    graphs.side_by_side(works, torch.device("cuda"))
+    streams = [str(number) for number in range(min(count, graphs.BRANCHES))]
+    assert told == [
+        *((name, "waits for", "main") for name in streams),
+        *((streams[number % len(streams)], "works", str(number)) for number in range(count)),
+        *(("main", "waits for", name) for name in streams),
+    ]
