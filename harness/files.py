@@ -1,13 +1,29 @@
 """Files that readers find whole: written beside, then put in place by one rename."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import BrokenError, RequestError, write_remedy
 
 
-def replace_file(path: Path, text: str, what: str = "the report") -> None:
+def put(path: Path, content: bytes) -> None:
     """Writes a file in one step, so that a reader finds the whole old or the whole new one.
+
+    Raises:
+        OSError: it cannot be written; the one before is as it was.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        with suppress(OSError):  # after the rename there is none, and an error of its own would hide the first
+            beside.unlink()
+
+
+def replace_file(path: Path, text: str, what: str = "the report") -> None:
+    """``put`` for a file that a user asked for, its errors in words.
 
     Args:
         path: of the file; its folder is made where it is missing.
@@ -17,15 +33,10 @@ def replace_file(path: Path, text: str, what: str = "the report") -> None:
     Raises:
         BrokenError: it cannot be written; the one before is as it was.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Lone surrogates, which UTF-8 lacks, can come from file names in error messages.
-            beside.write_bytes(text.encode("utf-8", errors="replace"))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        # Lone surrogates, which UTF-8 lacks, can come from file names in error messages.
+        put(path, text.encode("utf-8", errors="replace"))
     except OSError as error:
         raise BrokenError(
             f"{path}: {what} cannot be written ({error.strerror or error}); the one before is as it was. Give "

@@ -125,8 +125,9 @@ def require_format(request: Request, devices: Sequence[torch.device]) -> None:
     for device in devices:
         if training is not None and not has_format(training.precision, device):
             raise RequestError(
-                f"{request.loaded.path}: scales.{request.scale}.training.precision: {training.precision} is a format of "
-                f"CUDA's tensor cores, and {device} has none: use fp32, or a GPU that has them (--device cuda)"
+                f"{request.loaded.path}: scales.{request.scale}.training.precision: found {training.precision}, a "
+                f"format of CUDA's tensor cores, and {device} has none: use fp32, or a GPU that has them "
+                "(--device cuda)"
             )
 
 

@@ -1,7 +1,6 @@
 """The checkpoint of a group in the making: one file, replaced by one rename, that names the group's jobs."""
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -15,6 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from harness.errors import CorruptArtifact, StoreBroken, write_remedy
+from harness.files import put
 from harness.job import Job
 from harness.plan import Plan
 from harness.store import Store
@@ -50,7 +50,7 @@ class Checkpoint:
         began = time.monotonic()
         elapsed = self.elapsed_before + began - self._started_at
         about = {"jobs": self._keys, "notes": dict(notes), "elapsed": elapsed}
-        replace_file(self._path, _encode(tensors, about))
+        put_progress(self._path, _encode(tensors, about))
         self._saved_at = time.monotonic()
         self._wait = max(CHECKPOINT_EVERY_S, (self._saved_at - began) / MOST_TIME_SAVING)
 
@@ -89,18 +89,15 @@ def interrupted(store: Store, plan: Plan) -> list[list[Job]]:
     return found
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file of the store's ``progress`` by one rename.
+def put_progress(path: Path, content: bytes) -> None:
+    """``files.put`` for a file of the store's ``progress``.
 
     Raises:
         StoreBroken: it cannot be written; what was there before still is.
     """
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
+        put(path, content)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StoreBroken(
             f"cannot write the checkpoint {path} ({error.strerror}): {write_remedy(path, error)}"
             "choose another store with --store, then run the same command again; what was finished is kept"

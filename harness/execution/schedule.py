@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from harness import stages
-from harness.execution.checkpoint import interrupted, replace_file
+from harness.execution.checkpoint import interrupted, put_progress
 from harness.job import Job, canonical, descendants
 from harness.plan import MAX_FUSED, Plan
 from harness.store import Store
@@ -129,7 +129,7 @@ class Schedule:
 
     def _write(self) -> None:
         groups = [[job.key for job in group] for group in (*self._running, *self._pending)]
-        replace_file(self._path, json.dumps(groups).encode())
+        put_progress(self._path, json.dumps(groups).encode())
 
 
 def _parts(group: Sequence[Job], runs: int) -> Iterator[list[Job]]:

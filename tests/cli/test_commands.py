@@ -58,7 +58,9 @@ def test_a_number_format_that_the_device_lacks_is_refused_before_anything_runs(p
     said = cli("verify", spec, "--store", place.store, "--report", place.reports, "--device", "cpu")
     assert said.code == 2
     told = " ".join(said.err.split())
-    assert f"{spec}: scales.toy.training.precision: tf32 is a format of CUDA's tensor cores, and cpu has none" in told
+    assert (
+        f"{spec}: scales.toy.training.precision: found tf32, a format of CUDA's tensor cores, and cpu has none" in told
+    )
     assert not place.store.exists()
 
 
