@@ -120,7 +120,13 @@ class Feed:
         device: torch.device,
     ) -> None:
         self._examples, self._batch, self._device = examples, batch, device
-        self._seeds, self._steps = list(order_seeds), list(steps)
+        self._seeds, self._starts = list(order_seeds), list(steps)
+        self._made = 0
+
+    @property
+    def _steps(self) -> list[int]:
+        """Each replica's next step."""
+        return [start + self._made for start in self._starts]
 
     def ready(self) -> int:
         """Moves every replica one step on and makes the tables hold the batches of that step; their size."""
@@ -164,8 +170,10 @@ class EpochFeed(Feed):
     ) -> None:
         super().__init__(order_seeds, steps, examples=examples, batch=batch, device=device)
         self.per_epoch = -(-examples // batch)
+        self._last = examples - (self.per_epoch - 1) * batch
         self._epochs = [-1] * len(self._seeds)
-        self._served = [0] * len(self._seeds)
+        self._entered = [0] * len(self._seeds)
+        self._whole_until = 0
         self._orders = torch.empty(len(self._seeds), examples, dtype=torch.int64, device=device)
         self._keys = torch.empty(len(self._seeds), dtype=torch.int64, device=device)
         self._within = torch.arange(batch, device=device)
@@ -178,33 +186,39 @@ class EpochFeed(Feed):
         Raises:
             InvariantBroken: a replica did not go through the whole epoch before.
         """
-        size = self._batch
-        for replica, step in enumerate(self._steps):
-            epoch, place = divmod(step, self.per_epoch)
-            if epoch != self._epochs[replica]:
-                self._enter(replica, epoch, place)
-            size = min(size, self._examples - place * self._batch)
-            self._steps[replica] = step + 1
-            self._served[replica] += 1
-        return size
+        if self._made == self._whole_until:
+            self._enter_epochs()
+        self._made += 1
+        return self._last if self._made == self._whole_until else self._batch
 
     def batch(self, steps: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """See ``Feed``."""
         first_of_each = (steps % self.per_epoch)[:, None] * self._batch
         return self._orders.gather(1, first_of_each + self._within[:size]), self._keys
 
+    def _enter_epochs(self) -> None:
+        """Gives an order to every replica that begins an epoch; until the next of them does, nothing is to be done."""
+        places = []
+        for replica, step in enumerate(self._steps):
+            epoch, place = divmod(step, self.per_epoch)
+            if epoch != self._epochs[replica]:
+                self._enter(replica, epoch, place)
+            places.append(place)
+        self._whole_until = self._made + self.per_epoch - max(places)
+
     def _enter(self, replica: int, epoch: int, place: int) -> None:
-        if self._epochs[replica] >= 0 and (place != 0 or self._served[replica] != self.per_epoch):
+        served = self._made - self._entered[replica]
+        if self._epochs[replica] >= 0 and (place != 0 or served != self.per_epoch):
             raise InvariantBroken(
                 f"replica {replica} lost its place: it entered epoch {epoch} at batch {place} after "
-                f"{self._served[replica]} of {self.per_epoch} batches of the epoch before"
+                f"{served} of {self.per_epoch} batches of the epoch before"
             )
         seed = self._seeds[replica]
         self._orders[replica] = seeds.permutation(
             seeds.stream("order", seed, epoch), self._examples, device=self._device
         )
         self._keys[replica] = seeds.stream("augment", seed, epoch)
-        self._epochs[replica], self._served[replica] = epoch, place
+        self._epochs[replica], self._entered[replica] = epoch, self._made - place
 
 
 class IndependentFeed(Feed):
@@ -231,7 +245,7 @@ class IndependentFeed(Feed):
             self._since.copy_(torch.tensor(self._steps))
             self._keys.copy_(torch.tensor([self._streams(name) for name in ("order", "augment")]))
         self._left -= 1
-        self._steps = [step + 1 for step in self._steps]
+        self._made += 1
         return self._batch
 
     def batch(self, steps: Tensor, size: int) -> tuple[Tensor, Tensor]:

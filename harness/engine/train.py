@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from harness.engine import graphs
 from harness.engine.feed import FEEDS, Images
@@ -56,8 +57,8 @@ def train(
             group = _Group(network, recipe, images, moving, active)
         resting = now
 
-        def step(moved: Replicas, resting: Replicas = resting, active: list[int] = active) -> None:
-            on_step(len(active), lambda: resting.put_back(moved, active))
+        def step(moved: Callable[[], Replicas], resting: Replicas = resting, active: list[int] = active) -> None:
+            on_step(len(active), lambda: resting.put_back(moved(), active))
 
         now = now.put_back(group.advance(count, step), active)
         arrived = active
@@ -86,18 +87,26 @@ class _Group:
         self._step = Step(network, recipe, images, self._feed, replicas)
         self._make_step = graphs.prepared(self._step, device)
 
-    def advance(self, count: int, report: Callable[[Replicas], None]) -> Replicas:
+    def advance(self, count: int, report: Callable[[Callable[[], Replicas]], None]) -> Replicas:
         """``count`` steps of all; the replicas after them.
+
+        Between the ends of epochs, what a step takes of Python does not grow with R: a GPU would wait for it.
 
         Raises:
             InvariantBroken: the device counted other steps.
         """
-        for _ in range(count):
+        before = self._now
+        for made in range(1, count + 1):
             self._make_step(self._feed.ready())
-            self._now = replace(self._now, steps=[step + 1 for step in self._now.steps])
-            report(self._now)
+            report(partial(_later, before, made))
+        self._now = _later(before, count)
         counted = self._step.counters.tolist()
         if counted != self._now.steps:
             raise InvariantBroken(f"the device counted steps {counted} where {list(self._now.steps)} were made")
         self._now.flag_overflow()
         return self._now
+
+
+def _later(replicas: Replicas, count: int) -> Replicas:
+    """The same tensors, so many steps later."""
+    return replace(replicas, steps=[step + count for step in replicas.steps])

@@ -89,15 +89,15 @@ def test_short_batches_at_different_times_cannot_be_fused() -> None:
 def test_a_replica_that_loses_its_place_is_an_error() -> None:
     source = feed(["a", "b"], [0, 0], examples=20)
     taken(source, 2)
-    source._steps[1] += 1  # as if a step were counted twice
-    with pytest.raises(InvariantBroken, match="replica 1 lost its place: it entered epoch 1 at batch 0 after 3 of 4"):
-        taken(source, 2)
+    source._starts[1] += 1  # as if a step were counted twice
+    with pytest.raises(InvariantBroken, match="replica 1 lost its place: it entered epoch 1 at batch 1 after 4 of 4"):
+        taken(source, 3)
 
 
 def test_a_jump_into_another_epoch_is_an_error() -> None:
     source = feed(["a"], [0])
     taken(source, 5)
-    source._steps[0] += 2
+    source._starts[0] += 2
     with pytest.raises(InvariantBroken, match="entered epoch 1 at batch 2 after 5 of 5"):
         source.next()
 
