@@ -53,6 +53,7 @@ _STYLES = {
     Verdict.INCONCLUSIVE: "bold yellow",
     Verdict.NOT_RUN: "dim",
 }
+_BAR_EVERY_S = 0.1  # it is told of every step, which takes a GPU less time than drawing takes
 _LINE_EVERY_S = 20.0
 
 
@@ -79,9 +80,15 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
         )
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("", total=None, now="")
-            yield lambda progress: bar.update(
-                task, completed=progress.done, total=max(progress.total, 1), now=escape(progress.now)
-            )
+            told = -_BAR_EVERY_S
+
+            def show(progress: run.Progress) -> None:
+                nonlocal told
+                if (now := time.monotonic()) - told >= _BAR_EVERY_S or progress.done == progress.total:
+                    told = now
+                    bar.update(task, completed=progress.done, total=max(progress.total, 1), now=escape(progress.now))
+
+            yield show
     else:
         yield _lines(title)
 
