@@ -34,7 +34,7 @@ class Graphed:
     """The work, by a graph for each size once the first calls have warmed up.
 
     The first calls do the work itself, so nothing is done twice or undone. Where recording fails, a RuntimeWarning
-    says why, and the work itself is done from then on.
+    says why, and the work itself is done from then on; only a lack of memory is an error, OutOfMemoryError.
     """
 
     def __init__(self, work: Work, device: torch.device) -> None:
@@ -59,8 +59,11 @@ class Graphed:
         try:
             self._replays[size] = recorded(lambda: self._work(size), self._device)
         except RuntimeError as error:
+            cause = error.__context__ or error  # a failed recording cannot be ended either
+            if isinstance(cause, torch.OutOfMemoryError):
+                raise cause from None  # eager steps hold less, but whoever sized the group has a better answer
             self._refused = True
-            reason = str(error.__context__ or error).partition("\n")[0]  # a failed recording cannot be ended either
+            reason = str(cause).partition("\n")[0]
             warnings.warn(
                 f"no CUDA graph could be recorded ({reason}); training goes on without, more slowly",
                 RuntimeWarning,

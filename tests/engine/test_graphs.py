@@ -240,6 +240,23 @@ def test_training_goes_on_where_nothing_can_be_recorded(monkeypatch: pytest.Monk
     assert all(torch.equal(one, other) for one, other in zip(tensors(ends), tensors(expected), strict=True))
 
 
+@pytest.mark.usefixtures("replaying")
+def test_too_little_memory_to_record_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sized the group halves it. Ending a recording that failed fails as well, and hides why."""
+
+    def refused(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+        try:
+            raise torch.OutOfMemoryError("40 GiB are missing")
+        finally:
+            raise RuntimeError("the capture was invalidated")
+
+    monkeypatch.setattr(graphs, "recorded", refused)
+    step = graphs.Graphed(lambda size: None, CPU)
+    step(5)
+    with pytest.raises(torch.OutOfMemoryError, match="40 GiB are missing"):
+        step(5)
+
+
 def test_other_errors_of_a_step_are_not_hidden(replaying: list[graphs.Graphed]) -> None:
     def work(size: int) -> None:
         raise ValueError("wrong")
