@@ -119,7 +119,9 @@ class ResNet9(nn.Module):
 class VGG(nn.Module):
     """VGG with batch normalisation; each stage ends in max pooling, one linear layer follows."""
 
-    def __init__(self, channels: int, widths: Sequence[int], convolutions: Sequence[int], classes: int) -> None:
+    def __init__(
+        self, channels: int, widths: Sequence[int], convolutions: Sequence[int], last_pooling: str, classes: int
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width, count in zip(widths, convolutions, strict=True):
@@ -127,7 +129,7 @@ class VGG(nn.Module):
                 layers.append(Normalised(channels, width, F.relu))
                 channels = width
             layers.append(nn.MaxPool2d(2))
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*(layers if last_pooling == "max" else layers[:-1]))
         self.output = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ def module(network: Mapping[str, Any], shape: tuple[int, int, int], classes: int
     if network["name"] == "resnet9" and network["normalisation"] == "batch":
         return ResNet9(shape[0], network["widths"], classes, activate)
     if network["name"] == "vgg":
-        return VGG(shape[0], network["widths"], network["convolutions"], classes)
+        return VGG(shape[0], network["widths"], network["convolutions"], network["last_pooling"], classes)
     raise SystemExit(f"the network {dict(network)} has no plain counterpart: write it in {__name__}.py")
 
 

@@ -26,18 +26,28 @@ def lenet(layers: Layers, x: Tensor, *, classes: int, hidden: Sequence[int]) -> 
     return layers.linear(x, "output", classes, output_layer=True)
 
 
-def vgg(layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], convolutions: Sequence[int]) -> Tensor:
+def vgg(
+    layers: Layers,
+    x: Tensor,
+    *,
+    classes: int,
+    widths: Sequence[int],
+    convolutions: Sequence[int],
+    last_pooling: str,
+) -> Tensor:
     """VGG for small images (Simonyan & Zisserman 2015, with batch normalisation and one linear layer; LMC Table 1).
 
-    A stage is some 3x3 convolutions with bias, batch normalisation and ReLU, then 2x2 max pooling. VGG-16 has 2, 2, 3,
-    3, 3 of 64, 128, 256, 512, 512 channels: 14,728,266 trainable numbers on CIFAR-10.
+    A stage is some 3x3 convolutions with bias, batch normalisation and ReLU, then 2x2 max pooling, the last only where
+    ``last_pooling`` is ``max``; the mean over what is left follows. VGG-16 has 2, 2, 3, 3, 3 of 64, 128, 256, 512, 512
+    channels: 14,728,266 trainable numbers on CIFAR-10.
     """
     x = layers.images(x)
     for stage, (width, count) in enumerate(zip(widths, convolutions, strict=True), start=1):
         for number in range(1, count + 1):
             name = f"stage{stage}.conv{number}"
             x = layers.relu(layers.batch_norm(layers.convolve(x, name, width, 3, biased=True), f"{name}.bn"))
-        x = layers.pool_max(x)
+        if stage < len(widths) or last_pooling == "max":
+            x = layers.pool_max(x)
     return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
 
 

@@ -61,12 +61,15 @@ class VGG(Model):
     Attributes:
         widths: channels of each stage, which ends in a 2x2 max pooling.
         convolutions: of each stage.
+        last_pooling: after the last stage: ``max`` as after the others [lore: the usual VGG-16 has five], or ``mean``
+            over all that is left [code, conflict: four and a mean].
     """
 
     batch_norm: ClassVar[bool] = True
     name: Literal["vgg"]
     widths: Many[Count] = (64, 128, 256, 512, 512)
     convolutions: Many[Count] = (2, 2, 3, 3, 3)
+    last_pooling: Literal["max", "mean"] = "max"
 
     @model_validator(mode="after")
     def _one_count_a_stage(self) -> Self:

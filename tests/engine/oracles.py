@@ -32,7 +32,7 @@ TINY_LENET = {"name": "lenet", "hidden": [7, 5]}
 TINY_RESNET = {"name": "resnet", "widths": [3, 4], "blocks": 1}
 TINY_RESNET9 = {"name": "resnet9", "widths": [2, 3, 3, 4], "activation": "gelu", "normalisation": "batch"}
 
-TINY_VGG = {"name": "vgg", "widths": [2, 3], "convolutions": [1, 2]}
+TINY_VGG = {"name": "vgg", "widths": [2, 3], "convolutions": [1, 2], "last_pooling": "max"}
 
 
 def dataset(n_train: int = 23, n_test: int = 11, shape: tuple[int, int, int] = (1, 6, 6), seed: int = 0) -> Dataset:
@@ -160,7 +160,9 @@ class PlainResNet9(nn.Module):
 class PlainVGG(nn.Module):
     """VGG as it is usually written."""
 
-    def __init__(self, channels: int, widths: Sequence[int], convolutions: Sequence[int], classes: int) -> None:
+    def __init__(
+        self, channels: int, widths: Sequence[int], convolutions: Sequence[int], last_pooling: str, classes: int
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleDict()
         for stage, (width, count) in enumerate(zip(widths, convolutions, strict=True), start=1):
@@ -169,6 +171,8 @@ class PlainVGG(nn.Module):
                 self.stages[f"stage{stage}_conv{number}_bn"] = nn.BatchNorm2d(width)
                 channels = width
             self.stages[f"pool{stage}"] = nn.MaxPool2d(2)
+        if last_pooling == "mean":
+            del self.stages[f"pool{len(widths)}"]
         self.output = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -21,7 +21,12 @@ from tests.engine.oracles import (
 RESNET_20 = {"name": "resnet", "widths": [16, 32, 64], "blocks": 3}
 LENET = {"name": "lenet", "hidden": [300, 100]}
 RESNET_9 = {"name": "resnet9", "widths": [4, 8, 16, 32], "activation": "gelu", "normalisation": "batch"}
-VGG_16 = {"name": "vgg", "widths": [64, 128, 256, 512, 512], "convolutions": [2, 2, 3, 3, 3]}
+VGG_16 = {
+    "name": "vgg",
+    "widths": [64, 128, 256, 512, 512],
+    "convolutions": [2, 2, 3, 3, 3],
+    "last_pooling": "max",
+}
 
 
 def weights_of(network: Network, *, output_layer: bool = True) -> int:
@@ -122,8 +127,9 @@ def test_only_weights_are_prunable() -> None:
         ({**TINY_RESNET9, "activation": "relu"}, (3, 19, 17)),  # pools leave a row out, and more than a pixel is left
         ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
         (TINY_VGG, (2, 9, 8)),
+        ({**TINY_VGG, "last_pooling": "mean"}, (2, 9, 8)),
     ],
-    ids=["lenet", "resnet", "deeper-resnet", "resnet9", "resnet9-relu", "resnet9-layer", "vgg"],
+    ids=["lenet", "resnet", "deeper-resnet", "resnet9", "resnet9-relu", "resnet9-layer", "vgg", "vgg-mean"],
 )
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_fused_logits_are_those_of_plain_modules(
