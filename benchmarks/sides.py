@@ -218,13 +218,13 @@ def as_pytorch_comes(device: torch.device) -> Iterator[None]:
         yield
         return
     cudnn = torch.backends.cudnn
-    before = cudnn.allow_tf32, cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
-    cudnn.allow_tf32, cudnn.benchmark = True, True
+    before = cudnn.conv.fp32_precision, cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
+    cudnn.conv.fp32_precision, cudnn.benchmark = "tf32", True
     torch.use_deterministic_algorithms(False)
     try:
         yield
     finally:
-        cudnn.allow_tf32, cudnn.benchmark = before[:2]
+        cudnn.conv.fp32_precision, cudnn.benchmark = before[:2]
         torch.use_deterministic_algorithms(before[2])
 
 

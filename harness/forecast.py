@@ -81,5 +81,5 @@ def _peak(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort],
     peak = 0.0
     for runs in together.values():
         one = next(iter(runs.values()))
-        peak = max(peak, min(-(-len(runs) // devices), fitting(one, free)) * efforts[one.key].memory_bytes)
+        peak = max(peak, efforts[one.key].memory(min(-(-len(runs) // devices), fitting(one, free))))
     return peak

@@ -100,7 +100,13 @@ def trainable(scale: Scale, data_root: Path) -> int:
 
 def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
     training = loaded.spec.scales[scale].training
-    size = trainable(loaded.spec.scales[scale], data_root)
+    try:
+        size = trainable(loaded.spec.scales[scale], data_root)
+    except RuntimeError as error:  # of a layer
+        raise RequestError(
+            f"{loaded.path}: scales.{scale}.training.network: this network cannot take the images of the dataset "
+            f"({error}): fewer stages halve them less often"
+        ) from error
     if training is not None and size != training.parameters:
         raise RequestError(
             f"{loaded.path}: scales.{scale}.training.parameters: found {training.parameters:,}, but this network has "

@@ -68,9 +68,9 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
     made: list[torch.device] = []
     real = graphs.recorded
 
-    def recorded(work: Callable[[], None], place: torch.device) -> Callable[[], None]:
+    def recorded(work: Callable[[], None], place: torch.device, pool: graphs.Pool) -> Callable[[], None]:
         made.append(place)
-        return real(work, place)
+        return real(work, place, pool)
 
     monkeypatch.setattr(graphs, "recorded", recorded)
     return made
@@ -121,13 +121,13 @@ def test_tf32_is_used_where_it_is_asked_for_and_nowhere_else(card: torch.device)
     for precision in ("fp32", "tf32"):
         with device.number_format(precision, card):
             product = x @ weight
-        with device.products(precision):
+        with device.product_format(precision):
             (slope,) = torch.autograd.grad(product.sum(), x)
         wrong = (slope.double() - weight.detach().double().sum(1)).abs().max() / 16
         errors[precision] = float((product.double() - exact).abs().max() / 16), float(wrong)
     assert max(errors["fp32"]) < 1e-5 < 1e-4 < min(errors["tf32"])
     assert max(errors["tf32"]) < 1e-2
-    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
 
 
 @pytest.mark.usefixtures("recordings")

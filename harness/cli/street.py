@@ -74,13 +74,14 @@ class _Walk:
             yield outcome
 
 
-def _ready(specs: Sequence[Path], options: Options) -> _Walk:
-    """Everything that can be wrong with a request is told here, before anything runs."""
+def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
+    """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     requests = _requests(specs, options)
     chosen = _prepared(options)
     for request in requests:
         verifying.require_data(request)
-        verifying.require_format(request, chosen)
+        if run:
+            verifying.require_format(request, chosen)
     return _Walk(requests, Store(options.store), chosen, options.data)
 
 
@@ -105,7 +106,7 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
         The exit code: the gravest of all specs.
     """
     with stoppable():
-        walk = _ready(specs, options)
+        walk = _ready(specs, options, run=run)
         require_folder(options.report)
         outcomes: list[Outcome] = []
         for outcome in walk.outcomes(quiet=quiet, run=run):
@@ -132,7 +133,7 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
         BrokenError: a job broke, so that some verdicts are not there.
     """
     with stoppable():
-        walk = _ready(specs, options)
+        walk = _ready(specs, options, run=True)
         require_folder(file.parent, "--verdicts")
         outcomes = []
         for outcome in walk.outcomes(quiet=quiet):

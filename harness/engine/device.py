@@ -5,10 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from harness.errors import RequestError
+
+# What PyTorch's stubs do not know.
+_MATMUL: Any = torch.backends.cuda.matmul
+_CONVOLUTION: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
 
 
 def choose(name: str) -> torch.device:
@@ -81,18 +86,20 @@ def _left_to_container() -> float:
 def prepare(device: torch.device, threads: int | None = None) -> None:
     """Makes results repeatable on this device.
 
-    Deterministic kernels only, so that a resumed run gives the same bits; no TF32, which CUDA convolutions would
-    use unasked; cuDNN's choice of kernel by timing is off, as it may choose another at the next start.
+    Deterministic kernels only, so that a resumed run gives the same bits; no TF32 and no sums in bf16, which CUDA would
+    use unasked; cuDNN's choice of kernel by timing is off, as it may choose another at the next start. That new tensors
+    are filled with NaN in deterministic mode is for finding bugs, and costs a pass over memory each.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        _MATMUL.fp32_precision = _CONVOLUTION.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def dtype_of(precision: str) -> torch.dtype:
@@ -114,20 +121,34 @@ def number_format(precision: str, device: torch.device) -> Iterator[None]:
     """
     if not has_format(precision, device):
         raise RequestError(f"number format {precision} is not one of {device}: use fp32")
-    with products(precision), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with product_format(precision), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         yield
 
 
 @contextmanager
-def products(precision: str) -> Iterator[None]:
+def product_format(precision: str) -> Iterator[None]:
     """The number format of matrix products and convolutions, backward ones too: TF32, else the numbers' own.
 
     TF32 keeps 10 bits of single precision's 23 of each factor, and sums in single precision.
     """
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
+    before = _MATMUL.fp32_precision, _CONVOLUTION.fp32_precision
+    _MATMUL.fp32_precision = _CONVOLUTION.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     try:
         yield
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        _MATMUL.fp32_precision, _CONVOLUTION.fp32_precision = before
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it hides, is a lack of memory: PyTorch's allocator, CUDA's libraries, Python.
+
+    CUDA's own calls and cuBLAS tell it in words only.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, torch.OutOfMemoryError | MemoryError):
+            return True
+        if isinstance(found, RuntimeError) and any(words in str(found) for words in ("out of memory", "ALLOC_FAILED")):
+            return True
+        found = found.__cause__ or found.__context__
+    return False

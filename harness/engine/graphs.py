@@ -7,10 +7,15 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 
+from harness.engine.device import is_out_of_memory
+
 Work = Callable[[int], None]
+Pool = Any
+"""PyTorch's name of a pool of memory."""
 
 WARM_UP = 3
 """Calls of each size before recording, in which libraries set up what a graph cannot hold, as PyTorch advises."""
@@ -34,7 +39,9 @@ class Graphed:
     """The work, by a graph for each size once the first calls have warmed up.
 
     The first calls do the work itself, so nothing is done twice or undone. Where recording fails, a RuntimeWarning
-    says why, and the work itself is done from then on; only a lack of memory is an error, OutOfMemoryError.
+    says why, and the work itself is done from then on; only a lack of memory is an error.
+
+    All sizes share one pool of memory: replays follow one another, and leave nothing in it that is read later.
     """
 
     def __init__(self, work: Work, device: torch.device) -> None:
@@ -42,6 +49,7 @@ class Graphed:
         self._calls: Counter[int] = Counter()
         self._replays: dict[int, Callable[[], None]] = {}
         self._refused = False
+        self._pool: Pool | None = None
 
     def __call__(self, size: int) -> None:
         """The work once."""
@@ -57,13 +65,13 @@ class Graphed:
 
     def _record(self, size: int) -> None:
         try:
-            self._replays[size] = recorded(lambda: self._work(size), self._device)
+            self._pool = self._pool or new_pool()
+            self._replays[size] = recorded(lambda: self._work(size), self._device, self._pool)
         except RuntimeError as error:
-            cause = error.__context__ or error  # a failed recording cannot be ended either
-            if isinstance(cause, torch.OutOfMemoryError):
-                raise cause from None  # eager steps hold less, but whoever sized the group has a better answer
+            if is_out_of_memory(error):
+                raise  # whoever sized the group has a better answer than slow steps
             self._refused = True
-            reason = str(cause).partition("\n")[0]
+            reason = str(error.__context__ or error).partition("\n")[0]  # a failed recording cannot be ended either
             warnings.warn(
                 f"no CUDA graph could be recorded ({reason}); training goes on without, more slowly",
                 RuntimeWarning,
@@ -99,24 +107,38 @@ def side_by_side(works: Sequence[Callable[[], None]], device: torch.device) -> N
     streams = [_stream(device, number) for number in range(min(BRANCHES, len(works)))]
     for stream in streams:
         stream.wait_stream(current)
-    for number, work in enumerate(works):
-        with torch.cuda.stream(streams[number % len(streams)]):
-            work()
-    for stream in streams:
-        current.wait_stream(stream)
+    try:
+        for number, work in enumerate(works):
+            with torch.cuda.stream(streams[number % len(streams)]):
+                work()
+    finally:  # also where one breaks: what the others still use must not be given to someone else
+        for stream in streams:
+            current.wait_stream(stream)
 
 
 def beside(work: Callable[[], None], device: torch.device) -> None:
     """Does the work on another stream, between what comes before and after on the current one."""
     stream = _stream(device, _RECORDING)
     stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        work()
-    torch.cuda.current_stream(device).wait_stream(stream)
+    try:
+        with torch.cuda.stream(stream):
+            work()
+    finally:
+        torch.cuda.current_stream(device).wait_stream(stream)
 
 
-def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def new_pool() -> Pool:
+    """The name of a pool of memory for recordings."""
+    return torch.cuda.graph_pool_handle()
+
+
+def recorded(work: Callable[[], None], device: torch.device, pool: Pool) -> Callable[[], None]:
     """Records the work, without doing it; what does it.
+
+    Args:
+        work: what to record.
+        device: where its tensors lie.
+        pool: where its memory comes from.
 
     Raises:
         RuntimeError: it does something that a graph cannot hold.
@@ -125,7 +147,7 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
     with torch.cuda.device(device):
         current = torch.cuda.current_stream()
         try:
-            with torch.cuda.graph(graph, stream=_stream(device, _RECORDING)):
+            with torch.cuda.graph(graph, pool=pool, stream=_stream(device, _RECORDING)):
                 work()
         finally:
             torch.cuda.set_stream(current)  # which a failed recording leaves changed

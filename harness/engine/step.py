@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.engine import graphs, optimise
-from harness.engine.device import number_format, products
+from harness.engine.device import number_format, product_format
 from harness.engine.feed import Feed, Images
 from harness.engine.initialise import unflatten
 from harness.engine.networks import Network, rows_of
@@ -60,9 +60,7 @@ class Step:
         self.counters = torch.tensor(replicas.steps, device=device)
         self._network, self._recipe, self._images, self._feed = network, recipe, images, feed
         self._replicas = replicas
-        self._branches = [
-            _Branch(rows, _leaves(network, replicas.weights[rows])) for rows in network.branches(len(replicas))
-        ]
+        self._branches = network.branches(len(replicas))
         self._gradient = torch.empty_like(replicas.weights)
         self._losses = torch.empty(len(replicas), device=device, dtype=dtype)
         self._optimiser = dict(replicas.optimiser)
@@ -75,9 +73,7 @@ class Step:
         now, gradient = self._replicas, self._gradient
         index, keys = self._feed.batch(self.counters, size)
         x, labels = self._images.augmented(index, keys)
-        graphs.side_by_side(
-            [partial(self._differentiate, branch, x, labels) for branch in self._branches], gradient.device
-        )
+        graphs.side_by_side([partial(self._differentiate, rows, x, labels) for rows in self._branches], gradient.device)
         if now.mask is not None:
             gradient.mul_(now.mask)
         rate = self._rates.index_select(0, self.counters - self._schedule_starts).unsqueeze(1)
@@ -86,28 +82,20 @@ class Step:
         now.diverged_at.copy_(torch.where(bad, self.counters, now.diverged_at))
         self.counters.add_(1)
 
-    def _differentiate(self, branch: "_Branch", x: Tensor, labels: Tensor) -> None:
-        """Losses and gradients of a branch's replicas, of images [B, R, C, H, W] and labels [R, B] of all."""
-        now, rows, precision = self._replicas, branch.rows, self._recipe.precision
+    def _differentiate(self, rows: slice, x: Tensor, labels: Tensor) -> None:
+        """Losses and gradients of some replicas, of images [B, R, C, H, W] and labels [R, B] of all."""
+        now, precision = self._replicas, self._recipe.precision
+        weights = now.weights[rows]
+        if len(self._branches) > 1:
+            weights = weights.clone()  # a row may begin anywhere; libraries choose kernels by where numbers lie
+        leaves = {name: view.detach().requires_grad_() for name, view in unflatten(self._network, weights).items()}
         with number_format(precision, x.device):
-            logits = self._network.logits(branch.leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train")
+            logits = self._network.logits(leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train")
         losses = _losses(logits, labels[rows])
-        with products(precision):
-            gradients = torch.autograd.grad(losses.sum(), list(branch.leaves.values()))
+        with product_format(precision):
+            gradients = torch.autograd.grad(losses.sum(), list(leaves.values()))
         torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
         self._losses[rows] = losses.detach()
-
-
-@dataclass(frozen=True)
-class _Branch:
-    """Replicas that are differentiated together: their rows, and the parameters by which."""
-
-    rows: slice
-    leaves: Mapping[str, Tensor]
-
-
-def _leaves(network: Network, weights: Tensor) -> dict[str, Tensor]:
-    return {name: view.detach().requires_grad_() for name, view in unflatten(network, weights).items()}
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:

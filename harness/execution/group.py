@@ -10,6 +10,7 @@ import torch
 
 from harness import stages
 from harness.engine.datasets import Dataset
+from harness.engine.device import is_out_of_memory
 from harness.errors import BrokenError, HarnessError, StoreBroken
 from harness.execution.checkpoint import Checkpoint
 from harness.job import Job
@@ -68,7 +69,9 @@ class Runner:
             raise
         except HarnessError as error:
             results = [error] * len(group)
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             words = f"{group[0].stage} of {len(group)} jobs side by side needs more memory than there is ({error})"
             results = [BrokenError(f"{words}: free some, or run on a larger device")] * len(group)
             too_large = True

@@ -21,8 +21,8 @@ def fuse(job: Job) -> str | None:
 
 def fitting(job: Job, free: float) -> int:
     """How many replicas like a job run side by side in so many free bytes: 1 at least, ``MAX_FUSED`` at most."""
-    each = stages.find(job.stage).effort(job).memory_bytes
-    return MAX_FUSED if each <= 0 else int(max(1, min(MAX_FUSED, MOST_MEMORY * free // each)))
+    effort = stages.find(job.stage).effort(job)
+    return max((count for count in range(1, MAX_FUSED + 1) if effort.memory(count) <= MOST_MEMORY * free), default=1)
 
 
 def cost(jobs: Sequence[Job]) -> int:

@@ -14,7 +14,7 @@ from harness.engine.feed import Images
 from harness.engine.networks import Network
 
 _ELEMENTS_OF_A_BATCH = 1 << 22
-"""Input numbers of one evaluation batch, replicas together: bounds memory, not results."""
+"""Input numbers of one evaluation batch, of all replicas that are computed together: bounds memory, not results."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def batches(images: Images, split: str, size: int) -> Iterator[tuple[Tensor, Ten
 def evaluate(network: Network, states: States, images: Images, split: str, *, precision: str) -> Scores:
     """Scores of all replicas on a split, batch normalisation by the running statistics."""
     replicas = len(states)
-    size = max(16, min(1000, _ELEMENTS_OF_A_BATCH // (replicas * math.prod(network.shape))))
+    together = len(range(replicas)[network.branches(replicas)[0]])
+    size = max(16, min(1000, _ELEMENTS_OF_A_BATCH // (together * math.prod(network.shape))))
     predictions, losses = [], []
     for x, labels in batches(images, split, size):
         with number_format(precision, x.device):

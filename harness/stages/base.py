@@ -1,6 +1,7 @@
 """What a stage is given, and how states and masks lie in artifacts."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -114,11 +115,19 @@ class Effort:
         operations: of floating-point numbers, a multiply-add counting as two.
         disk_bytes: size of its artifact.
         memory_bytes: of the device, for each replica, without the dataset; 0 where that is little.
+        passing_bytes: beside it, for each replica while it is computed.
+        at_once: how many of a group's replicas are computed at once, at most.
     """
 
     operations: float = 0.0
     disk_bytes: int = TABLE_BYTES
     memory_bytes: float = 0.0
+    passing_bytes: float = 0.0
+    at_once: float = math.inf
+
+    def memory(self, replicas: int) -> float:
+        """Bytes that a group of so many takes of the device, without the dataset."""
+        return replicas * self.memory_bytes + min(replicas, self.at_once) * self.passing_bytes
 
 
 class Stage:

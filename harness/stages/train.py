@@ -1,5 +1,6 @@
 """``train``: a state trained from one step to another, fused with others like it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from harness.engine import optimise
 from harness.engine.device import dtype_of
+from harness.engine.graphs import BRANCHES
 from harness.engine.initialise import flatten, unflatten
 from harness.engine.networks import Network
 from harness.engine.replicas import FINITE, Replicas
@@ -40,7 +42,7 @@ _PASSES_A_STEP = 3
 _COPIES_OF_WEIGHTS = 8
 _COPIES_OF_ACTIVATIONS = 2.0
 """Both measured on the CPU, as the process's peak: LeNet 9 MB a replica (8.4 times its weights), ResNet-20 at batch
-128 370 MB (1.8 times what its forward pass keeps)."""
+128 330 MB (1.6 times what its forward pass keeps), however many they are, as each is computed by itself."""
 
 
 class Train(Stage):
@@ -73,10 +75,13 @@ class Train(Stage):
         kept = state if params["keep_optimiser"] else ()
         copies = _COPIES_OF_WEIGHTS * weights.numel() + sum(value.numel() for value in state)
         passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)
+        size = dtype_of(params["precision"]).itemsize
         return Effort(
             self.cost(job) * params["batch"] * _PASSES_A_STEP * forward_pass(params),
             TABLE_BYTES + 4 * sum(value.numel() for value in (weights, *kept)),
-            dtype_of(params["precision"]).itemsize * (copies + passing),
+            size * copies,
+            size * passing,
+            BRANCHES if len(network_of(params).branches(2)) > 1 else math.inf,
         )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:

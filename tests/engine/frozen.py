@@ -67,7 +67,7 @@ class _Recorder(TorchDispatchMode):
         return out
 
 
-def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def recorded(work: Callable[[], None], device: torch.device, pool: tuple[int, int] = (0, 0)) -> Callable[[], None]:
     """In place of ``graphs.recorded``: every operation is repeated with the same tensors and the same Python numbers.
 
     Other than a CUDA graph, recording does the work; so the first replay, which follows at once, does nothing.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.engine import graphs, optimise
+from harness.engine.device import is_out_of_memory
 from harness.engine.feed import Images
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.train import train
@@ -107,6 +108,7 @@ def replaying(monkeypatch: pytest.MonkeyPatch) -> list[graphs.Graphed]:
     monkeypatch.setattr(graphs, "prepared", prepared)
     monkeypatch.setattr(graphs, "recorded", frozen.recorded)
     monkeypatch.setattr(graphs, "beside", frozen.beside)
+    monkeypatch.setattr(graphs, "new_pool", lambda: (0, 1))
     monkeypatch.setattr(graphs, "WARM_UP", 1)
     monkeypatch.setattr("harness.engine.feed._STEPS_AHEAD", 7)
     return made
@@ -210,7 +212,7 @@ def test_each_size_warms_up_and_is_recorded_once(monkeypatch: pytest.MonkeyPatch
         done.append(size)
         total.add_(size)
 
-    def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    def recorded(work: Callable[[], None], device: torch.device, pool: graphs.Pool) -> Callable[[], None]:
         recordings.append(len(done))
         return frozen.recorded(work, device)
 
@@ -227,7 +229,7 @@ def test_each_size_warms_up_and_is_recorded_once(monkeypatch: pytest.MonkeyPatch
 def test_training_goes_on_where_nothing_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     case = ALL["resnet-ragged"]
 
-    def refused(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    def refused(work: Callable[[], None], device: torch.device, pool: graphs.Pool) -> Callable[[], None]:
         raise RuntimeError("operation not permitted when stream is capturing\nmore words")
 
     monkeypatch.setattr(graphs, "recorded", refused)
@@ -244,7 +246,7 @@ def test_training_goes_on_where_nothing_can_be_recorded(monkeypatch: pytest.Monk
 def test_too_little_memory_to_record_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sized the group halves it. Ending a recording that failed fails as well, and hides why."""
 
-    def refused(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    def refused(work: Callable[[], None], device: torch.device, pool: graphs.Pool) -> Callable[[], None]:
         try:
             raise torch.OutOfMemoryError("40 GiB are missing")
         finally:
@@ -253,8 +255,9 @@ def test_too_little_memory_to_record_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(graphs, "recorded", refused)
     step = graphs.Graphed(lambda size: None, CPU)
     step(5)
-    with pytest.raises(torch.OutOfMemoryError, match="40 GiB are missing"):
+    with pytest.raises(RuntimeError, match="capture was invalidated") as told:
         step(5)
+    assert is_out_of_memory(told.value)
 
 
 def test_other_errors_of_a_step_are_not_hidden(replaying: list[graphs.Graphed]) -> None:

@@ -413,4 +413,4 @@ def test_a_number_format_that_the_device_lacks_is_an_error() -> None:
     recipe = replace(case.recipe, precision="tf32")
     with pytest.raises(RequestError, match="number format tf32 is not one of cpu: use fp32"):
         train(case.network, recipe, case.images, replicas_of(case, [0], [[1]]), on_step=nothing, on_mark=nothing)
-    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
