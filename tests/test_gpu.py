@@ -1,6 +1,8 @@
 """What must hold on a GPU; skipped where there is none."""
 
+import gc
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,17 @@ import torch
 from torch import Tensor
 
 from harness import seeds
-from harness.engine import datasets, device, graphs
+from harness.engine import datasets, device, graphs, optimise
 from harness.engine.feed import Images
-from harness.engine.networks import Network
+from harness.engine.initialise import flatten, initial_buffers, initial_parameters
+from harness.engine.networks import Network, build
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.train import Recipe, train
 from harness.execution.run import execute
 from harness.plan import Plan
 from harness.stages import train as training
 from harness.store import Artifact, Store
+from tests.engine.oracles import SCALE, dataset
 from tests.engine.test_graphs import ALL, assert_equal, course, fresh, images_of
 from tests.engine.test_train import nothing
 from tests.stages.bench import Bench, setting
@@ -111,6 +115,108 @@ def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: to
         alone = ends(fresh(case, card).take([replica]))
         assert alone.steps == [together.steps[replica]]
         torch.testing.assert_close(alone.weights[0], together.weights[replica], **tolerance)
+
+
+FORMATS = ["fp32", "tf32", "bf16"]
+TRAINED = {
+    "lenet": (replace(ALL["lenet-ragged"], network=build({"name": "lenet", "hidden": [300, 100]}, (1, 28, 28), 10)), 5),
+    "resnet20": (
+        replace(
+            ALL["resnet-ragged"],
+            network=build({"name": "resnet", "widths": [16, 32, 64], "blocks": 3}, (3, 32, 32), 10),
+        ),
+        graphs.BRANCHES + 3,
+    ),
+}
+"""Networks as papers have them, and R: of the large one more than there are streams."""
+
+
+def single(name: str, card: torch.device, count: int, steps: int = 14) -> tuple[Images, Replicas]:
+    """Images of a network's shape, and that many replicas in single precision."""
+    case, _ = TRAINED[name]
+    network = case.network
+    data = dataset(case.examples, 4, network.shape)
+    drawn = [
+        initial_parameters(network, scheme="kaiming_normal", batch_norm_scale="uniform", seed=seed)
+        for seed in range(count)
+    ]
+    weights = flatten(network, {name: torch.stack([one[name] for one in drawn]) for name in network.parameters})
+    replicas = Replicas(
+        weights=weights.to(card),
+        buffers={name: value.to(card).repeat(count, 1) for name, value in initial_buffers(network).items()},
+        optimiser=optimise.fresh_state(case.optimiser, weights.to(card)),
+        mask=None,
+        steps=[0] * count,
+        marks=[[steps]] * count,
+        order_seeds=list(range(count)),
+        schedule_starts=[0] * count,
+        diverged_at=torch.full((count,), FINITE, device=card),
+    )
+    return Images(data, {"normalise": SCALE, "augment": case.augment}, device=card), replicas
+
+
+def trained(name: str, precision: str, card: torch.device, chosen: list[int] | None = None, steps: int = 14) -> Tensor:
+    """Weights after some steps, with short batches among 14; of all replicas, or of the chosen ones by themselves."""
+    case, count = TRAINED[name]
+    images, replicas = single(name, card, count, steps)
+    recipe = replace(case.recipe, precision=precision)
+    start = replicas if chosen is None else replicas.take(chosen)
+    ends = train(case.network, recipe, images, start, on_step=nothing, on_mark=nothing)
+    assert ends.diverged_at.tolist() == [FINITE] * len(start)
+    return ends.weights
+
+
+@pytest.mark.parametrize("precision", FORMATS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_replayed_steps_are_the_eager_ones_in_every_format(
+    name: str, precision: str, card: torch.device, recordings: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = trained(name, precision, card)
+    assert len(recordings) == 2, "one for each size of batch"
+    monkeypatch.setattr(graphs, "prepared", lambda work, place: work)
+    assert torch.equal(replayed, trained(name, precision, card))
+
+
+@pytest.mark.usefixtures("recordings")
+@pytest.mark.parametrize("precision", FORMATS)
+def test_a_large_network_has_the_same_bits_whatever_runs_beside_it(precision: str, card: torch.device) -> None:
+    """Wherever its row lies: an odd one begins at another alignment."""
+    together = trained("resnet20", precision, card)
+    for place in (0, 3):
+        assert torch.equal(trained("resnet20", precision, card, [place])[0], together[place])
+
+
+def test_formats_differ_and_stay_near_single_precision(card: torch.device) -> None:
+    """After a step, so that rounding has no time to grow; formats that agree in all bits are one format."""
+    exact = trained("resnet20", "fp32", card, steps=1)
+    for precision, tolerance in (("tf32", 0.05), ("bf16", 0.2)):
+        other = trained("resnet20", precision, card, steps=1)
+        apart = float((other - exact).norm() / (exact - single("resnet20", card, len(exact))[1].weights).norm())
+        assert 1e-6 < apart < tolerance, precision
+
+
+def test_a_recording_that_failed_gives_its_memory_back(card: torch.device) -> None:
+    """Else a group that is halved for want of memory finds the card full."""
+    held = torch.zeros(1, device=card)
+
+    def work(size: int) -> None:
+        held.copy_(torch.ones(size, device=card).sum())
+        if size > 1 << 20:
+            held.item()
+
+    step = graphs.prepared(work, card)
+    for _ in range(graphs.WARM_UP):
+        step(1 << 28)
+    with pytest.warns(RuntimeWarning, match="no CUDA graph could be recorded"):
+        step(1 << 28)
+    del step
+    gc.collect()
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved(card) < 1 << 29
+    other = graphs.prepared(work, card)
+    for _ in range(graphs.WARM_UP + 2):
+        other(8)
+    assert held.item() == 8
 
 
 def test_tf32_is_used_where_it_is_asked_for_and_nowhere_else(card: torch.device) -> None:

@@ -62,6 +62,10 @@ def test_a_number_format_that_the_device_lacks_is_refused_before_anything_runs(p
         f"{spec}: scales.toy.training.precision: found tf32, a format of CUDA's tensor cores, and cpu has none" in told
     )
     assert not place.store.exists()
+    said = cli("report", spec, "--store", place.store, "--report", place.reports)
+    assert "are not in the store" in " ".join(said.err.split()), (
+        "a report computes nothing, so any machine can write it"
+    )
 
 
 def test_plan_counts_shared_jobs_once(place: Place) -> None:
