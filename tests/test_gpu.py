@@ -187,7 +187,7 @@ def test_a_large_network_has_the_same_bits_whatever_runs_beside_it(precision: st
 
 
 def test_formats_differ_and_stay_near_single_precision(card: torch.device) -> None:
-    """After one step that moves (the first has rate 0), before rounding grows; what agrees in all bits is one format."""
+    """After one step that moves (the first has rate 0): what agrees in all bits is one format."""
     exact = trained("resnet20", "fp32", card, steps=2)
     for precision, tolerance in (("tf32", 0.2), ("bf16", 0.5)):
         other = trained("resnet20", precision, card, steps=2)

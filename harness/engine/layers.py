@@ -1,8 +1,8 @@
 """The layers that networks are made of, each applied to R replicas at once.
 
 A network is one function over ``Layers``. Run over a ``Tracer`` it declares its parameters; run over ``Layers``
-it computes. Images are [B, R*C, H, W], replicas folded into the channels, so that a convolution of all replicas
-is one grouped convolution and batch normalisation keeps each replica's statistics apart. Vectors are
+it computes. Images are [B, R*C, H, W], replicas folded into the channels, so that a convolution of several
+replicas is one grouped convolution and batch normalisation keeps each replica's statistics apart. Vectors are
 [R, B, features].
 """
 
