@@ -289,7 +289,10 @@ def main() -> None:
         rows += measure(name, bench, asked, device)
     machine = _machine(device)
     show(rows, origins, machine)
-    show_goals(rows, machine)
+    if asked.repeats > 1:
+        show_goals(rows, machine)
+    else:
+        print("\nOf single turns no goal is judged.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Accounts of a run: what its results took, where they come from, what broke."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.datainfo import DatasetInfo
@@ -25,11 +25,18 @@ def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any]
             "python": sorted({one["python"] for one in made}),
             "torch": sorted({one["packages"]["torch"] for one in made}),
             "pinned versions (sha256)": sorted({one["lock"][:12] for one in made}),
+            "CPU threads": sorted({one["threads"] for one in made}),
+            "jobs side by side": _range([one["beside"] for one in made]),
             "dates": sorted({one["date"] for one in made}),
             "container": sorted({one["container"] or "none: made outside the container" for one in made}),
         },
         "dataset": "none" if data is None else {"name": data.name, "digest": data.digest, "origin": data.origin},
     }
+
+
+def _range(counts: Sequence[int]) -> str:
+    least, most = min(counts, default=0), max(counts, default=0)
+    return f"{least} to {most}" if least < most else f"{least}"
 
 
 def revision_words(code: Mapping[str, Any]) -> str:

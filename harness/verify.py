@@ -104,8 +104,8 @@ def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
         size = trainable(loaded.spec.scales[scale], data_root)
     except RuntimeError as error:  # of a layer
         raise RequestError(
-            f"{loaded.path}: scales.{scale}.training.network: this network cannot take the images of the dataset "
-            f"({error}): fewer stages halve them less often"
+            f"{loaded.path}: scales.{scale}.training.network: this network cannot take the dataset's images: one "
+            f"of its layers would get less than it needs ({error}). Fewer stages halve images less often"
         ) from error
     if training is not None and size != training.parameters:
         raise RequestError(

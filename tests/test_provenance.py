@@ -95,8 +95,10 @@ def test_the_lock_is_known_by_its_digest(facts: pytest.MonkeyPatch) -> None:
 
 def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Path, facts: pytest.MonkeyPatch) -> None:
     store, jobs = Store(tmp_path), [Job("init", {"seed": seed}) for seed in range(2)]
-    for job, image in zip(jobs, ("", "sha256:0a1b"), strict=True):
+    for job, image, beside in zip(jobs, ("", "sha256:0a1b"), (1, 7), strict=True):
         facts.setenv("HARNESS_IMAGE", image)
-        store.write(job, Artifact(table={"x": [1]}), provenance.describe("cpu", 1, ""))
+        store.write(job, Artifact(table={"x": [1]}), {**provenance.describe("cpu", 1, ""), "beside": beside})
     found = provenance_of(Plan.of(jobs), nominal("digits"), provenance.describe("cpu", 1, ""), store)
     assert found["results made by"]["container"] == ["none: made outside the container", "sha256:0a1b"]
+    assert found["results made by"]["CPU threads"] == [1]
+    assert found["results made by"]["jobs side by side"] == "1 to 7"

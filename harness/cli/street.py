@@ -160,20 +160,22 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     free = devices.free_bytes(chosen[0]) / chosen.count(chosen[0])
     store = Store(options.store) if options.store.exists() else None
     requests = _requests(specs, options)
-    plans: list[tuple[str | None, Plan, str]] = [(one.loaded.spec.id, one.plan, _absent_data(one)) for one in requests]
+    plans: list[tuple[str | None, Plan, str]] = [
+        (one.loaded.spec.id, one.plan, _missing(one, chosen)) for one in requests
+    ]
     if len(requests) > 1:
         alone = sum(len(one.plan.jobs) for one in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
+    threads = options.threads or torch.get_num_threads()
     places = chosen[0] if len(chosen) == 1 else f"{len(chosen)} x {chosen[0].type}"
     rows = []
     for name, jobs, note in plans:
         have = store.has if store is not None else lambda job: False
-        threads = options.threads or torch.get_num_threads()
         cost = forecast(jobs, have, threads=threads, devices=[one.type for one in chosen], free=free)
         rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
         if not as_json:
-            show.plan(f"{name or 'together'} ({options.scale} scale, on {places})", cost, note)
+            show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)
     if as_json:
         show.machine(rows)
 
@@ -182,7 +184,12 @@ def _together(requests: Sequence[verifying.Request]) -> Plan:
     return Plan.of(target for one in requests for target in one.plan.targets)
 
 
-def _absent_data(request: verifying.Request) -> str:
+def _missing(request: verifying.Request, chosen: Sequence[torch.device]) -> str:
+    """What a run would be refused for."""
+    try:
+        verifying.require_format(request, chosen)
+    except RequestError as error:
+        return str(error)
     data = request.setting.dataset
     if data is None or data.digest:
         return ""
