@@ -66,6 +66,10 @@ def _cost(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in cost.items() if name not in ("cached", "seconds")}
 
 
+_DIGITS = 12
+"""Significant ones of a number: later ones differ when the same results are summed at another place in memory."""
+
+
 def plain_value(value: Any) -> Any:
     """Any value of an outcome as plain JSON.
 
@@ -93,7 +97,7 @@ def plain_value(value: Any) -> Any:
         case Integral():
             return int(value)
         case Real():
-            return float(value) if math.isfinite(value) else None
+            return float(f"{float(value):.{_DIGITS}g}") if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain_value(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if hasattr(value, "tolist"):  # arrays, which are no sequences
