@@ -68,6 +68,31 @@ def test_a_number_format_that_the_device_lacks_is_refused_before_anything_runs(p
     )
 
 
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (
+            "{name: vgg, widths: [2, 2, 2, 2], convolutions: [1, 1, 1, 1]}",
+            "this network cannot take the dataset's images",
+        ),
+        (
+            "{name: vgg, widths: [2, 2], convolutions: [1]}",
+            "widths are of 2 stages, convolutions of 1: give one for each",
+        ),
+        ("{name: vgg, widths: [2], convolutions: [1], last_pooling: sum}", "'max' or 'mean'"),
+    ],
+    ids=["deep", "lengths", "pooling"],
+)
+def test_a_vgg_that_cannot_be_is_refused_with_its_field(network: str, told: str, place: Place) -> None:
+    """Images of digits have 8 x 8 pixels: they can be halved three times."""
+    said = cli(
+        "plan", place.write(edited(instability_text(), "{name: lenet, hidden: [16]}", network)), "--device", "cpu"
+    )
+    assert said.code == 2
+    assert "scales.toy.training.network" in said.err
+    assert told in " ".join(said.err.split())
+
+
 def test_plan_counts_shared_jobs_once(place: Place) -> None:
     first, second = (place.write(instability_text(identity=name)) for name in ("first", "second"))
     rows = cli("plan", first, second, "--store", place.store, "--device", "cpu", "--json").json

@@ -260,6 +260,22 @@ def test_too_little_memory_to_record_is_an_error(monkeypatch: pytest.MonkeyPatch
     assert is_out_of_memory(told.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "lacks"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("Tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("out of memory"), False),
+    ],
+    ids=str,
+)
+def test_a_lack_of_memory_is_told_from_other_errors(error: Exception, lacks: bool) -> None:
+    assert is_out_of_memory(error) == lacks
+
+
 def test_other_errors_of_a_step_are_not_hidden(replaying: list[graphs.Graphed]) -> None:
     def work(size: int) -> None:
         raise ValueError("wrong")
