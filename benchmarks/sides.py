@@ -5,7 +5,6 @@ whole epoch's steps, or, where a turn is longer than an epoch, whole epochs are 
 returns, so every time is taken after ``synchronize``, at a few places of a turn only.
 """
 
-import ctypes
 import gc
 import multiprocessing
 import resource
@@ -24,7 +23,7 @@ import torch.utils.data
 from recipes import CASES, Bench
 from torch import Tensor
 
-from harness.engine.device import free_bytes
+from harness.engine.device import free_bytes, give_back_freed_memory
 from harness.engine.graphs import WARM_UP
 from harness.engine.replicas import Replicas
 from harness.engine.train import train
@@ -118,9 +117,7 @@ class Plain:
     """One network in a plain loop, in fp32: idiomatic, or with data on the device already (``workers`` is None)."""
 
     def __init__(self, bench: Bench, workers: int | None, device: torch.device) -> None:
-        self.words = "eager loop, data on the device" if workers is None else f"idiomatic loop, {workers} workers"
-        self.workers = workers
-        self._bench, self._device = bench, device
+        self._bench, self._workers, self._device = bench, workers, device
 
     def turn(self, steps: int, at_warm: Callable[[], object] = lambda: None) -> Turn:
         """Some steps."""
@@ -142,7 +139,7 @@ class Plain:
         """Epoch after epoch."""
         bench, device = self._bench, self._device
         images, labels = bench.dataset.train_x, bench.dataset.train_y
-        if self.workers is None:
+        if self._workers is None:
             resident = idiomatic.Resident(images, labels, bench.data, device)
             while True:
                 yield from resident.epoch(bench.batch)
@@ -151,7 +148,7 @@ class Plain:
             idiomatic.Pictures(images, labels, look),
             bench.batch,
             shuffle=True,
-            num_workers=self.workers,
+            num_workers=self._workers,
             pin_memory=device.type == "cuda",
         )
         while True:
@@ -160,10 +157,15 @@ class Plain:
 
 
 class Crew:
-    """Several idiomatic loops at once, each in a process of its own, which sleeps between turns."""
+    """Plain loops at once, one or more, each in a process of its own, which sleeps between turns.
 
-    def __init__(self, case: str, data_root: Path, count: int, workers: int, device: torch.device) -> None:
-        self.words = f"{count} idiomatic loops at once, {workers} workers each"
+    None of the harness's settings of a process reaches them.
+    """
+
+    def __init__(self, case: str, data_root: Path, count: int, workers: int | None, device: torch.device) -> None:
+        loops = "idiomatic loop" if count == 1 else f"{count} idiomatic loops at once"
+        self.words = "eager loop, data on the device" if workers is None else f"{loops}, {workers} workers each"
+        self.count, self.workers = count, workers
         context = multiprocessing.get_context("spawn")
         self._barrier = context.Barrier(count)  # kept: a process that starts late still has to find it
         threads = max(1, torch.get_num_threads() // count)
@@ -201,9 +203,9 @@ class Crew:
 
 
 def _member(
-    case: str, data_root: Path, workers: int, threads: int, device: str, pipe: Connection, barrier: Barrier
+    case: str, data_root: Path, workers: int | None, threads: int, device: str, pipe: Connection, barrier: Barrier
 ) -> None:
-    """One of several loops."""
+    """One of the loops of a ``Crew``."""
     torch.set_num_threads(threads)
     plain = Plain(Bench(CASES[case], data_root), workers, torch.device(device))
     with suppress(EOFError):
@@ -264,5 +266,4 @@ def held_and_free(device: torch.device) -> tuple[float, float]:
 def _give_back() -> None:
     """What C's allocator, glibc's at least, keeps of freed memory would hide what the next side takes."""
     gc.collect()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed_memory()

@@ -55,7 +55,7 @@ from typing import Any, get_args
 import torch
 from agreement import check
 from recipes import CASES, FLOORS, GOALS, H200, ROOT, TWO_CORES, Bench, Case
-from sides import Crew, Fused, Plain, Turn, held_and_free
+from sides import Crew, Fused, Turn, held_and_free
 
 from harness.engine import device as devices
 from harness.engine.graphs import WARM_UP
@@ -67,7 +67,7 @@ BASELINES = ("idiomatic", "concurrent", "resident")
 ROOM = 0.8
 """Share of the free memory that a greater R may be expected to take."""
 
-Side = Fused | Plain | Crew
+Side = Fused | Crew
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,14 @@ class Row:
     ratios: Mapping[str, Sequence[float]]
 
 
-def sides_of(name: str, bench: Bench, asked: argparse.Namespace, device: torch.device, stack: ExitStack) -> list[Side]:
-    """Everything but the harness at a greater R, which depends on the memory that it takes."""
-    sides: list[Side] = [Plain(bench, workers, device) for workers in asked.workers]
-    sides.append(Plain(bench, None, device))
+def loops_of(name: str, asked: argparse.Namespace, device: torch.device, stack: ExitStack) -> list[Crew]:
+    """The plain loops, alone and several at once."""
+    kinds: list[tuple[int, int | None]] = [(1, workers) for workers in (*asked.workers, None)]
     for count in asked.processes:
         for workers in asked.workers:
             if count > 1 and (not workers or count * workers <= (os.cpu_count() or 1)):
-                sides.append(stack.enter_context(closing(Crew(name, asked.data, count, workers, device))))
-    return sides
+                kinds.append((count, workers))
+    return [stack.enter_context(closing(Crew(name, asked.data, *kind, device))) for kind in kinds]
 
 
 def fused_of(bench: Bench, asked: argparse.Namespace, device: torch.device) -> Iterator[Fused]:
@@ -122,7 +121,7 @@ def fused_of(bench: Bench, asked: argparse.Namespace, device: torch.device) -> I
 def measure(name: str, bench: Bench, asked: argparse.Namespace, device: torch.device) -> list[Row]:
     """Times every side in turn, and prints those that are not the harness."""
     with ExitStack() as stack:
-        sides = [*sides_of(name, bench, asked, device, stack), *fused_of(bench, asked, device)]
+        sides: list[Side] = [*loops_of(name, asked, device, stack), *fused_of(bench, asked, device)]
         steps = {side: _steps(side, asked.seconds) for side in sides}
         taken: dict[Side, list[Turn]] = {side: [] for side in sides}
         for _ in range(asked.repeats):
@@ -138,11 +137,11 @@ def measure(name: str, bench: Bench, asked: argparse.Namespace, device: torch.de
 
 def _baselines(taken: Mapping[Side, Sequence[Turn]]) -> dict[str, Side]:
     """The fastest of each kind."""
-    idiomatic = [side for side in taken if isinstance(side, Plain) and side.workers is not None]
-    kinds: dict[str, list[Side]] = {
-        "idiomatic": [*idiomatic],
-        "concurrent": [*idiomatic, *(side for side in taken if isinstance(side, Crew))],
-        "resident": [side for side in taken if isinstance(side, Plain) and side.workers is None],
+    loops = [side for side in taken if isinstance(side, Crew)]
+    kinds = {
+        "idiomatic": [side for side in loops if side.count == 1 and side.workers is not None],
+        "concurrent": [side for side in loops if side.workers is not None],
+        "resident": [side for side in loops if side.workers is None],
     }
     return {kind: min(sides, key=lambda side: _middle(taken[side])) for kind, sides in kinds.items()}
 
