@@ -16,11 +16,12 @@ def cumulative(vectors: Tensor) -> Tensor:
         vectors: [M, n], of any length but zero.
 
     Returns:
-        [n] float64: in place k - 1 the share in the k largest components, the mean over the vectors.
+        [n] float64, on the CPU: in place k - 1 the share in the k largest components, the mean over the vectors.
     """
-    total = torch.zeros(vectors.shape[1], dtype=torch.float64, device=vectors.device)
+    total = torch.zeros(vectors.shape[1], dtype=torch.float64)
     for some in vectors.split(max(_NUMBERS // vectors.shape[1], 1)):
-        power = some.double().square().sort(dim=1, descending=True).values.cumsum(1)
+        ordered = some.double().square().sort(dim=1, descending=True).values
+        power = ordered.cpu().cumsum(1)  # CUDA has no sums of this kind that give the same bits again
         total += (power / power[:, -1:]).sum(0)
     return total / len(vectors)
 

@@ -70,11 +70,15 @@ TINY: Mapping[str, Callable[[], str]] = {
 @pytest.fixture(scope="module", params=sorted(families()))
 def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Request:
     """A tiny request of each family."""
-    name = request.param
-    assert name in TINY, f"give the family {name!r} a tiny spec here"
-    text = TINY[name]()
+    assert request.param in TINY, f"give the family {request.param!r} a tiny spec here"
+    return tiny(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def tiny(family: str, folder: Path) -> Request:
+    """A tiny request of a family."""
+    text = TINY[family]()
     identity = next(line for line in text.splitlines() if line.startswith("id: ")).removeprefix("id: ")
-    path = tmp_path_factory.mktemp(name) / f"{identity}.yaml"
+    path = folder / f"{identity}.yaml"
     path.write_text(text)
     return _planned(path)
 

@@ -1,0 +1,98 @@
+"""What a GPU would refuse of every experiment family's work, found without one; see ``pretended.py``."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.engine import datasets
+from harness.execution.run import execute
+from harness.measure import curvature
+from harness.protocols import families
+from harness.store import Store
+from tests.pretended import CARD, HOST, OnCard, pretended
+from tests.protocols.test_conformance import tiny
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    with pretended(monkeypatch) as device:
+        yield device
+
+
+@pytest.mark.parametrize("family", sorted(families()))
+def test_a_gpu_refuses_nothing_of_a_family(family: str, card: torch.device, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    load = partial(datasets.load, root=Path("data"))
+    plan = tiny(family, tmp_path).plan
+    run = execute(plan, Store(tmp_path / "store"), devices=[card], load_dataset=load, provenance={})
+    assert run.failed == {}
+    assert run.executed == set(plan.jobs)
+
+
+def test_results_stay_on_the_card(card: torch.device) -> None:
+    x = torch.ones(3, 4, device=card)
+    leaf = x.detach().requires_grad_()
+    (slope,) = torch.autograd.grad((leaf * 2).sum(), leaf)
+    first, _ = x.unbind(1)[0], x.add_(1)
+    doubled = curvature.vmap(lambda row: 2 * row)(x)
+    for one in (
+        x,
+        x + 1,
+        x[0],
+        x.t(),
+        x[:, [1, 2]],
+        x.sort().values,
+        slope,
+        first,
+        doubled,
+        x.new_zeros(2),
+        x.to(HOST).to(CARD),
+    ):
+        assert isinstance(one, OnCard)
+        assert one.device == CARD
+    for other in (x.cpu(), x.to("cpu"), torch.ones(2), torch.tensor(x.tolist()), torch.tensor(1.0)):
+        assert not isinstance(other, OnCard)
+        assert other.device == HOST
+
+
+def test_a_copy_leaves_the_original_alone(card: torch.device) -> None:
+    here = torch.zeros(2)
+    there = here.to(card)
+    there.add_(1)
+    back = there.cpu()
+    back.add_(1)
+    assert (here.tolist(), there.tolist(), back.tolist()) == ([0, 0], [1, 1], [2, 2])
+
+
+REFUSED: dict[str, Callable[[Tensor], object]] = {
+    "two devices": lambda x: x + torch.ones(2),
+    "a product": lambda x: torch.mm(x[None], torch.ones(2, 1)),
+    "indices on the card": lambda x: torch.ones(2)[x.long()],
+    "values at indices": lambda x: x.__setitem__(torch.tensor([0]), torch.ones(1)),
+    "a list": lambda x: torch.stack([x, torch.ones(2)]),
+    "a loss": lambda x: F.cross_entropy(x[None], torch.zeros(1, dtype=torch.int64)),
+    "out": lambda x: torch.add(torch.ones(2), 1, out=x),
+    "a sum along the way": lambda x: x.cumsum(0),
+    "an array": lambda x: x.numpy(),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cuda_refuses_is_refused(what: str, card: torch.device) -> None:
+    x = torch.ones(2, device=card)
+    with pytest.raises((RuntimeError, TypeError), match=r"same device|deterministic|numpy"):
+        REFUSED[what](x)
+
+
+def test_what_cuda_takes_is_taken(card: torch.device) -> None:
+    x = torch.ones(3, device=card)
+    x[1:] = torch.zeros(2)
+    x.copy_(torch.arange(3))
+    taken = (x * torch.tensor(2.0) + x[torch.tensor([0, 1, 2])]).tolist()
+    assert taken == [0, 3, 6]
+    assert x.long().cumsum(0).tolist() == [0, 1, 3]
