@@ -14,6 +14,7 @@ from harness.execution.run import execute
 from harness.measure import curvature
 from harness.protocols import families
 from harness.store import Store
+from tests.engine.test_graphs import ALL, course
 from tests.pretended import CARD, HOST, OnCard, pretended
 from tests.protocols.test_conformance import tiny
 
@@ -32,6 +33,14 @@ def test_a_gpu_refuses_nothing_of_a_family(family: str, card: torch.device, tmp_
     run = execute(plan, Store(tmp_path / "store"), devices=[card], load_dataset=load, provenance={})
     assert run.failed == {}
     assert run.executed == set(plan.jobs)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_training_there_agrees_with_the_cpu_in_float64(name: str, card: torch.device) -> None:
+    for mine, theirs in zip(course(ALL[name], card), course(ALL[name]), strict=True):
+        for one, other in zip(mine, theirs, strict=True):
+            assert isinstance(one, OnCard)
+            torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-10)
 
 
 def test_results_stay_on_the_card(card: torch.device) -> None:
