@@ -8,13 +8,15 @@ from harness import stages
 from harness.execution.schedule import fitting, fuse
 from harness.job import Job, training_steps
 from harness.plan import Plan
-from harness.stages.base import Effort
+from harness.stages.base import Effort, network_of
 
-_FLOPS_A_CPU_THREAD = 65e9
-"""Sustained fp32 operations a second and thread: benchmarks/throughput.py measured 38e9 for the toy ResNet, 65e9 for
-LeNet and 130e9 for ResNet-20, with two threads on a 2024 server."""
+_FLOPS_A_CPU_THREAD = {"small": 35e9, "large": 75e9}
+"""Sustained fp32 operations a second and thread: benchmarks/throughput.py has LeNet and the toy ResNet, and ResNet-20,
+near these with two threads of a 2024 server, launches set aside."""
 _FLOPS_CUDA = 6e12
 """Sustained operations a second of a present-day GPU on such small networks; not measured by us."""
+_LAUNCH_S = {"cpu": 12e-6, "cuda": 2e-6}
+"""Seconds that starting a kernel takes: on the CPU measured, of LeNet alone; on a GPU in graphs, not measured by us."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,52 @@ def forecast(
         needed, found = counts.get(job.stage, (0, 0))
         counts[job.stage] = (needed + 1, found + (key not in missing))
     efforts = {key: stages.find(job.stage).effort(job) for key, job in missing.items()}
-    operations: dict[str, float] = {}
-    for key, job in missing.items():  # snapshots of one training are made on its way
-        operations[job.lineage] = max(operations.get(job.lineage, 0.0), efforts[key].operations)
-    rate = _FLOPS_CUDA * len(devices) if devices[0] == "cuda" else _FLOPS_A_CPU_THREAD * threads
+    groups = [
+        _Group(list(runs), [efforts[run.key] for run in runs], fitting(runs[0], free, devices[0]))
+        for runs in _together(plan, missing, efforts)
+    ]
     return Forecast(
         jobs=counts,
         iterations=sum(training_steps(missing.values()).values()),
-        seconds=sum(operations.values()) / rate,
+        seconds=sum(one.seconds(devices[0], threads) for one in groups) / (len(devices) if devices[0] == "cuda" else 1),
         disk_bytes=sum(effort.disk_bytes for effort in efforts.values()),
-        memory_bytes=int(_peak(plan, missing, efforts, len(devices), free)),
+        memory_bytes=int(max((one.memory(devices) for one in groups), default=0.0)),
     )
 
 
-def _peak(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort], devices: int, free: float) -> float:
-    """Bytes of the largest group, were jobs that as many others wait for ready together."""
+@dataclass(frozen=True)
+class _Group:
+    """Runs that would be ready together, and could run as one.
+
+    Attributes:
+        runs: of each training its longest job, as snapshots are made on its way.
+        efforts: of these.
+        limit: how many of them memory allows at once.
+    """
+
+    runs: Sequence[Job]
+    efforts: Sequence[Effort]
+    limit: int
+
+    def seconds(self, device: str, threads: int) -> float:
+        """How long a device of this type takes for all of them."""
+        params = self.runs[0].params
+        large = "network" in params and len(network_of(params).branches(2)) > 1
+        rate = _FLOPS_CUDA if device == "cuda" else _FLOPS_A_CPU_THREAD["large" if large else "small"] * threads
+        shared = 1 if large else min(self.limit, len(self.runs))
+        launches = sum(one.launches for one in self.efforts) / shared
+        return sum(one.operations for one in self.efforts) / rate + launches * _LAUNCH_S[device]
+
+    def memory(self, devices: Sequence[str]) -> float:
+        """Bytes of one device when they are spread over several."""
+        return self.efforts[0].memory(min(-(-len(self.runs) // len(devices)), self.limit), devices[0])
+
+
+def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[list[Job]]:
+    """The groups, were jobs that as many others wait for ready together."""
     together: dict[tuple[object, ...], dict[str, Job]] = {}
     for key, job in missing.items():
-        kind = fuse(job)
-        together.setdefault((job.stage, kind or key, plan.heights[key]), {})[job.lineage] = job
-    peak = 0.0
-    for runs in together.values():
-        one = next(iter(runs.values()))
-        peak = max(peak, efforts[one.key].memory(min(-(-len(runs) // devices), fitting(one, free))))
-    return peak
+        runs = together.setdefault((job.stage, fuse(job) or key, plan.heights[key]), {})
+        longest = runs.get(job.lineage, job)
+        runs[job.lineage] = max(longest, job, key=lambda one: efforts[one.key].operations)
+    return [list(runs.values()) for runs in together.values()]

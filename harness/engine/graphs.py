@@ -86,6 +86,11 @@ BRANCHES = 8
 """Streams of parallel branches; more branches take turns."""
 
 
+def branches_at_once(device: str) -> int:
+    """How many works ``side_by_side`` does at a time, on a device of this type."""
+    return BRANCHES if device == "cuda" else 1
+
+
 @lru_cache(maxsize=64)
 def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
     """Always the same for a number: each stream that is used costs a workspace of cuBLAS."""

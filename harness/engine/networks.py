@@ -193,11 +193,12 @@ class Network:
             batches_seen: see ``Layers``.
 
         Returns:
-            [R, B, K].
+            [R, B, K], in single precision at least.
         """
 
         def together(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], x: Tensor) -> Tensor:
-            return self.run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+            scores = self.run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+            return scores.float() if scores.dtype == torch.bfloat16 else scores
 
         branches = self.branches(len(next(iter(parameters.values()))))
         if len(branches) == 1:

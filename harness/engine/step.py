@@ -100,7 +100,6 @@ class Step:
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy of each replica: [R, B, K], [R, B] to [R]."""
-    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
     each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     by_replica: Tensor = each.unflatten(0, labels.shape)
     return by_replica.mean(1)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
+import torch
+
 from harness import stages
 from harness.execution.checkpoint import interrupted, put_progress
 from harness.job import Job, canonical, descendants
@@ -19,10 +21,16 @@ def fuse(job: Job) -> str | None:
     return stages.find(job.stage).fuse(job)
 
 
-def fitting(job: Job, free: float) -> int:
-    """How many replicas like a job run side by side in so many free bytes: 1 at least, ``MAX_FUSED`` at most."""
-    effort = stages.find(job.stage).effort(job)
-    return max((count for count in range(1, MAX_FUSED + 1) if effort.memory(count) <= MOST_MEMORY * free), default=1)
+def fitting(job: Job, free: float, device: str) -> int:
+    """How many replicas like a job run side by side in so many free bytes: 1 at least, ``MAX_FUSED`` at most.
+
+    Args:
+        job: one of them.
+        free: of a device.
+        device: its type, ``cpu`` or ``cuda``.
+    """
+    effort, room = stages.find(job.stage).effort(job), MOST_MEMORY * free
+    return max((count for count in range(1, MAX_FUSED + 1) if effort.memory(count, device) <= room), default=1)
 
 
 def cost(jobs: Sequence[Job]) -> int:
@@ -65,7 +73,8 @@ class Schedule:
         known = [group for group in begun.values() if self._wanted(group)]
         taken = {job.key for group in known for job in group}
         rest = {key: job for key, job in self.missing.items() if key not in taken}
-        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free), len(devices))]
+        kind = torch.device(devices[0]).type
+        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free, kind), len(devices))]
         if self._pending:
             self._write()
 

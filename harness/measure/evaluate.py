@@ -66,13 +66,12 @@ def batches(images: Images, split: str, size: int) -> Iterator[tuple[Tensor, Ten
 def evaluate(network: Network, states: States, images: Images, split: str, *, precision: str) -> Scores:
     """Scores of all replicas on a split, batch normalisation by the running statistics."""
     replicas = len(states)
-    together = len(range(replicas)[network.branches(replicas)[0]])
+    together = network.branches(replicas)[0].stop
     size = max(16, min(1000, _ELEMENTS_OF_A_BATCH // (together * math.prod(network.shape))))
     predictions, losses = [], []
     for x, labels in batches(images, split, size):
         with number_format(precision, x.device):
             logits = network.logits(states.parameters, states.buffers, x.expand(-1, replicas, -1, -1, -1))
-        logits = logits.float() if precision == "bf16" else logits
         predictions.append(logits.argmax(-1))
         repeated = labels.expand(replicas, -1)
         losses.append(

@@ -1,7 +1,6 @@
 """What a stage is given, and how states and masks lie in artifacts."""
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from harness.datainfo import nominal
 from harness.engine.datasets import Dataset
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
+from harness.engine.graphs import branches_at_once
 from harness.engine.labels import with_noise
 from harness.engine.networks import Network, build
 from harness.errors import HarnessError, InvariantBroken
@@ -116,18 +116,21 @@ class Effort:
         disk_bytes: size of its artifact.
         memory_bytes: of the device, for each replica, without the dataset; 0 where that is little.
         passing_bytes: beside it, for each replica while it is computed.
-        at_once: how many of a group's replicas are computed at once, at most.
+        launches: of kernels; replicas that are computed together share them.
+        apart: whether a group's replicas are computed each by itself, on a GPU a few at a time, else all together.
     """
 
     operations: float = 0.0
     disk_bytes: int = TABLE_BYTES
     memory_bytes: float = 0.0
     passing_bytes: float = 0.0
-    at_once: float = math.inf
+    launches: float = 0.0
+    apart: bool = False
 
-    def memory(self, replicas: int) -> float:
-        """Bytes that a group of so many takes of the device, without the dataset."""
-        return replicas * self.memory_bytes + min(replicas, self.at_once) * self.passing_bytes
+    def memory(self, replicas: int, device: str) -> float:
+        """Bytes that a group of so many takes of a device, ``cpu`` or ``cuda``, without the dataset."""
+        computed = min(replicas, branches_at_once(device)) if self.apart else replicas
+        return replicas * self.memory_bytes + computed * self.passing_bytes
 
 
 class Stage:
