@@ -29,16 +29,8 @@ the share of the floor is told, the longer of the times that arithmetic and memo
 Before anything is timed, all sides start from the same weights, get the same batches in float64, and must agree, and
 the losses of every number format must be those of float64 (``agreement.py``).
 
-Measured by an earlier version of this file, on 2026-11-20, on an AMD EPYC (2 virtual cores), torch 2.13.0+cpu, 3 turns
-of 3 s, at R = 18 for the small networks; the goals were others. Not measured with this version yet::
-
-       network          dataset    R  fused in   ms fused   ms plain  ratio (range)
-         LeNet            mnist   18      fp32      0.731      3.283  4.49 (4.17-4.93)
-    toy ResNet           digits   18      fp32      0.682      6.125  8.91 (8.44-8.99)
-     ResNet-20          cifar10    1      fp32    121.289    178.305  1.50 (1.46-1.54)
-     ResNet-20          cifar10    1      bf16     78.536    178.305  2.27 (2.22-2.42)
-
-The plain loops do not use channels last, which the harness does; a user of them could.
+What was measured is in ``docs/speed.md``. The plain loops do not use channels last, which the harness does; a user
+of them could. Each is a process of its own, which the harness's settings of memory do not reach.
 """
 
 import argparse
