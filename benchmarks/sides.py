@@ -7,6 +7,7 @@ returns, so every time is taken after ``synchronize``, at a few places of a turn
 
 import gc
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ class Plain:
         """Some steps."""
         bench, device, info = self._bench, self._device, self._bench.dataset.info
         clock = Clock(device, steps, bench.per_epoch, at_warm)
-        with as_pytorch_comes(device), peak_memory(device) as peak:
+        with peak_memory(device) as peak:
             module = idiomatic.module(bench.description, info.shape, info.classes).to(device)
             update = idiomatic.optimiser(bench.optimiser, bench.training.schedule.rate, module.parameters())
             batches = self._batches()
@@ -207,27 +208,15 @@ def _member(
 ) -> None:
     """One of the loops of a ``Crew``."""
     torch.set_num_threads(threads)
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)  # which the harness set in the process that started this one
+    if device.startswith("cuda"):  # the switches of a plain user; nothing is deterministic in a fresh process
+        torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.benchmark = "tf32", True  # type: ignore[attr-defined]
     plain = Plain(Bench(CASES[case], data_root), workers, torch.device(device))
     with suppress(EOFError):
         while (steps := pipe.recv()) is not None:
             pipe.send(plain.turn(steps, lambda: barrier.wait(WAIT_S)))
-
-
-@contextmanager
-def as_pytorch_comes(device: torch.device) -> Iterator[None]:
-    """The switches of a plain user on CUDA: convolutions in TF32, kernels chosen by timing, none deterministic."""
-    if device.type != "cuda":
-        yield
-        return
-    cudnn = torch.backends.cudnn
-    before = cudnn.conv.fp32_precision, cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
-    cudnn.conv.fp32_precision, cudnn.benchmark = "tf32", True
-    torch.use_deterministic_algorithms(False)
-    try:
-        yield
-    finally:
-        cudnn.conv.fp32_precision, cudnn.benchmark = before[:2]
-        torch.use_deterministic_algorithms(before[2])
+            if device.startswith("cuda"):
+                torch.cuda.empty_cache()
 
 
 @contextmanager

@@ -113,8 +113,11 @@ def fused_of(bench: Bench, asked: argparse.Namespace, device: torch.device) -> I
 def measure(name: str, bench: Bench, asked: argparse.Namespace, device: torch.device) -> list[Row]:
     """Times every side in turn, and prints those that are not the harness."""
     with ExitStack() as stack:
-        sides: list[Side] = [*loops_of(name, asked, device, stack), *fused_of(bench, asked, device)]
-        steps = {side: _steps(side, asked.seconds) for side in sides}
+        loops = loops_of(name, asked, device, stack)
+        steps: dict[Side, int] = {loop: _steps(loop, asked.seconds) for loop in loops}  # they take their memory first
+        fused = list(fused_of(bench, asked, device))
+        steps |= {side: _steps(side, asked.seconds) for side in fused}
+        sides = list(steps)
         taken: dict[Side, list[Turn]] = {side: [] for side in sides}
         for _ in range(asked.repeats):
             for side in sides:
@@ -124,7 +127,7 @@ def measure(name: str, bench: Bench, asked: argparse.Namespace, device: torch.de
         if not isinstance(side, Fused):
             marks = "".join(f"  <- {words}" for words, chosen in best.items() if chosen is side)
             print(f"  {side.words:<45} {_costs(bench, turns)}{marks}", flush=True)
-    return [_row(name, bench, side, taken, best) for side in sides if isinstance(side, Fused)]
+    return [_row(name, bench, side, taken, best) for side in fused]
 
 
 def _baselines(taken: Mapping[Side, Sequence[Turn]]) -> dict[str, Side]:

@@ -10,13 +10,16 @@ from harness.job import Job, training_steps
 from harness.plan import Plan
 from harness.stages.base import Effort, network_of
 
-_FLOPS_A_CPU_THREAD = {"small": 35e9, "large": 75e9}
-"""Sustained fp32 operations a second and thread: benchmarks/throughput.py has LeNet and the toy ResNet, and ResNet-20,
-near these with two threads of a 2024 server, launches set aside."""
+_FLOPS_A_CPU_THREAD = 30e9, 75e9
+"""Sustained fp32 operations a second and thread, of a small network and of one from ``_LARGE`` on. docs/speed.md has
+21e9 for the toy ResNet, 35e9 for LeNet, 19e9 for the thin ResNet; 75e9 for ResNet-20, 104e9 for VGG-16."""
+_LARGE = 10_000_000
+"""Multiply-adds of an example."""
 _FLOPS_CUDA = 6e12
 """Sustained operations a second of a present-day GPU on such small networks; not measured by us."""
 _LAUNCH_S = {"cpu": 12e-6, "cuda": 2e-6}
-"""Seconds that starting a kernel takes: on the CPU measured, of LeNet alone; on a GPU in graphs, not measured by us."""
+"""Seconds that starting a kernel takes, eagerly on the CPU and in a graph on a GPU; guesses, see ``stages/train.py``.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ def forecast(
         counts[job.stage] = (needed + 1, found + (key not in missing))
     efforts = {key: stages.find(job.stage).effort(job) for key, job in missing.items()}
     groups = [
-        _Group(list(runs), [efforts[run.key] for run in runs], fitting(runs[0], free, devices[0]))
+        _Group(runs, [efforts[run.key] for run in runs], fitting(runs[0], free, devices[0]))
         for runs in _together(plan, missing, efforts)
     ]
     return Forecast(
         jobs=counts,
         iterations=sum(training_steps(missing.values()).values()),
-        seconds=sum(one.seconds(devices[0], threads) for one in groups) / (len(devices) if devices[0] == "cuda" else 1),
+        seconds=sum(one.seconds(devices, threads) for one in groups),
         disk_bytes=sum(effort.disk_bytes for effort in efforts.values()),
         memory_bytes=int(max((one.memory(devices) for one in groups), default=0.0)),
     )
@@ -88,25 +91,39 @@ class _Group:
     efforts: Sequence[Effort]
     limit: int
 
-    def seconds(self, device: str, threads: int) -> float:
-        """How long a device of this type takes for all of them."""
-        params = self.runs[0].params
-        large = "network" in params and len(network_of(params).branches(2)) > 1
-        rate = _FLOPS_CUDA if device == "cuda" else _FLOPS_A_CPU_THREAD["large" if large else "small"] * threads
-        shared = 1 if large else min(self.limit, len(self.runs))
-        launches = sum(one.launches for one in self.efforts) / shared
-        return sum(one.operations for one in self.efforts) / rate + launches * _LAUNCH_S[device]
+    def seconds(self, devices: Sequence[str], threads: int) -> float:
+        """How long they take, spread over these devices; several on the CPU share its threads."""
+        used = min(len(devices), len(self.runs))
+        operations = sum(one.operations for one in self.efforts)
+        rate = _FLOPS_CUDA * used if devices[0] == "cuda" else _flops_a_thread(self.runs[0]) * threads
+        if self.efforts[0].apart:
+            launches = sum(one.launches for one in self.efforts) / used
+        else:
+            rounds = math.ceil(len(self.runs) / (self._side_by_side(devices) * len(devices)))
+            launches = rounds * max(one.launches for one in self.efforts)
+        return operations / rate + launches * _LAUNCH_S[devices[0]]
 
     def memory(self, devices: Sequence[str]) -> float:
         """Bytes of one device when they are spread over several."""
-        return self.efforts[0].memory(min(-(-len(self.runs) // len(devices)), self.limit), devices[0])
+        return self.efforts[0].memory(self._side_by_side(devices), devices[0])
+
+    def _side_by_side(self, devices: Sequence[str]) -> int:
+        """Runs that a device has at a time."""
+        return min(math.ceil(len(self.runs) / len(devices)), self.limit)
+
+
+def _flops_a_thread(job: Job) -> float:
+    small, large = _FLOPS_A_CPU_THREAD
+    return large if "network" in job.params and network_of(job.params).multiplications >= _LARGE else small
 
 
 def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[list[Job]]:
-    """The groups, were jobs that as many others wait for ready together."""
-    together: dict[tuple[object, ...], dict[str, Job]] = {}
-    for key, job in missing.items():
-        runs = together.setdefault((job.stage, fuse(job) or key, plan.heights[key]), {})
-        longest = runs.get(job.lineage, job)
-        runs[job.lineage] = max(longest, job, key=lambda one: efforts[one.key].operations)
-    return [list(runs.values()) for runs in together.values()]
+    """The groups, were jobs that as many others wait for ready together; of a training the longest job counts."""
+    longest: dict[str, Job] = {}
+    for job in missing.values():
+        before = longest.setdefault(job.lineage, job)
+        longest[job.lineage] = max(before, job, key=lambda one: efforts[one.key].operations)
+    groups: dict[tuple[object, ...], list[Job]] = {}
+    for job in longest.values():
+        groups.setdefault((job.stage, fuse(job) or job.key, plan.heights[job.key]), []).append(job)
+    return list(groups.values())

@@ -26,10 +26,14 @@ MOVES = ("to", "cpu", "copy_")
 """Operations that take tensors of two devices."""
 
 REFUSED = (
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "cumprod", "cumsum", "cumsum_", "grid_sample", "histc", "interpolate",
-    "kthvalue", "logcumsumexp", "median", "put_",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "ctc_loss", "cumsum", "cumsum_", "fractional_max_pool2d",
+    "grid_sample", "histc", "interpolate", "max_unpool2d", "median", "put_", "scatter_reduce",
 )  # fmt: skip
-"""What raises an error for floats in deterministic mode, as ``torch.use_deterministic_algorithms`` tells."""
+"""What may raise an error for floats in deterministic mode, as ``torch.use_deterministic_algorithms`` tells; some of it
+only in some of its modes, or backward."""
+
+JOINS = ("stack", "cat", "concatenate")
+"""Operations that take not even a single number from the CPU."""
 
 
 class OnCard(Tensor):
@@ -57,7 +61,8 @@ def _called(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
     name = getattr(func, "__name__", "")
     tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
     here = [one for one in tensors if isinstance(one, OnCard)]
-    there = [one for one in tensors if not isinstance(one, OnCard) and one.dim() and not _is_wrapped(one)]
+    there = [one for one in tensors if not isinstance(one, OnCard) and not _is_wrapped(one)]
+    there = [one for one in there if one.dim() or name in JOINS]
     if here and there and not _may_mix(name, args):
         raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {CARD} and {HOST}")
     if here and name in REFUSED and here[0].is_floating_point():

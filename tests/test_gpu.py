@@ -104,7 +104,7 @@ def test_training_by_graphs_agrees_with_the_cpu_in_float64(name: str, card: torc
 def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: torch.device) -> None:
     """To rounding where replicas share kernels: libraries choose those by their number too."""
     case = ALL[name]
-    tolerance = {"rtol": 0.0, "atol": 0.0} if len(case.network.branches(2)) == 2 else {"rtol": 1e-8, "atol": 1e-10}
+    tolerance = {"rtol": 0.0, "atol": 0.0} if case.network.apart else {"rtol": 1e-8, "atol": 1e-10}
 
     def ends(replicas: Replicas) -> Replicas:
         images = images_of(case, card)

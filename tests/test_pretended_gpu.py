@@ -17,6 +17,7 @@ from harness.store import Store
 from tests.engine.test_graphs import ALL, course
 from tests.pretended import CARD, HOST, OnCard, pretended
 from tests.protocols.test_conformance import tiny
+from tests.support import ROOT
 
 
 @pytest.fixture
@@ -25,10 +26,11 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
         yield device
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(families()))
 def test_a_gpu_refuses_nothing_of_a_family(family: str, card: torch.device, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    load = partial(datasets.load, root=Path("data"))
+    load = partial(datasets.load, root=ROOT / "data")
     plan = tiny(family, tmp_path).plan
     run = execute(plan, Store(tmp_path / "store"), devices=[card], load_dataset=load, provenance={})
     assert run.failed == {}
@@ -86,6 +88,7 @@ REFUSED: dict[str, Callable[[Tensor], object]] = {
     "a list": lambda x: torch.stack([x, torch.ones(2)]),
     "a loss": lambda x: F.cross_entropy(x[None], torch.zeros(1, dtype=torch.int64)),
     "out": lambda x: torch.add(torch.ones(2), 1, out=x),
+    "a number in a list": lambda x: torch.stack([x[0], torch.tensor(1.0)]),
     "a sum along the way": lambda x: x.cumsum(0),
     "an array": lambda x: x.numpy(),
 }

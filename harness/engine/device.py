@@ -113,15 +113,16 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def _keep_freed_memory() -> None:
-    """Makes glibc keep up to 2 GiB of freed memory for this process.
+    """Makes glibc keep freed memory for this process, of blocks below 32 MiB, the most that every version takes.
 
-    Else every large tensor of a step is asked of the system anew, which fills it with zeros a page at a time: measured,
-    with all that, a tenth of ResNet-20's step and more of smaller ones. Other C libraries are left as they are.
+    Else each tensor of some megabytes is asked of the system anew at every step, which fills it with zeros a page at a
+    time (docs/speed.md). Larger ones still go back at once: what is kept may lie in holes. Other C libraries are left
+    as they are.
     """
     with suppress(OSError, AttributeError, TypeError):  # TypeError is what Windows says
         tune = ctypes.CDLL(None).mallopt
         tune(_M_TRIM_THRESHOLD, 2**31 - 1)
-        tune(_M_MMAP_THRESHOLD, 2**30) or tune(_M_MMAP_THRESHOLD, 2**25)  # an older glibc takes 32 MiB at most
+        tune(_M_MMAP_THRESHOLD, 2**25)
 
 
 def give_back_freed_memory() -> None:

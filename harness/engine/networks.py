@@ -157,12 +157,17 @@ class Network:
         """Multiply-adds of a forward pass of one example."""
         return self._traced.multiplications
 
-    def branches(self, replicas: int) -> list[slice]:
-        """Which replicas are computed together: all of a small network, as their launches cost more than their work.
+    @property
+    def apart(self) -> bool:
+        """Whether replicas are computed each by itself; those of a small network cost more launches than work.
 
         A choice by the network alone: where each is by itself, its numbers do not depend on how many run beside it.
         """
-        if self.multiplications < APART_FROM:
+        return self.multiplications >= APART_FROM
+
+    def branches(self, replicas: int) -> list[slice]:
+        """Which replicas are computed together."""
+        if not self.apart:
             return [slice(0, replicas)]
         return [slice(replica, replica + 1) for replica in range(replicas)]
 

@@ -10,7 +10,7 @@ import torch
 
 from harness import stages
 from harness.engine.datasets import Dataset
-from harness.engine.device import is_out_of_memory
+from harness.engine.device import give_back_freed_memory, is_out_of_memory
 from harness.errors import BrokenError, HarnessError, StoreBroken
 from harness.execution.checkpoint import Checkpoint
 from harness.job import Job
@@ -99,5 +99,6 @@ class Runner:
 def _give_back() -> None:
     """Memory of a group that did not fit, so that its halves find it free."""
     gc.collect()
+    give_back_freed_memory()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -14,9 +14,8 @@ from harness.store import Artifact
 
 _ROWS = 64
 """Rows between two looks at the clock."""
-_GRADIENTS_A_ROW = 2.5
-"""A Hessian-vector product costs about four gradients' work, its symmetric half on the network's tail about one, and
-takes longer for it: as long as so many gradients, measured on the thin ResNet."""
+_GRADIENTS_A_ROW = 1.0
+"""A Hessian-vector product costs about four gradients' work, its symmetric half on the network's tail about one."""
 _SYMMETRY_ERROR = {"fp32": 1e-3, "fp64": 1e-9}
 """Greatest difference of mirrored entries, over the largest entry, that is rounding; the toys have 4e-6 in fp32."""
 
