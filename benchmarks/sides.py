@@ -209,7 +209,9 @@ def _member(
     """One of the loops of a ``Crew``."""
     torch.set_num_threads(threads)
     os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)  # which the harness set in the process that started this one
-    if device.startswith("cuda"):  # the switches of a plain user; nothing is deterministic in a fresh process
+    if device.startswith("cuda"):
+        torch.cuda.init()
+        # the switches of a plain user; nothing is deterministic in a fresh process
         torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.benchmark = "tf32", True  # type: ignore[attr-defined]
     plain = Plain(Bench(CASES[case], data_root), workers, torch.device(device))
     with suppress(EOFError):

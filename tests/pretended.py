@@ -20,7 +20,16 @@ from harness.measure import curvature
 
 CARD = torch.device("cuda", 0)
 HOST = torch.device("cpu")
-FREE_BYTES = 10**9
+ANSWERS = {
+    "is_available": True,
+    "device_count": 1,
+    "get_device_name": "a pretended GPU",
+    "get_device_capability": (9, 0),
+    "mem_get_info": (10**9, 10**9),
+    "memory_reserved": 0,
+    "memory_allocated": 0,
+}
+"""What functions of ``torch.cuda`` say."""
 
 MOVES = ("to", "cpu", "copy_")
 """Operations that take tensors of two devices."""
@@ -58,6 +67,8 @@ class _Everywhere(TorchFunctionMode):
 
 
 def _called(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if func is torch.device:
+        return func(*args, **kwargs)
     name = getattr(func, "__name__", "")
     tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
     here = [one for one in tensors if isinstance(one, OnCard)]
@@ -135,8 +146,9 @@ def _transformed(transform: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def pretended(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     """The device, while all that runs may use it."""
-    for name, value in {"mem_get_info": (FREE_BYTES, FREE_BYTES), "memory_reserved": 0, "memory_allocated": 0}.items():
-        patch.setattr(torch.cuda, name, lambda device, value=value: value)
+    for name, value in ANSWERS.items():
+        patch.setattr(torch.cuda, name, lambda device=None, value=value: value)
+    patch.setattr(torch._C, "_cuda_setDevice", lambda index: None, raising=False)
     patch.setattr(torch, "autocast", lambda kind, *args, **options: _autocast(HOST.type, *args, **options))
     patch.setattr(graphs, "prepared", lambda work, device: work)
     patch.setattr(graphs, "side_by_side", lambda works, device: [work() for work in works])

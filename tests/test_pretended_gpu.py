@@ -1,5 +1,7 @@
 """What a GPU would refuse of every experiment family's work, found without one; see ``pretended.py``."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from harness.store import Store
 from tests.engine.test_graphs import ALL, course
 from tests.pretended import CARD, HOST, OnCard, pretended
 from tests.protocols.test_conformance import tiny
-from tests.support import ROOT
+from tests.support import ROOT, Place, edited, instability_text
 
 
 @pytest.fixture
@@ -35,6 +37,30 @@ def test_a_gpu_refuses_nothing_of_a_family(family: str, card: torch.device, tmp_
     run = execute(plan, Store(tmp_path / "store"), devices=[card], load_dataset=load, provenance={})
     assert run.failed == {}
     assert run.executed == set(plan.jobs)
+
+
+COMMAND = """
+import sys
+import pytest
+from harness.cli import main
+from tests.pretended import pretended
+
+with pytest.MonkeyPatch.context() as patch, pretended(patch):
+    sys.argv = ["harness", *sys.argv[1:]]
+    main()
+"""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_user_verifies_on_it(precision: str, tmp_path: Path) -> None:
+    """From the command line, which prepares the device; in a process of its own, as that sets much."""
+    place = Place(tmp_path)
+    spec = place.write(edited(instability_text(), "      length:", f"      precision: {precision}\n      length:"))
+    options = ("--device", "cuda", "--store", place.store, "--report", tmp_path / "reports", "--exit-zero", "--json")
+    command = [sys.executable, "-c", COMMAND, "verify", spec, *options]
+    said = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "a pretended GPU (cuda" in said.stdout
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -97,7 +97,7 @@ def prepare(device: torch.device, threads: int | None = None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     if device.type == "cuda":
-        torch.cuda.set_device(device)
+        torch.cuda.set_device(device.index or 0)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         _MATMUL.fp32_precision = _CONVOLUTION.fp32_precision = "ieee"
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
@@ -168,16 +168,20 @@ def product_format(precision: str) -> Iterator[None]:
         _MATMUL.fp32_precision, _CONVOLUTION.fp32_precision = before
 
 
+_NO_MEMORY = ("out of memory", "ALLOC_FAILED", "unable to find an engine")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, or one that it hides, is a lack of memory: PyTorch's allocator, CUDA's libraries, Python.
 
-    CUDA's own calls and cuBLAS tell it in words only.
+    CUDA's own calls and cuBLAS tell it in words only. cuDNN hides it: each of its ways to compute a convolution that
+    lacks memory is passed over, until none is left.
     """
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, torch.OutOfMemoryError | MemoryError):
             return True
-        if isinstance(found, RuntimeError) and any(words in str(found) for words in ("out of memory", "ALLOC_FAILED")):
+        if isinstance(found, RuntimeError) and any(words in str(found) for words in _NO_MEMORY):
             return True
         found = found.__cause__ or found.__context__
     return False

@@ -242,8 +242,13 @@ class IndependentFeed(Feed):
         """Moves every replica one step on and makes the tables hold the batches of that step; their size."""
         if not self._left:
             self._left = _STEPS_AHEAD
-            self._since.copy_(torch.tensor(self._steps))
-            self._keys.copy_(torch.tensor([self._streams(name) for name in ("order", "augment")]))
+            # A copy waits for a GPU to have done all before it, so the hashes are made first, while it works.
+            since, keys = (
+                torch.tensor(self._steps),
+                torch.tensor([self._streams(name) for name in ("order", "augment")]),
+            )
+            self._since.copy_(since)
+            self._keys.copy_(keys)
         self._left -= 1
         self._made += 1
         return self._batch

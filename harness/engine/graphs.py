@@ -71,7 +71,10 @@ class Graphed:
             if is_out_of_memory(error):
                 raise  # whoever sized the group has a better answer than slow steps
             self._refused = True
-            reason = str(error.__context__ or error).partition("\n")[0]  # a failed recording cannot be ended either
+            cause: BaseException = error
+            while cause.__context__ is not None:  # what failed first; then branches could not be joined, nor it ended
+                cause = cause.__context__
+            reason = str(cause).partition("\n")[0]
             warnings.warn(
                 f"no CUDA graph could be recorded ({reason}); training goes on without, more slowly",
                 RuntimeWarning,

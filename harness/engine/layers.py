@@ -91,8 +91,9 @@ class Layers:
         return x.flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
     def vectors(self, x: Tensor) -> Tensor:
-        """The input [B, R, C, H, W] as vectors [R, B, C*H*W]."""
-        return x.flatten(2).transpose(0, 1)
+        """The input [B, R, C, H, W] as vectors [R, B, C*H*W]; of one replica without the gaps of its neighbours."""
+        vectors = x.flatten(2).transpose(0, 1)
+        return vectors.contiguous() if self.replicas == 1 else vectors
 
     def convolve(
         self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1, biased: bool = False
@@ -111,15 +112,16 @@ class Layers:
         shift = self.parameter(f"{name}.shift", Parameter((channels,), "bn_shift"))
         mean = self.buffer(f"{name}.mean", channels, 0.0)
         variance = self.buffer(f"{name}.variance", channels, 1.0)
-        return F.batch_norm(
+        return torch.batch_norm(
             x,
-            mean.view(-1) if self._keeps_statistics else None,
-            variance.view(-1) if self._keeps_statistics else None,
             scale.reshape(-1),
             shift.reshape(-1),
-            training=self._normalises_by_batch,
-            momentum=self._momentum,
-            eps=NORM_EPSILON,
+            mean.view(-1) if self._keeps_statistics else None,
+            variance.view(-1) if self._keeps_statistics else None,
+            self._normalises_by_batch,
+            self._momentum,
+            NORM_EPSILON,
+            False,  # not by cuDNN: its kernel for channels-last images waits for all its blocks, beside other branches
         )
 
     def layer_norm(self, x: Tensor, name: str) -> Tensor:

@@ -125,8 +125,10 @@ OPTIMISERS: Mapping[str, Optimiser] = {
 
 def _scale_down(gradient: Tensor, norm: float) -> None:
     """Each replica's gradient to a norm where it is longer, with the 1e-6 of ``clip_grad_norm_``."""
-    for row in gradient:  # each by itself: how CUDA sums depends on how many sums it makes
-        row.mul_((norm / (torch.linalg.vector_norm(row) + 1e-6)).clamp_(max=1.0))
+    for (
+        row
+    ) in gradient:  # each by itself, in a place of its own: how CUDA sums depends on how many and on where they lie
+        row.mul_((norm / (torch.linalg.vector_norm(row.clone()) + 1e-6)).clamp_(max=1.0))
 
 
 CLIPPINGS: Mapping[str, Callable[[Tensor, Mapping[str, Any]], object]] = {

@@ -194,7 +194,7 @@ def _snapshot(now: Replicas, place: int) -> dict[str, Tensor]:
     tensors = {"weights": now.weights[place], "diverged": now.diverged_at[place]}
     tensors |= {BUFFER + name: value[place] for name, value in now.buffers.items()}
     tensors |= {OPTIMISER + name: value[place] for name, value in now.optimiser.items()}
-    return {prefix + name: value.detach().clone() for name, value in tensors.items()}
+    return {prefix + name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
 
 
 def _pack(now: Replicas, snapshots: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -207,7 +207,10 @@ def _pack(now: Replicas, snapshots: Mapping[str, Tensor]) -> tuple[dict[str, Ten
 def _unpack(
     replicas: Replicas, saved: tuple[Mapping[str, Tensor], Mapping[str, Any]], device: torch.device
 ) -> tuple[Replicas, dict[str, Tensor]]:
-    tensors = {name: value.to(device) for name, value in saved[0].items()}
+    snapshots = {
+        name.removeprefix("snapshot/"): value for name, value in saved[0].items() if name.startswith("snapshot/")
+    }
+    tensors = {name: value.to(device) for name, value in saved[0].items() if not name.startswith("snapshot/")}
     now = replace(
         replicas,
         weights=tensors["weights"],
@@ -216,9 +219,6 @@ def _unpack(
         steps=[int(step) for step in saved[1]["steps"]],
         diverged_at=tensors["diverged"],
     )
-    snapshots = {
-        name.removeprefix("snapshot/"): value for name, value in tensors.items() if name.startswith("snapshot/")
-    }
     return now, snapshots
 
 
