@@ -12,6 +12,7 @@ import statistics
 from pathlib import Path
 from unittest import mock
 
+from command import positive, told
 from recipes import CASES, ROOT, Bench
 from sides import Fused
 
@@ -41,7 +42,7 @@ def main() -> None:
     """Measures and shows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=positive)
     parser.add_argument("--only", choices=CASES, nargs="+", default=list(CASES))
     parser.add_argument("--replicas", type=int, nargs="+", default=[4])
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"])
@@ -68,4 +69,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told():
+        main()

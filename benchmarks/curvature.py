@@ -44,6 +44,7 @@ from pathlib import Path
 import idiomatic
 import torch
 import torch.nn.functional as F
+from command import positive, told
 from torch import Tensor, nn
 
 from harness.engine import device as devices
@@ -232,7 +233,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch, on all sides (all cores)")
+    parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="of torch, on all sides (all cores)")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each side (5)")
     parser.add_argument("--examples", type=int, default=700, help="of the loss (700)")
     parser.add_argument("--columns", type=int, default=40, help="that a turn of the loop times (40)")
@@ -252,4 +253,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told():
+        main()

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
+from command import positive, told
 
 from harness.conditions import at_words, conditions, select, values
 from harness.errors import HarnessError, InvariantBroken
@@ -383,7 +384,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--margin", type=_stated, action="append", default=[], metavar="QUANTITY=VALUE")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=positive)
     parser.add_argument("--store", type=Path, default=ROOT / ".harness")
     parser.add_argument("--data", type=Path, default=ROOT / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "formats")
@@ -408,4 +409,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told():
+        main()

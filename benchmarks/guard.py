@@ -24,6 +24,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from command import told
+
 from harness.provenance import describe
 from harness.spec.document import read
 from harness.spec.model import Spec
@@ -320,4 +322,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told():
+        main()

@@ -46,6 +46,7 @@ from typing import Any, get_args
 
 import torch
 from agreement import check
+from command import positive, told
 from recipes import CASES, FLOORS, GOALS, H200, ROOT, TWO_CORES, Bench, Case
 from sides import Crew, Fused, Turn, held_and_free
 
@@ -237,7 +238,7 @@ def _asked() -> argparse.Namespace:
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    parser.add_argument("--threads", type=int, default=cores, help="of torch, on all sides (all cores)")
+    parser.add_argument("--threads", type=positive, default=cores, help="of torch, on all sides (all cores)")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each side (5)")
     parser.add_argument("--seconds", type=float, default=5.0, help="about how long a turn lasts (5)")
     parser.add_argument("--only", choices=CASES, action="append", help="this network only; may be repeated")
@@ -290,4 +291,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told():
+        main()

@@ -1,6 +1,7 @@
 """The commands that walk the street: load, prepare, run, judge, report."""
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.protocols import families
 from harness.report import json as machine
+from harness.report.text import bytes_text
 from harness.report.write import write, write_verdicts
 from harness.spec.load import Loaded, load
 from harness.store import Store
@@ -167,12 +169,14 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         alone = sum(len(one.plan.jobs) for one in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
-    threads = options.threads or torch.get_num_threads()
+    threads = min(options.threads or torch.get_num_threads(), os.cpu_count() or 1)
     places = chosen[0] if len(chosen) == 1 else f"{len(chosen)} x {chosen[0].type}"
     rows = []
     for name, jobs, note in plans:
         have = store.has if store is not None else lambda job: False
         cost = forecast(jobs, have, threads=threads, devices=[one.type for one in chosen], free=free)
+        if cost.memory_bytes > free:
+            note = f"More memory than the {bytes_text(int(free))} that are free here. {note}".strip()
         rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
         if not as_json:
             show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)

@@ -29,11 +29,15 @@ def choose(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise RequestError(f"device {name!r} is unknown: use auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise RequestError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RequestError(f"device {name!r} is not on this machine ({torch.cuda.device_count()} CUDA devices)")
     return device
+
+
+_WORKERS_A_CORE = 4
+"""More take longer to start than they save."""
 
 
 def chosen(name: str, workers: int = 1) -> list[torch.device]:
@@ -44,10 +48,13 @@ def chosen(name: str, workers: int = 1) -> list[torch.device]:
         workers: processes that share the CPU.
 
     Raises:
-        RequestError: unknown, not on this machine, or several workers for a GPU.
+        RequestError: unknown, not on this machine, several workers for a GPU, or very many for the CPU.
     """
     device = choose(name)
     if device.type == "cpu":
+        most = _WORKERS_A_CORE * (os.cpu_count() or 1)
+        if workers > most:
+            raise RequestError(f"--workers {workers} is too many for {os.cpu_count()} cores: use {most} at most")
         return [device] * workers
     if workers > 1:
         raise RequestError(f"--workers {workers} is for the CPU: a GPU has one process; use --workers 1")
@@ -168,7 +175,7 @@ def product_format(precision: str) -> Iterator[None]:
         _MATMUL.fp32_precision, _CONVOLUTION.fp32_precision = before
 
 
-_NO_MEMORY = ("out of memory", "ALLOC_FAILED", "unable to find an engine")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -231,9 +231,10 @@ def _result(
     found = {name.removeprefix(prefix): value for name, value in snapshots.items() if name.startswith(prefix)}
     diverged = int(found["diverged"])
     if diverged != FINITE:
+        rate, precision = one.params["schedule"]["rate"], one.params["precision"]
+        other = "" if precision in ("fp32", "fp64") else f", or choose another training.precision than {precision}"
         return TrainingDiverged(
-            f"{one.job!r}: the loss was not finite at step {diverged} of {stop}; "
-            "lower training.schedule.rate or choose precision: fp32"
+            f"the loss was not finite at step {diverged} of {stop}: lower training.schedule.rate, here {rate:g}{other}"
         )
     tensors = {WEIGHT + name: value[0] for name, value in unflatten(network, found["weights"][None]).items()}
     tensors |= {name: value for name, value in found.items() if name.startswith(BUFFER)}
