@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+MAX_FUSED = 64
+"""Replicas that run as one, at most; fewer where memory is scarce."""
+
 VERSIONS: Mapping[str, int] = {
     "init": 1,
     "train": 1,

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush
 
-from harness.job import Job, ancestry
-
-MAX_FUSED = 64
-"""Replicas in one group at most; fewer where memory is scarce."""
+from harness.job import MAX_FUSED, Job, ancestry
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.engine import graphs
+from harness.engine import train as training
 from harness.measure import curvature
 
 CARD = torch.device("cuda", 0)
@@ -150,6 +151,7 @@ def pretended(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
         patch.setattr(torch.cuda, name, lambda device=None, value=value: value)
     patch.setattr(torch._C, "_cuda_setDevice", lambda index: None, raising=False)
     patch.setattr(torch, "autocast", lambda kind, *args, **options: _autocast(HOST.type, *args, **options))
+    patch.setattr(training, "MAX_FUSED", 2)  # slots of a small network: more would take the CPU long
     patch.setattr(graphs, "prepared", lambda work, device: work)
     patch.setattr(graphs, "side_by_side", lambda works, device: [work() for work in works])
     patch.setattr(curvature, "vmap", _transformed(curvature.vmap))

@@ -20,6 +20,7 @@ from tests.engine.test_graphs import ALL, course
 from tests.pretended import CARD, HOST, OnCard, pretended
 from tests.protocols.test_conformance import tiny
 from tests.support import ROOT, Place, edited, instability_text
+from tests.test_gpu import trained
 
 
 @pytest.fixture
@@ -69,6 +70,17 @@ def test_training_there_agrees_with_the_cpu_in_float64(name: str, card: torch.de
         for one, other in zip(mine, theirs, strict=True):
             assert isinstance(one, OnCard)
             torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["lenet", "toy", "odd"])
+def test_a_small_network_has_the_same_bits_there_whatever_runs_beside_it(
+    name: str, card: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In single precision, where the CPU's grouped convolutions do depend on how many they are."""
+    monkeypatch.setattr("harness.engine.train.MAX_FUSED", 8)
+    together = trained(name, "fp32", card, steps=6)
+    for place in (0, len(together) - 1):
+        assert torch.equal(trained(name, "fp32", card, [place], steps=6)[0], together[place])
 
 
 def test_results_stay_on_the_card(card: torch.device) -> None:

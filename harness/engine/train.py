@@ -10,6 +10,7 @@ from harness.engine.networks import Network
 from harness.engine.replicas import Replicas
 from harness.engine.step import Recipe, Step
 from harness.errors import InvariantBroken
+from harness.job import MAX_FUSED
 
 OnStep = Callable[[int, Callable[[], Replicas]], None]
 OnMark = Callable[[int, Replicas], None]
@@ -64,11 +65,20 @@ def train(
         arrived = active
 
 
+def slots(network: Network, replicas: int, device: str) -> int:
+    """How many replicas are really computed where so many are wanted, on a device of this type.
+
+    A GPU's libraries choose kernels by how many replicas share them. So there a small network has as many slots as ever
+    run as one, the last replica again in those that are left: its bits do not depend on what runs beside it.
+    """
+    return max(replicas, MAX_FUSED) if device == "cuda" and not network.apart else replicas
+
+
 class _Group:
     """Replicas that all move, until one of them comes to rest; their tensors stay where they are meanwhile.
 
     Attributes:
-        places: which of all replicas they are.
+        places: which of all replicas they are; the slots after them are filled with the last.
     """
 
     def __init__(
@@ -76,6 +86,9 @@ class _Group:
     ) -> None:
         device = replicas.weights.device
         self.places = list(places)
+        width = slots(network, len(replicas), device.type)
+        if width > len(replicas):
+            replicas = replicas.take([min(slot, len(replicas) - 1) for slot in range(width)])
         self._now = replicas
         self._feed = FEEDS[recipe.sampling](
             replicas.order_seeds,
@@ -98,13 +111,18 @@ class _Group:
         before = self._now
         for made in range(1, count + 1):
             self._make_step(self._feed.ready())
-            report(partial(_later, before, made))
+            report(partial(self._wanted, before, made))
         self._now = _later(before, count)
         counted = self._step.counters.tolist()
         if counted != self._now.steps:
             raise InvariantBroken(f"the device counted steps {counted} where {list(self._now.steps)} were made")
         self._now.flag_overflow()
-        return self._now
+        return self._wanted(self._now, 0)
+
+    def _wanted(self, before: Replicas, made: int) -> Replicas:
+        """The replicas that are no filling, so many steps later."""
+        now = _later(before, made)
+        return now if len(now) == len(self.places) else now.take(range(len(self.places)))
 
 
 def _later(replicas: Replicas, count: int) -> Replicas:

@@ -8,8 +8,8 @@ import torch
 
 from harness import stages
 from harness.execution.checkpoint import interrupted, put_progress
-from harness.job import Job, canonical, descendants
-from harness.plan import MAX_FUSED, Plan
+from harness.job import MAX_FUSED, Job, canonical, descendants
+from harness.plan import Plan
 from harness.store import Store
 
 MOST_MEMORY = 0.8

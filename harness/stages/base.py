@@ -118,6 +118,7 @@ class Effort:
         passing_bytes: beside it, for each replica while it is computed.
         launches: of kernels; replicas that are computed together share them.
         apart: whether a group's replicas are computed each by itself, on a GPU a few at a time, else all together.
+        gpu_slots: replicas that a GPU computes at least, however few are wanted.
     """
 
     operations: float = 0.0
@@ -126,9 +127,12 @@ class Effort:
     passing_bytes: float = 0.0
     launches: float = 0.0
     apart: bool = False
+    gpu_slots: int = 1
 
     def memory(self, replicas: int, device: str) -> float:
         """Bytes that a group of so many takes of a device, ``cpu`` or ``cuda``, without the dataset."""
+        if device == "cuda":
+            replicas = max(replicas, self.gpu_slots)
         computed = min(replicas, branches_at_once(device)) if self.apart else replicas
         return replicas * self.memory_bytes + computed * self.passing_bytes
 

@@ -13,7 +13,7 @@ from harness.engine.initialise import flatten, unflatten
 from harness.engine.networks import Network
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
-from harness.engine.train import train
+from harness.engine.train import slots, train
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.job import Job, canonical
 from harness.stages.base import (
@@ -84,6 +84,7 @@ class Train(Stage):
             passing_bytes=size * passing,
             launches=self.cost(job) * _LAUNCHES_A_PARAMETER * len(network.parameters),
             apart=network.apart,
+            gpu_slots=slots(network, 1, "cuda"),
         )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:

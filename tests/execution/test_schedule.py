@@ -15,8 +15,8 @@ from harness.errors import HarnessError, RequestError
 from harness.execution import crew
 from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.forecast import forecast
-from harness.job import Job
-from harness.plan import MAX_FUSED, Plan
+from harness.job import MAX_FUSED, Job
+from harness.plan import Plan
 from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
 from tests.spec.test_shipped import ROOT
@@ -222,6 +222,13 @@ def test_replicas_that_are_computed_by_themselves_share_memory() -> None:
     assert held.memory(1, "cuda") == 110
     assert held.memory(BRANCHES + 1, "cuda") == 10 * (BRANCHES + 1) + 100 * BRANCHES
     assert [held.memory(count, "cpu") for count in (1, 8, 9)] == [110, 180, 190]
+
+
+def test_on_a_gpu_a_small_network_has_all_its_slots() -> None:
+    here = setting()
+    effort = stages.find("train").effort(copy_job(here, state_job(here), 6, 14))
+    assert effort.memory(1, "cuda") == effort.memory(MAX_FUSED, "cuda") == effort.memory(MAX_FUSED, "cpu")
+    assert effort.memory(1, "cpu") < effort.memory(1, "cuda")
 
 
 def test_the_forecast_of_memory_is_that_of_the_largest_group(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
