@@ -23,7 +23,7 @@ deterministic, which the harness does not allow itself. Their schedule is left o
 independently are shuffled epochs there, both in their favour; evaluation is on no side.
 
 All sides take turns (A B C A B C ...) after a warm-up. Shown are medians over the turns, and of the ratios of turns
-side by side. A training of R at once takes an R-th of their time; a small network has 64 slots on a GPU whatever R. Peak
+side by side. A training of R at once takes an R-th of their time; a small network has 64 slots on a GPU always. Peak
 memory is explained in ``sides.py``. On one H200 the share of the floor is told, the longer of the times that arithmetic
 and memory take at best (``recipes.py``).
 
