@@ -40,8 +40,12 @@ class Artifact:
 class Store:
     """Artifacts below one root directory. Loss of it costs time, never correctness."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
         """Opens the store, making its directories.
+
+        Args:
+            root: its folder.
+            read_only: make nothing there, and need no right to; a folder that is absent holds nothing.
 
         Raises:
             RequestError: the place cannot be written.
@@ -49,6 +53,10 @@ class Store:
         self.root = root
         if root == Path():
             raise RequestError("the store needs a folder of its own: name one with --store")
+        if read_only:
+            if root.exists() and not root.is_dir():
+                raise RequestError(f"the store {root} is no folder: choose another with --store")
+            return
         try:
             for part in ("jobs", "tmp", "progress"):
                 (root / part).mkdir(parents=True, exist_ok=True)

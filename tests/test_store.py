@@ -228,6 +228,19 @@ def test_a_write_without_permission_is_told(store: Store, monkeypatch: pytest.Mo
     assert not files_of(store)
 
 
+def test_a_store_that_is_only_read_needs_no_right_to_write(tmp_path: Path) -> None:
+    absent = Store(tmp_path / "none", read_only=True)
+    assert not absent.has(JOB)
+    assert not list(tmp_path.iterdir())
+    store = Store(tmp_path / "store")
+    store.write(JOB, Artifact(table={"x": [1]}), {})
+    for part in ("tmp", "progress"):
+        (store.root / part).rmdir()
+    again = Store(store.root, read_only=True)
+    assert again.read(JOB).table == {"x": [1]}
+    assert [path.name for path in store.root.iterdir()] == ["jobs"]
+
+
 def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(RequestError, match=r"the store .*file cannot be written \(.*\): choose another with --store"):

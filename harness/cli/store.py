@@ -25,7 +25,7 @@ def check(
     """Check every artifact of the store against its record, and DVC's cache against its names."""
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
-    kept = Store(store)
+    kept = Store(store, read_only=not remove)
     artifacts = dict(kept.check())
     damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
     files = dict(dvc_cache.check(cache))

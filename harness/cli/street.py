@@ -84,7 +84,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
         verifying.require_data(request)
         if run:
             verifying.require_format(request, chosen)
-    return _Walk(requests, Store(options.store), chosen, options.data)
+    return _Walk(requests, Store(options.store, read_only=not run), chosen, options.data)
 
 
 def _prepared(options: Options) -> list[torch.device]:
@@ -160,7 +160,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     """
     chosen = devices.chosen(options.device, options.workers)
     free = devices.free_bytes(chosen[0]) / chosen.count(chosen[0])
-    store = Store(options.store) if options.store.exists() else None
+    store = Store(options.store, read_only=True)
     requests = _requests(specs, options)
     plans: list[tuple[str | None, Plan, str]] = [
         (one.loaded.spec.id, one.plan, _missing(one, chosen)) for one in requests
@@ -173,8 +173,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     places = chosen[0] if len(chosen) == 1 else f"{len(chosen)} x {chosen[0].type}"
     rows = []
     for name, jobs, note in plans:
-        have = store.has if store is not None else lambda job: False
-        cost = forecast(jobs, have, threads=threads, devices=[one.type for one in chosen], free=free)
+        cost = forecast(jobs, store.has, threads=threads, devices=[one.type for one in chosen], free=free)
         if cost.memory_bytes > free:
             note = f"More memory than the {bytes_text(int(free))} that are free here. {note}".strip()
         rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
