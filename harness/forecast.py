@@ -94,12 +94,14 @@ class _Group:
     def seconds(self, devices: Sequence[str], threads: int) -> float:
         """How long they take, spread over these devices; several on the CPU share its threads."""
         used = min(len(devices), len(self.runs))
-        operations = sum(one.operations for one in self.efforts)
+        width = self._side_by_side(devices)
+        filled = max(1.0, self.efforts[0].gpu_slots / width) if devices[0] == "cuda" else 1.0
+        operations = filled * sum(one.operations for one in self.efforts)
         rate = _FLOPS_CUDA * used if devices[0] == "cuda" else _flops_a_thread(self.runs[0]) * threads
         if self.efforts[0].apart:
             launches = sum(one.launches for one in self.efforts) / used
         else:
-            rounds = math.ceil(len(self.runs) / (self._side_by_side(devices) * len(devices)))
+            rounds = math.ceil(len(self.runs) / (width * len(devices)))
             launches = rounds * max(one.launches for one in self.efforts)
         return operations / rate + launches * _LAUNCH_S[devices[0]]
 
