@@ -126,7 +126,7 @@ OPTIMISERS: Mapping[str, Optimiser] = {
 def _scale_down(gradient: Tensor, norm: float) -> None:
     """Each replica's gradient to a norm where it is longer, with the 1e-6 of ``clip_grad_norm_``.
 
-    Each is summed by itself, in a place of its own: how CUDA sums depends on how many sums it makes, and where they lie.
+    Each is summed by itself, in a place of its own: how CUDA sums depends on how many sums it makes, and on where.
     """
     for row in gradient:
         row.mul_((norm / (torch.linalg.vector_norm(row.clone()) + 1e-6)).clamp_(max=1.0))

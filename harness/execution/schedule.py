@@ -44,8 +44,8 @@ def cost(jobs: Sequence[Job]) -> int:
 class Schedule:
     """The groups still to run. Kept in a file while the run lasts, so that a killed one goes on with the same groups.
 
-    On the CPU a small network's bits may depend on what ran beside it, and the groups depend on the free memory, on how many
-    devices there are, and on which groups turned out too large: none of these need be the same at the next start.
+    On the CPU a small network's bits may depend on what ran beside it, and the groups depend on the free memory, on how
+    many devices there are, and on which groups turned out too large: none of these need be the same at the next start.
 
     Attributes:
         missing: key -> job, for what is not done.
