@@ -212,7 +212,7 @@ def _member(
     if device.startswith("cuda"):
         torch.cuda.init()
         # the switches of a plain user; nothing is deterministic in a fresh process
-        torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.benchmark = "tf32", True  # type: ignore[attr-defined]
+        torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.benchmark = "tf32", True
     plain = Plain(Bench(CASES[case], data_root), workers, torch.device(device))
     with suppress(EOFError):
         while (steps := pipe.recv()) is not None:

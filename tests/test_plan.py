@@ -188,7 +188,7 @@ def go(plan: Plan, root: Path, on_progress: Callable[[Progress], None] = lambda 
         plan,
         Store(root),
         devices=[torch.device("cpu")],
-        load_dataset=no_data,  # type: ignore[arg-type]
+        load_dataset=no_data,
         provenance={"device": "cpu"},
         on_progress=on_progress,
     )

@@ -216,8 +216,8 @@ def test_a_broken_job_loses_its_descendants_only(place: Place, monkeypatch: pyte
     run = STAGE.run
 
     def breaking(self: object, work: object, context: object) -> list[object]:
-        found = list(run(work, context))  # type: ignore[arg-type]
-        for place_, one in enumerate(work):  # type: ignore[arg-type, var-annotated]
+        found = list(run(work, context))
+        for place_, one in enumerate(work):
             if one.job.inputs["a"].params["start"] == 10:
                 found[place_] = InvariantBroken("the line tore")
         return found

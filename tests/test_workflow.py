@@ -79,7 +79,7 @@ def test_every_make_target_exists() -> None:
 
 
 def test_every_command_and_option_exists() -> None:
-    known = get_command(app).commands  # type: ignore[attr-defined]
+    known = get_command(app).commands
     lines = [shlex.split(line) for line in commands() if line.startswith(".venv/bin/harness ")]
     assert len(lines) == 5
     for _, name, *words in lines:

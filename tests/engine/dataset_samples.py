@@ -118,7 +118,7 @@ def as_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 def as_tar(path: Path, files: Mapping[str, bytes], *extra: tarfile.TarInfo) -> Path:
     mode = {".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}.get(path.suffix, "w")
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

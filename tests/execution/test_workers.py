@@ -134,7 +134,7 @@ def test_a_broken_store_stops_all(tmp_path: Path) -> None:
 
 def test_a_fault_in_a_worker_is_raised_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"(?s)the worker process on cpu met an error:.*invalid literal for int\(\)"):
-        go(planned(tmp_path), tmp_path / "store", load=int)  # type: ignore[arg-type]
+        go(planned(tmp_path), tmp_path / "store", load=int)
 
 
 def command(place: Place, *more: str) -> list[str]:

@@ -50,7 +50,7 @@ def test_steps_are_those_of_torchs_sgd(momentum: float) -> None:
     for rate, eps, here in zip(rates, drawn, found, strict=True):
         optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad()
-        (1.5 * (weight + 0.3 * eps) ** 2).sum().backward()  # type: ignore[no-untyped-call]
+        (1.5 * (weight + 0.3 * eps) ** 2).sum().backward()
         optimiser.step()
         assert torch.allclose(weight.detach(), here, rtol=1e-13, atol=1e-15)
     assert torch.equal(start, torch.tensor([1.0, -2.0, 0.5, 0.0], dtype=torch.float64)), "the start was changed"

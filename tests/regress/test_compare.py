@@ -45,7 +45,7 @@ def test_chance_raises_an_alarm_as_rarely_as_promised() -> None:
         mean = sum(before) / 20
         sd = (sum((x - mean) ** 2 for x in before) / 19) ** 0.5
         for place, m in enumerate((comparisons, comparisons / 50)):
-            low, high = interval(Number(mean=mean, sd=sd, n=20), 5, m)  # type: ignore[arg-type]
+            low, high = interval(Number(mean=mean, sd=sd, n=20), 5, m)
             alarms[place] += not low <= fresh <= high
     for count, share in zip(alarms, shares, strict=True):
         assert distributions.binomtest(count, runs, share).pvalue > 1e-4

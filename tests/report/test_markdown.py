@@ -35,7 +35,7 @@ def test_texts_of_a_spec_stand_as_text(awkward: Outcome) -> None:
     assert types.count("table_open") == 1
     assert types.count("tr_open") == 1 + len(awkward.judgements)
     assert types.count("td_open") == 4 * len(awkward.judgements)
-    assert "<script>" in MarkdownIt("commonmark").parse(markdown(awkward))[1].children[0].content  # type: ignore[index]
+    assert "<script>" in MarkdownIt("commonmark").parse(markdown(awkward))[1].children[0].content
 
 
 @pytest.mark.parametrize(
