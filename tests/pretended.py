@@ -32,6 +32,8 @@ ANSWERS = {
 }
 """What functions of ``torch.cuda`` say."""
 
+_autocast = torch.autocast
+
 MOVES = ("to", "cpu", "copy_")
 """Operations that take tensors of two devices."""
 
@@ -157,6 +159,3 @@ def pretended(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     patch.setattr(curvature, "vmap", _transformed(curvature.vmap))
     with _Everywhere():
         yield CARD
-
-
-_autocast = torch.autocast

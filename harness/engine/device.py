@@ -37,7 +37,7 @@ def choose(name: str) -> torch.device:
 
 
 _WORKERS_A_CORE = 4
-"""More take longer to start than they save."""
+"""Surely more than help."""
 
 
 def chosen(name: str, workers: int = 1) -> list[torch.device]:
@@ -63,7 +63,10 @@ def chosen(name: str, workers: int = 1) -> list[torch.device]:
 
 
 def free_bytes(device: torch.device) -> float:
-    """Memory that may still be used on a device, roughly: the CPU's is what the system, or the container, has left."""
+    """Memory that may still be used on a device, roughly: the CPU's is what the system, or the container, has left.
+
+    What this process freed and kept is given back first.
+    """
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return float(torch.cuda.mem_get_info(device)[0] + kept)

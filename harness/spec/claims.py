@@ -85,7 +85,8 @@ class Known(Model):
     """What is known of a claim at a scale, other than that it stands.
 
     Attributes:
-        verdict: ``fails``: it is wrong (an erratum), and the run is in order when that is found again.
+        verdict: ``fails``: it is wrong (an erratum), or known not to hold at this scale; the run is in order when that
+            is found again.
             ``inconclusive``: this setting cannot decide it, so that what its few initialisations say is up to chance,
             and any verdict that they give is in order. The numbers are for the regression guard.
         why: the reason, which the report gives.

@@ -22,7 +22,7 @@ from harness.store import Artifact, Store
 from tests.spec.test_shipped import ROOT
 from tests.stages.bench import setting
 from tests.stages.test_train import Killed, copy_job, state_job
-from tests.support import Place, cli, instability_text
+from tests.support import Place, cli, edited, instability_text
 from tests.test_plan import Fakes, chain, fuse, go, name_of
 
 SIX = Plan.of([chain(seed, 2)[-1] for seed in range(6)])
@@ -69,7 +69,7 @@ def test_memory_error_of_the_cpu_is_met_alike(small: Small, tmp_path: Path) -> N
             raise MemoryError
         return Fakes.run(small, work, context)
 
-    small.run = run  # type: ignore[method-assign]
+    small.run = run
     assert go(SIX, tmp_path).failed == {}
     assert sizes(small) == [3, 3]
 
@@ -235,7 +235,7 @@ def test_the_forecast_of_memory_is_that_of_the_largest_group(small: Small, monke
     def effort(job: Job) -> Effort:
         return Effort(memory_bytes={"init": 150.0, "train": 100.0}[job.stage])
 
-    small.effort = effort  # type: ignore[method-assign]
+    small.effort = effort
     monkeypatch.setattr("harness.forecast.training_steps", lambda jobs: {})
     plan = Plan.of([chain(seed)[-1] for seed in range(6)])
     assert forecast(plan, lambda job: False, threads=1).memory_bytes == 600
@@ -250,7 +250,7 @@ def test_the_forecast_of_time_shares_launches_between_runs_that_go_together(
     def effort(job: Job) -> Effort:
         return Effort(launches=1e6 if job.stage == "train" else 0.0, memory_bytes=100.0)
 
-    small.effort = effort  # type: ignore[method-assign]
+    small.effort = effort
     monkeypatch.setattr("harness.forecast.training_steps", lambda jobs: {})
     plan = Plan.of([chain(seed)[-1] for seed in range(6)])
     together = forecast(plan, lambda job: False, threads=1).seconds
@@ -269,7 +269,7 @@ def test_the_forecast_of_time_shares_launches_between_runs_that_go_together(
 def test_the_forecast_counts_snapshots_of_a_training_once_and_waits_for_the_longest(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small.effort = lambda job: Effort(launches=float(job.params.get("stop", 0)))  # type: ignore[method-assign]
+    small.effort = lambda job: Effort(launches=float(job.params.get("stop", 0)))
     monkeypatch.setattr("harness.forecast.training_steps", lambda jobs: {})
     monkeypatch.setattr("harness.forecast.fuse", lambda job: job.stage)
     starts = [Job("init", {"seed": seed}) for seed in range(2)]
@@ -298,6 +298,14 @@ def test_plan_shows_the_memory(tmp_path: Path) -> None:
     assert 1e5 < row["memory_bytes"] < 1e8
 
 
+def test_plan_says_when_memory_does_not_suffice(tmp_path: Path) -> None:
+    text = edited(instability_text(), "hidden: [16]", "hidden: [60000, 60000]")
+    spec = Place(tmp_path).write(edited(text, "parameters: 1210", "parameters: 3604560010"))
+    (row,) = cli("plan", spec, "--device", "cpu", "--store", tmp_path / "none", "--json").json
+    assert row["note"].startswith("More memory than the ")
+    assert row["memory_bytes"] > 1e11
+
+
 def test_a_paper_sized_group_on_the_cpu_is_about_a_gigabyte() -> None:
     """ResNet-20 at batch 128, measured at .33 GB each while it is computed."""
     (row,) = cli("plan", ROOT / "specs/resnet20_imp.yaml", "--scale", "paper", "--device", "cpu", "--json").json
@@ -308,6 +316,13 @@ def test_workers_share_the_cpu_and_its_memory() -> None:
     assert device.chosen("cpu", 3) == [torch.device("cpu")] * 3
     assert device.chosen("cpu") == [torch.device("cpu")]
     assert 1e6 < device.free_bytes(torch.device("cpu")) < 1e15
+    with pytest.raises(RequestError, match=r"--workers 100000 is too many for \d+ cores: use \d+ at most"):
+        device.chosen("cpu", 100_000)
+
+
+def test_the_cpu_has_no_number() -> None:
+    with pytest.raises(RequestError, match="'cpu:1' is not supported: use auto, cpu, cuda or cuda:N"):
+        device.choose("cpu:1")
 
 
 def test_every_gpu_or_one(monkeypatch: pytest.MonkeyPatch) -> None:
