@@ -1,10 +1,48 @@
-"""Files that readers find whole: written beside, then put in place by one rename."""
+"""Files that readers find whole: written beside, then put in place by one rename; and files read within bounds."""
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import BrokenError, RequestError, write_remedy
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file, reached through links or not; nothing else is waited for or read.
+
+    Args:
+        path: of the file.
+        limit: bytes; a longer file is refused, and no more than this is ever held.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        ValueError: it is no regular file, or longer than the limit; the message says so in words that follow
+            the file's name ("is a named pipe, not a regular file").
+    """
+    # Non-blocking: opening a pipe that nobody writes to would wait for ever.
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with os.fdopen(number, "rb", buffering=0) as file:
+        about = os.fstat(number)
+        if not stat.S_ISREG(about.st_mode):
+            kind = next((words for is_kind, words in _KINDS if is_kind(about.st_mode)), "something else")
+            raise ValueError(f"is {kind}, not a regular file")
+        content = bytearray()
+        # The size is looked at first, so that a huge file is not read at all; and not believed, as it may grow.
+        while about.st_size <= limit and len(content) <= limit:
+            part = file.read(min(limit + 1 - len(content), 1 << 24))
+            if not part:
+                return bytes(content)
+            content += part
+        raise ValueError(f"has more than the {limit:,} bytes that such a file may have")
 
 
 def put(path: Path, content: bytes) -> None:
