@@ -30,7 +30,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     """
     # Non-blocking: opening a pipe that nobody writes to would wait for ever.
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(number, "rb", buffering=0) as file:
+    try:
         about = os.fstat(number)
         if not stat.S_ISREG(about.st_mode):
             kind = next((words for is_kind, words in _KINDS if is_kind(about.st_mode)), "something else")
@@ -38,11 +38,13 @@ def read_regular(path: Path, limit: int) -> bytes:
         content = bytearray()
         # The size is looked at first, so that a huge file is not read at all; and not believed, as it may grow.
         while about.st_size <= limit and len(content) <= limit:
-            part = file.read(min(limit + 1 - len(content), 1 << 24))
+            part = os.read(number, min(limit + 1 - len(content), 1 << 24))
             if not part:
                 return bytes(content)
             content += part
         raise ValueError(f"has more than the {limit:,} bytes that such a file may have")
+    finally:
+        os.close(number)
 
 
 def put(path: Path, content: bytes) -> None:

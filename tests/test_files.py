@@ -33,7 +33,7 @@ def test_nothing_but_a_regular_file_is_read_or_waited_for(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)  # a socket's address has few letters
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket")
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="No such device or address"):
             read_regular(Path("socket"), 10)
 
 
