@@ -8,27 +8,25 @@ from harness.execution.run import Run
 from harness.job import descendants, training_steps
 from harness.outcome import Cost, Failure
 from harness.plan import Plan
+from harness.provenance import Code
 from harness.store import Store
 
 
 def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any], store: Store) -> dict[str, Any]:
     """Where the results of a plan come from, whenever they were made."""
-    made = []
-    for job in plan.jobs.values():
-        if store.has(job):
-            made.append(store.record(job)["provenance"])
+    made = [store.made(job) for job in plan.jobs.values() if store.has(job)]
     return {
         "harness": where["harness"],
         "results made by": {
-            "code revisions": sorted({revision_words(one["code"]) for one in made}),
-            "hardware": sorted({f"{one['hardware']} ({one['device']})" for one in made}),
-            "python": sorted({one["python"] for one in made}),
-            "torch": sorted({one["packages"]["torch"] for one in made}),
-            "pinned versions (sha256)": sorted({one["lock"][:12] for one in made}),
-            "CPU threads": sorted({one["threads"] for one in made}),
-            "jobs side by side": _range([one["beside"] for one in made]),
-            "dates": sorted({one["date"] for one in made}),
-            "container": sorted({one["container"] or "none: made outside the container" for one in made}),
+            "code revisions": sorted({revision_words(one.code) for one in made}),
+            "hardware": sorted({f"{one.hardware} ({one.device})" for one in made}),
+            "python": sorted({one.python for one in made}),
+            "torch": sorted({one.packages.get("torch", "unknown") for one in made}),
+            "pinned versions (sha256)": sorted({one.lock[:12] for one in made}),
+            "CPU threads": sorted({one.threads for one in made}),
+            "jobs side by side": _range([one.beside for one in made]),
+            "dates": sorted({one.date for one in made}),
+            "container": sorted({one.container or "none: made outside the container" for one in made}),
         },
         "dataset": "none" if data is None else {"name": data.name, "digest": data.digest, "origin": data.origin},
     }
@@ -39,9 +37,9 @@ def _range(counts: Sequence[int]) -> str:
     return f"{least} to {most}" if least < most else f"{least}"
 
 
-def revision_words(code: Mapping[str, Any]) -> str:
+def revision_words(code: Code) -> str:
     """A revision for readers: its beginning, and whether the code was modified since."""
-    return f"{code['revision'][:12]}{' (modified)' if code['modified'] else ''}"
+    return f"{code.revision[:12]}{' (modified)' if code.modified else ''}"
 
 
 def cost(plan: Plan, store: Store, run: Run) -> Cost:
@@ -55,7 +53,7 @@ def cost(plan: Plan, store: Store, run: Run) -> Cost:
         trainings=len(trainings),
         iterations=sum(trainings.values()),
         seconds=run.seconds,
-        computed_seconds=sum(store.record(job)["provenance"]["seconds"] for job in here),
+        computed_seconds=sum(store.made(job).seconds for job in here),
         disk_bytes=sum(store.size(job) for job in here),
     )
 

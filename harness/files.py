@@ -1,12 +1,17 @@
 """Files that readers find whole: written beside, then put in place by one rename; and files read within bounds."""
 
+import hashlib
 import os
+import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from harness.errors import BrokenError, RequestError, write_remedy
 
+_PART_BYTES = 1 << 24
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -16,17 +21,14 @@ _KINDS = (
 )
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a regular file, reached through links or not; nothing else is waited for or read.
-
-    Args:
-        path: of the file.
-        limit: bytes; a longer file is refused, and no more than this is ever held.
+@contextmanager
+def open_regular(path: Path) -> Iterator[tuple[FileIO, int]]:
+    """A regular file opened for reading, reached through links or not, with its size in bytes.
 
     Raises:
-        OSError: it cannot be opened or read.
-        ValueError: it is no regular file, or longer than the limit; the message says so in words that follow
-            the file's name ("is a named pipe, not a regular file").
+        OSError: it cannot be opened.
+        ValueError: it is no regular file; the message says so in words that follow the file's name ("is a named pipe,
+            not a regular file").
     """
     # Non-blocking: opening a pipe that nobody writes to would wait for ever.
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -35,31 +37,93 @@ def read_regular(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             kind = next((words for is_kind, words in _KINDS if is_kind(about.st_mode)), "something else")
             raise ValueError(f"is {kind}, not a regular file")
-        content = bytearray()
-        # The size is looked at first, so that a huge file is not read at all; and not believed, as it may grow.
-        while about.st_size <= limit and len(content) <= limit:
-            part = os.read(number, min(limit + 1 - len(content), 1 << 24))
-            if not part:
-                return bytes(content)
-            content += part
-        raise ValueError(f"has more than the {limit:,} bytes that such a file may have")
+        with FileIO(number, closefd=False) as file:
+            yield file, about.st_size
     finally:
         os.close(number)
 
 
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file; nothing else is waited for or read.
+
+    Args:
+        path: of the file.
+        limit: bytes; a longer file is refused, and no more than this is ever held.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        ValueError: it is no regular file, or longer than the limit; the message is in words that follow the file's
+            name.
+    """
+    with open_regular(path) as (file, size):
+        content = bytearray()
+        # The size is looked at first, so that a huge file is not read at all; and not believed, as it may grow.
+        while size <= limit and len(content) <= limit:
+            part = file.read(min(limit + 1 - len(content), _PART_BYTES))
+            if not part:
+                return bytes(content)
+            content += part
+        raise ValueError(f"has more than the {limit:,} bytes that such a file may have")
+
+
+def digest_of(path: Path, algorithm: str = "sha256") -> str:
+    """The digest (hex) of a regular file of any length, which is never held as a whole.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        ValueError: it is no regular file, in words that follow its name.
+    """
+    state = hashlib.new(algorithm, usedforsecurity=False)
+    with open_regular(path) as (file, _):
+        while part := file.read(_PART_BYTES):
+            state.update(part)
+    return state.hexdigest()
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Writes a file that must not be there yet, not even as a link, and waits until the disk has it.
+
+    Raises:
+        OSError: it is there, or cannot be written.
+    """
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(number, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(number)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the disk has the names in a folder, where the file system can tell."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def temporary(path: Path) -> Path:
+    """A name beside a file, for what is to become it: ``.NAME.<32 random hex>.tmp``, which nobody can guess."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(16)}.tmp")
+
+
 def put(path: Path, content: bytes) -> None:
-    """Writes a file in one step, so that a reader finds the whole old or the whole new one.
+    """Writes a file in one step, so that a reader finds the whole old or the whole new one, even after a power cut.
+
+    What is a link is replaced, never followed.
 
     Raises:
         OSError: it cannot be written; the one before is as it was.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = temporary(path)
     try:
-        beside.write_bytes(content)
+        write_new(beside, content)
         os.replace(beside, path)
     finally:
         with suppress(OSError):  # after the rename there is none, and an error of its own would hide the first
             beside.unlink()
+    sync_folder(path.parent)
 
 
 def replace_file(path: Path, text: str, what: str = "the report") -> None:
@@ -87,13 +151,18 @@ def replace_file(path: Path, text: str, what: str = "the report") -> None:
 
 def require_folder(folder: Path, option: str = "--report") -> None:
     """Raises RequestError, which names the option, unless files can be written there; makes the folder."""
-    probe = folder / f".{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        probe(folder)
     except OSError as error:
         raise RequestError(
             f"the folder {folder} cannot be written ({error.strerror}): "
             f"{write_remedy(folder, error)}choose another with {option}"
         ) from error
+
+
+def probe(folder: Path) -> None:
+    """Raises OSError unless a file can be written in a folder, by writing one and removing it."""
+    made = temporary(folder / "probe")
+    write_new(made, b"")
+    made.unlink()

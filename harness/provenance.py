@@ -7,12 +7,60 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness import __version__
 
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
+
+
+class Code(BaseModel):
+    """The code that gave a result.
+
+    Attributes:
+        revision: of git, or ``unknown``.
+        modified: whether it differed from that.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    revision: str
+    modified: bool
+
+
+class Made(BaseModel):
+    """What is read of the provenance beside a result; more may be there. See ``describe``.
+
+    Attributes:
+        code: that gave it.
+        packages: name -> version.
+        python: version.
+        device: ``cpu`` or ``cuda:0``.
+        hardware: the device as its maker calls it.
+        threads: of the CPU.
+        container: digest of the image, "" outside one.
+        lock: SHA-256 of the pinned versions.
+        date: in UTC, YYYY-MM-DD.
+        seconds: that it took, shared out among the jobs beside it.
+        beside: jobs that ran as one with it, itself among them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+    code: Code
+    packages: dict[str, str]
+    python: str
+    device: str
+    hardware: str
+    threads: int
+    container: str
+    lock: str
+    date: str
+    seconds: Annotated[float, Field(ge=0)]
+    beside: Annotated[int, Field(ge=1)]
 
 
 def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:

@@ -2,68 +2,56 @@
 
 Layout: ``<root>/jobs/<2 hex>/<key>/`` holds ``record.json`` and, as the result has them, ``tensors.safetensors``
 and ``table.json`` (columns of equal length). A directory is filled under ``<root>/tmp`` and appears by one
-rename, so a killed run leaves either a whole artifact or none. Nothing here is ever unpickled.
+rename, so a killed run leaves either a whole artifact or none. Nothing here is ever unpickled. What makes a folder
+a store, and what of it may be touched, is in ``storefolder``.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from pydantic import ValidationError
 
-from harness.errors import BrokenError, CorruptArtifact, RequestError, StoreBroken, write_remedy
+from harness import artifact as files_of
+from harness import jsonfile, storefolder
+from harness.artifact import Artifact, Columns, Table
+from harness.errors import BrokenError, CorruptArtifact, InvariantBroken, RequestError, StoreBroken, write_remedy
+from harness.files import probe, sync_folder, write_new
 from harness.job import Job, canonical
+from harness.provenance import Made
 
-Table = Mapping[str, list[Any]]
-_STALE_AFTER_S = 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What a job gives: named tensors, a table of plain columns, or both."""
-
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    table: Table = field(default_factory=dict)
+__all__ = ["Artifact", "Store", "Table"]
+_SHOWN = 80
+"""Letters of a value that are told."""
 
 
 class Store:
     """Artifacts below one root directory. Loss of it costs time, never correctness."""
 
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
-        """Opens the store, making its directories.
+        """Opens the store; makes it where its folder is absent or empty.
 
         Args:
             root: its folder.
             read_only: make nothing there, and need no right to; a folder that is absent holds nothing.
 
         Raises:
-            RequestError: the place cannot be written.
+            RequestError: the folder is no store, or cannot be written.
         """
         self.root = root
         if root == Path():
             raise RequestError("the store needs a folder of its own: name one with --store")
+        storefolder.require_store(root)
         if read_only:
-            if root.exists() and not root.is_dir():
-                raise RequestError(f"the store {root} is no folder: choose another with --store")
             return
         try:
-            for part in ("jobs", "tmp", "progress"):
-                (root / part).mkdir(parents=True, exist_ok=True)
-            probe = root / "tmp" / uuid.uuid4().hex
-            probe.touch()
-            probe.unlink()
-            _sweep(root)
+            storefolder.make(root)
+            probe(root / "tmp")
         except OSError as error:
             raise RequestError(
                 f"the store {root} cannot be written ({error.strerror}): "
@@ -84,8 +72,8 @@ class Store:
         # In this order: another run may commit between the two looks, and then the record came with the directory.
         if not path.exists():
             return False
-        if not (path / "record.json").is_file():
-            raise self._corrupt(job, path, "has lost its record.json")
+        if not (path / files_of.RECORD).is_file():
+            raise self.corrupt(job, "has lost its record.json")
         return True
 
     def record(self, job: Job) -> dict[str, Any]:
@@ -94,76 +82,84 @@ class Store:
         Raises:
             CorruptArtifact: unreadable, or written for another job.
         """
-        path = self.path(job.key) / "record.json"
         try:
-            record = json.loads(path.read_bytes())
-            described = record["job"]
-            if not all(isinstance(record[part], dict) for part in ("files", "provenance")):
-                raise TypeError("files or provenance is not a mapping")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._corrupt(job, path, f"cannot be read ({error})") from error
-        if canonical(described) != canonical(job.description):
-            raise self._corrupt(job, path, f"was written for another job: {_difference(described, job.description)}")
-        return dict(record)
+            record = files_of.read_record(self.path(job.key) / files_of.RECORD).model_dump()
+        except OSError as error:
+            raise self.corrupt(job, f"cannot be read ({error.strerror})", files_of.RECORD) from error
+        except ValueError as error:
+            raise self.corrupt(job, str(error), files_of.RECORD) from error
+        if canonical(record["job"]) != canonical(job.description):
+            told = _difference(record["job"], job.description)
+            raise self.corrupt(job, f"was written for another job: {told}", files_of.RECORD)
+        return record
+
+    def made(self, job: Job) -> Made:
+        """How the job's result came about, as a run writes it.
+
+        Raises:
+            CorruptArtifact: the record is unreadable, of another job, or says something else.
+        """
+        try:
+            return Made.model_validate(self.record(job)["provenance"])
+        except ValidationError as error:
+            raise self.corrupt(job, f"is no record (provenance.{jsonfile.told(error)})", files_of.RECORD) from None
 
     def read(self, job: Job) -> Artifact:
         """The job's artifact, each file checked against its digest.
 
         Raises:
-            CorruptArtifact: a file is missing, truncated or changed.
+            CorruptArtifact: a file is missing, truncated, changed, or not of its kind. So is, later, a column that is
+                asked for and is not in the table.
         """
         record = self.record(job)
         contents: dict[str, bytes] = {}
-        for name, digest in record["files"].items():
-            path = self.path(job.key) / name
-            try:
-                contents[name] = _checked(path, digest)
-            except ValueError as error:
-                raise self._corrupt(job, path, str(error)) from error
+        tensors, table, name = {}, {}, ""
         try:
-            # Sorted: the library gives the names in another order at every load.
-            tensors = (
-                dict(sorted(load_tensors(contents["tensors.safetensors"]).items()))
-                if "tensors.safetensors" in contents
-                else {}
-            )
-            table = json.loads(contents["table.json"]) if "table.json" in contents else {}
-        except (SafetensorError, ValueError) as error:
-            raise self._corrupt(job, self.path(job.key), f"cannot be decoded ({error})") from error
-        return Artifact(tensors, table)
+            for name, digest in record["files"].items():
+                contents[name] = files_of.read_checked(self.path(job.key) / name, digest)
+            if (name := files_of.TENSORS) in contents:
+                tensors = files_of.decode_tensors(contents[name])
+            if (name := files_of.TABLE) in contents:
+                table = files_of.decode_table(contents[name])
+        except ValueError as error:
+            raise self.corrupt(job, str(error), name) from error
+
+        def lacking(what: str) -> CorruptArtifact:
+            return self.corrupt(job, what, files_of.TABLE, seen_by_check=False)
+
+        return Artifact(tensors, Columns(table, lacking))
 
     def write(self, job: Job, artifact: Artifact, provenance: Mapping[str, Any]) -> None:
         """Commits an artifact: data first, then the record, then one rename. An existing one is left as it is.
 
         Raises:
             BrokenError: the artifact holds a number that is not finite.
+            InvariantBroken: it holds nothing.
             StoreBroken: the disk is full or the place cannot be written; nothing half-written is left behind.
         """
-        files: dict[str, bytes] = {}
-        if artifact.tensors:
-            files["tensors.safetensors"] = save_tensors(
-                {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(artifact.tensors.items())}
-            )
-        if artifact.table:
-            try:
-                files["table.json"] = canonical(dict(artifact.table)).encode()
-            except ValueError as error:
-                raise BrokenError(f"{job!r} gave a number that is not finite, so nothing can rest on it") from error
+        try:
+            files = files_of.encode(artifact)
+        except ValueError as error:
+            raise BrokenError(f"{job!r} gave a number that is not finite, so nothing can rest on it") from error
+        if not files:
+            raise InvariantBroken(f"{job!r} gave neither tensors nor a table: its stage must give one")
         record = {
             "job": job.description,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             "provenance": dict(provenance),
         }
-        files["record.json"] = json.dumps(record, indent=1, sort_keys=True).encode()
+        files[files_of.RECORD] = json.dumps(record, indent=1, sort_keys=True).encode()
         draft = self.root / "tmp" / uuid.uuid4().hex
         final = self.path(job.key)
         try:
             draft.mkdir()
             for name, content in files.items():
-                _write_durably(draft / name, content)
+                write_new(draft / name, content)
+            sync_folder(draft)
             final.parent.mkdir(exist_ok=True)
             if not self.has(job):
                 os.rename(draft, final)
+                sync_folder(final.parent)
         except OSError as error:
             if not self.has(job):
                 raise StoreBroken(
@@ -172,27 +168,46 @@ class Store:
                     "what was finished is kept"
                 ) from error
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            with suppress(OSError):
+                storefolder.discard(draft)
 
     def size(self, job: Job) -> int:
         """Bytes on disk of the job's artifact."""
-        return sum(path.stat().st_size for path in self.path(job.key).iterdir())
+        paths = (self.path(job.key) / name for name in storefolder.FILES)
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def check(self) -> Iterator[tuple[Path, str]]:
         """Reads every artifact: its directory, and what is wrong with it, or nothing."""
         for path in sorted((self.root / "jobs").glob("*/*")):
-            yield path, _wrong_with(path)
+            if storefolder.is_artifact(path):
+                yield path, _wrong_with(path)
+
+    def strangers(self) -> Iterator[Path]:
+        """What lies among the artifacts under a name that the store does not give: nobody's business here."""
+        for shard in sorted((self.root / "jobs").glob("*")):
+            inside = [] if shard.is_symlink() or not shard.is_dir() else sorted(shard.iterdir())
+            own = [path for path in inside if storefolder.is_artifact(path)]
+            if not own and (inside or len(shard.name) != 2):
+                yield shard
+            else:
+                yield from (path for path in inside if path not in own)
 
     def remove(self, path: Path) -> None:
         """Removes an artifact that ``check`` found corrupt; a killed removal leaves none or all of it.
 
         Raises:
-            StoreBroken: it cannot be removed.
+            StoreBroken: it cannot be removed, or its folder holds what the store did not put there.
         """
         gone = self.root / "tmp" / uuid.uuid4().hex
         try:
+            other = storefolder.not_ours(path)
+            if other:
+                raise StoreBroken(
+                    f"{path} is not removed: it holds {other[0].name}, which the store did not put there. Move that "
+                    "away and run the same command again"
+                )
             os.rename(path, gone)
-            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+            storefolder.discard(gone)
         except OSError as error:
             raise StoreBroken(f"{path} cannot be removed ({error.strerror}): remove it by hand") from error
 
@@ -200,56 +215,40 @@ class Store:
         """Where a long training keeps its checkpoint while it runs."""
         return self.root / "progress" / name
 
-    def _corrupt(self, job: Job, path: Path, what: str) -> CorruptArtifact:
+    def corrupt(self, job: Job, what: str, name: str = "", *, seen_by_check: bool = True) -> CorruptArtifact:
+        """The error about an artifact, with the remedy.
+
+        Args:
+            job: whose result it is.
+            what: is wrong, in words that follow the name of the file or folder.
+            name: of the file, "" for the folder.
+            seen_by_check: whether ``check`` sees it too, and so can remove it.
+        """
+        here = self.path(job.key)
+        remedy = f"Remove it with `harness store check --store {self.root} --remove`"
+        if not seen_by_check:
+            remedy = f"Its digest is right, so it was written so: remove the folder {here}"
+        place = here / name if name else here
         return CorruptArtifact(
-            f"artifact {job!r} is corrupt: {path} {what}. "
-            f"Remove it with `harness store check --store {self.root} --remove` and run again; "
-            "only this job is repeated"
+            f"artifact {job!r} is corrupt: {place} {what}. {remedy} and run again; only this job is repeated"
         )
-
-
-def _checked(path: Path, digest: str) -> bytes:
-    """A file's content. Raises ValueError, which says what is wrong with it."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise ValueError(f"has sha256 {found[:12]}, its record says {digest[:12]}")
-    return content
 
 
 def _wrong_with(path: Path) -> str:
     """What is wrong with an artifact's directory, or nothing."""
+    name = files_of.RECORD
     try:
-        record = json.loads((path / "record.json").read_bytes())
-        described, files = record["job"], dict(record["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"record.json cannot be read ({error})"
-    if hashlib.sha256(canonical(described).encode()).hexdigest() != path.name:
-        return "record.json was written for another job"
-    for name, digest in files.items():
-        try:
-            _checked(path / name, digest)
-        except ValueError as error:
-            return f"{name} {error}"
+        record = files_of.read_record(path / name)
+        if hashlib.sha256(canonical(record.job.model_dump()).encode()).hexdigest() != path.name:
+            return "record.json was written for another job"
+        for name, digest in record.files.items():
+            content = files_of.read_checked(path / name, digest)
+            files_of.decode_tensors(content) if name == files_of.TENSORS else files_of.decode_table(content)
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+    except ValueError as error:
+        return f"{name} {error}"
     return ""
-
-
-def _sweep(root: Path) -> None:
-    """Removes drafts that killed runs left behind, a day later; another run's own draft may vanish meanwhile."""
-    for draft in (*(root / "tmp").iterdir(), *(root / "progress").glob("*.tmp")):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - draft.stat().st_mtime > _STALE_AFTER_S:
-                shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _difference(found: Any, wanted: Any, place: str = "") -> str:
@@ -257,7 +256,12 @@ def _difference(found: Any, wanted: Any, place: str = "") -> str:
         parts = [
             _difference(found.get(name), wanted.get(name), f"{place}.{name}" if place else str(name))
             for name in sorted({*found, *wanted})
-            if found.get(name) != wanted.get(name)
+            if canonical(found.get(name)) != canonical(wanted.get(name))
         ]
         return "; ".join(parts)
-    return f"{place} is {found!r}, wanted {wanted!r}"
+    return f"{place} is {_shown(found)}, wanted {_shown(wanted)}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

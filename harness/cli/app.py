@@ -41,6 +41,7 @@ from harness.errors import HarnessError, RequestError
 from harness.protocols import families
 from harness.spec import load as loading
 from harness.store import Store
+from harness.storefolder import require_writable
 from harness.verify import prepare
 
 app = typer.Typer(
@@ -233,8 +234,10 @@ def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
     torchvision_part("models")
     show.out.print("torchvision: works")
 
-    free = shutil.disk_usage(Store(store).root).free
-    show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")
+    Store(store, read_only=True)
+    place = require_writable(store)
+    free = shutil.disk_usage(place).free
+    show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free", markup=False)
 
 
 @data_app.command(name="import", epilog="Example: harness data import mnist Downloads/mnist")

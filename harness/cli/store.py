@@ -25,7 +25,7 @@ def check(
     """Check every artifact of the store against its record, and DVC's cache against its names."""
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
-    kept = Store(store, read_only=not remove)
+    kept = Store(store, read_only=True)
     artifacts = dict(kept.check())
     damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
     files = dict(dvc_cache.check(cache))
@@ -33,6 +33,8 @@ def check(
     none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
     looked = f"DVC's cache, {len(files)} files" if files else none
     show.out.print(f"{cache}: {looked}", markup=False, soft_wrap=True)
+    for path in kept.strangers():
+        show.err.print(f"{path}: is no artifact, and is left alone", markup=False, soft_wrap=True)
     for path, wrong in damaged.items():
         show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
     for path in cached:
@@ -45,6 +47,8 @@ def check(
             f"{found} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
             "the next run computes again what it needs of them"
         )
+    if damaged:
+        kept = Store(store)
     for path in damaged:
         kept.remove(path)
     for path in cached:

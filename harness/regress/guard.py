@@ -14,7 +14,7 @@ from harness.errors import BrokenError, RequestError
 from harness.execution.run import Progress
 from harness.outcome import Outcome
 from harness.plan import Plan
-from harness.provenance import describe, today
+from harness.provenance import Code, describe, today
 from harness.regress.compare import Finding, compare, since
 from harness.regress.measure import content
 from harness.regress.model import Baseline, Content, Entry
@@ -123,18 +123,18 @@ class Held:
 def held(request: verifying.Request, store: Store) -> Held | None:
     """What the store has of a request and of its rehearsal; None: nothing."""
     jobs = {**request.plan.jobs, **_small(request).jobs}
-    found = [store.record(job)["provenance"] for job in jobs.values() if store.has(job)]
+    found = [store.made(job) for job in jobs.values() if store.has(job)]
     if not found:
         return None
     here = describe("cpu", 1, "")
-    code = here["code"]
-    known = code["revision"] != "unknown" and not code["modified"]
+    code = Code.model_validate(here["code"])
+    known = code.revision != "unknown" and not code.modified
     return Held(
         count=len(found),
         needed=len(jobs),
-        made=sorted({revision_words(one["code"]) for one in found}),
+        made=sorted({revision_words(one.code) for one in found}),
         here=revision_words(code),
-        alike=known and all(one.get(name) == here[name] for one in found for name in _SAME),
+        alike=known and all(one.model_dump()[name] == here[name] for one in found for name in _SAME),
     )
 
 

@@ -204,11 +204,11 @@ def test_a_missing_dataset_is_told_with_both_ways_to_get_it(place: Place) -> Non
 
 def test_a_store_that_is_a_file(place: Place) -> None:
     place.store.write_text("precious")
-    for command, wrong in {"verify": "cannot be written", "plan": "is no folder", "report": "is no folder"}.items():
+    for command in ("verify", "plan", "report"):
         options = () if command == "report" else ("--device", "cpu")
         said = cli(command, place.write(instability_text()), "--store", place.store, *options)
         assert said.code == 2
-        assert f"the store {place.store} {wrong}" in said.err
+        assert f"the store {place.store} is no folder" in said.err
         assert "choose another with --store" in said.err
     assert place.store.read_text() == "precious"
 

@@ -1,0 +1,108 @@
+"""JSON from files that anybody may have written: bounded in size and depth, every key once, every number finite."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.files import read_regular
+
+LARGEST = 64 << 20
+"""Bytes of a file, where its reader names no other limit."""
+
+DEEPEST = 64
+"""Lists and objects within one another."""
+
+_LARGEST_INTEGER = 2**64
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""Also one that does not end, up to the text's end: else every quote in it would begin another search."""
+_SHOWN = 60
+"""Letters of what was found that are told."""
+
+
+def read(path: Path, limit: int = LARGEST) -> Any:
+    """The value in a JSON file.
+
+    Args:
+        path: of the file, a regular one.
+        limit: the most bytes that it may have.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        ValueError: it is no such file, or its text is none that ``parse`` takes; in words that follow its name.
+    """
+    return parse(read_regular(path, limit))
+
+
+def parse(content: bytes) -> Any:
+    """The value of a JSON text (RFC 8259) that is read the same by everybody.
+
+    Raises:
+        ValueError: the text is not UTF-8 or no JSON; or it has ``NaN``, ``Infinity`` or a number beyond the range of
+            float64, an integer beyond 64 bits, a key twice in an object, half of a surrogate pair, or lists and
+            objects more than ``DEEPEST`` deep. In words that follow the file's name.
+    """
+    try:
+        text = content.decode("utf-8")
+        _require_shallow(text)
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_finite,
+        )
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeError as error:
+        raise ValueError(f"is not UTF-8 ({error})") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error})") from error
+    return value
+
+
+def told(error: ValidationError) -> str:
+    """The first problem that a model has with a value, with its field, and what was found."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"])) or "the whole"
+    found = repr(first["input"])
+    return f"{place}: {first['msg']}, found {found if len(found) <= _SHOWN else found[:_SHOWN] + '…'}"
+
+
+def _require_shallow(text: str) -> None:
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for sign in re.findall(r"[][{}]", _STRING.sub("", text)):
+        depth += 1 if sign in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"has lists or objects nested more than {DEEPEST} deep")
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for name, one in pairs:
+        if name in value:
+            raise ValueError(f"has the key {name[:_SHOWN]!r} twice in one object")
+        value[name] = one
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"has {name}, which is no number of JSON")
+
+
+def _integer(text: str) -> int:
+    if len(text) > len(str(-_LARGEST_INTEGER)) or abs(int(text)) >= _LARGEST_INTEGER:
+        raise ValueError(f"has an integer of more than 64 bits, {text[:_SHOWN]}")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"has a number beyond the range of float64, {text[:_SHOWN]}")
+    return value
