@@ -102,7 +102,8 @@ class Store:
         try:
             return Made.model_validate(self.record(job)["provenance"])
         except ValidationError as error:
-            raise self.corrupt(job, f"is no record (provenance.{jsonfile.told(error)})", files_of.RECORD) from None
+            words = f"is no record (provenance.{jsonfile.told(error)})"
+            raise self.corrupt(job, words, files_of.RECORD, seen_by_check=False) from None
 
     def read(self, job: Job) -> Artifact:
         """The job's artifact, each file checked against its digest.

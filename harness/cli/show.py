@@ -68,7 +68,7 @@ class OnProgress(Protocol):
 def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
     """A live bar with time left on a terminal, a line now and then elsewhere, nothing when quiet."""
     if quiet:
-        yield lambda progress: None
+        yield lambda progress: _note(title, progress)
     elif err.is_terminal:
         columns = (
             TextColumn(f"{escape(title)}  {{task.fields[now]}}"),
@@ -84,6 +84,7 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
 
             def show(progress: run.Progress) -> None:
                 nonlocal told
+                _note(title, progress)
                 if (now := time.monotonic()) - told >= _BAR_EVERY_S or progress.done == progress.total:
                     told = now
                     bar.update(task, completed=progress.done, total=max(progress.total, 1), now=escape(progress.now))
@@ -93,12 +94,19 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
         yield _lines(title)
 
 
+def _note(title: str, progress: run.Progress) -> None:
+    """What a user should read though nothing broke, however quiet the run."""
+    if progress.note:
+        err.print(f"{title}: warning: {progress.note}", markup=False, soft_wrap=True)
+
+
 def _lines(title: str) -> OnProgress:
     started = time.monotonic()
     shown = started
 
     def show(progress: run.Progress) -> None:
         nonlocal shown
+        _note(title, progress)
         now = time.monotonic()
         if now - shown >= _LINE_EVERY_S and progress.done:
             shown = now

@@ -9,6 +9,7 @@ from harness import dvc_cache
 from harness.cli import show
 from harness.cli.options import STORE, StoreOption
 from harness.errors import CorruptArtifact, RequestError
+from harness.execution import checkpoint as checkpoints
 from harness.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
@@ -28,6 +29,7 @@ def check(
     kept = Store(store, read_only=True)
     artifacts = dict(kept.check())
     damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
+    halves = {path: wrong for path, wrong in checkpoints.check(kept) if wrong}
     files = dict(dvc_cache.check(cache))
     cached = [path for path, sound in files.items() if not sound]
     none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
@@ -35,14 +37,15 @@ def check(
     show.out.print(f"{cache}: {looked}", markup=False, soft_wrap=True)
     for path in kept.strangers():
         show.err.print(f"{path}: is no artifact, and is left alone", markup=False, soft_wrap=True)
-    for path, wrong in damaged.items():
+    for path, wrong in {**damaged, **halves}.items():
         show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
     for path in cached:
         show.err.print(f"{path}: is not what its name says", markup=False, soft_wrap=True)
     found = f"{len(damaged)} of {len(artifacts)} artifacts"
-    if cached:
-        found += f" and {len(cached)} files of DVC's cache"
-    if (damaged or cached) and not remove:
+    found += f" and {len(halves)} files of interrupted runs" if halves else ""
+    found += f" and {len(cached)} files of DVC's cache" if cached else ""
+    any_damaged = bool(damaged or halves or cached)
+    if any_damaged and not remove:
         raise CorruptArtifact(
             f"{found} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
             "the next run computes again what it needs of them"
@@ -51,7 +54,9 @@ def check(
         kept = Store(store)
     for path in damaged:
         kept.remove(path)
+    for path in halves:
+        checkpoints.remove(path)
     for path in cached:
         dvc_cache.remove(path)
-    words = f"{found} were corrupt and are removed" if damaged or cached else f"{len(artifacts)} artifacts are sound"
+    words = f"{found} were corrupt and are removed" if any_damaged else f"{len(artifacts)} artifacts are sound"
     show.out.print(f"{store}: {words}", markup=False, soft_wrap=True)

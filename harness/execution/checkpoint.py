@@ -1,19 +1,24 @@
-"""The checkpoint of a group in the making: one file, replaced by one rename, that names the group's jobs."""
+"""The checkpoint of a group in the making: one file, replaced by one rename, that names the group's jobs.
+
+A checkpoint saves time and decides nothing. One that is damaged is removed, the user is told, and its group starts
+afresh.
+"""
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from harness.errors import CorruptArtifact, StoreBroken, write_remedy
+from harness import jsonfile, storefolder
+from harness.artifact import Hex, decode_tensors, read_tensors
+from harness.errors import StoreBroken, write_remedy
 from harness.files import put
 from harness.job import Job
 from harness.plan import Plan
@@ -27,15 +32,26 @@ _ABOUT = "about"
 _DIGEST_BYTES = 32
 
 
-class Checkpoint:
-    """The state of one group in the making, replaced by one rename; holds the keys of the group's jobs."""
+Tell = Callable[[str], None]
+"""Is told, in a sentence, what a user should know though nothing broke."""
 
-    def __init__(self, store: Store, group: Sequence[Job]) -> None:
+
+class Checkpoint:
+    """The state of one group in the making, replaced by one rename; holds the keys of the group's jobs.
+
+    Attributes:
+        elapsed_before: seconds that went into what was loaded.
+        resumed: whether the work at hand rests on what was loaded, and has saved nothing since.
+    """
+
+    def __init__(self, store: Store, group: Sequence[Job], tell: Tell = lambda note: None) -> None:
         self._keys = [job.key for job in group]
         self._path = store.progress_path(sha256("".join(self._keys).encode()).hexdigest()[:32])
         self._saved_at = self._started_at = time.monotonic()
         self._wait = CHECKPOINT_EVERY_S
+        self._tell = tell
         self.elapsed_before = 0.0
+        self.resumed = False
 
     def due(self) -> bool:
         """Whether the last save is long enough ago: saving takes no more than a tenth of the time."""
@@ -51,42 +67,123 @@ class Checkpoint:
         elapsed = self.elapsed_before + began - self._started_at
         about = {"jobs": self._keys, "notes": dict(notes), "elapsed": elapsed}
         put_progress(self._path, _encode(tensors, about))
+        self.resumed = False
         self._saved_at = time.monotonic()
         self._wait = max(CHECKPOINT_EVERY_S, (self._saved_at - began) / MOST_TIME_SAVING)
 
     def load(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
-        """The checkpoint, if there is one.
+        """The checkpoint; None where there is none, or only a damaged one, which is removed."""
+        try:
+            tensors, about = _read(self._path)
+            if about.jobs != self._keys:
+                raise ValueError("is of other jobs")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self.discard(error)
+            return None
+        self.elapsed_before, self.resumed = about.elapsed, True
+        return tensors, about.notes
+
+    def discard(self, error: Exception) -> None:
+        """Removes a checkpoint that cannot be taken up, and tells of it.
 
         Raises:
-            CorruptArtifact: it is damaged.
+            StoreBroken: it cannot be removed.
         """
-        found = _read(self._path)
-        if found is None:
-            return None
-        self.elapsed_before = found[1]["elapsed"]
-        return found[0], found[1]["notes"]
+        self.elapsed_before, self.resumed = 0.0, False
+        remove(self._path)
+        self._tell(_discarded(self._path, error))
 
     def remove(self) -> None:
         """Forgets the checkpoint; its jobs are committed."""
         self._path.unlink(missing_ok=True)
 
 
-def interrupted(store: Store, plan: Plan) -> list[list[Job]]:
-    """Groups of this plan that a killed run left in the making."""
+class _About(BaseModel):
+    """What a checkpoint says of itself, beside its tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    jobs: Annotated[list[Hex], Field(min_length=1)]
+    notes: dict[str, Any]
+    elapsed: Annotated[float, Field(ge=0)]
+
+
+_GROUPS = TypeAdapter(list[Annotated[list[Hex], Field(min_length=1)]])
+
+
+def interrupted(store: Store, plan: Plan, tell: Tell = lambda note: None) -> list[list[Job]]:
+    """Groups of this plan that a killed run left in the making; what is damaged is removed.
+
+    Raises:
+        StoreBroken: it cannot be removed.
+    """
     found = []
-    for path in sorted((store.root / "progress").iterdir()):
+    for path in sorted(filter(storefolder.is_checkpoint, (store.root / "progress").iterdir())):
         try:
-            checkpoint = None if path.suffix else _read(path)
-        except CorruptArtifact:
-            continue  # told when its own group comes up; it may be another plan's
-        if checkpoint is None:
+            keys = _read(path)[1].jobs
+        except FileNotFoundError:
+            continue  # another run has finished its group
+        except (OSError, ValueError) as error:
+            remove(path)
+            tell(_discarded(path, error))
             continue
-        keys = checkpoint[1]["jobs"]
         if all(store.path(key).exists() for key in keys):
             path.unlink(missing_ok=True)  # killed after the last commit
         elif all(key in plan.jobs for key in keys):
             found.append([plan.jobs[key] for key in keys])
     return found
+
+
+def read_groups(path: Path) -> list[list[str]]:
+    """The groups of a run's schedule, as the keys of their jobs.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is none; in words that follow the file's name.
+    """
+    value = jsonfile.read(path)
+    try:
+        return _GROUPS.validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"is no schedule ({jsonfile.told(error)})") from None
+
+
+def check(store: Store) -> Iterator[tuple[Path, str]]:
+    """Reads every checkpoint and schedule of a store: its file, and what is wrong with it, or nothing."""
+    folder = store.root / "progress"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        try:
+            if storefolder.is_checkpoint(path):
+                _read(path)
+            elif storefolder.is_schedule(path):
+                read_groups(path)
+            else:
+                continue
+        except FileNotFoundError:
+            continue  # a run has finished with it
+        except OSError as error:
+            yield path, f"cannot be read ({error.strerror})"
+        except ValueError as error:
+            yield path, str(error)
+        else:
+            yield path, ""
+
+
+def remove(path: Path) -> None:
+    """Removes a checkpoint or a schedule, or what lies at its name: a file, a link or an empty folder.
+
+    Raises:
+        StoreBroken: it cannot be removed.
+    """
+    try:
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreBroken(
+            f"{path}, where a run keeps its state, is none and cannot be removed ({error.strerror}): "
+            f"{write_remedy(path, error)}move it away, and run the same command again"
+        ) from error
 
 
 def put_progress(path: Path, content: bytes) -> None:
@@ -104,6 +201,11 @@ def put_progress(path: Path, content: bytes) -> None:
         ) from error
 
 
+def _discarded(path: Path, error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) else error
+    return f"the checkpoint {path} {words}: it is removed, and its group starts afresh"
+
+
 def _encode(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
     """Tensors and plain values in one file, its SHA-256 at the end."""
     words = torch.frombuffer(bytearray(json.dumps(about).encode()), dtype=torch.uint8)
@@ -112,19 +214,22 @@ def _encode(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
     return content + sha256(content).digest()
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """What ``_encode`` wrote, or None where there is no file (another run may have finished its group)."""
+def _read(path: Path) -> tuple[dict[str, Tensor], _About]:
+    """What ``_encode`` wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is something else; in words that follow the file's name.
+    """
+    whole = read_tensors(path, beyond=_DIGEST_BYTES)
+    content, digest = whole[:-_DIGEST_BYTES], whole[-_DIGEST_BYTES:]
+    if sha256(content).digest() != digest:
+        raise ValueError("is damaged: its digest does not fit")
+    tensors = decode_tensors(content)
+    words = tensors.pop(_ABOUT, None)
+    if words is None or words.dtype != torch.uint8:
+        raise ValueError("does not say what it is of")
     try:
-        whole = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        content, digest = whole[:-_DIGEST_BYTES], whole[-_DIGEST_BYTES:]
-        if sha256(content).digest() != digest:
-            raise ValueError("its digest does not fit")
-        tensors = load_tensors(content)
-        return tensors, json.loads(bytes(tensors.pop(_ABOUT).tolist()))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise CorruptArtifact(
-            f"the checkpoint {path} is corrupt ({error}). Remove the file; its group starts afresh"
-        ) from error
+        return tensors, _About.model_validate(jsonfile.parse(words.numpy().tobytes()))
+    except ValidationError as error:
+        raise ValueError(f"does not say what it is of ({jsonfile.told(error)})") from None

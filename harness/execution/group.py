@@ -18,6 +18,9 @@ from harness.job import Job
 from harness.stages.base import Context, Work
 from harness.store import Artifact, Store
 
+_MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
+"""What comes of tensors and values of another form than a stage keeps."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -26,10 +29,12 @@ class Finished:
     Attributes:
         errors: key -> error, of the jobs that broke; the others' results are in the store.
         too_large: whether all broke because the device has too little memory for so many side by side.
+        notes: sentences that a user should read though nothing broke.
     """
 
     errors: Mapping[str, HarnessError] = field(default_factory=dict)
     too_large: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,16 @@ class Runner:
         Raises:
             StoreBroken: the store cannot be written, or holds a corrupt artifact that is needed.
         """
-        checkpoint = Checkpoint(self.store, group)
-        work = [Work(job, {role: self.store.read(given) for role, given in job.inputs.items()}) for job in group]
+        notes: list[str] = []
+        checkpoint = Checkpoint(self.store, group, notes.append)
+        work = [
+            Work(job, {role: stages.read(self.store, given) for role, given in job.inputs.items()}) for job in group
+        ]
         started = time.monotonic()
         too_large = False
         results: Sequence[Artifact | HarnessError]
         try:
-            context = Context(self.device, self.load_dataset, advance, checkpoint)
-            results = stages.find(group[0].stage).run(work, context)
+            results = self._results(group, work, Context(self.device, self.load_dataset, advance, checkpoint))
         except StoreBroken:
             raise
         except HarnessError as error:
@@ -82,7 +89,22 @@ class Runner:
         checkpoint.remove()
         if too_large:
             _give_back()
-        return Finished({key: error for key, error in told.items() if error is not None}, too_large)
+        return Finished({key: error for key, error in told.items() if error is not None}, too_large, notes)
+
+    def _results(
+        self, group: Sequence[Job], work: Sequence[Work], context: Context
+    ) -> Sequence[Artifact | HarnessError]:
+        """What the stage gives; a second time, from the start, where it cannot take up the checkpoint's values."""
+        stage = stages.find(group[0].stage)
+        try:
+            return stage.run(work, context)
+        except _MISFITS as error:
+            if not isinstance(context.checkpoint, Checkpoint) or not context.checkpoint.resumed:
+                raise
+            if isinstance(error, RuntimeError | MemoryError) and is_out_of_memory(error):
+                raise
+            context.checkpoint.discard(ValueError(f"does not hold what {group[0].stage} keeps ({error!r})"))
+        return stage.run(work, context)
 
     def _commit(self, job: Job, result: Artifact | HarnessError, provenance: Mapping[str, Any]) -> HarnessError | None:
         """Writes a result. Gives the job's error, if it has one; the store's own errors are raised."""

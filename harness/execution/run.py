@@ -25,11 +25,13 @@ class Progress:
         done: units done, those of this run only.
         total: units that this run has to do.
         now: what is running.
+        note: a sentence that a user should read, told once; "" mostly.
     """
 
     done: int
     total: int
     now: str
+    note: str = ""
 
 
 @dataclass
@@ -81,7 +83,7 @@ def execute(
     if missing:
         tally = _Tally(cost(list(missing.values())), on_progress)
         with gathered(devices, plan, store, load_dataset, provenance, tally.advance) as crew:
-            schedule = Schedule(plan, store, list(map(str, devices)), crew.free)
+            schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note)
             _work(schedule, crew, run, tally)
             schedule.remove()
     run.seconds = time.monotonic() - started
@@ -96,6 +98,8 @@ def _work(schedule: Schedule, crew: Crew, run: Run, tally: "_Tally") -> None:
         if not tally.running:
             raise InvariantBroken(f"none of {len(schedule.missing)} missing jobs can run: the plan is not a plan")
         for ended, finished in crew.wait():
+            for note in finished.notes:
+                tally.note(note)
             schedule.finished(ended)
             if finished.too_large and schedule.part(ended):
                 tally.end(ended, 0)
@@ -133,6 +137,10 @@ class _Tally:
         self.running[group[0].key] = group
         self._now = labels(self.running)
         self.advance(group, 0)
+
+    def note(self, text: str) -> None:
+        """Something that a user should read."""
+        self._tell(Progress(self._finished + sum(self._under_way.values()), self._total, self._now, text))
 
     def advance(self, group: Sequence[Job], units: int) -> None:
         """A running group made some units of work."""

@@ -7,7 +7,7 @@ from hashlib import sha256
 import torch
 
 from harness import stages
-from harness.execution.checkpoint import interrupted, put_progress
+from harness.execution.checkpoint import Tell, interrupted, put_progress, read_groups, remove
 from harness.job import MAX_FUSED, Job, canonical, descendants
 from harness.plan import Plan
 from harness.store import Store
@@ -51,7 +51,9 @@ class Schedule:
         missing: key -> job, for what is not done.
     """
 
-    def __init__(self, plan: Plan, store: Store, devices: Sequence[str], free: float) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, devices: Sequence[str], free: float, tell: Tell = lambda note: None
+    ) -> None:
         """Plans the groups, or takes up those of a killed run of the same plan on the same devices.
 
         Args:
@@ -59,6 +61,7 @@ class Schedule:
             store: where results are found.
             devices: their names, one for each group that may run at a time.
             free: bytes that each of them has.
+            tell: is told of what was damaged and is removed.
 
         Raises:
             StoreBroken: the store cannot be written.
@@ -68,8 +71,8 @@ class Schedule:
         self._running: list[Sequence[Job]] = []
         name = sha256(canonical([list(devices), [job.key for job in plan.targets]]).encode()).hexdigest()
         self._path = store.progress_path(name[:32]).with_suffix(".json")
-        begun = {tuple(job.key for job in group): group for group in interrupted(store, plan)}
-        begun |= {tuple(job.key for job in group): group for group in self._kept(plan)}
+        begun = {tuple(job.key for job in group): group for group in interrupted(store, plan, tell)}
+        begun |= {tuple(job.key for job in group): group for group in self._kept(plan, tell)}
         known = [group for group in begun.values() if self._wanted(group)]
         taken = {job.key for group in known for job in group}
         rest = {key: job for key, job in self.missing.items() if key not in taken}
@@ -128,13 +131,19 @@ class Schedule:
     def _wanted(self, group: Sequence[Job]) -> bool:
         return any(job.key in self.missing for job in group)
 
-    def _kept(self, plan: Plan) -> list[list[Job]]:
-        """Groups that a killed run had planned; none where the file is absent or damaged, or the plan is another."""
+    def _kept(self, plan: Plan, tell: Tell) -> list[list[Job]]:
+        """Groups that a killed run had planned; none where the file is absent, damaged, or of another plan."""
         try:
-            groups = json.loads(self._path.read_bytes())
-            return [[plan.jobs[key] for key in group] for group in groups]
-        except (OSError, ValueError, KeyError, TypeError):
+            groups = read_groups(self._path)
+        except FileNotFoundError:
             return []
+        except (OSError, ValueError) as error:
+            remove(self._path)
+            words = error.strerror if isinstance(error, OSError) else error
+            tell(f"the schedule {self._path} {words}: it is removed, and the groups are made anew")
+            return []
+        known = all(key in plan.jobs for group in groups for key in group)
+        return [[plan.jobs[key] for key in group] for group in groups] if known else []
 
     def _write(self) -> None:
         groups = [[job.key for job in group] for group in (*self._running, *self._pending)]

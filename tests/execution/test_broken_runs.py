@@ -15,7 +15,7 @@ from harness.stages.base import WEIGHT
 from harness.store import Artifact, Store
 from tests.stages.bench import TINY_LENET, Bench, setting
 from tests.stages.test_stages import LINE, mask_of
-from tests.stages.test_train import Killed, Killer, copy_job, execute_here, group_targets, mask_job, saved, state_job
+from tests.stages.test_train import copy_job, execute_here, mask_job, saved, state_job
 from tests.test_store import ARTIFACT, JOB
 
 
@@ -91,29 +91,18 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
     monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     here = setting()
     target = copy_job(here, lineage.initial(here, 0), 0, 14)
-    real, calls = Path.write_bytes, []
+    real, calls = checkpoints.put, []
 
-    def full(path: Path, content: bytes) -> int:
+    def full(path: Path, content: bytes) -> None:
         calls.append(1)
         if len(calls) == 8:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, content)
+            monkeypatch.setattr(os, "fsync", refusing)
+        real(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    def refusing(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoints, "put", full)
     with contextlib.suppress(BrokenError):
         execute_here([target], tmp_path)
     assert len(saved(tmp_path)) == 1
-
-
-# 7
-def test_a_changed_bit_of_a_checkpoint_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
-    targets = group_targets(setting())
-    with pytest.raises(Killed):
-        execute_here(targets, tmp_path, Killer(5, "train x"))
-    (path,) = saved(tmp_path)
-    content = path.read_bytes()
-    path.write_bytes(content[:-4] + bytes([content[-4] ^ 1]) + content[-3:])
-    with pytest.raises(CorruptArtifact):
-        execute_here(targets, tmp_path)

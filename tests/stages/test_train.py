@@ -1,17 +1,22 @@
 """The stage ``train``: snapshots, forks, the optimiser's state, masks, divergence, and resuming after a kill."""
 
+import hashlib
+import json
+import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from harness import stages
-from harness.errors import CorruptArtifact, HarnessError, InvariantBroken, TrainingDiverged
+from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.execution.run import Progress, Run, execute
 from harness.job import Job
@@ -418,8 +423,47 @@ def test_a_run_killed_while_results_are_written_keeps_the_rest_of_its_group(
     assert not list((tmp_path / "progress").iterdir())
 
 
-@pytest.mark.parametrize("damage", ["truncated", "emptied", "nonsense"])
-def test_a_damaged_checkpoint_is_an_error_that_names_it(
+def reseal(change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> Callable[[bytes], bytes]:
+    """A checkpoint that says something else, with the digest that fits."""
+
+    def changed(whole: bytes) -> bytes:
+        tensors = load_tensors(whole[:-32])
+        about = json.loads(bytes(tensors.pop("about").tolist()))
+        said = change(about, tensors)
+        words = torch.tensor(list((said if isinstance(said, str) else json.dumps(about)).encode()), dtype=torch.uint8)
+        content = save_tensors({**tensors, "about": words})
+        return content + hashlib.sha256(content).digest()
+
+    return changed
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda whole: whole[:-100],
+    "emptied": lambda whole: b"",
+    "nonsense": lambda whole: b"\x08" * 500,
+    "a bit": lambda whole: whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:],
+    "a null": reseal(lambda about, tensors: "null"),
+    "a list": reseal(lambda about, tensors: "[]"),
+    "deep": reseal(lambda about, tensors: "[" * 10**5),
+    "without jobs": reseal(lambda about, tensors: about.pop("jobs")),
+    "no jobs": reseal(lambda about, tensors: about.update(jobs=[])),
+    "jobs elsewhere": reseal(lambda about, tensors: about.update(jobs=["../../x"])),
+    "jobs a number": reseal(lambda about, tensors: about.update(jobs=3)),
+    "elapsed null": reseal(lambda about, tensors: about.update(elapsed=None)),
+    "elapsed before its start": reseal(lambda about, tensors: about.update(elapsed=-1.0)),
+    "without notes": reseal(lambda about, tensors: about.pop("notes")),
+    "without steps": reseal(lambda about, tensors: about["notes"].pop("steps")),
+    "steps as text": reseal(lambda about, tensors: about["notes"].update(steps="abc")),
+    "without weights": reseal(lambda about, tensors: tensors.pop("weights")),
+    "weights of another shape": reseal(
+        lambda about, tensors: tensors.update(weights=tensors["weights"][:, :5].clone())
+    ),
+    "without a step taken": reseal(lambda about, tensors: about["notes"].update(steps=[])),
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, "a folder", "a named pipe", "a device"])
+def test_a_damaged_checkpoint_is_removed_and_told_and_its_group_starts_afresh(
     damage: str, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
@@ -430,9 +474,20 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(
         execute_here(targets, tmp_path, Killer(5, "train x"))
     (path,) = saved(tmp_path)
     whole = path.read_bytes()
-    path.write_bytes({"truncated": whole[:-100], "emptied": b"", "nonsense": b"\x08" * 500}[damage])
-    with pytest.raises(CorruptArtifact, match=f"the checkpoint {path} is corrupt"):
-        execute_here(targets, tmp_path)
-    path.unlink()  # the remedy that the message gives
-    execute_here(targets, tmp_path)
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    elif damage == "a named pipe":
+        os.mkfifo(path)
+    elif damage == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(DAMAGE[damage](whole))
+    told: list[Progress] = []
+    run = execute_here(targets, tmp_path, told.append)
+    assert run.failed == {}
+    (note,) = (progress.note for progress in told if progress.note)
+    assert note.startswith(f"the checkpoint {path} ")
+    assert note.endswith(": it is removed, and its group starts afresh")
     assert contents(tmp_path) == expected
+    assert not list((tmp_path / "progress").iterdir())
