@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from harness import jsonfile
 from harness.errors import CorruptArtifact, RequestError
+from harness.files import read_regular
 
 DATA_FILE = "data.safetensors"
 RECORD_FILE = "record.json"
@@ -32,6 +35,8 @@ class DatasetInfo:
         origin: where it came from, in plain words.
         caveat: how it deviates from the original, None where it does not.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
     name: str
     digest: str
@@ -72,11 +77,17 @@ class Record:
         file_sha256: SHA-256 (hex) of ``data.safetensors``.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
     info: DatasetInfo
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
     file_sha256: str
 
+
+_RECORD = TypeAdapter(Record)
+_LARGEST = 1 << 20
+"""Bytes of a record."""
 
 _DIGITS = Known(
     DatasetInfo(
@@ -175,11 +186,17 @@ def read_record(known: Known, root: Path) -> Record | None:
     """
     path = root / known.info.name / RECORD_FILE
     try:
-        record = _parsed(json.loads(path.read_bytes()))
+        content = read_regular(path, _LARGEST)
+        jsonfile.parse(content)  # is stricter than the library's own reading, which takes a list for a tuple
+        record = _RECORD.validate_json(content)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CorruptArtifact(f"{path} cannot be read as a dataset record ({error!r}): {remedy(known)}") from error
+    except ValidationError as error:
+        raise CorruptArtifact(f"{path} is no dataset record ({jsonfile.told(error)}): {remedy(known)}") from None
+    except OSError as error:
+        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedy(known)}") from error
+    except ValueError as error:
+        raise CorruptArtifact(f"{path} {error}: {remedy(known)}") from error
     fault = _contradiction(record, known)
     if fault is not None:
         raise CorruptArtifact(f"{path}: {fault}: {remedy(known)}")
@@ -196,20 +213,16 @@ def remedy(known: Known) -> str:
     return f"import it again with `harness data import {known.info.name} FOLDER_OR_ARCHIVE --replace`"
 
 
-def _parsed(content: dict[str, Any]) -> Record:
-    info = DatasetInfo(**{**content["info"], "shape": tuple(content["info"]["shape"])})
-    counts = {part: tuple(content[part]) for part in ("train_counts", "test_counts")}
-    return Record(**{**content, "info": info, **counts})
-
-
 def _contradiction(record: Record, known: Known) -> str | None:
     for fact in ("name", "n_train", "n_test", "classes", "shape"):
         found, expected = getattr(record.info, fact), getattr(known.info, fact)
         if found != expected:
             return f"{fact} is {found!r}, of {known.info.name} it is {expected!r}"
     for fact, value in (("digest", record.info.digest), ("file_sha256", record.file_sha256)):
-        if not (isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)):
-            return f"{fact} is {value!r}, not 64 hex digits"
-    if not isinstance(record.info.original, bool) or not isinstance(record.info.origin, str):
-        return "original must be true or false, and origin a text"
+        if not re.fullmatch("[0-9a-f]{64}", value):
+            return f"{fact} is {value[:80]!r}, not 64 hex digits"
+    for part, count in (("train_counts", record.info.n_train), ("test_counts", record.info.n_test)):
+        counts = getattr(record, part)
+        if len(counts) != known.info.classes or min(counts) < 0 or sum(counts) != count:
+            return f"{part} is not how {count:,} images fall into {known.info.classes} classes"
     return None

@@ -1,13 +1,16 @@
 """DVC's cache, as far as its health is ours: a corrupt file in it would come back in place of a result."""
 
-import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import StoreBroken, write_remedy
+from harness.files import digest_of
 
 CACHE = Path(".dvc/cache")
 """Where DVC keeps it, below the repository's root, unless it was told another place."""
+
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 
 
 def check(cache: Path) -> Iterator[tuple[Path, bool]]:
@@ -25,15 +28,22 @@ def check(cache: Path) -> Iterator[tuple[Path, bool]]:
     Raises:
         StoreBroken: one cannot be read.
     """
-    for path in sorted(path for path in (cache / "files" / "md5").glob("??/*") if path.is_file()):
+    for path in sorted(path for path in (cache / "files" / "md5").glob("??/*") if _is_ours(path)):
         try:
-            digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+            digest = digest_of(path, "md5")
+        except ValueError:
+            continue  # no regular file, since a moment ago
         except OSError as error:
             raise StoreBroken(
                 f"{path}: this file of DVC's cache cannot be read ({error.strerror}): give yourself the right to read "
                 "it, or name another cache with --cache"
             ) from error
         yield path, digest == path.parent.name + path.name.removesuffix(".dir")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether DVC gives such names; other files are nobody's business here, whatever folder was named."""
+    return bool(_NAME.fullmatch(f"{path.parent.name}/{path.name}")) and path.is_file()
 
 
 def remove(path: Path) -> None:

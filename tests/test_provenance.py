@@ -97,7 +97,9 @@ def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Pa
     store, jobs = Store(tmp_path), [Job("init", {"seed": seed}) for seed in range(2)]
     for job, image, beside in zip(jobs, ("", "sha256:0a1b"), (1, 7), strict=True):
         facts.setenv("HARNESS_IMAGE", image)
-        store.write(job, Artifact(table={"x": [1]}), {**provenance.describe("cpu", 1, ""), "beside": beside})
+        store.write(
+            job, Artifact(table={"x": [1]}), {**provenance.describe("cpu", 1, ""), "beside": beside, "seconds": 0.5}
+        )
     found = provenance_of(Plan.of(jobs), nominal("digits"), provenance.describe("cpu", 1, ""), store)
     assert found["results made by"]["container"] == ["none: made outside the container", "sha256:0a1b"]
     assert found["results made by"]["CPU threads"] == [1]

@@ -6,7 +6,6 @@ same as no import. Nothing is unpacked to disk, and nothing is unpickled before 
 
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 from dataclasses import replace as with_fields
@@ -32,6 +31,7 @@ from harness.engine.dataset_formats import FORMATS, Reading
 from harness.engine.datasets import digest, fault, label_counts
 from harness.engine.vision import torchvision_part
 from harness.errors import BrokenError, RequestError
+from harness.files import digest_of, write_new
 
 _TORCHVISION_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR10"}
 
@@ -123,8 +123,8 @@ def _read(known: Known, path: Path, limits: Limits) -> Reading:
 
 def _intact(path: Path, record: Record) -> bool:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == record.file_sha256
-    except OSError:
+        return digest_of(path) == record.file_sha256
+    except (OSError, ValueError):
         return False
 
 
@@ -138,8 +138,8 @@ def _commit(info: DatasetInfo, tensors: dict[str, Tensor], known: Known, root: P
         folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
         try:
-            _write(staging / DATA_FILE, content)
-            _write(staging / RECORD_FILE, record_text(record).encode())
+            write_new(staging / DATA_FILE, content)
+            write_new(staging / RECORD_FILE, record_text(record).encode())
             (folder / RECORD_FILE).unlink(missing_ok=True)  # from here on there is no import, until the last rename
             (staging / DATA_FILE).replace(folder / DATA_FILE)
             (staging / RECORD_FILE).replace(folder / RECORD_FILE)
@@ -152,10 +152,3 @@ def _commit(info: DatasetInfo, tensors: dict[str, Tensor], known: Known, root: P
         raise BrokenError(
             f"{folder} cannot be written ({error}): free the disk or choose another data folder"
         ) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from torch import Tensor
 
+from harness.artifact import decode_tensors, read_tensors
 from harness.datainfo import DATA_FILE, DatasetInfo, Known, describe, find, nominal, read_record, remedy
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
 
@@ -89,16 +88,18 @@ def load_known(known: Known, root: Path) -> Dataset:
         )
     path = root / name / DATA_FILE
     try:
-        content = path.read_bytes()
+        content = read_tensors(path)
         found = hashlib.sha256(content).hexdigest()
         if found != record.file_sha256:
             raise CorruptArtifact(
                 f"{path} has SHA-256 {found} ({len(content)} bytes), its record says {record.file_sha256}: "
                 f"it was truncated or changed; {remedy(known)}"
             )
-        tensors = load_tensors(content)
-    except (OSError, SafetensorError) as error:
-        raise CorruptArtifact(f"{path} cannot be read ({error}): {remedy(known)}") from error
+        tensors = decode_tensors(content)
+    except OSError as error:
+        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedy(known)}") from error
+    except ValueError as error:
+        raise CorruptArtifact(f"{path} {error}: {remedy(known)}") from error
     problem = fault(tensors, known)
     if problem is None and (found := digest(tensors)) != record.info.digest:
         problem = f"its digest is {found}, its record says {record.info.digest}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness import jsonfile
 from harness.errors import RequestError
 from harness.files import replace_file
 from harness.regress.model import Baseline
@@ -41,12 +42,11 @@ def read(path: Path) -> Baseline:
     """
     remedy = "restore the file from version control, or remove it and measure anew with --update --reason"
     try:
-        text = path.read_bytes().decode("utf-8")
-        value = json.loads(text)
+        value = jsonfile.read(path)
     except OSError as error:
         raise RequestError(f"{path}: the baseline cannot be read ({error.strerror}): {remedy}") from error
     except ValueError as error:
-        raise RequestError(f"{path}: the baseline is not JSON ({error}): {remedy}") from error
+        raise RequestError(f"{path}: the baseline {error}: {remedy}") from error
     try:
         baseline = Baseline.model_validate(value)
     except ValidationError as error:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Count, Many, Model, Name, NonNegative, Text
+from harness.spec.base import Count, Many, Model, Name, Text, Version
 
 FAMILY_WISE_ERROR = 0.01
 """Chance that a run of unchanged code with fresh seeds raises any alarm over a number: one alarm in 100 runs is rare
@@ -13,6 +13,13 @@ quantile grows slowly."""
 
 ROUNDING = 1e-5
 """Least relative spread of a number that is no rate of images: kernels of other machines add in another order."""
+
+_LARGEST = 1e100
+"""Of a number, so that squares and sums of many are numbers too."""
+
+Measured = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+Spread = Annotated[float, Field(ge=0, le=_LARGEST)]
+Few = Annotated[Count, Field(le=10**9)]
 
 INITIALISATIONS = 20
 """Of a baseline: from here on the width of the intervals is the fresh run's, not the baseline's (1/20 against 1/5)."""
@@ -30,10 +37,10 @@ class Number(Model):
         logarithm: whether mean, sd and floor are of the logarithm: losses vary by factors.
     """
 
-    mean: float
-    sd: NonNegative | None
-    n: Count
-    floor: NonNegative = 0.0
+    mean: Measured
+    sd: Spread | None
+    n: Few
+    floor: Spread = 0.0
     unit: Annotated[str, Field(max_length=40)] = ""
     logarithm: bool = False
 
@@ -53,8 +60,8 @@ class Judged(Model):
     verdict: Text
     in_order: bool
     crossing: Literal["first", "last"] | None = None
-    low: float | None = None
-    high: float | None = None
+    low: Measured | None = None
+    high: Measured | None = None
     number: str | None = None
 
 
@@ -73,14 +80,14 @@ class Content(Model):
             which they come about.
     """
 
-    initialisations: Count
+    initialisations: Few
     first_seed: Annotated[int, Field(ge=0)]
     facts: dict[str, int | str]
     setting: dict[str, Any]
     kinds: dict[str, Many[str]]
     claims: dict[Name, Judged]
     numbers: dict[str, Number]
-    rehearsal: dict[str, float]
+    rehearsal: dict[str, Measured]
 
 
 class Entry(Model):
@@ -112,7 +119,7 @@ class Baseline(Model):
         content: what was measured.
     """
 
-    schema_version: Literal[1]
+    schema_version: Version
     spec: Name
     path: Text
     scale: Name
@@ -123,7 +130,7 @@ class Baseline(Model):
     @model_validator(mode="after")
     def _spread_is_known(self) -> Self:
         for name, number in self.content.numbers.items():
-            if number.sd is None:
+            if number.sd is None or number.n < 2:
                 raise ValueError(
                     f"content.numbers.{name}.sd: a baseline needs the spread of two initialisations or more"
                 )

@@ -4,14 +4,16 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from harness import jsonfile
 from harness.errors import BrokenError, RequestError
+from harness.files import read_regular
 from harness.report.json import SCHEMA
-from harness.spec.base import Name
+from harness.spec.base import Name, Version
 from harness.spec.claims import Check, Claim
 from harness.stats import Estimate
 from harness.verdict import Judgement, Verdict
@@ -77,7 +79,7 @@ class _Spec(_Model):
 
 class _Document(_Model):
     # `schema` is a method of BaseModel, hence another name for the field.
-    version: Annotated[Literal[1], Field(alias="schema")]
+    version: Annotated[Version, Field(alias="schema")]
     id: Name
     title: str
     spec_path: str
@@ -139,9 +141,13 @@ def read(path: Path, place: str) -> Report:
         BrokenError: it cannot be read.
     """
     try:
-        document = _Document.model_validate_json(path.read_bytes())
+        content = read_regular(path, jsonfile.LARGEST)
+        jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by their values
+        document = _Document.model_validate_json(content)
     except ValidationError as error:
         raise _wrong(path, _problems(error)) from None
+    except ValueError as error:
+        raise _wrong(path, [f"the file {error}"]) from None
     except OSError as error:
         raise BrokenError(f"{path}: the report cannot be read ({error.strerror or error})") from error
     if path.stem != f"{document.id}-{document.scale}":

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness import jsonfile
 from harness.errors import RequestError
+from harness.files import read_regular
 from harness.outcome import Outcome
 from harness.report.numbers import plain
 from harness.spec.base import Model
@@ -85,7 +87,9 @@ def read_verdicts(path: Path) -> Verdicts:
     """
     remedy = "Write it again with `harness measure SPEC... --verdicts FILE`, or with `dvc repro`"
     try:
-        found = _FORM.validate_json(path.read_bytes())
+        content = read_regular(path, jsonfile.LARGEST)
+        jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by their values
+        found = _FORM.validate_json(content)
     except OSError as error:
         raise RequestError(f"the verdicts {path} cannot be read ({error.strerror}). {remedy}") from error
     except ValidationError as error:
@@ -94,6 +98,8 @@ def read_verdicts(path: Path) -> Verdicts:
         raise RequestError(
             f"{path} is no verdicts file: {place}: {first['msg']}, found {str(first['input'])[:60]!r}. {remedy}"
         ) from error
+    except ValueError as error:
+        raise RequestError(f"{path} is no verdicts file: the file {error}. {remedy}") from error
     if not found:
         raise RequestError(f"{path} holds no spec. {remedy}")
     return found

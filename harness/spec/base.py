@@ -1,8 +1,16 @@
 """The base of every model of a spec, and its value types."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+)
 from pydantic_core import core_schema
 
 from harness.steps import Duration
@@ -28,6 +36,16 @@ class _DurationSchema:
     def __get_pydantic_json_schema__(schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "pattern": r"^\d+\s*(it|ep)$", "examples": ["2000it", "3ep"]}
 
+
+def _number(value: object) -> object:
+    """A literal 1 takes whatever equals 1: true and 1.0 too."""
+    if isinstance(value, bool | float):
+        raise ValueError("Input should be 1, a whole number")
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_number)]
+"""The version of a file's format: 1 is the only one so far."""
 
 Time = Annotated[Duration, _DurationSchema]
 """A length of training with its unit, "2000it" or "3ep"."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Many, Model, Name, Text
+from harness.spec.base import Many, Model, Name, Text, Version
 from harness.spec.claims import Claim
 from harness.spec.training import Training
 
@@ -76,7 +76,7 @@ class Spec(Model):
         scales: name -> setting; ``toy`` and ``paper`` by custom.
     """
 
-    schema_version: Literal[1]
+    schema_version: Version
     id: Name
     title: Text
     protocol: Name

@@ -1,10 +1,12 @@
 """``harness store check``: damage is named and, on request, removed; then only that is computed again."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from harness import dvc_cache
 from tests.support import Place, Said, cli, counted, instability_text
 
 
@@ -87,25 +89,38 @@ def test_a_cache_of_dvc_is_checked_too(place: Place, tmp_path: Path) -> None:
     assert {path.suffix for path in folder.iterdir()} == {".dir", ".unpacked"}
 
 
-@pytest.mark.parametrize("call", ["read_bytes", "unlink"])
-def test_a_cache_of_another_user_is_told(call: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("owner", "call"), [(dvc_cache, "digest_of"), (Path, "unlink")])
+def test_a_cache_of_another_user_is_told(
+    owner: object, call: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     victim = place.root / "cache" / "files" / "md5" / "90" / "0150983cd24fb0d6963f7d28e17f72"
     victim.parent.mkdir(parents=True)
     victim.write_text("abd")
-    kept = getattr(Path, call)
+    kept = getattr(owner, call)
 
-    def refused(path: Path) -> object:
+    def refused(path: Path, *more: str) -> object:
         if path == victim:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return kept(path)
+        return kept(path, *more)
 
-    monkeypatch.setattr(Path, call, refused)
+    monkeypatch.setattr(owner, call, refused)
     said = checked(place, "--cache", str(place.root / "cache"), "--remove")
     assert said.code == 3
     assert str(victim) in said.err
     assert "(Permission denied): " in said.err
     assert "Traceback" not in said.err
     assert victim.exists()
+
+
+def test_what_is_no_file_of_dvc_is_left_alone(place: Place) -> None:
+    folder = place.root / "home" / "files" / "md5" / "my"
+    folder.mkdir(parents=True)
+    (folder / "letter").write_text("dear reader")
+    (folder.with_name("90")).mkdir()
+    os.mkfifo(folder.with_name("90") / "0150983cd24fb0d6963f7d28e17f72")
+    said = checked(place, "--cache", str(place.root / "home"), "--remove")
+    assert said.code == 0
+    assert (folder / "letter").read_text() == "dear reader"
 
 
 def test_no_cache_is_told(place: Place) -> None:

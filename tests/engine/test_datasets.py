@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -261,13 +262,25 @@ def test_tensors_that_contradict_the_record_are_refused(
     [
         (lambda r: r["info"].update(digest="0" * 64), "its record says 0000"),
         (lambda r: r["info"].update(digest="short"), "not 64 hex digits"),
-        (lambda r: r.update(file_sha256=None), "not 64 hex digits"),
+        (lambda r: r.update(file_sha256=None), r"is no dataset record \(file_sha256: "),
+        (lambda r: r.update(file_sha256="G" * 64), "not 64 hex digits"),
         (lambda r: r["info"].update(n_train=31), "n_train is 31, of mnist it is 30"),
         (lambda r: r["info"].update(name="cifar10"), "name is 'cifar10'"),
-        (lambda r: r["info"].update(original="yes"), "original must be true or false"),
-        (lambda r: r["info"].update(shape=None), "cannot be read as a dataset record"),
-        (lambda r: r.pop("info"), "cannot be read as a dataset record"),
-        (lambda r: r.update(extra=1), "cannot be read as a dataset record"),
+        (lambda r: r["info"].update(original="yes"), r"is no dataset record \(info.original: "),
+        (lambda r: r["info"].update(original=1), r"is no dataset record \(info.original: "),
+        (lambda r: r["info"].update(origin=["a"]), r"is no dataset record \(info.origin: "),
+        (lambda r: r["info"].update(caveat=3), r"is no dataset record \(info.caveat: "),
+        (lambda r: r["info"].update(n_train=True), r"is no dataset record \(info.n_train: "),
+        (lambda r: r["info"].update(shape=[[1], 28, 28]), r"is no dataset record \(info.shape"),
+        (lambda r: r.update(train_counts=None), r"is no dataset record \(train_counts: "),
+        (lambda r: r.update(train_counts=["3"] * 10), r"is no dataset record \(train_counts"),
+        (lambda r: r.update(train_counts=[3] * 9), "train_counts is not how 30 images fall into 10 classes"),
+        (lambda r: r.update(test_counts=[-1, *[3] * 9]), "test_counts is not how"),
+        (lambda r: r.update(test_counts=[10**400] * 10), "more than 64 bits"),
+        (lambda r: r["info"].update(caveat=float("nan")), "has NaN"),
+        (lambda r: r["info"].update(shape=None), r"is no dataset record \(info.shape: "),
+        (lambda r: r.pop("info"), r"is no dataset record \(info: "),
+        (lambda r: r.update(extra=1), r"is no dataset record \(extra: "),
         (lambda r: r.update(train_counts=[30] + [0] * 9), "its labels count"),
     ],
 )
@@ -298,3 +311,30 @@ def test_the_cache_sees_changed_files(imported: Path, root: Path, monkeypatch: p
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptArtifact):
         load("mnist", root)
+
+
+@pytest.mark.parametrize("name", ["record.json", "data.safetensors"])
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device", "too large|bytes"])
+def test_what_is_no_file_of_a_bounded_length_is_neither_waited_for_nor_read(
+    name: str, kind: str, imported: Path, root: Path
+) -> None:
+    path = imported / name
+    path.unlink()
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    with pytest.raises(CorruptArtifact, match=rf"{path} .*({kind})"):
+        load_known(TINY_MNIST, root)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "null", "[]", "3", '{"info": 1, "info": 2}', "\xff"])
+def test_a_record_that_is_none_is_refused(text: str, imported: Path, root: Path) -> None:
+    (imported / "record.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CorruptArtifact, match="import it again with"):
+        load_known(TINY_MNIST, root)

@@ -1,6 +1,7 @@
 """Baseline files: what was written is read; what is malformed is told with file and field."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,20 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ('"sd": 1.0', '"sd": "wide"', "content.numbers.instability at fork=0.sd: "),
         ('"sd": 1.0', '"sd": null', "content.numbers.instability at fork=0.sd: "),
         ('"history"', '"histories"', "history: Field required"),
-        ('"mean": 10.0', '"mean": NaN', "content.numbers.instability at fork=0.mean: "),
+        ('"schema_version": 1', '"schema_version": true', "schema_version: "),
+        ('"schema_version": 1', '"schema_version": 1.0', "schema_version: "),
+        ('"mean": 10.0', '"mean": NaN', "has NaN, which is no number of JSON"),
+        ('"mean": 10.0', '"mean": -Infinity', "has -Infinity, which is no number of JSON"),
+        ('"mean": 10.0', '"mean": 1e999', "has a number beyond the range of float64, 1e999"),
+        ('"mean": 10.0', '"mean": 1e200', "content.numbers.instability at fork=0.mean: "),
+        ('"mean": 10.0', '"mean": true', "content.numbers.instability at fork=0.mean: "),
+        ('"sd": 1.0', '"sd": 1e101', "content.numbers.instability at fork=0.sd: "),
+        ('"sd": 1.0', '"sd": -1.0', "content.numbers.instability at fork=0.sd: "),
+        ('"n": 20', '"n": 1' + "0" * 400, "has an integer of more than 64 bits"),
+        ('"n": 20', '"n": 10000000000', "content.numbers.instability at fork=0.n: "),
+        ('"n": 20', '"n": 1', "content.numbers.instability at fork=0.sd: a baseline needs the spread"),
+        ('"sd": 1.0', '"sd": 1.0, "sd": 2.0', "has the key 'sd' twice in one object"),
+        ('"sd": 1.0', '"sd": ' + "[" * 10**5, "nested more than 64 deep"),
         ("}", "", "is not JSON"),
         ('"spec": "tiny"', '"spec": "other"', "call it other.toy.json"),
     ],
@@ -53,3 +67,19 @@ def test_a_folder_that_cannot_be_written_leaves_the_baseline(tmp_path: Path) -> 
 
 def test_the_file_is_plain_json(tmp_path: Path) -> None:
     assert json.loads(files.write(baseline(), tmp_path).read_text())["content"]["initialisations"] == 20
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device", "bytes"])
+def test_what_is_no_file_of_a_bounded_length_is_neither_waited_for_nor_read(kind: str, tmp_path: Path) -> None:
+    path = files.path_of(tmp_path, "tiny", "toy")
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    with pytest.raises(RequestError, match=f"{path}: the baseline .*{kind}"):
+        files.find(tmp_path, "toy")

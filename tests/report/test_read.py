@@ -97,6 +97,31 @@ def test_files_that_are_no_reports_are_all_told(content: bytes, tmp_path: Path) 
         read_all(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"schema": 1', '"schema": true', "schema: found true"),
+        ('"schema": 1', '"schema": 1.0', "schema: found 1.0"),
+        ('"schema": 1', '"schema": 1, "schema": 1', "the file has the key 'schema' twice in one object"),
+        ('"schema": 1', '"schema": NaN', "the file has NaN"),
+        ('"schema": 1', '"schema": 1e999', "the file has a number beyond the range of float64"),
+        ('"schema": 1', '"schema": ' + "[" * 10**5, "nested more than 64 deep"),
+    ],
+)
+def test_a_report_that_is_read_differently_is_refused(
+    old: str, new: str, told: str, paper: Outcome, tmp_path: Path
+) -> None:
+    write([paper], tmp_path)
+    (path,) = tmp_path.glob(PATTERN)
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(RequestError) as caught:
+        read_all(tmp_path)
+    assert told in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
 def test_a_renamed_report_and_one_without_its_page_are_told(paper: Outcome, tmp_path: Path) -> None:
     paths = write([paper], tmp_path)
     paths.html[0].unlink()

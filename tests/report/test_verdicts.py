@@ -1,6 +1,7 @@
 """Verdicts as data: complete, in a stable order, in numbers that people compare; and read with care."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def test_a_row_in_words(row: Row, words: str) -> None:
         ('{"imp": {"a": {"verdict": "HOLDS"}}}', ["imp.a.in_order", "required"]),
         ('{"imp": {"a": {"verdict": "HOLDS", "in_order": true, "value": "x"}}}', ["imp.a.value", "found 'x'"]),
         ('{"imp": {"a": {"verdict": "HOLDS", "in_order": true, "colour": 1}}}', ["imp.a.colour", "found '1'"]),
+        ('{"imp": {"a": {"verdict": "HOLDS", "in_order": 1}}}', ["imp.a.in_order", "found '1'"]),
+        ('{"imp": {"a": {"verdict": "FAILS", "verdict": "HOLDS", "in_order": true}}}', ["'verdict' twice"]),
+        ('{"imp": {}, "imp": {}}', ["the key 'imp' twice"]),
+        ('{"imp": {"a": {"verdict": "HOLDS", "in_order": true, "value": NaN}}}', ["has NaN"]),
+        ('{"imp": {"a": {"verdict": "HOLDS", "in_order": true, "value": 1e999}}}', ["beyond the range of float64"]),
+        ('{"imp": {"a": {"verdict": "HOLDS", "in_order": true, "n": 1' + "0" * 400 + "}}}", ["more than 64 bits"]),
+        ('{"imp": ' + "[" * 10**5, ["nested more than 64 deep"]),
     ],
 )
 def test_what_is_no_verdicts_file_is_told(content: str | None, words: list[str], tmp_path: Path) -> None:
@@ -73,6 +81,12 @@ def test_what_is_no_verdicts_file_is_told(content: str | None, words: list[str],
         read_verdicts(path)
     for word in (str(path), "harness measure", *words):
         assert word in str(caught.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "toy.json")
+    with pytest.raises(RequestError, match="is no verdicts file: the file is a named pipe"):
+        read_verdicts(tmp_path / "toy.json")
 
 
 def test_counts_keep_their_digits_and_means_lose_noise(realistic: Outcome) -> None:
