@@ -24,6 +24,7 @@ from harness.protocols.setting import Setting
 from harness.spec.claims import Check, Claim
 from harness.spec.load import Loaded, local_path
 from harness.spec.model import PAPER_SCALE, Replicates, Scale
+from harness.stages import products
 from harness.store import Store, Table
 from harness.verdict import Judgement, judge
 
@@ -178,7 +179,7 @@ def verify(
 
     def read(job: Job) -> Table | None:
         if job.key not in tables and job.key not in run.failed and job.key not in run.lost:
-            tables[job.key] = store.read(job).table
+            tables[job.key] = products.read(store, job).table
         return tables.get(job.key)
 
     observations = request.protocol.observe(request.setting, read)

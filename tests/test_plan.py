@@ -12,6 +12,7 @@ from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingD
 from harness.execution.run import Progress, Run, execute
 from harness.job import Job
 from harness.plan import Plan
+from harness.stages import products
 from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
 
@@ -177,6 +178,7 @@ def name_of(job: Job) -> str:
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     made = Fakes()
     monkeypatch.setattr(stages, "find", made.find)
+    monkeypatch.setattr(products, "PRODUCTS", {})
     return made
 
 

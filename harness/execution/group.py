@@ -12,9 +12,10 @@ import torch
 from harness import stages
 from harness.engine.datasets import Dataset
 from harness.engine.device import give_back_freed_memory, is_out_of_memory
-from harness.errors import BrokenError, HarnessError, StoreBroken
+from harness.errors import BrokenError, HarnessError, InvariantBroken, StoreBroken
 from harness.execution.checkpoint import Checkpoint
 from harness.job import Job
+from harness.stages import products
 from harness.stages.base import Context, Work
 from harness.store import Artifact, Store
 
@@ -66,7 +67,7 @@ class Runner:
         notes: list[str] = []
         checkpoint = Checkpoint(self.store, group, notes.append)
         work = [
-            Work(job, {role: stages.read(self.store, given) for role, given in job.inputs.items()}) for job in group
+            Work(job, {role: products.read(self.store, given) for role, given in job.inputs.items()}) for job in group
         ]
         started = time.monotonic()
         too_large = False
@@ -110,6 +111,9 @@ class Runner:
         """Writes a result. Gives the job's error, if it has one; the store's own errors are raised."""
         if isinstance(result, HarnessError):
             return result
+        problem = products.wrong_with(job, result)
+        if problem:
+            return InvariantBroken(f"the result of {job!r} {problem}: its stage is not what harness/stages declares")
         try:
             self.store.write(job, result, provenance)
         except StoreBroken:

@@ -15,6 +15,7 @@ from harness import stats
 from harness.job import Job
 from harness.regress.kinds import Kind
 from harness.regress.model import ROUNDING, Number
+from harness.stages import products
 from harness.stages.base import BUFFER, MASK, WEIGHT, named
 from harness.store import Artifact, Store
 
@@ -39,7 +40,7 @@ def fingerprints(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Stor
         seen, kind = _SEEN.get(job.stage), every[key]
         if seen is None or kind.initialisation is None or not store.has(job):
             continue
-        for name, value in seen(store.read(job)):
+        for name, value in seen(products.read(store, job)):
             samples.setdefault(f"{name}, {kind.label}", {}).setdefault(kind.initialisation, []).append(value)
     return {name: _number(name, sample) for name, sample in samples.items()}
 

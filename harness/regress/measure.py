@@ -13,6 +13,7 @@ from harness.regress.kinds import kinds
 from harness.regress.model import ROUNDING, Content, Judged, Number
 from harness.regress.written import compared_replicates
 from harness.spec.claims import FirstWithin, LastWithin, LessThan
+from harness.stages import products
 from harness.store import Store, Table
 from harness.verdict import Judgement
 from harness.verify import Request
@@ -107,7 +108,7 @@ def _tables(request: Request, store: Store) -> Callable[[Job], Table | None]:
 
     def read(job: Job) -> Table | None:
         if job.key not in held and store.has(job):
-            held[job.key] = store.read(job).table
+            held[job.key] = products.read(store, job).table
         return held.get(job.key)
 
     return read

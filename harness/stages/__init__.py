@@ -2,9 +2,8 @@
 
 import importlib
 
-from harness.job import VERSIONS, Job
+from harness.job import VERSIONS
 from harness.stages.base import Stage
-from harness.store import Artifact, Store
 
 
 def find(name: str) -> Stage:
@@ -13,12 +12,3 @@ def find(name: str) -> Stage:
         raise KeyError(f"stage {name!r} has no version in harness/job.py")
     stage: Stage = importlib.import_module(f"harness.stages.{name}").STAGE
     return stage
-
-
-def read(store: Store, job: Job) -> Artifact:
-    """A job's result, as its stage gives it.
-
-    Raises:
-        CorruptArtifact: it is damaged, or is not what the stage gives.
-    """
-    return store.read(job)

@@ -17,6 +17,7 @@ from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.forecast import forecast
 from harness.job import MAX_FUSED, Job
 from harness.plan import Plan
+from harness.stages import products
 from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
 from tests.spec.test_shipped import ROOT
@@ -47,6 +48,7 @@ class Small(Fakes):
 def small(monkeypatch: pytest.MonkeyPatch) -> Small:
     made = Small()
     monkeypatch.setattr(stages, "find", made.find)
+    monkeypatch.setattr(products, "PRODUCTS", {})
     return made
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from harness.job import VERSIONS
+from harness.stages.products import PRODUCTS
 
 ROOT = Path(harness.__file__).parent
 FOLLOWED = ("harness.engine.", "harness.measure.", "harness.stages.", "harness.seeds")
@@ -108,6 +109,10 @@ def test_every_stage_is_pinned_and_no_other() -> None:
     assert set(PINS) == set(VERSIONS)
     modules = {path.stem for path in (ROOT / "stages").glob("*.py") if "\nSTAGE = " in path.read_text()}
     assert modules == set(VERSIONS)
+
+
+def test_every_stage_says_what_it_gives() -> None:
+    assert set(PRODUCTS) == set(VERSIONS)
 
 
 def test_stages_rest_on_what_they_use() -> None:
