@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness import stages
 from harness.engine import device
 from harness.engine.graphs import BRANCHES
 from harness.errors import HarnessError, RequestError
-from harness.execution import crew
+from harness.execution import checkpoint, crew
 from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.forecast import forecast
 from harness.job import MAX_FUSED, Job
@@ -163,6 +164,29 @@ def test_on_other_devices_the_groups_are_made_anew(small: Small, tmp_path: Path)
     assert sorted(map(len, taken(other))) == [1, 1, 1, 1, 1, 1, 3, 3]
     path.write_text("no schedule")
     assert max(map(len, taken(Schedule(SIX, store, ["cuda:0"], math.inf)))) == 6
+
+
+@pytest.mark.parametrize("damage", ["null", "[1]", "[[]]", '[["../../x"]]', '{"a": 1}', "[" * 10**5, "pipe", "folder"])
+def test_a_damaged_schedule_is_removed_and_told_and_its_groups_are_made_anew(
+    damage: str, small: Small, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    Schedule(SIX, store, ["cpu"], math.inf)
+    (path,) = (tmp_path / "progress").iterdir()
+    path.unlink()
+    if damage == "pipe":
+        os.mkfifo(path)
+    elif damage == "folder":
+        path.mkdir()
+    else:
+        path.write_text(damage)
+    ((seen, wrong),) = checkpoint.check(store)
+    assert seen == path
+    assert wrong
+    notes: list[str] = []
+    assert max(map(len, taken(Schedule(SIX, store, ["cpu"], math.inf, notes.append)))) == 6
+    (note,) = notes
+    assert note == f"the schedule {path} {wrong}: it is removed, and the groups are made anew"
 
 
 def taken(schedule: Schedule) -> list[list[Job]]:
