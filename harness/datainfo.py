@@ -58,12 +58,16 @@ class Known:
         class_names: names of the labels, in order; folder names in a folder of images.
         formats: keys of ``harness.engine.dataset_formats.FORMATS``, preferred first; none: it is embedded.
         published: MD5 (hex) that the authors or torchvision publish, by file name. Of idx files: unpacked.
+        repeats: images that have all pixels of an image before them, in training and test data together, in what
+            the authors published. Counted: none in MNIST, in the digits and in a JPEG copy of CIFAR-10; equal
+            pixels have equal JPEGs, so there are none in CIFAR-10 itself.
     """
 
     info: DatasetInfo
     class_names: tuple[str, ...]
     formats: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
+    repeats: int = 0
 
 
 @dataclass(frozen=True)

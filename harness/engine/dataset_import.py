@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as with_fields
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from harness.datainfo import (
     record_text,
 )
 from harness.engine.archives import Limits, Source, read_source
-from harness.engine.dataset_formats import FORMATS, Reading
+from harness.engine.dataset_formats import FORMATS, Format, Reading
 from harness.engine.datasets import digest, fault, label_counts
 from harness.engine.vision import torchvision_part
 from harness.errors import BrokenError, RequestError
@@ -111,14 +112,39 @@ def _formats(known: Known) -> tuple[str, ...]:
 
 
 def _read(known: Known, path: Path, limits: Limits) -> Reading:
-    """Reads the source in the first of the dataset's formats that it holds a file of."""
+    """Reads the source in the first of the dataset's formats that it holds all files of, and tells what else it has."""
     formats = [FORMATS[name] for name in _formats(known)]
     source = read_source(path, lambda member: any(form.wants(member) for form in formats), limits)
+    present = {}
     for form in formats:
         files = {member: content for member, content in source.files.items() if form.wants(member)}
         if files:
-            return form.read(Source(source.name, source.md5, files), known)
-    raise RequestError(f"{path} holds no {known.info.name}: expected {'; or '.join(form.looks for form in formats)}")
+            present[form] = Source(source.name, source.md5, files)
+    if not present:
+        looks = "; or ".join(form.looks for form in formats)
+        raise RequestError(f"{path} holds no {known.info.name}: expected {looks}")
+    lacking = {form: form.lacks(part, known) for form, part in present.items()}
+    chosen = next((form for form in present if not lacking[form]), None)
+    if chosen is None:
+        raise RequestError(_incomplete(path, known, lacking))
+    reading = chosen.read(present[chosen], known)
+    rest = [f"{_some(list(map(str, part.files)))} of {form.looks}" for form, part in present.items() if form != chosen]
+    return with_fields(reading, origin="; ignored beside it: ".join([reading.origin, *rest]))
+
+
+def _incomplete(path: Path, known: Known, lacking: Mapping[Format, list[str]]) -> str:
+    if len(lacking) == 1:
+        (names,) = lacking.values()
+        return f"{path} holds no {_some(names)}: get a complete copy"
+    forms = "; ".join(f"of {form.looks} it has no {_some(names)}" for form, names in lacking.items())
+    return (
+        f"{path} holds parts of several forms of {known.info.name} and none is complete: {forms}: complete one of them"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _intact(path: Path, record: Record) -> bool:

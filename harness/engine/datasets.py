@@ -128,7 +128,8 @@ def fault(tensors: Mapping[str, Tensor], known: Known) -> str | None:
     """What is wrong with tensors that should be this dataset, in words.
 
     Returns:
-        None when names, types, shapes and image counts are right and the labels are just 0 .. classes-1.
+        None when names, types, shapes and image counts are right, the labels are just 0 .. classes-1, and no more
+        images are the same as others than in what the authors published.
     """
     info = known.info
     if sorted(tensors) != sorted(TENSORS):
@@ -147,7 +148,38 @@ def fault(tensors: Mapping[str, Tensor], known: Known) -> str | None:
         found = set(tensors[f"{part}_y"].tolist())
         if found != set(range(info.classes)):
             return f"{part}_y holds the labels {sorted(found)}, {info.name} has all of 0 to {info.classes - 1}"
-    return None
+    return _repeated(tensors, known)
+
+
+def _repeated(tensors: Mapping[str, Tensor], known: Known) -> str | None:
+    """Which images have all pixels of another: test images among the training images measure memory, not learning."""
+    rows = [row for part in ("train_x", "test_x") for row in tensors[part].flatten(1).contiguous().numpy()]
+    first: dict[int, int] = {}
+    pairs = []
+    for index, row in enumerate(rows):
+        other = first.setdefault(hash(row.tobytes()), index)  # a hash of 64 bits; equal ones are compared
+        if other != index and np.array_equal(row, rows[other]):
+            pairs.append((other, index))
+    if len(pairs) <= known.repeats:
+        return None
+    n_train = known.info.n_train
+    leaked = [(other, index - n_train) for other, index in pairs if other < n_train <= index]
+    if leaked:
+        (train, test), what = (
+            leaked[0],
+            f"{len(leaked)} of {known.info.n_test} test images are among the training images",
+        )
+        return f"{what}, pixel for pixel (test image {test} is training image {train}); {_as_published(known)}"
+    part, start = ("training", 0) if pairs[0][1] < n_train else ("test", n_train)
+    other, index = (number - start for number in pairs[0])
+    return (
+        f"{len(pairs)} images have all pixels of another of their part ({part} image {index} is {part} image {other}); "
+        f"{_as_published(known)}"
+    )
+
+
+def _as_published(known: Known) -> str:
+    return f"in {known.info.name} as published {known.repeats or 'no'} images are the same as another"
 
 
 def label_counts(tensors: Mapping[str, Tensor], known: Known) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -38,6 +38,9 @@ def pixels(*shape: int) -> Array:
     return (np.arange(count) * 37 % 251).astype(np.uint8).reshape(shape)
 
 
+TEST_PIXELS = pixels(40, 4, 5)[30:]  # none of them is a training image
+
+
 def labels(count: int) -> Array:
     return (np.arange(count) * 3 % 10).astype(np.uint8)
 
@@ -50,7 +53,7 @@ def mnist_files() -> Files:
     return {
         "train-images-idx3-ubyte": idx(pixels(30, 4, 5)),
         "train-labels-idx1-ubyte": idx(labels(30)),
-        "t10k-images-idx3-ubyte": idx(pixels(10, 4, 5)[::-1]),
+        "t10k-images-idx3-ubyte": idx(TEST_PIXELS),
         "t10k-labels-idx1-ubyte": idx(labels(10)),
     }
 
@@ -96,7 +99,7 @@ def image_files(suffix: str = "png", size: tuple[int, int] = (5, 4), mode: str =
         for label, name in enumerate(TINY_CIFAR.class_names):
             for number in range(each):
                 buffer = io.BytesIO()
-                colour = (label * 20, number * 40, 7) if mode == "RGB" else label
+                colour = (label * 20, number * 40, 7 if part == "train" else 99) if mode == "RGB" else label
                 Image.new(mode, size, colour).save(buffer, "JPEG" if suffix == "jpg" else "PNG")
                 files[f"{part}/{name}/{number:04}.{suffix}"] = buffer.getvalue()
     return files

@@ -11,6 +11,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from harness.engine.dataset_import import download_dataset, import_dataset, impo
 from harness.engine.datasets import load, load_known
 from harness.errors import RequestError
 from tests.engine.dataset_samples import (
+    TEST_PIXELS,
     TINY_CIFAR,
     TINY_MNIST,
     TRAIN_X,
@@ -68,7 +70,7 @@ def test_mnist_from_packed_and_plain_files_anywhere_below(tmp_path: Path, root: 
     assert data.info == info
     assert (info.original, info.caveat) == (True, None)
     assert np.array_equal(data.train_x.numpy(), pixels(30, 4, 5)[:, None])
-    assert np.array_equal(data.test_x.numpy(), pixels(10, 4, 5)[::-1, None])
+    assert np.array_equal(data.test_x.numpy(), TEST_PIXELS[:, None])
     assert np.array_equal(data.train_y.numpy(), labels(30))
     assert sorted(path.name for path in (root / "mnist").iterdir()) == ["data.safetensors", "record.json"]
 
@@ -276,6 +278,15 @@ def test_wrong_idx_files_are_named(files: Files, words: str, tmp_path: Path, roo
     [
         ({k: v for k, v in image_files().items() if "test/ship" not in k}, "holds no image in test/ship"),
         ({k: v for k, v in image_files().items() if k != "train/ship/0002.png"}, r"\(49, 3, 4, 5\)"),
+        (image_files() | {f"b/{k}": v for k, v in image_files().items()}, "holds both b/test/.* and test/.*: keep one"),
+        (
+            dict.fromkeys(cifar_binary(), next(iter(cifar_binary().values()))),
+            r"data_batch_1\.bin and .* the same bytes",
+        ),
+        (
+            {"data_batch_1": b""} | {k: v for k, v in cifar_binary().items() if "3" not in k},
+            "several forms of cifar10 and none is complete.*no data_batch_2, .* and 2 more.*no data_batch_3.bin",
+        ),
         (image_files() | {"train/lorry/1.png": b""}, "train/lorry/1.png is of no known class"),
         (image_files() | {"train/cat/1.png": b"no image"}, "train/cat/1.png cannot be decoded"),
         (image_files() | {"train/cat/1.png": image_files("jpg")["train/cat/0001.jpg"]}, "cannot be decoded"),
@@ -295,6 +306,56 @@ def test_wrong_cifar_files_are_named(files: Files, words: str, tmp_path: Path, r
     with pytest.raises(RequestError, match=words):
         import_known(TINY_CIFAR, as_folder(tmp_path / "in", files), root)
     assert nothing_left(root)
+
+
+@pytest.mark.parametrize("stray", ["data_batch_1", "copy/test_batch", "train/cat/0001.png"])
+def test_a_complete_form_is_read_and_strays_are_told(stray: str, tmp_path: Path, root: Path) -> None:
+    sound = import_known(TINY_CIFAR, as_folder(tmp_path / "sound", cifar_binary()), root / "1")
+    info = import_known(TINY_CIFAR, as_folder(tmp_path / "in", cifar_binary() | {stray: b"stray"}), root / "2")
+    assert info.digest == sound.digest
+    assert f"ignored beside it: {stray} of" in info.origin
+    assert "ignored" not in sound.origin
+
+
+def test_idx_files_are_read_by_their_content_and_wrong_names_told(tmp_path: Path, root: Path) -> None:
+    files = mnist_files()
+    sound = import_known(TINY_MNIST, as_folder(tmp_path / "sound", files), root / "1")
+    name, other = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+    files[f"{name}.gz"] = files.pop(name)
+    files[other] = gzip.compress(files[other])
+    info = import_known(TINY_MNIST, as_folder(tmp_path / "in", files), root / "2")
+    assert info.digest == sound.digest
+    assert f"{name}.gz is named .gz and not packed" in info.origin
+    assert f"{other} is packed by gzip" in info.origin
+    assert "named" not in sound.origin
+
+
+def test_a_file_named_gz_that_is_neither_is_refused(tmp_path: Path, root: Path) -> None:
+    files = changed(mnist_files(), **{TRAIN_Y: None}) | {"train-labels-idx1-ubyte.gz": b"<html>not found</html>"}
+    assert "starts with 3c68746d" in refused(TINY_MNIST, as_folder(tmp_path / "in", files), root)
+
+
+def test_test_images_among_the_training_images_are_refused(tmp_path: Path, root: Path) -> None:
+    train = pixels(30, 4, 5)
+    train[7] = TEST_PIXELS[4]
+    message = refused(TINY_MNIST, as_folder(tmp_path / "a", changed(mnist_files(), **{TRAIN_X: idx(train)})), root)
+    assert "1 of 10 test images are among the training images, pixel for pixel (test image 4 is training" in message
+    batches = cifar_binary()
+    test = batches["cifar-10-batches-bin/test_batch.bin"]
+    records = [test[start : start + 61] for start in range(0, len(test), 61)]
+    for number in range(1, 6):  # the same images in other orders: no two files are the same
+        batches[f"cifar-10-batches-bin/data_batch_{number}.bin"] = b"".join(records[number:] + records[:number])
+    assert "40 images" not in (message := refused(TINY_CIFAR, as_folder(tmp_path / "b", batches), root))
+    assert "test images are among the training images" in message
+
+
+def test_images_repeated_within_a_part_are_refused_beyond_those_published(tmp_path: Path, root: Path) -> None:
+    train = pixels(30, 4, 5)
+    train[29] = train[3]
+    folder = as_folder(tmp_path / "in", changed(mnist_files(), **{TRAIN_X: idx(train)}))
+    message = refused(TINY_MNIST, folder, root)
+    assert "1 images have all pixels of another of their part (training image 29 is training image 3)" in message
+    import_known(replace(TINY_MNIST, repeats=1), folder, root)
 
 
 def test_no_source_is_named(tmp_path: Path, root: Path) -> None:

@@ -243,6 +243,7 @@ def rewrite(imported: Path, change: Callable[[dict[str, Any]], object], tensors:
     ("change", "words"),
     [
         (lambda t: t["train_x"][0].add_(1), "its digest is"),
+        (lambda t: t["test_x"][0].copy_(t["train_x"][0]), "1 of 10 test images are among the training images"),
         (lambda t: t["train_y"].fill_(10), r"train_y holds the labels \[10\]"),
         (lambda t: t.update(train_x=t["train_x"][1:].clone()), r"train_x is torch.uint8 of shape \(29,"),
         (lambda t: t.update(train_y=t["train_y"].int()), "train_y is torch.int32"),

@@ -39,11 +39,13 @@ class Format:
     Attributes:
         looks: how to recognise it, for people.
         wants: whether a file belongs to it, by its path.
+        lacks: a source of such files only, and the facts of the dataset -> what is missing of it, by name.
         read: a source of such files only, and the facts of the dataset -> what it held.
     """
 
     looks: str
     wants: Callable[[PurePosixPath], bool]
+    lacks: Callable[[Source, Known], list[str]]
     read: Callable[[Source, Known], Reading]
 
 
@@ -64,3 +66,15 @@ def only(source: Source, name: str, copies: Mapping[PurePosixPath, bytes]) -> by
         paths = ", ".join(map(str, copies))
         raise RequestError(f"{source.name} holds differing copies of {name} ({paths}): keep one of them")
     return next(iter(copies.values()))
+
+
+def all_distinct(source: Source, contents: Mapping[str, bytes]) -> None:
+    """Raises RequestError where files of different names, which hold different images, have the same bytes."""
+    first: dict[bytes, str] = {}
+    for name, content in contents.items():
+        other = first.setdefault(content, name)
+        if other != name:
+            raise RequestError(
+                f"{source.name}: {other} and {name} are the same bytes, though no image of one is in the other: "
+                "get a sound copy"
+            )

@@ -2,13 +2,13 @@
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from harness.datainfo import Known
 from harness.engine.archives import Source
-from harness.engine.dataset_formats.base import Array, Format, Reading, md5, only
+from harness.engine.dataset_formats.base import Array, Format, Reading, all_distinct, md5, only
 from harness.errors import RequestError
 
 _TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -36,6 +36,14 @@ def _named(source: Source, name: str) -> bytes:
     return only(source, name, {path: content for path, content in source.files.items() if path.name == name})
 
 
+def _lacking(names: Sequence[str]) -> Callable[[Source, Known], list[str]]:
+    def lacks(source: Source, known: Known) -> list[str]:
+        present = {path.name for path in source.files}
+        return [name for name in names if name not in present]
+
+    return lacks
+
+
 def _read_cifar_python(source: Source, known: Known) -> Reading:
     contents = {batch: _named(source, batch) for batch in _BATCHES}
     for batch, content in contents.items():  # all of them before the first is unpickled
@@ -55,9 +63,10 @@ def _read_cifar_python(source: Source, known: Known) -> Reading:
 
 def _read_cifar_binary(source: Source, known: Known) -> Reading:
     size = 1 + int(np.prod(known.info.shape))  # one label byte, then the pixels
+    contents = {name: _named(source, name) for name in _BINARY}
+    all_distinct(source, contents)
     batches = {}
-    for name in _BINARY:
-        content = _named(source, name)
+    for name, content in contents.items():
         if len(content) % size:
             raise RequestError(
                 f"{source.name}: {name} has {len(content)} bytes, not a whole number of {size}-byte records: "
@@ -83,10 +92,12 @@ def _joined(batches: Mapping[str, tuple[Array, Array]], known: Known) -> dict[st
 CIFAR_PYTHON = Format(
     "the official cifar-10-python.tar.gz or its folder (data_batch_1 and so on)",
     lambda path: path.name in _BATCHES,
+    _lacking(_BATCHES),
     _read_cifar_python,
 )
 CIFAR_BINARY = Format(
     "the binary version (data_batch_1.bin and so on)",
     lambda path: path.name in _BINARY,
+    _lacking(_BINARY),
     _read_cifar_binary,
 )

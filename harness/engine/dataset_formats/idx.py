@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from harness.datainfo import Known
-from harness.engine.archives import Source, gunzip
+from harness.engine.archives import GZIP_START, Source, gunzip
 from harness.engine.dataset_formats.base import Array, Format, Reading, md5, only
 from harness.errors import RequestError
 
@@ -29,7 +29,7 @@ def _read_idx(source: Source, known: Known) -> Reading:
 
     def unpack(path: PurePosixPath) -> bytes:
         content = source.files[path]
-        return gunzip(content, limit, f"{source.name}: {path}") if path.suffix == ".gz" else content
+        return gunzip(content, limit, f"{source.name}: {path}") if _is_packed(content) else content
 
     contents = {}
     for name in _IDX.values():
@@ -43,9 +43,26 @@ def _read_idx(source: Source, known: Known) -> Reading:
     return Reading(
         arrays,
         original=not other,
-        origin=f"the four idx files, from {source.name}",
+        origin=f"the four idx files, from {source.name}{_misnamed(source)}",
         caveat=f"other bytes than the published files: {', '.join(other)}" if other else None,
     )
+
+
+def _is_packed(content: bytes) -> bool:
+    """By its first bytes, which differ from those of every idx file: names get lost when files are moved."""
+    return content.startswith(GZIP_START)
+
+
+def _misnamed(source: Source) -> str:
+    """Files whose names say the opposite of what they are, in words."""
+    wrong = [path for path, content in sorted(source.files.items()) if (path.suffix == ".gz") != _is_packed(content)]
+    words = [f"{path} is {'named .gz and not packed' if path.suffix == '.gz' else 'packed by gzip'}" for path in wrong]
+    return "".join(f"; {word}" for word in words)
+
+
+def _lacks(source: Source, known: Known) -> list[str]:
+    present = {_plain(path.name) for path in source.files}
+    return [name for name in _IDX.values() if name not in present]
 
 
 def _parse_idx(content: bytes, name: str) -> Array:
@@ -64,5 +81,6 @@ def _parse_idx(content: bytes, name: str) -> Array:
 IDX = Format(
     "four idx files (train-images-idx3-ubyte and so on, .gz or not)",
     lambda path: _plain(path.name) in _IDX.values(),
+    _lacks,
     _read_idx,
 )
