@@ -191,7 +191,7 @@ def verify(
         judgements=_judge(request, observations, faithful=not departures),
         figures=request.protocol.figures(request.setting, observations, _marked(request)),
         departures=departures,
-        provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store),
+        provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store, run),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,
