@@ -36,8 +36,8 @@ Time = Annotated[Duration, _DurationSchema]
 """A length of training with its unit, "2000it" or "3ep"."""
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, le=1e30)]
-NonNegative = Annotated[float, Field(ge=0, le=1e30)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Hundreds = Annotated[int, Field(ge=1, le=10_000)]
 """A count of what is computed one by one, or kept side by side."""
