@@ -12,8 +12,10 @@ from harness.provenance import Code
 from harness.store import Store
 
 
-def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """Where the results of a plan come from, whenever they were made."""
+def provenance_of(
+    plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any], store: Store, run: Run
+) -> dict[str, Any]:
+    """Where the results of a plan come from, whenever they were made, and which workers the last run lost."""
     made = [store.made(job) for job in plan.jobs.values() if store.has(job)]
     return {
         "harness": where["harness"],
@@ -29,6 +31,7 @@ def provenance_of(plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any]
             "container": sorted({one.container or "none: made outside the container" for one in made}),
         },
         "dataset": "none" if data is None else {"name": data.name, "digest": data.digest, "origin": data.origin},
+        **({"worker processes that died": list(run.workers_lost)} if run.workers_lost else {}),
     }
 
 

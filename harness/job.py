@@ -63,19 +63,21 @@ class Job:
     inputs: Mapping[str, "Job"] = field(default_factory=dict)
 
     @cached_property
+    def _text(self) -> str:
+        """The description's canonical text, put together here, as plans have many jobs; once asked for, it stays."""
+        inputs = canonical({role: job.key for role, job in self.inputs.items()})
+        about = f'"stage":{canonical(self.stage)},"version":{VERSIONS[self.stage]}'
+        return f'{{"inputs":{inputs},"params":{canonical(dict(self.params))},{about}}}'
+
+    @cached_property
     def description(self) -> dict[str, Any]:
         """What is hashed, and what is stored beside the result and compared on every hit."""
-        return {
-            "stage": self.stage,
-            "version": VERSIONS[self.stage],
-            "params": json.loads(canonical(dict(self.params))),
-            "inputs": {role: job.key for role, job in sorted(self.inputs.items())},
-        }
+        return dict(json.loads(self._text))
 
     @cached_property
     def key(self) -> str:
         """SHA-256 of the description, in hex."""
-        return hashlib.sha256(canonical(self.description).encode()).hexdigest()
+        return hashlib.sha256(self._text.encode()).hexdigest()
 
     @cached_property
     def lineage(self) -> str:

@@ -1,12 +1,48 @@
 """Jobs to do: one deduplicated graph, what of it is missing, which jobs come next. Pure."""
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush
+from itertools import chain
 
 from harness.job import MAX_FUSED, Job, ancestry
+
+_Place = tuple[int, str]
+"""Of a job in the order in which jobs run: minus its height, and its key."""
+
+
+class _Ready:
+    """Jobs that are ready and fuse, by run, in the order in which they run."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, list[_Place]] = {}
+        self._runs: list[tuple[_Place, str]] = []
+
+    def __len__(self) -> int:
+        """How many runs."""
+        return len(self._runs)
+
+    @property
+    def first(self) -> _Place:
+        """The first job."""
+        return self._runs[0][0]
+
+    def add(self, lineage: str, place: _Place) -> None:
+        """One more job of a run."""
+        jobs = self._jobs.setdefault(lineage, [])
+        if jobs and place < jobs[0]:
+            del self._runs[bisect_left(self._runs, (jobs[0], lineage))]
+        if not jobs or place < jobs[0]:
+            insort(self._runs, (place, lineage))
+        insort(jobs, place)
+
+    def take(self, count: int) -> list[list[_Place]]:
+        """Takes the first runs out, so many at most: the jobs of each."""
+        taken = [self._jobs.pop(lineage) for _, lineage in self._runs[:count]]
+        del self._runs[:count]
+        return taken
 
 
 @dataclass(frozen=True)
@@ -82,8 +118,8 @@ class Plan:
         for key, given in waits.items():
             for needed in given:
                 users[needed].append(key)
-        alone: list[tuple[int, str]] = []
-        alike: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        alone: list[_Place] = []
+        alike: dict[tuple[str, str], _Ready] = {}
 
         def add(key: str) -> None:
             job = missing[key]
@@ -91,7 +127,7 @@ class Plan:
             if kind is None:
                 heappush(alone, place)
             else:
-                insort(alike.setdefault((job.stage, kind), []), place)
+                alike.setdefault((job.stage, kind), _Ready()).add(job.lineage, place)
 
         for key, given in waits.items():
             if not given:
@@ -100,16 +136,15 @@ class Plan:
             if alone:
                 groups = [[missing[heappop(alone)[1]]]]
             else:
-                kind = min(alike, key=lambda kind: alike[kind][0])
-                ready = [missing[key] for _, key in alike.pop(kind)]
-                runs = list(dict.fromkeys(job.lineage for job in ready))
-                most = limit(ready[0])
-                runs, left = runs[: most * devices], set(runs[most * devices :])
+                kind = min(alike, key=lambda kind: alike[kind].first)
+                ready = alike[kind]
+                most = limit(missing[ready.first[1]])
+                runs = ready.take(most * devices)
+                if not ready:
+                    del alike[kind]
                 size = min(most, -(-len(runs) // devices))
-                shares = [set(runs[start : start + size]) for start in range(0, len(runs), size)]
-                groups = [[job for job in ready if job.lineage in share] for share in shares]
-                if left:
-                    alike[kind] = [(-self.heights[job.key], job.key) for job in ready if job.lineage in left]
+                shares = [sorted(chain(*runs[start : start + size])) for start in range(0, len(runs), size)]
+                groups = [[missing[key] for _, key in share] for share in shares]
             for group in groups:
                 yield group
                 for job in group:

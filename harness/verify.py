@@ -1,8 +1,9 @@
 """The whole street for one spec at one scale: settings, plan, run, observations, judgements."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from harness.spec.model import PAPER_SCALE, Replicates, Scale
 from harness.stages import products
 from harness.store import Store, Table
 from harness.verdict import Judgement, judge
+
+MOST_JOBS = 100_000
+"""Of a plan, which is made, and kept in memory, as a whole."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,27 @@ def prepare(
         first_seed: in place of the spec's.
 
     Raises:
-        RequestError: no such scale.
+        RequestError: no such scale, a network of another size than the spec says, or too many jobs.
     """
+    protocol, setting = _resolved(loaded, scale, data_root, initialisations=initialisations, first_seed=first_seed)
+    jobs = [one.job for one in protocol.measurements(setting)]
+    return Request(loaded, scale, setting, protocol, Plan.of(jobs))
+
+
+def check(loaded: Loaded, scale: str, data_root: Path) -> None:
+    """Raises RequestError where ``prepare`` would, without naming the jobs of every replicate."""
+    _resolved(loaded, scale, data_root)
+
+
+def _resolved(
+    loaded: Loaded,
+    scale: str,
+    data_root: Path,
+    *,
+    initialisations: int | None = None,
+    first_seed: int | None = None,
+) -> tuple[Protocol[Any], Setting]:
+    """The setting of a scale, with all that can be wrong with it checked."""
     spec = loaded.spec
     if scale not in spec.scales:
         raise RequestError(f"{loaded.path}: there is no scale {scale!r}; it has {', '.join(spec.scales)}")
@@ -82,8 +105,23 @@ def prepare(
     replicates = chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None})
     setting = protocol.setting(chosen, loaded.settings[scale], replicates, lambda name: data_of(name, data_root))
     _check_parameters(loaded, scale, data_root)
-    jobs = [one.job for one in protocol.measurements(setting)]
-    return Request(loaded, scale, setting, protocol, Plan.of(jobs))
+    _check_jobs(loaded, scale, protocol, setting)
+    return protocol, setting
+
+
+def _check_jobs(loaded: Loaded, scale: str, protocol: Protocol[Any], setting: Setting) -> None:
+    """Raises RequestError where there are too many jobs; those of one initialisation are counted."""
+    count = setting.replicates.initialisations
+    one = replace(setting, replicates=setting.replicates.model_copy(update={"initialisations": 1}))
+    most = MOST_JOBS // count
+    wanted = [measurement.job for measurement in islice(protocol.measurements(one), most + 1)]
+    jobs = len(Plan.of(wanted).jobs) if len(wanted) <= most else len(wanted)
+    if jobs > most:
+        raise RequestError(
+            f"{loaded.path}: scales.{scale}.replicates: {count:,} initialisations of {jobs:,} jobs or more each are "
+            f"{count * jobs:,}, and a plan has {MOST_JOBS:,} at most: ask for fewer replicates (initialisations, or "
+            "orders, whose pairs grow as their square), or for fewer times, levels or arms in the settings"
+        )
 
 
 def data_of(name: str, data_root: Path) -> DatasetInfo:
@@ -192,7 +230,7 @@ def verify(
         judgements=_judge(request, observations, faithful=not departures),
         figures=request.protocol.figures(request.setting, observations, _marked(request)),
         departures=departures,
-        provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store),
+        provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store, run),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,

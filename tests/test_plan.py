@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +12,13 @@ import torch
 from harness import stages
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
 from harness.execution.run import Progress, Run, execute
-from harness.job import Job
+from harness.execution.schedule import Schedule
+from harness.job import Job, canonical
 from harness.plan import Plan
 from harness.stages import products
 from harness.stages.base import Context, Effort, Work
 from harness.store import Artifact, Store
+from tests.support import SPECS, Place, cli, edited, instability_text, request
 
 
 def chain(seed: int, length: int = 3) -> list[Job]:
@@ -132,6 +136,104 @@ def test_stages_with_equal_answers_do_not_mix() -> None:
     plan = Plan.of(jobs)
     missing = plan.missing(lambda job: job == start)
     assert len(plan.next_group(missing, lambda job: "the same")) == 1
+
+
+def first_ready(plan: Plan, missing: Mapping[str, Job], limit: int) -> list[Job]:
+    """The first group, by the rule as it is written down: everything is sorted anew for each."""
+    ready = [job for job in missing.values() if not any(one.key in missing for one in job.inputs.values())]
+    ready.sort(key=lambda job: (-plan.heights[job.key], job.key))
+    single = [job for job in ready if fuse(job) is None]
+    alike = [job for job in ready if fuse(job) == fuse(ready[0])]
+    runs = list(dict.fromkeys(job.lineage for job in alike))[:limit]
+    return single[:1] or [job for job in alike if job.lineage in runs]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_groups_are_those_of_the_rule(seed: int) -> None:
+    """Snapshots become ready before and after others of their run."""
+    draw = random.Random(seed)
+    jobs = [Job("init", {"seed": number}) for number in range(6)]
+    for number in range(60):
+        given = draw.sample(jobs, draw.choice([1, 1, 2]))
+        params = {"seed": number % 7, "stop": draw.choice([1, 2, 3])}
+        jobs.append(Job(draw.choice(["train", "train", "evaluate"]), params, dict(zip("ab", given, strict=False))))
+    plan = Plan.of(jobs)
+    missing = plan.missing(lambda job: job.key[0] in "0123")
+    limit = draw.choice([1, 2, 5])
+    for group in plan.groups(dict(missing), fuse, lambda job: limit):
+        assert group == first_ready(plan, missing, limit)
+        for job in group:
+            del missing[job.key]
+    assert missing == {}
+
+
+def test_the_key_is_the_hash_of_the_description() -> None:
+    for path in SPECS:
+        for job in request(path, "paper").plan.jobs.values():
+            assert job.key == sha256(canonical(job.description).encode()).hexdigest()
+
+
+def test_a_long_schedule_is_not_looked_through_for_every_group(
+    tmp_path: Path, fakes: "Fakes", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    wanted = Schedule._wanted
+    monkeypatch.setattr(Schedule, "_wanted", lambda self, group: looks.append(1) or wanted(self, group))
+    schedule = Schedule(Plan.of([Job("init", {"seed": seed}) for seed in range(300)]), Store(tmp_path), ["cpu"], 1e9)
+    while (group := schedule.next()) is not None:
+        schedule.finished(group)
+        schedule.missing.pop(group[0].key)
+    assert schedule.missing == {}
+    assert len(looks) <= 3 * 300
+
+
+def many(spec: str, replicates: str) -> str:
+    text = edited(spec, "initialisations: 2", f"initialisations: {replicates}")
+    return edited(text, "orders: 2", "orders: 100")
+
+
+def naming(patch: pytest.MonkeyPatch) -> list[Job]:
+    """The jobs that are made from now on."""
+    named: list[Job] = []
+    init = Job.__init__
+
+    def spy(self: Job, *about: Any) -> None:
+        named.append(self)
+        init(self, *about)
+
+    patch.setattr(Job, "__init__", spy)
+    return named
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "verify"])
+@pytest.mark.parametrize(("number", "words"), [("1000", "1,000 initialisations of 101 jobs"), ("50", "50 init")])
+def test_very_many_replicates_are_refused_before_their_jobs_are_named(
+    command: str, number: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = naming(monkeypatch)
+    place = Place(tmp_path)
+    more = () if command == "validate" else ("--store", place.store, "--device", "cpu")
+    said = cli(command, place.write(many(instability_text(), number)), *more)
+    assert said.code == 2
+    assert f"scales.toy.replicates: {words}" in said.err
+    assert "a plan has 100,000 at most: ask for fewer replicates" in said.err
+    assert len(named) < 20_000
+    assert not place.store.exists()
+
+
+def test_validating_names_the_jobs_of_one_initialisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for number in (1, 900):
+        named: list[Job] = []
+        init = Job.__init__
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Job, "__init__", lambda self, *about, named=named, init=init: named.append(1) or init(self, *about)
+            )
+            text = edited(instability_text(), "initialisations: 2", f"initialisations: {number}")
+            assert cli("validate", Place(tmp_path).write(text)).code == 0
+        counts.append(len(named))
+    assert counts[0] == counts[1] > 0
 
 
 class Fakes:

@@ -10,6 +10,7 @@ import pytest
 from harness import provenance
 from harness.accounts import provenance_of
 from harness.datainfo import nominal
+from harness.execution.run import Run
 from harness.job import Job
 from harness.plan import Plan
 from harness.store import Artifact, Store
@@ -97,10 +98,12 @@ def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Pa
     store, jobs = Store(tmp_path), [Job("init", {"seed": seed}) for seed in range(2)]
     for job, image, beside in zip(jobs, ("", "sha256:0a1b"), (1, 7), strict=True):
         facts.setenv("HARNESS_IMAGE", image)
-        store.write(
-            job, Artifact(table={"x": [1]}), {**provenance.describe("cpu", 1, ""), "beside": beside, "seconds": 0.5}
-        )
-    found = provenance_of(Plan.of(jobs), nominal("digits"), provenance.describe("cpu", 1, ""), store)
+        made = {**provenance.describe("cpu", 1, ""), "beside": beside, "seconds": 0.5}
+        store.write(job, Artifact(table={"x": [1]}), made)
+    run, here = Run(workers_lost=["one died"]), provenance.describe("cpu", 1, "")
+    found = provenance_of(Plan.of(jobs), nominal("digits"), here, store, run)
     assert found["results made by"]["container"] == ["none: made outside the container", "sha256:0a1b"]
     assert found["results made by"]["CPU threads"] == [1]
     assert found["results made by"]["jobs side by side"] == "1 to 7"
+    assert found["worker processes that died"] == ["one died"]
+    assert "worker processes that died" not in provenance_of(Plan.of(jobs), None, here, store, Run())

@@ -42,7 +42,7 @@ from harness.protocols import families
 from harness.spec import load as loading
 from harness.store import Store
 from harness.storefolder import require_writable
-from harness.verify import prepare
+from harness.verify import check
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -160,7 +160,7 @@ def validate(specs: Specs) -> None:
         try:
             loaded = loading.load(path, families())
             for scale in loaded.spec.scales:
-                prepare(loaded, scale, DATA)
+                check(loaded, scale, DATA)
         except RequestError as error:
             problems.append(str(error))
         else:

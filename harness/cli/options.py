@@ -25,7 +25,7 @@ ReplicatesOption = Annotated[
     int | None, typer.Option("--replicates", min=1, max=1000, help="Initialisations, in place of the spec's number.")
 ]
 SeedOption = Annotated[
-    int | None, typer.Option("--first-seed", min=0, help="First seed: another one gives fresh replicates.")
+    int | None, typer.Option("--first-seed", min=0, max=10**15, help="First seed: another one gives fresh replicates.")
 ]
 ReportOption = Annotated[Path, typer.Option("--report", help="Folder for the reports.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables: exit code and reports only.")]

@@ -11,24 +11,37 @@ from torch.optim.adam import adam as adam_step
 State = dict[str, Tensor]
 Update = Callable[[Tensor, Tensor, State, Tensor], None]
 
+_VECTOR = 64
+"""A CPU's powers of many numbers at once may differ in the last bit from those of the few that are left over; a power
+is taken of so many copies, so that none is left over."""
 _ROWS_APART_FROM = 50_000
 """Parameters from which a CPU updates replicas one after the other, so that their rows stay in the cache."""
 
 
-def learning_rates(schedule: Mapping[str, Any], count: int) -> Tensor:
-    """The learning rate at iterations ``0 .. count-1``, float64.
+def learning_rates(schedule: Mapping[str, Any], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The learning rate as a function of the iteration, float64.
 
     A drop applies from its iteration on. Warmup multiplies by iteration / warmup, so the first step has rate 0.
 
     Args:
         schedule: ``rate``, ``drops`` (iterations), ``factor`` (a drop multiplies by it), ``warmup`` (iterations).
-        count: how many iterations.
+        device: of the iterations that are asked for.
+
+    Returns:
+        A function of iterations [N], int64. What it keeps does not grow with the length of the training.
     """
-    step = torch.arange(count, dtype=torch.float64)
-    drops = torch.tensor(sorted(schedule["drops"]), dtype=torch.float64)
-    dropped = (step[:, None] >= drops[None, :]).sum(1)
-    rates: Tensor = schedule["rate"] * torch.full_like(step, schedule["factor"]).pow(dropped)
-    return rates * (step / schedule["warmup"]).clamp(max=1.0) if schedule["warmup"] else rates
+    drops = torch.tensor(sorted(schedule["drops"]), dtype=torch.int64, device=device)
+    powers = torch.arange(len(drops) + 1).repeat_interleave(_VECTOR)
+    powered = torch.full(powers.shape, schedule["factor"], dtype=torch.float64).pow(powers)[::_VECTOR]
+    levels = (schedule["rate"] * powered).to(device)
+    # On the device: CUDA divides by a number of the host's by multiplying with its inverse, which rounds otherwise.
+    warmup = torch.tensor(schedule["warmup"], dtype=torch.float64, device=device)
+
+    def rates(iterations: Tensor) -> Tensor:
+        found: Tensor = levels.index_select(0, torch.bucketize(iterations, drops, right=True))
+        return found * (iterations.double() / warmup).clamp(max=1.0) if schedule["warmup"] else found
+
+    return rates
 
 
 def sgd(momentum: float) -> Update:

@@ -65,7 +65,7 @@ class Step:
         self._losses = torch.empty(len(replicas), device=device, dtype=dtype)
         self._optimiser = dict(replicas.optimiser)
         self._update = optimise.build(recipe.optimiser, _decayed(network, recipe.decay_reach).to(device))
-        self._rates = _rates(recipe, replicas).to(device, dtype)
+        self._rates = optimise.learning_rates(recipe.schedule, device)
         self._schedule_starts = torch.tensor(replicas.schedule_starts, device=device)
 
     def __call__(self, size: int) -> None:
@@ -76,7 +76,7 @@ class Step:
         graphs.side_by_side([partial(self._differentiate, rows, x, labels) for rows in self._branches], gradient.device)
         if now.mask is not None:
             gradient.mul_(now.mask)
-        rate = self._rates.index_select(0, self.counters - self._schedule_starts).unsqueeze(1)
+        rate = self._rates(self.counters - self._schedule_starts).to(now.weights.dtype).unsqueeze(1)
         self._update(now.weights, gradient, self._optimiser, rate)
         bad = ~torch.isfinite(self._losses) & (now.diverged_at == FINITE)
         now.diverged_at.copy_(torch.where(bad, self.counters, now.diverged_at))
@@ -103,12 +103,6 @@ def _losses(logits: Tensor, labels: Tensor) -> Tensor:
     each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     by_replica: Tensor = each.unflatten(0, labels.shape)
     return by_replica.mean(1)
-
-
-def _rates(recipe: Recipe, replicas: Replicas) -> Tensor:
-    """The schedule's learning rates up to the last step that any replica takes, float64."""
-    last = max(max(marks) - start for marks, start in zip(replicas.marks, replicas.schedule_starts, strict=True))
-    return optimise.learning_rates(recipe.schedule, last)
 
 
 def _decayed(network: Network, reach: str) -> Tensor:

@@ -26,6 +26,10 @@ class Crew(Protocol):
     def idle(self) -> bool:
         """Whether another group can be started."""
 
+    @property
+    def lost(self) -> Sequence[str]:
+        """What became of worker processes that died, in words."""
+
     def start(self, group: Sequence[Job]) -> None:
         """Starts a group."""
 
@@ -35,6 +39,8 @@ class Crew(Protocol):
 
 class Alone:
     """Runs one group at a time, in this process, while it is waited for."""
+
+    lost: Sequence[str] = ()
 
     def __init__(self, runner: Runner, on_advance: OnAdvance) -> None:
         self._runner, self._on_advance = runner, on_advance

@@ -42,12 +42,14 @@ class Run:
         failed: key -> the error of a job that broke.
         lost: keys of jobs that could not run because of those.
         executed: keys of the jobs that ran.
+        workers_lost: what became of worker processes that died, in words; their groups were taken up again.
         seconds: wall time.
     """
 
     failed: dict[str, HarnessError] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     executed: set[str] = field(default_factory=set)
+    workers_lost: Sequence[str] = ()
     seconds: float = 0.0
 
 
@@ -75,7 +77,7 @@ def execute(
 
     Raises:
         StoreBroken: the store cannot be written, or holds a corrupt artifact that is needed.
-        BrokenError: every worker process died.
+        BrokenError: worker processes die one after the other.
     """
     started = time.monotonic()
     run = Run()
@@ -86,6 +88,7 @@ def execute(
             schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note)
             _work(schedule, crew, run, tally)
             schedule.remove()
+            run.workers_lost = tuple(crew.lost)
     run.seconds = time.monotonic() - started
     return run
 

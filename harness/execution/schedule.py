@@ -69,6 +69,7 @@ class Schedule:
         self.missing = plan.missing(store.has)
         self._lost: set[str] = set()
         self._running: list[Sequence[Job]] = []
+        self._stalled = False
         name = sha256(canonical([list(devices), [job.key for job in plan.targets]]).encode()).hexdigest()
         self._path = store.progress_path(name[:32]).with_suffix(".json")
         begun = {tuple(job.key for job in group): group for group in interrupted(store, plan, tell)}
@@ -83,20 +84,29 @@ class Schedule:
 
     def next(self) -> list[Job] | None:
         """The first group whose inputs are all there, or None; it counts as running until it is ``finished``."""
-        self._pending = [group for group in self._pending if self._wanted(group)]
+        if self._stalled:
+            return None
         running = {job.key for group in self._running for job in group}
-        for place, whole in enumerate(self._pending):
+        place = 0
+        while place < len(self._pending):
+            whole = self._pending[place]
+            if not self._wanted(whole):
+                del self._pending[place]
+                continue
             group = [job for job in whole if job.key not in self._lost]
             waits = any(given.key in self.missing for job in group for given in job.inputs.values())
             if not waits and running.isdisjoint(job.key for job in group):
                 del self._pending[place]
                 self._running.append(group)
                 return group
+            place += 1
+        self._stalled = True  # until a group is finished
         return None
 
     def finished(self, group: Sequence[Job]) -> None:
         """The group runs no longer."""
         self._running.remove(group)
+        self._stalled = False
 
     def lose(self, job: Job) -> set[str]:
         """A job broke: it and what rests on it will not run. Their keys."""

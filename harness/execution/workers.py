@@ -1,7 +1,8 @@
 """A process for each device, each running one group at a time.
 
 The parent alone knows the plan's course. A worker gets keys of jobs, reads inputs from the store and commits results to
-it, so that only keys, progress and errors pass between them.
+it, so that only keys, progress and errors pass between them. A worker that died is replaced by a fresh process, which
+takes up its group again from the checkpoint.
 """
 
 import contextlib
@@ -31,6 +32,9 @@ OnAdvance = Callable[[Sequence[Job], int], None]
 
 _TELL_EVERY_S = 0.2
 _STOP_WITHIN_S = 10.0
+_MOST_DEATHS = 3
+"""Of workers that one group may cost before its jobs count as broken; and, for each device, of workers one after the
+other, while no group is finished, before the run ends."""
 
 
 class _Worker:
@@ -41,6 +45,7 @@ class _Worker:
         process: the process.
         pipe: to it.
         group: what it runs, or None.
+        units: of work that it told of this group.
         free: bytes free on its device when it started.
     """
 
@@ -48,11 +53,18 @@ class _Worker:
         context = get_context("spawn")
         self.device = device
         self.group: Sequence[Job] | None = None
+        self.units = 0
         self.free = 0.0
         self.pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, device, *arguments), daemon=True)
         self.process.start()
         theirs.close()
+
+    def take(self, group: Sequence[Job]) -> None:
+        """Gives it a group; it may still be starting."""
+        self.group, self.units = group, 0
+        with contextlib.suppress(OSError):  # it died just now; its pipe will tell
+            self.pipe.send([job.key for job in group])
 
     @property
     def end(self) -> str:
@@ -63,7 +75,11 @@ class _Worker:
 
 
 class Workers:
-    """The crew of several devices."""
+    """The crew of several devices.
+
+    Attributes:
+        lost: what became of workers that died, in words.
+    """
 
     def __init__(
         self,
@@ -79,6 +95,10 @@ class Workers:
         self._devices, self._on_advance = devices, on_advance
         self._arguments = (threads, store.root, plan.jobs, load_dataset, dict(provenance))
         self._workers: list[_Worker] = []
+        self._free = 0.0
+        self._ends: dict[tuple[str, ...], list[str]] = {}
+        self._deaths_in_a_row = 0
+        self.lost: list[str] = []
 
     def __enter__(self) -> "Workers":
         """Starts the processes and waits until all are ready.
@@ -87,22 +107,25 @@ class Workers:
             BrokenError: one did not start.
         """
         try:
-            # Ctrl-C goes to all processes of a terminal; the parent decides what becomes of the workers.
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            try:
-                for device in self._devices:
-                    self._workers.append(_Worker(device, self._arguments))
-            finally:
-                signal.signal(signal.SIGINT, before)
+            self._workers += [self._started(device) for device in self._devices]
             for worker in self._workers:
                 try:
                     worker.free = _opened(worker.pipe.recv())
                 except EOFError:
                     raise BrokenError(f"the worker process for {worker.device} did not start: {worker.end}") from None
+            self._free = min(worker.free / self._devices.count(worker.device) for worker in self._workers)
         except BaseException:
             self._stop()
             raise
         return self
+
+    def _started(self, device: torch.device) -> _Worker:
+        # Ctrl-C goes to all processes of a terminal; the parent decides what becomes of the workers.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return _Worker(device, self._arguments)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -112,8 +135,8 @@ class Workers:
 
     @property
     def free(self) -> float:
-        """Bytes that one group may use, on the device that has least; processes on one device share."""
-        return min(worker.free / self._devices.count(worker.device) for worker in self._workers)
+        """Bytes that one group may use, on the device that had least at the start; processes on one device share."""
+        return self._free
 
     @property
     def idle(self) -> bool:
@@ -122,45 +145,71 @@ class Workers:
 
     def start(self, group: Sequence[Job]) -> None:
         """Sends a group to an idle worker."""
-        worker = next(worker for worker in self._workers if worker.group is None)
-        worker.group = group
-        with contextlib.suppress(OSError):  # it died just now; ``wait`` will tell
-            worker.pipe.send([job.key for job in group])
+        next(worker for worker in self._workers if worker.group is None).take(group)
 
     def wait(self) -> Sequence[tuple[Sequence[Job], Finished]]:
         """Listens to the workers until one says something; gives the groups that are finished.
 
         Raises:
             StoreBroken: a worker met a broken store.
-            BrokenError: the last worker died.
+            BrokenError: workers die one after the other, and none finishes a group.
         """
         told = {id(worker.pipe): worker for worker in self._workers}
         finished = []
         for pipe in connection.wait([worker.pipe for worker in self._workers]):
             worker = told[id(pipe)]
-            group = worker.group
             try:
                 message = _opened(worker.pipe.recv())
             except (EOFError, OSError):
-                self._workers.remove(worker)
-                worker.pipe.close()
-                if group is not None:
-                    finished.append((group, _died(worker, group)))
-                if not self._workers:
-                    errors = "; ".join(str(error) for _, one in finished for error in set(one.errors.values()))
-                    raise BrokenError(
-                        f"every worker process died: {errors or worker.end}. "
-                        "What was finished is kept; run the same command again to go on from there"
-                    ) from None
+                finished += self._replace(worker)
                 continue
-            if group is None:
-                continue
-            if isinstance(message, Finished):
+            group = worker.group
+            if isinstance(message, Finished) and group is not None:
+                self._deaths_in_a_row = 0
                 worker.group = None
                 finished.append((group, message))
-            else:
+            elif isinstance(message, int) and group is not None:
+                worker.units += message
                 self._on_advance(group, message)
         return finished
+
+    def _replace(self, worker: _Worker) -> list[tuple[Sequence[Job], Finished]]:
+        """Puts a fresh process in the place of one that died; it takes up the group, unless that killed too many.
+
+        Returns:
+            The group that is given up, if one is.
+
+        Raises:
+            BrokenError: there were too many, one after the other.
+        """
+        group, end = worker.group, worker.end
+        doing = (
+            f"while it ran {len(group)} {group[0].stage} jobs" if group is not None else "while it had nothing to do"
+        )
+        self.lost.append(f"the worker process on {worker.device} died {doing}: {end}")
+        self._deaths_in_a_row += 1
+        place = self._workers.index(worker)
+        worker.pipe.close()
+        if self._deaths_in_a_row >= _MOST_DEATHS * len(self._devices):
+            del self._workers[place]
+            raise BrokenError(
+                f"every worker process died, {self._deaths_in_a_row} one after the other: {self.lost[-1]} {_CAUSE}. "
+                "What was finished is kept; run the same command again to go on from there"
+            )
+        fresh = self._workers[place] = self._started(worker.device)
+        if group is None:
+            return []
+        self._on_advance(group, -worker.units)
+        ends = self._ends.setdefault(tuple(job.key for job in group), [])
+        ends.append(end)
+        if len(ends) < _MOST_DEATHS:
+            fresh.take(group)
+            return []
+        error = BrokenError(
+            f"{len(ends)} worker processes on {worker.device} died while they ran the same {len(group)} "
+            f"{group[0].stage} jobs: {', '.join(ends)} {_CAUSE}. Run the same command again to go on from there"
+        )
+        return [(group, Finished({job.key: error for job in group}))]
 
     def _stop(self) -> None:
         for worker in self._workers:
@@ -174,13 +223,7 @@ class Workers:
             worker.pipe.close()
 
 
-def _died(worker: _Worker, group: Sequence[Job]) -> Finished:
-    """The errors of a group whose process is gone."""
-    error = BrokenError(
-        f"the worker process on {worker.device} died while it ran {len(group)} {group[0].stage} jobs: {worker.end} "
-        "(by the system where memory ran out). Run the same command again to go on from there"
-    )
-    return Finished({job.key: error for job in group})
+_CAUSE = "(by the system where memory ran out)"
 
 
 def _opened(message: Any) -> Any:

@@ -9,7 +9,7 @@ from harness.job import Job
 from harness.protocols import curvature
 from harness.protocols.bands import BandOptions
 from harness.protocols.setting import TrainingSetting
-from harness.spec.base import Count, Fraction, Many, Model, Positive, Time
+from harness.spec.base import Fraction, Hundreds, Many, Model, Positive, Time
 
 
 class QuadraticApproximationOptions(Model):
@@ -32,13 +32,13 @@ class QuadraticApproximationOptions(Model):
     checkpoints: Many[Time] = ()
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     bands: BandOptions = BandOptions()
-    directions: Count = 10
+    directions: Hundreds = 10
     batches: int = Field(default=64, ge=3, le=5000)
-    points: int = Field(default=5, ge=4)
+    points: int = Field(default=5, ge=4, le=1000)
     rise: Positive = 0.05
     flattest: Fraction = 0.01
     significance: Fraction = 0.05
-    thresholds: int = Field(default=20, ge=2)
+    thresholds: int = Field(default=20, ge=2, le=10_000)
     lowest: Fraction = 1e-4
 
 

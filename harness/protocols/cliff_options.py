@@ -7,7 +7,7 @@ from pydantic import Field
 from harness.protocols import curvature
 from harness.protocols.phases import drops, phase_problems, phases
 from harness.protocols.setting import TrainingSetting
-from harness.spec.base import Count, Fraction, Many, Model, Positive, Time
+from harness.spec.base import MOST_ITEMS, Count, Fraction, Many, Model, Positive, Time
 from harness.spec.load import Problem
 from harness.steps import Duration
 
@@ -20,7 +20,7 @@ class PlaneOptions(Model):
         margin: how far the grid reaches beyond the states, in units of the axes (see ``measure.plane``).
     """
 
-    points: int = Field(default=15, ge=3)
+    points: int = Field(default=15, ge=3, le=1000)
     margin: Positive = 1.0
 
 
@@ -46,7 +46,7 @@ class TwinOptions(Model):
         length: how long they train; the source's is open.
     """
 
-    factor: int = Field(default=5, ge=2)
+    factor: int = Field(default=5, ge=2, le=10**6)
     length: Time = Duration(200, "it")
 
 
@@ -133,6 +133,11 @@ def _time_problems(setting: TrainingSetting) -> Iterable[Problem]:
         yield Problem(
             ("settings", "every"), f"found {options.every}: a checkpoint between {options.width} and the drop is needed"
         )
+    for name, long in (("width", options.width), ("twins.length", options.twins.length)):
+        if (count := setting.iterations(long) // setting.iterations(options.every)) > MOST_ITEMS:
+            found = f"found {options.every}, which makes {count:,} checkpoints of {name}: at most {MOST_ITEMS:,}"
+            yield Problem(("settings", "every"), f"{found}, choose a longer time")
+            return
     for phase in phases(setting):
         if width > phase.stop - phase.start:
             yield Problem(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ class EigenvectorDriftOptions(Model):
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     bands: BandOptions = BandOptions()
     floor: Positive = 1e-3
-    per_decade: Count = 2
+    per_decade: Annotated[int, Field(ge=1, le=1000)] = 2
     ranks: Count = 100
 
 

@@ -14,7 +14,7 @@ from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.spectrum_figures import concentration_figures, density_figures, spectrum_figures
 from harness.protocols.training import TrainingProtocol
-from harness.spec.base import Count, Many, Model, Positive, Time
+from harness.spec.base import Count, Hundreds, Many, Model, Positive, Time
 from harness.spec.load import Problem
 from harness.store import Table
 
@@ -27,8 +27,8 @@ class DensityOptions(Model):
         steps: of Lanczos, from each [open].
     """
 
-    probes: Count = 8
-    steps: Count = 80
+    probes: Hundreds = 8
+    steps: Hundreds = 80
 
 
 class HessianSpectrumOptions(Model):
@@ -52,11 +52,11 @@ class HessianSpectrumOptions(Model):
     checkpoints: Many[Time] = ()
     reference: Time
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
-    ranks: int = Field(default=100, ge=3)
+    ranks: int = Field(default=100, ge=3, le=10**9)
     tolerance: Positive = 1e-5
     components: Count = 100
     bands: BandOptions = BandOptions()
-    draws: Count = 100
+    draws: Hundreds = 100
     density: DensityOptions | None = None
 
 

@@ -1,6 +1,6 @@
 """What pruning experiments leave to choose."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -63,7 +63,7 @@ class ImpOptions(Model):
     pruning: Iterative | OneShot = Field(discriminator="style")
     prune_output_layer: bool = True
     arms: Many[Arm] = ("imp", "random_prune", "random_reinit")
-    compared_levels: Many[int] = Field(min_length=1)
+    compared_levels: Many[Annotated[int, Field(le=60)]] = Field(min_length=1)
     optimiser_at_rewind: Literal["carried", "reset"] = "carried"
     reinit: Literal["at_rewind", "trained_to_rewind"] = "at_rewind"
     chain_order: Literal["own", "copy"] = "own"

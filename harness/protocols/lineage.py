@@ -20,7 +20,7 @@ class LineOptions(Model):
             on the training set in others [code, conflict]. The first is what claims mean unless they name one.
     """
 
-    alphas: int = Field(default=30, ge=3)
+    alphas: int = Field(default=30, ge=3, le=10_000)
     ends: Literal["included", "added"] = "included"
     batch_norm: Many[Literal["interpolated", "recomputed"]] = Field(("interpolated", "recomputed"), min_length=1)
 

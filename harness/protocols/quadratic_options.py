@@ -1,5 +1,6 @@
 """What the noisy quadratic leaves to choose, and which choices cannot be."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Annotated
@@ -8,11 +9,17 @@ from pydantic import Field
 
 from harness.protocols import quadratic_theory as theory
 from harness.protocols.setting import Setting
-from harness.spec.base import Count, Many, Model, NonNegative, Positive
+from harness.spec.base import Chains, Many, Model, NonNegative, Positive
 from harness.spec.load import Problem
 
+_MOST_VALUES = 30
+"""On an axis of the grid, whose points are simulated side by side."""
+_MOST_POINTS = 1000
+_MOST_STEPS = 10**7
+"""In which the slowest point may relax."""
+
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-Some = Annotated[Many[Positive], Field(min_length=1)]
+Some = Annotated[Many[Positive], Field(min_length=1, max_length=_MOST_VALUES)]
 
 
 class BatchOptions(Model):
@@ -23,7 +30,7 @@ class BatchOptions(Model):
         rates: the learning rates of the larger batch.
     """
 
-    factor: Annotated[float, Field(gt=1)] = 5.0
+    factor: Annotated[float, Field(gt=1, le=1e9)] = 5.0
     rates: Some
 
 
@@ -38,11 +45,11 @@ class StaircaseOptions(Model):
         replicas: chains.
     """
 
-    rates: Annotated[Many[Positive], Field(min_length=2)]
+    rates: Annotated[Many[Positive], Field(min_length=2, max_length=_MOST_VALUES)]
     curvature: Positive = 1.0
     momentum: Momentum = 0.0
     sigma: Positive = 1.0
-    replicas: Count = 1024
+    replicas: Chains = 1024
 
 
 class SpectrumOptions(Model):
@@ -64,7 +71,7 @@ class SpectrumOptions(Model):
     rate: Positive = 0.1
     momentum: Momentum = 0.0
     sigma: Positive = 1.0
-    replicas: Count = 256
+    replicas: Chains = 256
 
     @property
     def curvatures(self) -> list[float]:
@@ -83,9 +90,9 @@ class RelaxationOptions(Model):
     """
 
     rates: Some
-    momenta: Annotated[Many[Momentum], Field(min_length=1)]
-    start: Annotated[float, Field(ge=20)] = 20.0
-    replicas: Annotated[int, Field(ge=64)] = 1024
+    momenta: Annotated[Many[Momentum], Field(min_length=1, max_length=_MOST_VALUES)]
+    start: Annotated[float, Field(ge=20, le=1e9)] = 20.0
+    replicas: Annotated[int, Field(ge=64, le=10**6)] = 1024
 
 
 class ValleyOptions(Model):
@@ -104,10 +111,10 @@ class ValleyOptions(Model):
     rate_before: Positive = 0.1
     rate_after: Positive = 0.01
     sigma: Positive = 0.1
-    start: float = -0.5
-    steps_before: Annotated[int, Field(ge=20, multiple_of=20)] = 400
-    steps_after: Annotated[int, Field(ge=20, multiple_of=20)] = 2000
-    replicas: Count = 256
+    start: Annotated[float, Field(ge=-1000, le=1000)] = -0.5
+    steps_before: Annotated[int, Field(ge=20, le=10**8, multiple_of=20)] = 400
+    steps_after: Annotated[int, Field(ge=20, le=10**8, multiple_of=20)] = 2000
+    replicas: Chains = 256
 
 
 class NoisyQuadraticOptions(Model):
@@ -130,11 +137,11 @@ class NoisyQuadraticOptions(Model):
 
     rates: Some
     curvatures: Some
-    momenta: Annotated[Many[Momentum], Field(min_length=1)]
+    momenta: Annotated[Many[Momentum], Field(min_length=1, max_length=_MOST_VALUES)]
     noises: Some
-    replicas: Count = 1024
-    samples: Count = 4000
-    burn_in: Positive = 5.0
+    replicas: Chains = 1024
+    samples: Annotated[int, Field(ge=1, le=10**8)] = 4000
+    burn_in: Annotated[float, Field(gt=0, le=1000)] = 5.0
     batch: BatchOptions
     staircase: StaircaseOptions
     spectrum: SpectrumOptions = SpectrumOptions()
@@ -157,12 +164,19 @@ def problems(setting: Setting) -> Iterable[Problem]:
         yield from _repeated(("settings", field), getattr(options, field))
     for part, field in (("batch", "rates"), ("relaxation", "rates"), ("relaxation", "momenta")):
         yield from _repeated(("settings", part, field), getattr(getattr(options, part), field))
+    points = math.prod(len(getattr(options, field)) for field in ("rates", "curvatures", "momenta", "noises"))
+    if points > _MOST_POINTS:
+        yield Problem(("settings",), f"found a grid of {points:,} points: at most {_MOST_POINTS:,}, shorten its axes")
     yield from _divergent(("settings", "rates"), options.rates, options.curvatures, options.momenta)
     first = options.curvatures[:1]
     yield from _divergent(("settings", "batch", "rates"), options.batch.rates, first, options.momenta)
+    slow = product(options.batch.rates, options.momenta)
     stairs, spectrum, relaxation = options.staircase, options.spectrum, options.relaxation
     yield from _divergent(("settings", "staircase", "rates"), stairs.rates, [stairs.curvature], [stairs.momentum])
-    yield from _divergent(("settings", "spectrum", "rate"), [spectrum.rate], [spectrum.largest], [spectrum.momentum])
+    ends = [spectrum.largest, spectrum.curvatures[-1]]
+    yield from _divergent(("settings", "spectrum", "rate"), [spectrum.rate], ends, [spectrum.momentum])
+    if not all(_relaxes(rate / options.batch.factor, first[0], momentum) for rate, momentum in slow):
+        yield Problem(("settings", "batch", "factor"), f"found {options.batch.factor:g}: the divided rate is too low")
     for number, (before, after) in enumerate(zip(stairs.rates, stairs.rates[1:], strict=False), start=1):
         if after >= before:
             place = ("settings", "staircase", "rates", number)
@@ -174,6 +188,8 @@ def problems(setting: Setting) -> Iterable[Problem]:
                 f"found {rate:g}, but at curvature {first[0]:g} and momentum {momentum:g} the mean swings and has no "
                 "simple decay: choose a smaller rate or momentum",
             )
+        elif not _relaxes(rate, first[0], momentum):
+            yield Problem(("settings", "relaxation", "rates"), _too_slow(rate, first[0], momentum))
         elif theory.relaxation_time(rate, first[0], momentum) < 1:
             yield Problem(
                 ("settings", "relaxation", "rates"),
@@ -192,7 +208,7 @@ def _repeated(place: tuple[str | int, ...], values: Sequence[float]) -> Iterable
 def _divergent(
     place: tuple[str | int, ...], rates: Sequence[float], curvatures: Sequence[float], momenta: Sequence[float]
 ) -> Iterable[Problem]:
-    """The first point of a grid at which the heavy ball does not converge."""
+    """The first point of a grid at which the heavy ball does not converge, or too slowly."""
     for rate, curvature, momentum in product(rates, curvatures, momenta):
         if not theory.is_stable(rate, curvature, momentum):
             yield Problem(
@@ -201,3 +217,21 @@ def _divergent(
                 f"rate x curvature < 1 + momentum = {1 + momentum:g}",
             )
             return
+        if not _relaxes(rate, curvature, momentum):
+            yield Problem(place, _too_slow(rate, curvature, momentum))
+            return
+
+
+def _too_slow(rate: float, curvature: float, momentum: float) -> str:
+    return (
+        f"found {rate:g}, which takes more than {_MOST_STEPS:,} steps to relax at curvature {curvature:g} and "
+        f"momentum {momentum:g}: choose a larger rate"
+    )
+
+
+def _relaxes(rate: float, curvature: float, momentum: float) -> bool:
+    """Whether the mean falls e-fold within the steps that can be simulated."""
+    try:
+        return theory.relaxation_time(rate, curvature, momentum) <= _MOST_STEPS
+    except ZeroDivisionError:  # so slow that the factor of a step is rounded to 1
+        return False

@@ -8,7 +8,7 @@ from harness.datainfo import DatasetInfo
 from harness.spec.load import Problem
 from harness.spec.model import Replicates
 from harness.spec.training import Training
-from harness.steps import Duration
+from harness.steps import MOST_ITERATIONS, Duration
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,9 @@ def training_problems(setting: TrainingSetting) -> Iterable[Problem]:
         yield Problem(("training", "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
     if setting.length < 1:
         yield Problem(("training", "length"), f"found {training.length}: a training needs at least one iteration")
+    if setting.length > MOST_ITERATIONS:
+        found = f"found {training.length}, {setting.length:,} iterations: at most {MOST_ITERATIONS:,}"
+        yield Problem(("training", "length"), found)
     for number, drop in enumerate(training.schedule.drops):
         if setting.iterations(drop) >= setting.length:
             yield Problem(

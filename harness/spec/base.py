@@ -15,6 +15,9 @@ from pydantic_core import core_schema
 
 from harness.steps import Duration
 
+MOST_ITEMS = 1000
+"""Of a list in a spec."""
+
 
 class Model(BaseModel):
     """Frozen; unknown fields are errors; values are not coerced (``"0.1"`` is no number)."""
@@ -34,7 +37,7 @@ class _DurationSchema:
 
     @staticmethod
     def __get_pydantic_json_schema__(schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^\d+\s*(it|ep)$", "examples": ["2000it", "3ep"]}
+        return {"type": "string", "pattern": r"^[0-9]+\s*(it|ep)$", "examples": ["2000it", "3ep"]}
 
 
 def _number(value: object) -> object:
@@ -53,9 +56,17 @@ Time = Annotated[Duration, _DurationSchema]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Hundreds = Annotated[int, Field(ge=1, le=10_000)]
+"""A count of what is computed one by one, or kept side by side."""
+Chains = Annotated[int, Field(ge=1, le=10**6)]
+"""Simulated walks side by side."""
+Width = Annotated[int, Field(ge=1, le=100_000)]
+"""Features or channels of a layer."""
+Seed = Annotated[int, Field(ge=0, le=10**15)]
+"""Whole in every reader of JSON, whose numbers are doubles."""
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 _T = TypeVar("_T")
-Many = Annotated[tuple[_T, ...], Strict(False)]
-"""A list of any length."""
+Many = Annotated[tuple[_T, ...], Strict(False), Field(max_length=MOST_ITEMS)]
+"""A list."""

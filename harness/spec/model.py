@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Many, Model, Name, Text, Version
+from harness.spec.base import Many, Model, Name, Seed, Text, Version
 from harness.spec.claims import Claim
 from harness.spec.training import Training
 
@@ -27,7 +27,7 @@ class Replicates(Model):
     initialisations: Annotated[int, Field(ge=1, le=1000)]
     orders: Annotated[int, Field(ge=1, le=100)] = 1
     pairing: Literal["all", "disjoint"] = "all"
-    first_seed: Annotated[int, Field(ge=0)] = 0
+    first_seed: Seed = 0
 
     @model_validator(mode="after")
     def _orders_pair_up(self) -> Self:

@@ -4,12 +4,18 @@ Origins: [paper] stated there; [code] the closest public code; [arith] follows b
 text we hold.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Count, Fraction, Many, Model, NonNegative, Positive, Time
+from harness.spec.base import Count, Fraction, Many, Model, NonNegative, Positive, Seed, Time, Width
 from harness.steps import Duration
+
+_T = TypeVar("_T")
+Stages = Annotated[Many[_T], Field(max_length=16)]
+"""A list with an item for each stage; as every stage halves the images, more than these have nothing left to halve."""
+Blocks = Annotated[int, Field(ge=1, le=300)]
+"""Of a stage; the deepest ResNet of its inventors, of 1202 layers, has 200."""
 
 
 class LeNet(Model):
@@ -17,7 +23,7 @@ class LeNet(Model):
 
     batch_norm: ClassVar[bool] = False
     name: Literal["lenet"]
-    hidden: Many[Count] = (300, 100)
+    hidden: Annotated[Many[Width], Field(max_length=100)] = (300, 100)
 
 
 class ResNet(Model):
@@ -25,8 +31,8 @@ class ResNet(Model):
 
     batch_norm: ClassVar[bool] = True
     name: Literal["resnet"]
-    widths: Many[Count] = (16, 32, 64)
-    blocks: Count = 3
+    widths: Stages[Width] = (16, 32, 64)
+    blocks: Blocks = 3
     activation: Literal["relu", "gelu"] = "relu"
 
 
@@ -43,7 +49,7 @@ class ResNet9(Model):
     """
 
     name: Literal["resnet9"]
-    widths: Annotated[Many[Count], Field(min_length=4, max_length=4)] = (4, 8, 16, 32)
+    widths: Annotated[Many[Width], Field(min_length=4, max_length=4)] = (4, 8, 16, 32)
     activation: Literal["gelu", "relu"] = "gelu"
     normalisation: Literal["batch", "layer"] = "batch"
 
@@ -67,8 +73,8 @@ class VGG(Model):
 
     batch_norm: ClassVar[bool] = True
     name: Literal["vgg"]
-    widths: Many[Count] = (64, 128, 256, 512, 512)
-    convolutions: Many[Count] = (2, 2, 3, 3, 3)
+    widths: Stages[Width] = (64, 128, 256, 512, 512)
+    convolutions: Stages[Blocks] = (2, 2, 3, 3, 3)
     last_pooling: Literal["max", "mean"] = "max"
 
     @model_validator(mode="after")
@@ -122,7 +128,7 @@ class Augmentation(Model):
     """Random changes of training images: a horizontal flip; a crop out of the image padded with black."""
 
     flip: bool = False
-    crop_padding: Annotated[int, Field(ge=0)] = 0
+    crop_padding: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class Data(Model):
@@ -138,7 +144,7 @@ class Data(Model):
     normalise: Annotated[MeanStd | UnitNorm | PixelScale, Field(discriminator="kind")]
     augment: Augmentation = Augmentation()
     label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
-    noise_seed: Annotated[int, Field(ge=0)] = 0
+    noise_seed: Seed = 0
 
 
 class NoClipping(Model):
@@ -223,7 +229,7 @@ class Training(Model):
     """
 
     network: Network
-    parameters: Count
+    parameters: Annotated[int, Field(ge=1, le=10**15)]
     initialisation: Initialisation = Initialisation()
     data: Data
     length: Time

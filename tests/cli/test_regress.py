@@ -81,7 +81,8 @@ def test_unchanged_code_raises_no_alarm(place: Place) -> None:
 
 def test_half_the_learning_rate_is_an_alarm(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     rates = optimise.learning_rates
-    monkeypatch.setattr(optimise, "learning_rates", lambda schedule, count: rates(schedule, count) / 2)
+    halved = lambda schedule, device: rates({**schedule, "rate": schedule["rate"] / 2}, device)  # noqa: E731
+    monkeypatch.setattr(optimise, "learning_rates", halved)
     said = regress(place, "--first-seed", "30")
     assert said.code == 1
     assert {"rehearsal", "L2, distance of (init) and (train 0it → 40it, copy)"} <= alarms(place).keys()

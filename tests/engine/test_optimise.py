@@ -1,12 +1,17 @@
 """Optimisers and schedules against torch.optim and against the rules as the papers' code has them."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from harness.engine import optimise
+from harness.job import canonical
 from tests.engine.oracles import ADAM, SGD, naive_clip
+from tests.support import SPECS, request
 
 REPLICAS, PARAMETERS, STEPS = 3, 8, 20
 REACHED = torch.tensor([1.0, 1, 1, 0, 0, 1, 0, 1])  # where weight decay reaches
@@ -117,14 +122,44 @@ def test_a_masked_weight_stays_exactly_zero() -> None:
         assert (weights != 0).sum() == REPLICAS * (PARAMETERS - 1)
 
 
+def first_rates(schedule: Mapping[str, Any], count: int) -> Tensor:
+    return optimise.learning_rates(schedule, torch.device("cpu"))(torch.arange(count))
+
+
+def table_of_rates(schedule: Mapping[str, Any], count: int) -> Tensor:
+    """The same as a table of all iterations, as it was computed once."""
+    step = torch.arange(count, dtype=torch.float64)
+    drops = torch.tensor(sorted(schedule["drops"]), dtype=torch.float64)
+    dropped = (step[:, None] >= drops[None, :]).sum(1)
+    rates: Tensor = schedule["rate"] * torch.full_like(step, schedule["factor"]).pow(dropped)
+    return rates * (step / schedule["warmup"]).clamp(max=1.0) if schedule["warmup"] else rates
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_rates_of_every_shipped_recipe_are_those_of_the_table_bit_by_bit(path: Path) -> None:
+    for scale in ("toy", "paper"):
+        plan = request(path, scale).plan
+        recipes = {canonical(job.params["schedule"]): job for job in plan.jobs.values() if job.stage == "train"}
+        for job in recipes.values():
+            schedule, count = job.params["schedule"], max(one.params["stop"] for one in recipes.values()) + 64
+            assert torch.equal(first_rates(schedule, count), table_of_rates(schedule, count))
+
+
+def test_a_schedule_of_a_billion_iterations_takes_no_memory() -> None:
+    schedule = {"rate": 0.8, "drops": [500_000_000], "factor": 0.5, "warmup": 400_000_000}
+    rates = optimise.learning_rates(schedule, torch.device("cpu"))
+    at = torch.tensor([0, 100_000_000, 499_999_999, 500_000_000, 999_999_999])
+    assert rates(at).tolist() == [0.0, 0.2, 0.8, 0.4, 0.4]
+
+
 def test_a_constant_rate() -> None:
     schedule = {"rate": 0.3, "drops": [], "factor": 0.1, "warmup": 0}
-    assert optimise.learning_rates(schedule, 4).tolist() == [0.3] * 4
+    assert first_rates(schedule, 4).tolist() == [0.3] * 4
 
 
 def test_a_drop_applies_from_its_iteration_on() -> None:
     schedule = {"rate": 1.0, "drops": [5, 3], "factor": 0.1, "warmup": 0}  # in any order
-    rates = optimise.learning_rates(schedule, 7).tolist()
+    rates = first_rates(schedule, 7).tolist()
     assert rates == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01], rel=1e-15)
     assert rates[2] == 1.0
     assert rates[3] == pytest.approx(0.1)
@@ -132,20 +167,20 @@ def test_a_drop_applies_from_its_iteration_on() -> None:
 
 def test_warmup_starts_at_zero_and_ends_at_the_rate() -> None:
     schedule = {"rate": 0.8, "drops": [6], "factor": 0.5, "warmup": 4}
-    rates = optimise.learning_rates(schedule, 8).tolist()
+    rates = first_rates(schedule, 8).tolist()
     assert rates[0] == 0.0
     assert rates == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.4, 0.4], rel=1e-15)
 
 
 def test_a_drop_within_warmup_multiplies() -> None:
     schedule = {"rate": 1.0, "drops": [2], "factor": 0.1, "warmup": 4}
-    assert optimise.learning_rates(schedule, 4).tolist() == pytest.approx([0, 0.25, 0.05, 0.075], rel=1e-15)
+    assert first_rates(schedule, 4).tolist() == pytest.approx([0, 0.25, 0.05, 0.075], rel=1e-15)
 
 
 def test_the_papers_schedule() -> None:
     """ResNet-20 with warmup: .03, 30K iterations of warmup, a tenth at 32K and 48K (LMC Table 1)."""
     schedule = {"rate": 0.03, "drops": [32_000, 48_000], "factor": 0.1, "warmup": 30_000}
-    rates = optimise.learning_rates(schedule, 63_000)
+    rates = first_rates(schedule, 63_000)
     at = {step: float(rates[step]) for step in (0, 1, 15_000, 30_000, 31_999, 32_000, 47_999, 48_000, 62_999)}
     expected = {
         0: 0.0,

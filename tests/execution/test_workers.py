@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,11 @@ def killing(name: str) -> Dataset:
     raise AssertionError
 
 
-def killing_once(marker: Path, name: str) -> Dataset:
-    if not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+def killing_twice(folder: Path, name: str) -> Dataset:
+    for marker in (folder / "first", folder / "second"):
+        with contextlib.suppress(FileExistsError):
+            marker.touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
     return datasets.load(name, Path("data"))
 
 
@@ -100,23 +102,56 @@ def test_a_job_that_breaks_is_told_once(tmp_path: Path) -> None:
     assert run.failed.keys() | run.lost | run.executed == set(plan.jobs)
 
 
-def test_a_worker_that_dies_is_told_with_its_jobs_and_the_other_goes_on(tmp_path: Path) -> None:
+def test_the_work_of_workers_that_die_is_taken_up_by_fresh_ones(tmp_path: Path) -> None:
+    """Both die at once, over their first images."""
     plan = planned(tmp_path)
-    run = go(plan, tmp_path / "store", load=partial(killing_once, tmp_path / "died"))
-    assert run.failed
-    (told,) = {str(error) for error in run.failed.values()}
-    assert "the worker process on cpu died while it ran" in told
-    assert "it was killed by SIGKILL" in told
-    assert run.failed.keys() | run.lost | run.executed == set(plan.jobs)
+    told: list[Progress] = []
+    run = go(plan, tmp_path / "store", load=partial(killing_twice, tmp_path), tell=told.append)
+    assert (run.failed, run.lost, run.executed) == ({}, set(), set(plan.jobs))
+    assert len(run.workers_lost) == 2
+    assert all(one.startswith("the worker process on cpu died while it ran ") for one in run.workers_lost)
+    assert all("it was killed by SIGKILL" in one for one in run.workers_lost)
+    assert told[-1].done == told[-1].total
     go(plan, tmp_path / "whole", workers=1)
-    again = go(plan, tmp_path / "store")
-    assert again.failed == {}
-    assert again.executed == run.failed.keys() | run.lost
+    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+    assert not list((tmp_path / "store" / "progress").iterdir())
+
+
+def test_a_worker_killed_in_the_middle_costs_no_result(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    killed: list[int] = []
+
+    def tell(progress: Progress) -> None:
+        children = active_children()
+        if progress.done > 20 and "train" in progress.now and not killed and children:
+            killed.extend(child.pid for child in children[:1] if child.pid is not None)
+            os.kill(killed[0], signal.SIGKILL)
+
+    run = go(plan, tmp_path / "store", tell=tell)
+    assert killed
+    assert (run.failed, run.lost, run.executed) == ({}, set(), set(plan.jobs))
+    (told,) = run.workers_lost
+    assert "it was killed by SIGKILL" in told
+    go(plan, tmp_path / "whole", workers=1)
     assert contents(tmp_path / "store") == contents(tmp_path / "whole")
 
 
-def test_when_every_worker_died_the_run_ends(tmp_path: Path) -> None:
-    with pytest.raises(BrokenError, match=r"every worker process died: .* killed by SIGKILL .* run the same command"):
+def test_a_group_that_kills_three_workers_is_an_error_of_its_jobs(tmp_path: Path) -> None:
+    whole = planned(tmp_path)
+    training = next(job for job in whole.jobs.values() if job.stage == "train")
+    other = next(job for job in whole.jobs.values() if job.stage == "init" and job not in training.inputs.values())
+    run = go(Plan.of([training, other]), tmp_path / "store", load=killing)
+    assert list(run.failed) == [training.key]
+    assert Store(tmp_path / "store").has(other)
+    error = run.failed[training.key]
+    assert "3 worker processes on cpu died while they ran the same 1 train jobs: " in str(error)
+    assert str(error).count("killed by SIGKILL") == 3
+    assert len(run.workers_lost) == 3
+
+
+def test_when_workers_die_one_after_the_other_the_run_ends(tmp_path: Path) -> None:
+    words = r"every worker process died, 6 one after the other: .* killed by SIGKILL .* run the same command"
+    with pytest.raises(BrokenError, match=words):
         go(planned(tmp_path), tmp_path / "store", load=killing)
     assert list((tmp_path / "store" / "jobs").iterdir())
 

@@ -1,20 +1,25 @@
 """Every bad spec is refused by the command line with its place, what was found and what to do; nothing is run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.protocols import families
+from harness.spec.load import schema
 from tests.support import (
     Place,
     approximation_text,
     claim,
     cli,
+    cliffs_text,
     drift_text,
     edited,
     imp_text,
     instability_text,
     line_of,
+    quadratic_text,
     spectrum_text,
 )
 
@@ -23,6 +28,8 @@ M = imp_text()
 H = spectrum_text()
 E = drift_text()
 Q = approximation_text()
+C = cliffs_text()
+N = quadratic_text()
 RESNET = "{name: resnet, widths: [4], blocks: 1, activation: gelu}"
 DURATION = 'write a whole number with its unit, "2000it" (iterations) or "3ep" (epochs)'
 
@@ -146,6 +153,53 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "three widths of four": (
         swapped(I, "{name: lenet, hidden: [16]}", "{name: resnet9, widths: [2, 4, 4]}"),
         ["network.widths", "at least 4"],
+    ),
+    "a width beyond int64": (
+        swapped(I, "hidden: [16]", "hidden: [9223372036854775808]"),
+        ["network.hidden[0]", "found 9223372036854775808", "less than or equal to 100000"],
+    ),
+    "a length beyond int64": (
+        swapped(I, "length: 40it", "length: 1000000000000000000000it"),
+        ["training.length", "'1000000000000000000000it' is too long: at most 1000000000it"],
+    ),
+    "epochs that make too many iterations": (
+        swapped(edited(I, "batch: 50", "batch: 1"), "length: 40it", "length: 1000000ep"),
+        ["training.length", "found 1000000ep, 1,400,000,000 iterations: at most 1,000,000,000"],
+    ),
+    "a length of many digits": (
+        (edited(I, "length: 40it", f"length: {'9' * 5000}it"), "length: 9"),
+        ["training.length", "is too long: at most 1000000000it", "(5002 characters)"],
+    ),
+    "a length in other digits": (swapped(I, "length: 40it", "length: \uff14\uff10it"), ["training.length", DURATION]),
+    "very many forks": (
+        (edited(I, "[0it, 10it]", f"[{', '.join(f'{fork}it' for fork in range(3000))}]"), "forks: ["),
+        ["settings.forks", "at most 1000 items"],
+    ),
+    "checkpoints of a twin at every step": (
+        (edited(C, "factor: 2, length: 6it", "factor: 2, length: 900000000it"), "every: 5it"),
+        ["settings.every", "found 5it, which makes 180,000,000 checkpoints of twins.length: at most 1,000"],
+    ),
+    "a quadratic that takes for ever to relax": (
+        swapped(N, "rates: [0.05, 0.1]\n      curv", "rates: [1.0e-30, 0.1]\n      curv"),
+        ["settings.rates", "found 1e-30", "more than 10,000,000 steps to relax", "choose a larger rate"],
+    ),
+    "a grid of very many points": (
+        (
+            edited(N, "noises: [1.0]", f"noises: [{', '.join(f'{one}.5' for one in range(30))}]").replace(
+                "momenta: [0.0, 0.5]\n      noises",
+                f"momenta: [{', '.join(f'0.{one}' for one in range(10, 30))}]\n      noises",
+            ),
+            "    settings:\n      rates",
+        ),
+        ["settings: found a grid of 2,400 points: at most 1,000"],
+    ),
+    "very many chains": (
+        swapped(N, "replicas: 8\n", "replicas: 10000000\n"),
+        ["settings.replicas", "found 10000000", "less than or equal to 1000000"],
+    ),
+    "a seed that JSON would round": (
+        swapped(I, "first_seed: 0", "first_seed: 10000000000000000"),
+        ["replicates.first_seed", "less than or equal to 1000000000000000"],
     ),
     "wrong unit": (swapped(I, "length: 40it", "length: 40min"), ["training.length", "'40min'", DURATION]),
     "no unit": (swapped(I, "length: 40it", "length: 40"), ["training.length", "found 40", DURATION]),
@@ -370,6 +424,24 @@ def test_one_bad_spec_stops_all_before_anything_runs(tmp_path: Path) -> None:
     said = place.verify(place.write(I), place.write("- 1", "bad.yaml"))
     assert said.code == 2
     assert not place.store.exists()
+
+
+def unbounded(node: Any, place: str = "") -> Iterator[str]:
+    """Whole numbers and lists of a JSON schema that may be of any size."""
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    if isinstance(node, dict):
+        if node.get("type") == "integer" and not {"maximum", "exclusiveMaximum", "const"} & node.keys():
+            yield place
+        if node.get("type") == "array" and "maxItems" not in node:
+            yield place
+    for name, part in parts:
+        yield from unbounded(part, f"{place}/{name}")
+
+
+def test_every_whole_number_and_every_list_of_a_spec_has_a_bound() -> None:
+    """But for conditions, which are compared with those that the setting has, and never computed with."""
+    compared = ("/at/", "/than/", "/earliest/", "/latest/")
+    assert [place for place in unbounded(schema(families())) if not any(part in place for part in compared)] == []
 
 
 @pytest.mark.parametrize("command", ["verify", "plan", "validate", "report"])
