@@ -78,6 +78,32 @@ def forecast(
 
 
 @dataclass(frozen=True)
+class LeastRoom:
+    """What a plan needs whatever runs side by side.
+
+    Attributes:
+        memory_bytes: of a device, for the largest single replica, without its dataset.
+        largest: the stage of that replica's job.
+        disk_bytes: by how much the store grows.
+    """
+
+    memory_bytes: int
+    largest: str
+    disk_bytes: int
+
+
+def least_room(plan: Plan, have: Callable[[Job], bool], device: str) -> LeastRoom:
+    """What is missing of a plan needs so much room at least, on a device of type ``cpu`` or ``cuda``."""
+    memory, largest, disk = 0.0, "", 0
+    for job in plan.missing(have).values():
+        effort = stages.find(job.stage).effort(job)
+        disk += effort.disk_bytes
+        if effort.memory(1, device) > memory:
+            memory, largest = effort.memory(1, device), job.stage
+    return LeastRoom(int(memory), largest, disk)
+
+
+@dataclass(frozen=True)
 class _Group:
     """Runs that would be ready together, and could run as one.
 

@@ -11,16 +11,10 @@ from typing import Any, NoReturn, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from harness.cli.time_left import TimeLeft
 from harness.errors import Unread
 from harness.execution import run
 from harness.forecast import Forecast
@@ -75,11 +69,11 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
         )
+        time_left = TimeLeft(time.monotonic())
         with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task("", total=None, now="")
+            task = bar.add_task("", total=None, now="", left="")
             told = -_BAR_EVERY_S
 
             def show(progress: run.Progress) -> None:
@@ -87,7 +81,9 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
                 _note(title, progress)
                 if (now := time.monotonic()) - told >= _BAR_EVERY_S or progress.done == progress.total:
                     told = now
-                    bar.update(task, completed=progress.done, total=max(progress.total, 1), now=escape(progress.now))
+                    left = _left(time_left, now, progress)
+                    total = max(progress.total, 1)
+                    bar.update(task, completed=progress.done, total=total, now=escape(progress.now), left=left)
 
             yield show
     else:
@@ -101,23 +97,26 @@ def _note(title: str, progress: run.Progress) -> None:
 
 
 def _lines(title: str) -> OnProgress:
-    started = time.monotonic()
-    shown = started
+    shown = time.monotonic()
+    time_left = TimeLeft(shown)
 
     def show(progress: run.Progress) -> None:
         nonlocal shown
         _note(title, progress)
         now = time.monotonic()
+        left = _left(time_left, now, progress)
         if now - shown >= _LINE_EVERY_S and progress.done:
             shown = now
-            left = (now - started) * (progress.total - progress.done) / progress.done
             share = progress.done / max(progress.total, 1)
-            err.print(
-                f"{escape(title)}: {share:.0%}, about {seconds_text(left)} left ({escape(progress.now)})",
-                soft_wrap=True,
-            )
+            words = ", ".join(filter(None, [f"{share:.0%}", left]))
+            err.print(f"{escape(title)}: {words} ({escape(progress.now)})", soft_wrap=True)
 
     return show
+
+
+def _left(time_left: TimeLeft, now: float, progress: run.Progress) -> str:
+    seconds = time_left.after(now, progress.done, progress.total)
+    return "" if seconds is None else f"about {seconds_text(seconds)} left"
 
 
 def verdicts(outcome: Outcome) -> None:

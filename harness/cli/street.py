@@ -11,6 +11,7 @@ import torch
 from harness import verify as verifying
 from harness.cli import show
 from harness.cli.options import Options
+from harness.cli.room import free_memory, require_room
 from harness.cli.stopping import stoppable
 from harness.engine import device as devices
 from harness.errors import BrokenError, RequestError
@@ -84,7 +85,10 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
         verifying.require_data(request)
         if run:
             verifying.require_format(request, chosen)
-    return _Walk(requests, Store(options.store, read_only=not run), chosen, options.data)
+    store = Store(options.store, read_only=not run)
+    if run:
+        require_room(_together(requests), store, chosen)
+    return _Walk(requests, store, chosen, options.data)
 
 
 def _prepared(options: Options) -> list[torch.device]:
@@ -159,7 +163,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
     """
     chosen = devices.chosen(options.device, options.workers)
-    free = devices.free_bytes(chosen[0]) / chosen.count(chosen[0])
+    free = free_memory(chosen)
     store = Store(options.store, read_only=True)
     requests = _requests(specs, options)
     plans: list[tuple[str | None, Plan, str]] = [

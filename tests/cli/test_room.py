@@ -1,0 +1,57 @@
+"""A plan that cannot fit is refused before it starts; one that may fit is not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.cli import room
+from harness.forecast import least_room
+from tests.support import Place, edited, instability_text, request
+
+GIB = 2**30
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def usage(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, int(free)))
+
+
+def test_a_replica_that_needs_more_than_twice_the_memory_is_refused(place: Place) -> None:
+    text = edited(instability_text(), "hidden: [16]", "hidden: [90000, 90000]")
+    spec = place.write(edited(text, "parameters: 1210", "parameters: 8106840010"))
+    said = place.verify(spec)
+    assert said.code == 2
+    assert "error: a single replica of train needs about " in said.err
+    assert "are free on cpu: choose a smaller network or batch, another --device, or fewer --workers" in said.err
+    assert not place.keys()
+
+
+def test_the_forecast_of_memory_may_be_wrong_by_a_factor_of_two(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = place.write(instability_text())
+    needed = least_room(request(spec).plan, lambda job: False, "cpu").memory_bytes
+    monkeypatch.setattr(room.devices, "free_bytes", lambda device: needed / 2.1)
+    assert place.verify(spec).code == 2
+    monkeypatch.setattr(room.devices, "free_bytes", lambda device: needed / 1.9)
+    assert place.verify(spec).code == 0
+    monkeypatch.setattr(room.devices, "free_bytes", lambda device: 1.0)
+    assert place.verify(spec).code == 0, "all is there: nothing is needed"
+
+
+def test_results_that_the_disk_has_no_room_for_are_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = place.write(instability_text())
+    needed = least_room(request(spec).plan, lambda job: False, "cpu").disk_bytes
+    usage(monkeypatch, needed - 1)
+    said = place.verify(spec)
+    assert said.code == 2
+    assert "error: the results to come take about " in said.err
+    assert "make room there, ask for fewer --replicates, or choose another --store" in " ".join(said.err.split())
+    assert not place.keys()
+    usage(monkeypatch, needed)
+    assert place.verify(spec).code == 0
+    usage(monkeypatch, 0)
+    assert place.verify(spec).code == 0, "all is there: nothing is needed"
