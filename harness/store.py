@@ -31,10 +31,17 @@ _STALE_AFTER_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a job gives: named tensors, a table of plain columns, or both."""
+    """What a job gives: named tensors, a table of plain columns, or both.
+
+    Attributes:
+        tensors: by name.
+        table: columns by name.
+        witness: what the making of it showed, kept with the provenance; none where it is read again.
+    """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     table: Table = field(default_factory=dict)
+    witness: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store:
@@ -152,7 +159,7 @@ class Store:
         record = {
             "job": job.description,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-            "provenance": dict(provenance),
+            "provenance": {**provenance, **({"witness": dict(artifact.witness)} if artifact.witness else {})},
         }
         files["record.json"] = json.dumps(record, indent=1, sort_keys=True).encode()
         draft = self.root / "tmp" / uuid.uuid4().hex
