@@ -6,8 +6,8 @@ when all of them were found in the store.
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -40,10 +40,22 @@ class Results:
     jobs: Sequence[Job]
     store: Store
     dataset: DatasetInfo | None
+    _tables: dict[str, Table] = field(default_factory=dict)
 
     def of(self, *stages: str) -> list[Job]:
         """The jobs of some stages."""
         return [job for job in self.jobs if job.stage in stages]
+
+    def table(self, job: Job) -> Table:
+        """The job's table, read once."""
+        if job.key not in self._tables:
+            self._tables[job.key] = self.store.read(job).table
+        return self._tables[job.key]
+
+    def witness(self, job: Job) -> Mapping[str, str]:
+        """What a training was fed, as far as it was recorded."""
+        seen = self.store.record(job)["provenance"].get("witness")
+        return seen if isinstance(seen, dict) else {}
 
     def digest(self, job: Job) -> str:
         """SHA-256 of the job's tensors, as its record has it."""
@@ -201,7 +213,7 @@ def orders_differ(results: Results) -> None:
     """
     owners: dict[tuple[str, str], Job] = {}
     for job in results.of("train"):
-        for what, seen in results.store.record(job)["provenance"].get("witness", {}).items():
+        for what, seen in results.witness(job).items():
             first = owners.setdefault((what, str(seen)), job)
             if first.params["order"] != job.params["order"]:
                 raise InvariantBroken(
@@ -218,7 +230,7 @@ def evaluations_are_of_whole_splits(results: Results) -> None:
     for job in results.of("evaluate", "line"):
         if job.params["data"]["digest"] != results.dataset.digest:
             continue
-        table = results.store.read(job).table
+        table = results.table(job)
         counted = table.get("examples") or [sizes[split] for split in table["split"]]
         for split, error, examples in zip(table["split"], table["error"], counted, strict=True):
             wrong = error * sizes[split] / 100
@@ -232,7 +244,7 @@ def evaluations_are_of_whole_splits(results: Results) -> None:
 def lines_end_in_their_copies(results: Results) -> None:
     """A line holds both ends, whose errors are those of the copies evaluated by themselves."""
     for job in results.of("line"):
-        table = results.store.read(job).table
+        table = results.table(job)
         for (mode, split), points in _lines(table).items():
             for alpha, role in ((0.0, "a"), (1.0, "b")):
                 if alpha not in points:
@@ -279,7 +291,7 @@ def _evaluation(results: Results, line: Job, role: str, split: str) -> tuple[flo
     job = Job("evaluate", params, {"state": line.inputs[role]})
     if not results.store.has(job):
         return None
-    table = results.store.read(job).table
+    table = results.table(job)
     row = table["split"].index(split)
     if "undecided" not in table:
         return table["error"][row], _ROUNDING_POINTS
