@@ -33,6 +33,7 @@ from harness.spec.model import Spec
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = ("harness", "specs", "reports/baseline", "constraints.txt")
 _SWAP = "torch.tensor([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])"
+_OTHER = '{"train": "test", "test": "train"}'
 _LETTERS = 240
 _FIRST = ("job", "run", "verdict")
 """What is told first of several alarms."""
@@ -149,6 +150,124 @@ MUTATIONS = (
         _LENET,
         "harness/engine/feed.py",
         (('labels = self.split["train"][1][index]', f'labels = {_SWAP}[self.split["train"][1][index]]'),),
+    ),
+    Mutation(
+        "one initialisation for all, by the protocol",
+        _LENET,
+        "harness/protocols/lineage.py",
+        (('"seed": seed,', '"seed": 0,'),),
+    ),
+    Mutation(
+        "one initialisation for all, by the stage",
+        _LENET,
+        "harness/stages/init.py",
+        (('seed=one.params["seed"]', "seed=0"),),
+    ),
+    Mutation(
+        "equal orders in all initialisations, by the protocol",
+        _LENET,
+        "harness/protocols/lineage.py",
+        (('return f"copy/{seed}/{order}"', 'return f"copy/{order}"'),),
+    ),
+    Mutation(
+        "equal orders in all initialisations, by the stage",
+        _LENET,
+        "harness/stages/train.py",
+        (
+            (
+                'order_seeds=[slot.work.params["order"] for slot in group]',
+                'order_seeds=["/".join(slot.work.params["order"].split("/")[::2]) for slot in group]',
+            ),
+        ),
+    ),
+    Mutation(
+        "one order of the trunk in all initialisations",
+        _LENET,
+        "harness/protocols/lineage.py",
+        (('order=f"trunk/{seed}"', 'order="trunk"'),),
+    ),
+    Mutation(
+        "an end of the line missing",
+        _LENET,
+        "harness/measure/line.py",
+        (("(count - 1) for i in range(count)]", "(count - 1) for i in range(count - 1)]"),),
+    ),
+    Mutation(
+        "errors on the line some images short",
+        _LENET,
+        "harness/measure/line.py",
+        (
+            (
+                "            rows += [",
+                "            scores = Scores(scores.predictions[:, 16:], scores.losses[:, 16:], scores.labels[16:])\n"
+                "            rows += [",
+            ),
+        ),
+    ),
+    Mutation(
+        "training and test images swapped on the line",
+        _LENET,
+        "harness/measure/line.py",
+        (("images, split, precision=precision)", f"images, {_OTHER}[split], precision=precision)"),),
+    ),
+    Mutation(
+        "training and test images swapped in evaluations",
+        _LENET,
+        "harness/stages/evaluate.py",
+        (
+            (
+                "scores = [evaluate(network, states, images, split, precision=precision)",
+                f"scores = [evaluate(network, states, images, {_OTHER}[split], precision=precision)",
+            ),
+        ),
+    ),
+    Mutation(
+        "evaluations that are not a number",
+        _LENET,
+        "harness/stages/evaluate.py",
+        (("[score.mean_losses[0] for score in scores]", '[float("nan") for score in scores]'),),
+    ),
+    Mutation(
+        "reinitialisation with the original's seed",
+        _IMP,
+        "harness/protocols/lineage.py",
+        (('"seed": f"reinit/{seed}"', '"seed": seed'),),
+    ),
+    Mutation(
+        "augmentation shared by all copies",
+        _RESNET,
+        "harness/engine/feed.py",
+        (('seeds.stream("augment", seed, epoch)', 'seeds.stream("augment", epoch)'),),
+    ),
+    Mutation(
+        "running statistics of one copy on the whole line",
+        _RESNET,
+        "harness/measure/line.py",
+        (("interpolate(value[0], b.buffers[name][0], here)", "interpolate(value[0], value[0], here)"),),
+    ),
+    Mutation(
+        "pruning layer by layer",
+        _IMP,
+        "harness/engine/prune.py",
+        (
+            (
+                "torch.where(before, flat, -1.0)",
+                "torch.where(before, torch.cat([part.argsort().argsort() / part.numel() for part in "
+                "flat.split([weight.numel() for weight in weights.values()])]).double(), -1.0)",
+            ),
+        ),
+    ),
+    Mutation(
+        "a weight too many kept",
+        _IMP,
+        "harness/engine/prune.py",
+        (("kept[order[len(order) - keep :]] = True", "kept[order[len(order) - keep - 1 :]] = True"),),
+    ),
+    Mutation(
+        "momentum zeroed at the fork",
+        _RESNET,
+        "harness/stages/train.py",
+        (("held[name][None].to(value)", "held[name][None].to(value) * (value.shape != weights.shape)"),),
     ),
 )
 

@@ -35,10 +35,17 @@ Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a job gives: named tensors, a table of plain columns, or both."""
+    """What a job gives: named tensors, a table of plain columns, or both.
+
+    Attributes:
+        tensors: by name.
+        table: columns by name.
+        witness: what the making of it showed, kept with the provenance; none where it is read again.
+    """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     table: Table = field(default_factory=dict)
+    witness: Mapping[str, str] = field(default_factory=dict)
 
 
 class Columns(dict[str, list[Any]]):

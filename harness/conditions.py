@@ -1,10 +1,10 @@
 """Which observations a check is about: its conditions, and the samples found under them. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.errors import InvariantBroken, RequestError
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, Gap, Observation, Quantity
 from harness.spec.claims import Check, Claim, Expectation, FirstWithin, LastWithin, LessThan
 
 
@@ -105,6 +105,36 @@ def why_not_run(
             return f"No observation of {name}{at_words(at)}: the jobs for it failed."
     if isinstance(expect, LessThan) and not samples[0].keys() & samples[1].keys():
         return f"No initialisation has {name} on both sides, so nothing can be paired."
+    return None
+
+
+def why_incomplete(
+    name: str,
+    asked: Sequence[Mapping[str, Condition]],
+    samples: Sequence[Mapping[int, Mapping[int, float]]],
+    gaps: Sequence[Gap],
+    measured: Callable[[Mapping[str, Condition]], bool],
+) -> str | None:
+    """Why samples that broken jobs left behind cannot be judged: a mean over survivors leaves out what diverged.
+
+    Args:
+        name: of the quantity.
+        asked: the conditions of each sample.
+        samples: of the quantity.
+        gaps: what broken jobs took.
+        measured: whether a setting measures the quantity under some conditions.
+    """
+    for at, sample in zip(asked, samples, strict=True):
+        for gap in gaps:
+            if gap.quantity is None:
+                here = not sample and measured(at) and all(at.get(axis, is_) == is_ for axis, is_ in gap.at.items())
+            else:
+                here = gap.quantity == name and all(gap.at.get(axis) == condition for axis, condition in at.items())
+            if here:
+                return (
+                    f"{name}{at_words(at)} lacks a planned replicate of initialisation {gap.initialisation}, because "
+                    f"a job broke: {gap.why}"
+                )
     return None
 
 

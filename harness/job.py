@@ -41,6 +41,10 @@ VERSIONS: Mapping[str, int] = {
 """Version of each stage's meaning. Raise it when an edit changes results; a golden test asks at every edit."""
 
 
+SEEDS = ("seed", "order", "noise")
+"""Parameters of jobs that name a random stream."""
+
+
 def canonical(value: Any) -> str:
     """Canonical JSON: sorted keys, no blanks, no NaN. Equal values give equal text on every machine."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
@@ -96,6 +100,13 @@ class Job:
     def __repr__(self) -> str:
         """Short form for messages."""
         return f"{self.stage}:{self.key[:12]}"
+
+
+def at_fork(job: Job) -> bool:
+    """Whether a state is one at which copies part, with no step trained since: fresh, a trunk, or trained 0 steps."""
+    if job.stage != "train":
+        return job.stage == "init"
+    return bool(job.params["start"] == job.params["stop"] or job.params["keep_optimiser"])
 
 
 def training_steps(jobs: Iterable[Job]) -> dict[str, int]:

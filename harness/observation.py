@@ -26,6 +26,23 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """An observation that is missing, or rests on fewer replicates than planned, because a job broke.
+
+    Attributes:
+        quantity: its name; None where only the measurement is known: then every quantity that has nothing there.
+        at: axis -> condition.
+        initialisation: seed.
+        why: what broke, in words.
+    """
+
+    quantity: str | None
+    at: Mapping[str, Condition]
+    initialisation: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Observation:
     """One value.
 

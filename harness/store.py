@@ -147,7 +147,7 @@ class Store:
         record = {
             "job": job.description,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-            "provenance": dict(provenance),
+            "provenance": {**provenance, **({"witness": dict(artifact.witness)} if artifact.witness else {})},
         }
         files[files_of.RECORD] = json.dumps(record, indent=1, sort_keys=True).encode()
         draft = self.root / "tmp" / uuid.uuid4().hex

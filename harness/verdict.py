@@ -1,13 +1,22 @@
 """Estimate against expectation: a verdict and its reason. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness import stats
-from harness.conditions import at_words, conditions, missing_replicates, ranks, select, values, why_not_run
-from harness.observation import Condition, Observation, Quantity
+from harness.conditions import (
+    at_words,
+    conditions,
+    missing_replicates,
+    ranks,
+    select,
+    values,
+    why_incomplete,
+    why_not_run,
+)
+from harness.observation import Condition, Gap, Observation, Quantity
 from harness.spec.claims import (
     AtLeast,
     AtMost,
@@ -124,6 +133,8 @@ def judge(
     check: Check | None,
     may_reproduce: bool,
     planned_initialisations: int,
+    gaps: Sequence[Gap] = (),
+    measured: Callable[[Mapping[str, Condition]], bool] = lambda at: True,
 ) -> Judgement:
     """Judges a claim at a scale.
 
@@ -137,8 +148,9 @@ def judge(
     ====================  =====================================  ==================================
 
     Else INCONCLUSIVE, as always with one initialisation. A limit belongs to the good side. The ends of a 90 %
-    interval are the one-sided 95 % bounds. NOT_RUN: no check here, no observations, or one that is not finite
-    (a mean over the others would leave out exactly the runs that diverged).
+    interval are the one-sided 95 % bounds. NOT_RUN: no check here, no observations, one that is not finite, or one
+    that is needed and missing because a job broke (a mean over the others would leave out exactly the runs that
+    diverged).
 
     Args:
         claim: what was claimed.
@@ -151,6 +163,8 @@ def judge(
         may_reproduce: whether this is the paper's own setting.
         planned_initialisations: with fewer of them, or with replicates missing inside one, nothing is
             REPRODUCED or CONTRADICTED.
+        gaps: the observations that broken jobs took.
+        measured: whether this setting measures the quantity under some conditions; a search may leave out points.
 
     Raises:
         RequestError: the check does not fit the quantity's axes (see ``harness.conditions``).
@@ -163,7 +177,8 @@ def judge(
     expected = _in_words(claim.quantity, check.expect, quantity, asked)
     unit = check.expect.axis if isinstance(check.expect, FirstWithin | LastWithin) else quantity.unit
     samples = [select(observations, claim.quantity, quantity, at) for at in asked]
-    reason = why_not_run(check.expect, claim.quantity, asked, samples)
+    reason = why_incomplete(claim.quantity, asked, samples, gaps, measured)
+    reason = reason or why_not_run(check.expect, claim.quantity, asked, samples)
     if reason:
         return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)
     missing = missing_replicates(asked, samples, planned_initialisations)

@@ -1,6 +1,6 @@
 """The whole street for one spec at one scale: settings, plan, run, observations, judgements."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -9,14 +9,16 @@ from typing import Any
 
 import torch
 
-from harness import accounts, datainfo, provenance
+from harness import accounts, datainfo, invariants, provenance
 from harness.datainfo import DatasetInfo
 from harness.engine import datasets
 from harness.engine.device import has_format
 from harness.engine.networks import build
 from harness.errors import DataMissing, RequestError
 from harness.execution.run import Progress, Run, execute
+from harness.gaps import causes, gaps
 from harness.job import Job
+from harness.observation import Condition, Gap, Observation
 from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.protocols import families
@@ -76,10 +78,13 @@ def prepare(
 
     Raises:
         RequestError: no such scale, a network of another size than the spec says, or too many jobs.
+        InvariantBroken: replicates of the plan are none, or what it compares is one thing.
     """
     protocol, setting = _resolved(loaded, scale, data_root, initialisations=initialisations, first_seed=first_seed)
-    jobs = [one.job for one in protocol.measurements(setting)]
-    return Request(loaded, scale, setting, protocol, Plan.of(jobs))
+    measurements = list(protocol.measurements(setting))
+    plan = Plan.of(one.job for one in measurements)
+    invariants.check_plan(measurements, plan)
+    return Request(loaded, scale, setting, protocol, plan)
 
 
 def check(loaded: Loaded, scale: str, data_root: Path) -> None:
@@ -209,25 +214,29 @@ def verify(
     Raises:
         DataMissing: the dataset is not on this machine.
         BrokenError: the store is broken; failed jobs are no such error, but part of the outcome.
+        InvariantBroken: results are not what they are taken for.
     """
     require_data(request)
     plan = request.plan if beside is None else request.plan.along(beside)
     run, where = run_plan(plan, store, devices=devices, data_root=data_root, on_progress=on_progress)
+    absent = run.failed.keys() | run.lost
+    invariants.check_results(request.plan, store, absent, request.setting.dataset)
     tables: dict[str, Table] = {}
 
     def read(job: Job) -> Table | None:
-        if job.key not in tables and job.key not in run.failed and job.key not in run.lost:
+        if job.key not in tables and job.key not in absent:
             tables[job.key] = products.read(store, job).table
         return tables.get(job.key)
 
     observations = request.protocol.observe(request.setting, read)
+    missing = gaps(request.protocol, request.setting, read, observations, partial(causes, failed=run.failed))
     spec = request.loaded.spec
     departures = _departures(request)
     return Outcome(
         spec=spec,
         spec_path=str(local_path(request.loaded.path) or request.loaded.path),
         scale=request.scale,
-        judgements=_judge(request, observations, faithful=not departures),
+        judgements=_judge(request, observations, missing, faithful=not departures),
         figures=request.protocol.figures(request.setting, observations, _marked(request)),
         departures=departures,
         provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store, run),
@@ -267,7 +276,9 @@ def run_plan(
     return run, where
 
 
-def _judge(request: Request, observations: Sequence[Any], *, faithful: bool) -> list[Judgement]:
+def _judge(
+    request: Request, observations: Sequence[Observation], missing: Sequence[Gap], *, faithful: bool
+) -> list[Judgement]:
     protocol, setting = request.protocol, request.setting
     found = []
     for claim in request.loaded.spec.claims:
@@ -283,9 +294,15 @@ def _judge(request: Request, observations: Sequence[Any], *, faithful: bool) -> 
                 check=None if check is None else protocol.resolve(setting, check),
                 may_reproduce=faithful and request.scale == PAPER_SCALE,
                 planned_initialisations=request.planned.initialisations,
+                gaps=missing,
+                measured=partial(_measured, request, claim.quantity),
             )
         )
     return found
+
+
+def _measured(request: Request, quantity: str, at: Mapping[str, Condition]) -> bool:
+    return request.protocol.unmeasured(request.setting, quantity, at) is None
 
 
 def _marked(request: Request) -> list[tuple[Claim, Check]]:

@@ -1,7 +1,10 @@
 """The benchmarks still run, and say what they measured. What they measure is no matter of tests."""
 
+import ast
+import importlib
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -24,3 +27,22 @@ def test_a_benchmark_runs(name: str) -> None:
     assert said.returncode == 0, said.stderr
     for words in expected:
         assert words in said.stdout
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("guard")
+
+
+def test_every_fault_can_still_be_planted(guard: ModuleType) -> None:
+    """Its old text stands in today's source once, and the source is Python afterwards."""
+    names = [mutation.name for mutation in guard.MUTATIONS]
+    assert len(set(names)) == len(names)
+    for mutation in guard.MUTATIONS:
+        text = (ROOT / mutation.file).read_text()
+        for old, new in mutation.edits:
+            assert text.count(old) == 1, f"{mutation.name}: {old!r} stands {text.count(old)} times in {mutation.file}"
+            text = text.replace(old, new)
+        ast.parse(text)
+        assert all((ROOT / f"reports/baseline/{spec}.toy.json").exists() for spec in mutation.specs)

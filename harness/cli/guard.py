@@ -9,7 +9,7 @@ from harness import verify as verifying
 from harness.cli import show
 from harness.cli.options import Options
 from harness.engine import device as devices
-from harness.errors import RequestError
+from harness.errors import InvariantBroken, RequestError
 from harness.files import replace_file, require_folder
 from harness.protocols import families
 from harness.regress import files
@@ -21,6 +21,7 @@ from harness.regress.guard import (
     guard,
     held_findings,
     measure,
+    measure_rehearsal,
     require_own,
     require_same_specs,
     resized,
@@ -62,9 +63,13 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         other = resized(loaded, baseline, options.data)
         if other:
             ready.append((baseline, [other], None))
-        else:
+            continue
+        try:
             request = _request(loaded, options)
-            ready.append((baseline, list(held_findings(request, baseline, place.store)), request))
+        except InvariantBroken as error:
+            ready.append((baseline, [Finding(baseline.name, "plan", "error", str(error))], None))
+            continue
+        ready.append((baseline, list(held_findings(request, baseline, place.store)), request))
     guarded: list[Guarded] = []
     for baseline, findings, able in ready:
         if able is not None:
@@ -79,6 +84,33 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     return exit_code(guarded)
 
 
+def update_rehearsal(specs: Sequence[Path], options: Options, folder: Path, reason: str, *, quiet: bool) -> int:
+    """Measures the rehearsals of baselines anew and writes them, with the reason; all else stays as it was.
+
+    Raises:
+        RequestError: no reason is given, a baseline is missing or of another version of its spec, the folder cannot
+            be written, or results in the store are of other code.
+        BrokenError: jobs broke.
+    """
+    _require_reason(reason)
+    pairs = list(_pairs(specs, options, folder))
+    require_same_specs(pairs)
+    require_folder(folder, "--baseline")
+    place = _place(options, quiet=quiet)
+    for loaded, baseline in pairs:
+        request = _request(loaded, options)
+        require_own(request, place.store)
+        file = files.write(measure_rehearsal(request, baseline, reason.strip(), place), folder)
+        if not quiet:
+            show.out.print(f"baseline: {file} (rehearsal only)", soft_wrap=True, markup=False)
+    return 0
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise RequestError('a new baseline needs its reason: --update --reason "what was changed, and why"')
+
+
 def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *, quiet: bool) -> int:
     """Measures baselines anew and writes them, with the reason.
 
@@ -87,8 +119,7 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
             results in the store are of other code.
         BrokenError: jobs broke.
     """
-    if not reason.strip():
-        raise RequestError('a new baseline needs its reason: --update --reason "what was changed, and why"')
+    _require_reason(reason)
     initialisations = options.replicates or INITIALISATIONS
     if initialisations < _LEAST:
         raise RequestError(f"--replicates {initialisations}: a baseline needs at least {_LEAST}, to know the spread")

@@ -33,6 +33,9 @@ def regress(
     ] = None,
     baseline: BaselineOption = BASELINES,
     update: Annotated[bool, typer.Option("--update", help="Measure the baselines anew; needs --reason.")] = False,
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal", help="With --update: the rehearsals only; the rest stays as it was.")
+    ] = False,
     reason: Annotated[str, typer.Option("--reason", help="What changed and why; kept in the baseline.")] = "",
     scale: ScaleOption = "toy",
     replicates: ReplicatesOption = None,
@@ -49,6 +52,8 @@ def regress(
     """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
     if reason and not update:
         raise RequestError("--reason is the reason of a new baseline: give --update with it")
+    if rehearsal and not update:
+        raise RequestError("--rehearsal says what is measured anew: give --update with it")
     kept = KEPT if store else "Nothing is kept: to go on after a stop, give --store an empty folder of yours"
     with stoppable(kept), TemporaryDirectory(prefix="harness-") as fresh:
         options = Options(
@@ -61,7 +66,9 @@ def regress(
             data=data,
             report=report,
         )
-        if update:
+        if update and rehearsal:
+            code = guard.update_rehearsal(specs or [], options, baseline, reason, quiet=quiet)
+        elif update:
             code = guard.update(specs or [], options, baseline, reason, quiet=quiet)
         else:
             code = guard.check(specs or [], options, baseline, quiet=quiet)

@@ -68,10 +68,14 @@ class Step:
         self._rates = optimise.learning_rates(recipe.schedule, device)
         self._schedule_starts = torch.tensor(replicas.schedule_starts, device=device)
 
+    def fed(self, size: int) -> tuple[Tensor, Tensor]:
+        """Indices [R, size] and augmentation streams [R] of the next call, see ``Feed.batch``."""
+        return self._feed.batch(self.counters, size)
+
     def __call__(self, size: int) -> None:
         """The next step of every replica, with batches of ``size`` examples."""
         now, gradient = self._replicas, self._gradient
-        index, keys = self._feed.batch(self.counters, size)
+        index, keys = self.fed(size)
         x, labels = self._images.augmented(index, keys)
         graphs.side_by_side([partial(self._differentiate, rows, x, labels) for rows in self._branches], gradient.device)
         if now.mask is not None:

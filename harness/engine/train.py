@@ -9,6 +9,7 @@ from harness.engine.feed import FEEDS, Images
 from harness.engine.networks import Network
 from harness.engine.replicas import Replicas
 from harness.engine.step import Recipe, Step
+from harness.engine.witness import Witness
 from harness.errors import InvariantBroken
 from harness.job import MAX_FUSED
 
@@ -17,7 +18,14 @@ OnMark = Callable[[int, Replicas], None]
 
 
 def train(
-    network: Network, recipe: Recipe, images: Images, replicas: Replicas, *, on_step: OnStep, on_mark: OnMark
+    network: Network,
+    recipe: Recipe,
+    images: Images,
+    replicas: Replicas,
+    *,
+    on_step: OnStep,
+    on_mark: OnMark,
+    witness: Witness | None = None,
 ) -> Replicas:
     """Trains every replica to its last mark.
 
@@ -30,6 +38,7 @@ def train(
             all replicas as they are now.
         on_mark: called with a replica's number, and all replicas, whenever that replica stands at one of its
             marks; also before the first step.
+        witness: looks at the first batches of every replica.
 
     Returns:
         The replicas at their last marks.
@@ -55,7 +64,7 @@ def train(
         )
         if group is None or group.places != active:
             moving = now if len(active) == len(now) else now.take(active)
-            group = _Group(network, recipe, images, moving, active)
+            group = _Group(network, recipe, images, moving, active, witness)
         resting = now
 
         def step(moved: Callable[[], Replicas], resting: Replicas = resting, active: list[int] = active) -> None:
@@ -82,10 +91,17 @@ class _Group:
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, images: Images, replicas: Replicas, places: Sequence[int]
+        self,
+        network: Network,
+        recipe: Recipe,
+        images: Images,
+        replicas: Replicas,
+        places: Sequence[int],
+        witness: Witness | None,
     ) -> None:
         device = replicas.weights.device
         self.places = list(places)
+        self._witness = witness
         width = slots(network, len(replicas), device.type)
         if width > len(replicas):
             replicas = replicas.take([min(slot, len(replicas) - 1) for slot in range(width)])
@@ -110,7 +126,10 @@ class _Group:
         """
         before = self._now
         for made in range(1, count + 1):
-            self._make_step(self._feed.ready())
+            size = self._feed.ready()
+            if self._witness is not None:
+                self._witness.see(self.places, partial(self._step.fed, size))
+            self._make_step(size)
             report(partial(self._wanted, before, made))
         self._now = _later(before, count)
         counted = self._step.counters.tolist()

@@ -7,7 +7,7 @@ from typing import Literal
 
 from scipy import stats as distributions
 
-from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number
+from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number, is_plain
 from harness.regress.rehearsal import TOLERANCE
 from harness.regress.written import differences
 from harness.stats import no_more
@@ -143,7 +143,7 @@ def _plan(baseline: Baseline, fresh: Content) -> Finding:
 def _rehearsed(baseline: Baseline, fresh: Content) -> Finding:
     before, now = baseline.content.rehearsal, fresh.rehearsal
     changed = [
-        f"{name}: {100 * math.expm1(now[name] - value):+.2g} %"
+        f"{name}: {_change(name, value, now[name])}"
         for name, value in before.items()
         if name in now and abs(now[name] - value) > TOLERANCE
     ]
@@ -152,6 +152,10 @@ def _rehearsed(baseline: Baseline, fresh: Content) -> Finding:
         return _finding(baseline, "rehearsal", "same", f"{len(before)} numbers as in the baseline")
     text = f"{len(changed) + len(missing)} of {len(before)} numbers changed, beginning with "
     return _finding(baseline, "rehearsal", "alarm", text + _some([*changed, *missing]))
+
+
+def _change(name: str, before: float, now: float) -> str:
+    return f"{before:.6g}, is {now:.6g}" if is_plain(name) else f"{100 * math.expm1(now - before):+.2g} %"
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from harness import stats
 from harness.job import Job
 from harness.regress.kinds import Kind
-from harness.regress.model import ROUNDING, Number
+from harness.regress.model import ROUNDING, Number, is_plain
 from harness.stages import products
 from harness.stages.base import BUFFER, MASK, WEIGHT, named
 from harness.store import Artifact, Store
@@ -22,22 +22,35 @@ from harness.store import Artifact, Store
 _LEAST = 1e-12
 """Norms, distances and losses are compared by their logarithm, as they vary by factors; less than this is rounding."""
 
-_SHARES = ("mean density",)
-
 Seen = Iterator[tuple[str, float]]
 
 
-def fingerprints(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Store) -> dict[str, Number]:
+def rehearsed(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Store) -> dict[str, float]:
+    """Name -> the mean of the number of a rehearsal, see ``fingerprints``; measurements on images more closely.
+
+    Without a spread, errors and what is on a line tell of a change that no fresh run can.
+    """
+    found = fingerprints(jobs, every, store, {**_SEEN, **_SEEN_CLOSELY})
+    return {name: one.mean for name, one in found.items()}
+
+
+def fingerprints(
+    jobs: Mapping[str, Job],
+    every: Mapping[str, Kind],
+    store: Store,
+    looks: Mapping[str, Callable[[Artifact], Seen]] | None = None,
+) -> dict[str, Number]:
     """Name -> the number over initialisations; within one, jobs of a kind are averaged.
 
     Args:
         jobs: key -> job.
         every: key -> its kind.
         store: with their results; a job without one is passed over.
+        looks: stage -> what is seen of its results; the numbers of a run where left out.
     """
     samples: dict[str, dict[int, list[float]]] = {}
     for key, job in jobs.items():
-        seen, kind = _SEEN.get(job.stage), every[key]
+        seen, kind = (_SEEN if looks is None else looks).get(job.stage), every[key]
         if seen is None or kind.initialisation is None or not store.has(job):
             continue
         for name, value in seen(products.read(store, job)):
@@ -46,7 +59,7 @@ def fingerprints(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Stor
 
 
 def _number(name: str, sample: stats.Sample) -> Number:
-    one, logarithm = stats.estimate(sample), not name.startswith(_SHARES)
+    one, logarithm = stats.estimate(sample), not is_plain(name)
     assert one.value is not None
     floor = ROUNDING if logarithm else ROUNDING * abs(one.value)
     return Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit="", logarithm=logarithm)
@@ -78,6 +91,36 @@ def _of_two(artifact: Artifact) -> Seen:
     yield "L2", _log(artifact.table["l2"][0])
 
 
+def _of_evaluation_closely(artifact: Artifact) -> Seen:
+    """Also the error on each split, in percent."""
+    yield from _of_evaluation(artifact)
+    for split, error in zip(artifact.table["split"], artifact.table["error"], strict=True):
+        yield f"error on {split} images", error
+
+
+def _of_line(artifact: Artifact) -> Seen:
+    """For each mode and split the mean error (percent) and the logarithm of the mean loss, over all places."""
+    table = artifact.table
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for mode, split, error, loss in zip(
+        table["batch_norm"], table["split"], table["error"], table["loss"], strict=True
+    ):
+        lines.setdefault(f"{split} images, {mode} statistics", []).append((error, loss))
+    for name, points in lines.items():
+        errors, losses = zip(*points, strict=True)
+        yield f"error on {name}", sum(errors) / len(errors)
+        yield f"loss on {name}", _log(sum(losses) / len(losses))
+
+
+def _of_comparison(artifact: Artifact) -> Seen:
+    """Also the disagreements on each split, in examples, and the logarithm of the distance between losses."""
+    yield from _of_two(artifact)
+    table = artifact.table
+    for split, count, apart in zip(table["split"], table["disagreements"], table["loss_l2"], strict=True):
+        yield f"disagreements on {split} images", count
+        yield f"distance of losses on {split} images", _log(apart)
+
+
 def _log(value: float) -> float:
     return math.log(max(value, _LEAST))
 
@@ -94,4 +137,10 @@ _SEEN: Mapping[str, Callable[[Artifact], Seen]] = {
     "evaluate": _of_evaluation,
     "distance": _of_two,
     "compare": _of_two,
+}
+
+_SEEN_CLOSELY: Mapping[str, Callable[[Artifact], Seen]] = {
+    "evaluate": _of_evaluation_closely,
+    "line": _of_line,
+    "compare": _of_comparison,
 }

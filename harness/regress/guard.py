@@ -16,6 +16,8 @@ from harness.outcome import Outcome
 from harness.plan import Plan
 from harness.provenance import Code, describe, today
 from harness.regress.compare import Finding, compare, since
+from harness.regress.fingerprints import rehearsed
+from harness.regress.kinds import kinds
 from harness.regress.measure import content
 from harness.regress.model import Baseline, Content, Entry
 from harness.regress.rehearsal import rehearsal
@@ -193,30 +195,58 @@ def measure(request: verifying.Request, path: Path, history: Sequence[Entry], re
     if outcome.failures:
         told = "; ".join(one.message for one in outcome.failures)
         raise BrokenError(f"{loaded.path}: no baseline is written, because jobs broke: {told}")
-    code: dict[str, Any] = describe("cpu", 1, "")["code"]
-    entry = Entry(revision=code["revision"][:12], modified=code["modified"], date=today(), reason=reason)
     return Baseline(
         schema_version=1,
         spec=loaded.spec.id,
         path=path.as_posix(),
         scale=request.scale,
-        history=(*history, entry),
+        history=(*history, _entry(reason)),
         written=written(loaded.spec, request.scale),
         content=found,
     )
+
+
+def measure_rehearsal(request: verifying.Request, baseline: Baseline, reason: str, place: Place) -> Baseline:
+    """A baseline with its rehearsal measured anew, and everything else as it was.
+
+    Args:
+        request: the spec with its plan.
+        baseline: of the same spec.
+        reason: for the new rehearsal.
+        place: where.
+
+    Raises:
+        BrokenError: jobs broke.
+    """
+    small = _rehearse(request, place)
+    numbers = rehearsed(small.jobs, kinds(small.jobs), place.store)
+    changed = baseline.content.model_copy(update={"rehearsal": numbers})
+    entry = _entry(f"The rehearsal alone: {reason}")
+    return baseline.model_copy(update={"content": changed, "history": (*baseline.history, entry)})
+
+
+def _entry(reason: str) -> Entry:
+    code: dict[str, Any] = describe("cpu", 1, "")["code"]
+    return Entry(revision=code["revision"][:12], modified=code["modified"], date=today(), reason=reason)
 
 
 def _small(request: verifying.Request) -> Plan:
     return rehearsal(request.protocol, request.setting)
 
 
-def _run(request: verifying.Request, place: Place) -> tuple[Outcome, Content]:
+def _rehearse(request: verifying.Request, place: Place) -> Plan:
+    """Runs the rehearsal; its plan."""
     small, name = _small(request), request.loaded.spec.id
     with place.progress(f"{name}, rehearsal") as told:
         run, _ = verifying.run_plan(small, place.store, devices=[place.device], data_root=place.data, on_progress=told)
     if run.failed:
         words = "; ".join(sorted({str(error) for error in run.failed.values()}))
         raise BrokenError(f"the rehearsal of {name} broke: {words}")
+    return small
+
+
+def _run(request: verifying.Request, place: Place) -> tuple[Outcome, Content]:
+    small, name = _rehearse(request, place), request.loaded.spec.id
     with place.progress(name) as told:
         outcome = verifying.verify(request, place.store, devices=[place.device], data_root=place.data, on_progress=told)
     return outcome, content(request, outcome, place.store, small)

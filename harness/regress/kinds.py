@@ -5,10 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.job import VERSIONS, Job, canonical
-
-_SEEDS = ("seed", "order", "noise")
-"""Parameters that name a random stream."""
+from harness.job import SEEDS, VERSIONS, Job, canonical
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def kinds(jobs: Mapping[str, Job]) -> dict[str, Kind]:
 
 
 def _kind(job: Job, inputs: Mapping[str, Kind]) -> Kind:
-    seeds = {name: job.params[name] for name in _SEEDS if name in job.params}
+    seeds = {name: job.params[name] for name in SEEDS if name in job.params}
     rest = {name: value for name, value in job.params.items() if name not in seeds}
     streams = {stream for given in inputs.values() for stream in given.streams}
     if "seed" in seeds and _stream(seeds["seed"]):

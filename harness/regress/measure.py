@@ -8,7 +8,7 @@ from harness.job import Job
 from harness.observation import Condition, Quantity
 from harness.outcome import Outcome
 from harness.plan import Plan
-from harness.regress.fingerprints import fingerprints
+from harness.regress.fingerprints import fingerprints, rehearsed
 from harness.regress.kinds import kinds
 from harness.regress.model import ROUNDING, Content, Judged, Number
 from harness.regress.written import compared_replicates
@@ -41,7 +41,7 @@ def content(request: Request, outcome: Outcome, store: Store, small: Plan) -> Co
         kinds={label: tuple(sorted(digests)) for label, digests in sorted(labels.items())},
         claims={one.claim.id: _judged(request, one) for one in outcome.judgements if one.check is not None},
         numbers={**_claimed(request, outcome, store), **fingerprints(request.plan.jobs, every, store)},
-        rehearsal={name: one.mean for name, one in fingerprints(small.jobs, kinds(small.jobs), store).items()},
+        rehearsal=rehearsed(small.jobs, kinds(small.jobs), store),
     )
 
 

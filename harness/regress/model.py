@@ -25,6 +25,14 @@ INITIALISATIONS = 20
 """Of a baseline: from here on the width of the intervals is the fresh run's, not the baseline's (1/20 against 1/5)."""
 
 
+_PLAIN = ("mean density", "error on", "disagreements on")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a fingerprint is compared as it is, because it may be zero, and not by its logarithm."""
+    return name.startswith(_PLAIN)
+
+
 class Number(Model):
     """A measured number: its mean over initialisations with the spread between them.
 
@@ -76,7 +84,7 @@ class Content(Model):
         kinds: label -> digests of the kinds of jobs called so: the plan without its seeds.
         claims: id -> verdict.
         numbers: name -> number.
-        rehearsal: name -> number (its logarithm, unless it is a density) of the experiment in small, in the order in
+        rehearsal: name -> number (its logarithm, unless ``is_plain``) of the experiment in small, in the order in
             which they come about.
     """
 

@@ -1,4 +1,4 @@
-"""The experiment in small: one initialisation, a few iterations, double precision, fixed seeds.
+"""The experiment in small: two initialisations, a few iterations, double precision, fixed seeds.
 
 Statistics see a change only when it is large beside the spread between initialisations. A rehearsal has no spread: with
 the same seeds it gives the same states on every machine, up to rounding, so that whatever changes the meaning of a
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from harness.plan import Plan
 from harness.protocols.base import Protocol
+from harness.protocols.lineage import LineOptions
 from harness.protocols.setting import Setting, TrainingSetting
 from harness.spec.model import Replicates
 from harness.steps import Duration
@@ -24,8 +25,14 @@ LENGTH = 40
 TOLERANCE = 1e-6
 """Relative difference of a number that is rounding; measured: see docs/regression.md."""
 
-_STAGES = ("init", "train", "prune", "shuffle", "distance")
-"""What makes states and masks; measuring them on images is left to the run itself."""
+_STAGES = ("init", "train", "prune", "shuffle", "distance", "evaluate", "line", "compare")
+"""What makes states and masks, and what measures them on images."""
+
+_INITIALISATIONS = 2
+"""So that one initialisation, or one order, for all of them shows."""
+
+_ALPHAS = 5
+"""Places on a line at most; a line's ends are always among them."""
 
 
 def rehearsal(protocol: Protocol[Any], setting: Setting) -> Plan:
@@ -44,25 +51,26 @@ def rehearsal(protocol: Protocol[Any], setting: Setting) -> Plan:
 
 
 def shrunk(setting: TrainingSetting) -> TrainingSetting:
-    """The setting with every duration scaled to a training of ``LENGTH``, one initialisation, double precision."""
+    """The setting with every duration scaled to a training of ``LENGTH``, two initialisations, double precision."""
 
     def scaled(time: Duration) -> Duration:
         return Duration(math.ceil(setting.iterations(time) * min(1.0, LENGTH / setting.length)), "it")
 
     training = _mapped(setting.training, scaled).model_copy(update={"precision": "fp64"})
     orders = setting.replicates.orders
-    once = Replicates(initialisations=1, orders=orders, pairing=setting.replicates.pairing, first_seed=0)
-    return replace(setting, training=training, options=_mapped(setting.options, scaled), replicates=once)
+    few = Replicates(initialisations=_INITIALISATIONS, orders=orders, pairing=setting.replicates.pairing, first_seed=0)
+    return replace(setting, training=training, options=_mapped(setting.options, scaled), replicates=few)
 
 
 def _mapped(value: Any, scaled: Callable[[Duration], Duration]) -> Any:
-    """Nested models with each duration scaled; of a list of durations, those that become equal once."""
+    """Nested models with each duration scaled and few places on lines; durations of a list that become equal once."""
     if isinstance(value, Duration):
         return scaled(value)
     if isinstance(value, BaseModel):
-        return value.model_copy(
-            update={name: _mapped(getattr(value, name), scaled) for name in type(value).model_fields}
-        )
+        changed = {name: _mapped(getattr(value, name), scaled) for name in type(value).model_fields}
+        if isinstance(value, LineOptions):
+            changed["alphas"] = min(value.alphas, _ALPHAS)
+        return value.model_copy(update=changed)
     if isinstance(value, tuple) and value and isinstance(value[0], Duration):
         return tuple(dict.fromkeys(scaled(one) for one in value))
     return value

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from harness.datainfo import nominal
+from harness.engine.feed import Images
+from harness.engine.networks import Network
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
-from harness.measure.evaluate import States
+from harness.job import Job, at_fork
+from harness.measure.evaluate import States, recompute_statistics
 from harness.measure.line import alphas, scores_on_line
+from harness.measure.recount import recount
 from harness.stages.base import (
     MASK,
     Context,
@@ -31,8 +34,8 @@ class Line(Stage):
     """Interpolation of weights (LMC algorithm 1, step 5).
 
     Params: ``network``, ``classes``, ``data``, ``precision``, ``alphas``, ``ends``, ``batch_norm`` (list of modes),
-    ``batch`` (examples of a batch when statistics are recomputed), ``same`` (whether the copies never trained
-    apart). Inputs: ``a`` and ``b``; ``mask`` where pruned.
+    ``batch`` (examples of a batch when statistics are recomputed), ``same`` (whether both copies are one job, which
+    they may only be where they never trained apart). Inputs: ``a`` and ``b``; ``mask`` where pruned.
     """
 
     def cost(self, job: Job) -> int:
@@ -40,11 +43,11 @@ class Line(Stage):
         return 5 * int(job.params["alphas"]) * len(job.params["batch_norm"])
 
     def effort(self, job: Job) -> Effort:
-        """An evaluation at every place and mode, and the training set once more where statistics are recomputed."""
+        """An evaluation at every place, at the ends two, by mode; the training set again for recomputed statistics."""
         params = job.params
         evaluations = len(params["batch_norm"]) * examples_of_both_splits(params)
         again = nominal(params["data"]["name"]).n_train if "recomputed" in params["batch_norm"] else 0
-        return Effort(params["alphas"] * (evaluations + again) * forward_pass(params))
+        return Effort((params["alphas"] + 2) * (evaluations + again) * forward_pass(params))
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The line's points: columns ``batch_norm``, ``alpha``, ``split``, ``error`` (percent), ``loss`` (nats)."""
@@ -69,15 +72,38 @@ class Line(Stage):
                 precision=precision,
             )
         ]
-        if params["same"]:
+        if one.job.inputs["a"] == one.job.inputs["b"]:
             _check_flat(one, rows)
+        for alpha, end in ((0.0, a), (1.0, b)):
+            _check_end(one, alpha, end, rows, network, images)
         columns = ("batch_norm", "alpha", "split", "error", "loss")
         return [
             Artifact(table={name: list(column) for name, column in zip(columns, zip(*rows, strict=True), strict=True)})
         ]
 
 
-def _check_flat(one: Work, rows: Sequence[tuple[str, float, str, float, float]]) -> None:
+_Row = tuple[str, float, str, float, float]
+
+
+def _check_end(one: Work, alpha: float, end: States, rows: Sequence[_Row], network: Network, images: Images) -> None:
+    """The errors at an end are those of its copy, counted image by image in each mode."""
+    params, precision = one.params, one.params["precision"]
+    for mode in params["batch_norm"]:
+        state = end
+        if mode == "recomputed":
+            state = recompute_statistics(network, end, images, batch=params["batch"], precision=precision)
+        for split in SPLITS:
+            count = recount(network, state, images, split, precision=precision)
+            found = [error for *place, error, _ in rows if place == [mode, alpha, split]]
+            if not (found and all(map(count.agrees, found))):
+                raise InvariantBroken(
+                    f"{one.job!r}: at alpha = {alpha:g} ({mode}) the line has the {split} error "
+                    f"{', '.join(f'{error:.6g} %' for error in found) or 'nowhere'}, but counted image by image "
+                    f"{count.wrong} of {count.examples} are wrong: the line does not end in its end"
+                )
+
+
+def _check_flat(one: Work, rows: Sequence[_Row]) -> None:
     """Between a state and itself nothing may change: k = T has instability 0."""
     errors: dict[tuple[str, str], set[float]] = {}
     for mode, _, split, error, _ in rows:
@@ -91,8 +117,11 @@ def _check_flat(one: Work, rows: Sequence[tuple[str, float, str, float, float]])
 
 def _check_copies(one: Work, a: States, b: States) -> None:
     """Copies that were to train apart must differ, and both must hold the mask."""
+    first, second = one.job.inputs["a"], one.job.inputs["b"]
+    if first == second and not at_fork(first):
+        raise InvariantBroken(f"{one.job!r}: the two copies are one job, {first!r}, though it trained since the fork")
     equal = all(torch.equal(value, b.parameters[name]) for name, value in a.parameters.items())
-    if equal != one.params["same"]:
+    if equal != (first == second) or equal != one.params["same"]:
         what = (
             "are the same bit by bit: do they share their data order?" if equal else "differ, but never trained apart"
         )

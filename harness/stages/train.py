@@ -14,6 +14,7 @@ from harness.engine.networks import Network
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
 from harness.engine.train import slots, train
+from harness.engine.witness import Witness
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.job import Job, canonical
 from harness.stages.base import (
@@ -96,6 +97,8 @@ class Train(Stage):
         replicas = _start(network, group, context)
         snapshots: dict[str, Tensor] = {}
         saved = context.checkpoint.load()
+        augmented = any(params["augment"].values())
+        witness = _recalled(Witness(len(group), images, augmented=augmented), saved)
         if saved is not None:
             replicas, snapshots = _unpack(replicas, saved, context.device)
             context.advance(sum(now - slot.start for now, slot in zip(replicas.steps, group, strict=True)))
@@ -103,7 +106,7 @@ class Train(Stage):
         def on_step(moved: int, everyone: Callable[[], Replicas]) -> None:
             context.advance(moved)
             if context.checkpoint.due():
-                context.checkpoint.save(*_pack(everyone(), snapshots))
+                context.checkpoint.save(*_pack(everyone(), snapshots, witness))
 
         def on_mark(place: int, now: Replicas) -> None:
             snapshots.update(_snapshot(now, place))
@@ -116,9 +119,9 @@ class Train(Stage):
             decay_reach=params["optimiser"]["decay_reach"],
             precision=params["precision"],
         )
-        replicas = train(network, recipe, images, replicas, on_step=on_step, on_mark=on_mark)
-        context.checkpoint.save(*_pack(replicas, snapshots))
-        return [_result(network, one, group, replicas, snapshots) for one in work]
+        replicas = train(network, recipe, images, replicas, on_step=on_step, on_mark=on_mark, witness=witness)
+        context.checkpoint.save(*_pack(replicas, snapshots, witness))
+        return [_result(network, one, group, snapshots, witness) for one in work]
 
 
 @dataclass(frozen=True)
@@ -198,11 +201,25 @@ def _snapshot(now: Replicas, place: int) -> dict[str, Tensor]:
     return {prefix + name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
 
 
-def _pack(now: Replicas, snapshots: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _pack(
+    now: Replicas, snapshots: Mapping[str, Tensor], witness: Witness | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"weights": now.weights, "diverged": now.diverged_at}
     tensors |= {BUFFER + name: value for name, value in now.buffers.items()}
     tensors |= {OPTIMISER + name: value for name, value in now.optimiser.items()}
-    return {**tensors, **{"snapshot/" + name: value for name, value in snapshots.items()}}, {"steps": list(now.steps)}
+    notes: dict[str, Any] = {"steps": list(now.steps)}
+    if witness is not None:
+        notes["witness"] = witness.notes
+    return {**tensors, **{"snapshot/" + name: value for name, value in snapshots.items()}}, notes
+
+
+def _recalled(witness: Witness, saved: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None) -> Witness | None:
+    """The witness with what a checkpoint has of it; None where code without one wrote that, past the beginning."""
+    if saved is not None and "witness" not in saved[1]:
+        return None
+    if saved is not None:
+        witness.recall(saved[1]["witness"])
+    return witness
 
 
 def _unpack(
@@ -224,7 +241,11 @@ def _unpack(
 
 
 def _result(
-    network: Network, one: Work, group: Sequence[_Slot], end: Replicas, snapshots: Mapping[str, Tensor]
+    network: Network,
+    one: Work,
+    group: Sequence[_Slot],
+    snapshots: Mapping[str, Tensor],
+    witness: Witness | None,
 ) -> Artifact | HarnessError:
     place = next(i for i, slot in enumerate(group) if slot.work.job.lineage == one.job.lineage)
     stop = int(one.params["stop"])
@@ -241,7 +262,8 @@ def _result(
     tensors |= {name: value for name, value in found.items() if name.startswith(BUFFER)}
     if one.params["keep_optimiser"]:
         tensors |= {name: value for name, value in found.items() if name.startswith(OPTIMISER)}
-    return Artifact({**tensors, STEP: torch.tensor(stop)})
+    seen = {} if witness is None else witness.of(place, stop - int(one.params["start"]))
+    return Artifact({**tensors, STEP: torch.tensor(stop)}, witness=seen)
 
 
 STAGE = Train()

@@ -161,9 +161,33 @@ def test_an_update_keeps_the_history(made: Place, place: Place) -> None:
     assert regress(place, spec, store="fresh").code == 0
 
 
+def test_an_update_of_the_rehearsal_leaves_the_rest(made: Place, place: Place) -> None:
+    path = place.root / "baseline" / "tiny.toy.json"
+    before = files.read(path)
+    stale = before.content.model_copy(update={"rehearsal": {"norm of weights, init": 0.0}})
+    files.write(before.model_copy(update={"content": stale}), path.parent)
+    said = regress(place, made.root / "tiny.yaml", "--update", "--rehearsal", "--reason", "looks more closely")
+    assert said.code == 0
+    after = files.read(path)
+    assert after.content == before.content
+    assert [entry.reason for entry in after.history][-1] == "The rehearsal alone: looks more closely"
+    other = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
+    assert regress(place, other, "--update", "--rehearsal", "--reason", "x", store="other").code == 2
+
+
+def test_a_plan_that_breaches_an_invariant_is_an_error(
+    made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.protocols.lineage.copy_order", lambda seed, order: f"copy/{order}")
+    assert regress(place, made.root / "tiny.yaml").code == 3
+    assert "share the order" in (place.reports / "regress.xml").read_text()
+    assert not place.keys()
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (("--rehearsal",), "give --update"),
         (("--update",), "needs its reason"),
         (("--update", "--reason", " "), "needs its reason"),
         (("--reason", "x"), "give --update"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.protocols import families
+from harness.protocols import families, lineage
 from harness.regress.kinds import Kind, kinds
 from harness.spec.load import load
 from harness.verify import Request, prepare
@@ -46,7 +46,8 @@ def test_labels_are_readable() -> None:
     } <= labels
 
 
-def test_copies_with_one_order_are_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_that_start_late_are_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     before = pairs(kinds(request("lenet_stability.yaml", initialisations=1).plan.jobs))
-    monkeypatch.setattr("harness.protocols.lineage.copy_order", lambda seed, order: f"copy/{seed}/0")
+    trunk = lineage.trunk
+    monkeypatch.setattr(lineage, "trunk", lambda setting, seed, k: trunk(setting, seed, k + 1))
     assert pairs(kinds(request("lenet_stability.yaml", initialisations=1).plan.jobs)) != before

@@ -1,22 +1,26 @@
 """The experiment in small: every time is scaled, seeds and number format are fixed, rounding does not show."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from harness.engine import datasets
-from harness.engine.feed import Images
+from harness.engine import datasets, prune
+from harness.engine.feed import EpochFeed, Images
 from harness.execution.run import execute
+from harness.measure import evaluate as evaluating
+from harness.measure.evaluate import Scores
 from harness.protocols import families
-from harness.regress.fingerprints import fingerprints
+from harness.regress.fingerprints import rehearsed as rehearsed_numbers
 from harness.regress.kinds import kinds
 from harness.regress.rehearsal import LENGTH, TOLERANCE, rehearsal, shrunk
 from harness.spec.load import load
+from harness.stages import train as training
 from harness.store import Store
 from harness.verify import Request, prepare
-from tests.support import ROOT, SPECS, edited, imp_text
+from tests.support import ROOT, SPECS, edited, imp_text, instability_text
 
 QUADRATIC = ROOT / "specs" / "noisy_quadratic.yaml"
 TRAINED = [path for path in SPECS if path != QUADRATIC]
@@ -39,7 +43,16 @@ def test_the_whole_training_is_there_in_small(path: Path) -> None:
     assert len(small.training.schedule.drops) == len(whole.setting.training.schedule.drops)
     stages = {job.stage for job in whole.plan.jobs.values()}
     jobs = rehearsal(whole.protocol, whole.setting).jobs.values()
-    assert {job.stage for job in jobs} == stages & {"init", "train", "prune", "shuffle", "distance"}
+    assert {job.stage for job in jobs} == stages & {
+        "init",
+        "train",
+        "prune",
+        "shuffle",
+        "distance",
+        "evaluate",
+        "line",
+        "compare",
+    }
     assert max(job.params["stop"] for job in jobs if job.stage == "train") == LENGTH
 
 
@@ -61,7 +74,7 @@ def rehearsed(path: Path, folder: Path) -> dict[str, float]:
     load_dataset: Any = lambda name: datasets.load(name, folder)  # noqa: E731
     run = execute(plan, store, devices=[torch.device("cpu")], load_dataset=load_dataset, provenance={})
     assert not run.failed
-    return {name: one.mean for name, one in fingerprints(plan.jobs, kinds(plan.jobs), store).items()}
+    return rehearsed_numbers(plan.jobs, kinds(plan.jobs), store)
 
 
 def test_rounding_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +88,63 @@ def test_rounding_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert before.keys() == now.keys()
     assert now != before
     assert max(abs(now[name] - value) for name, value in before.items()) < TOLERANCE / 100
+
+
+def layer_by_layer(patch: pytest.MonkeyPatch) -> None:
+    def magnitude(weights: Any, masks: Any, keep: int) -> Any:
+        total = sum(weight.numel() for weight in weights.values())
+        left = {name: keep * weight.numel() // total for name, weight in weights.items()}
+        left[next(iter(left))] += keep - sum(left.values())
+        parts = (real({n: w}, None if masks is None else {n: masks[n]}, left[n]) for n, w in weights.items())
+        return {name: mask for part in parts for name, mask in part.items()}
+
+    real = prune.magnitude
+    patch.setattr(prune, "magnitude", magnitude)
+
+
+def without_momentum(patch: pytest.MonkeyPatch) -> None:
+    def zeroed(one: Any, weights: Any, mask: Any) -> Any:
+        return {name: torch.zeros_like(value) for name, value in real(one, weights, mask).items()}
+
+    real = training._optimiser_state
+    patch.setattr(training, "_optimiser_state", zeroed)
+
+
+def with_one_order(patch: pytest.MonkeyPatch) -> None:
+    """In both initialisations: shows only where there are two."""
+    real = EpochFeed.__init__
+
+    def changed(self: EpochFeed, order_seeds: Any, steps: Any, **more: Any) -> None:
+        real(self, [seed.replace("/1/", "/0/") for seed in order_seeds], steps, **more)
+
+    patch.setattr(EpochFeed, "__init__", changed)
+
+
+def some_images_short(patch: pytest.MonkeyPatch) -> None:
+    def short(*a: Any, **more: Any) -> Scores:
+        found = evaluating.evaluate(*a, **more)
+        return Scores(found.predictions[:, :-2], found.losses[:, :-2], found.labels[:-2])
+
+    patch.setattr("harness.measure.line.evaluate", short)
+    patch.setattr("harness.stages.line._check_end", lambda *a: None)  # the run would notice; so must its numbers
+
+
+@pytest.mark.parametrize(
+    ("plant", "text"),
+    [
+        (layer_by_layer, imp_text()),
+        (without_momentum, instability_text()),
+        (with_one_order, instability_text()),
+        (some_images_short, instability_text()),
+    ],
+)
+def test_a_fault_that_only_numbers_show_is_seen(
+    plant: Callable[[pytest.MonkeyPatch], None], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ("tiny_imp.yaml" if "tiny_imp" in text else "tiny.yaml")
+    path.write_text(text)
+    before = rehearsed(path, tmp_path / "before")
+    plant(monkeypatch)
+    now = rehearsed(path, tmp_path / "now")
+    assert before.keys() == now.keys()
+    assert max(abs(now[name] - value) for name, value in before.items()) > 10 * TOLERANCE
