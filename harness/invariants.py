@@ -303,7 +303,9 @@ def _moves(job: Job) -> bool:
     """Whether a training has a step with a learning rate."""
     first, last = (job.params[end] - job.params["schedule_start"] for end in ("start", "stop"))
     # A rate is zero at the first iteration of a warmup only.
-    return bool(learning_rates(job.params["schedule"])(torch.arange(first, min(last, first + 2))).any())
+    return bool(
+        learning_rates(job.params["schedule"], torch.device("cpu"))(torch.arange(first, min(last, first + 2))).any()
+    )
 
 
 def _masks(results: Results, job: Job) -> Sequence[Tensor]:
