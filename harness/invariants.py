@@ -20,6 +20,7 @@ from harness.errors import InvariantBroken
 from harness.job import SEEDS, Job, ancestry, at_fork, canonical
 from harness.plan import Plan
 from harness.protocols.base import Measurement
+from harness.stages import products
 from harness.stages.base import MASK, WEIGHT, named
 from harness.store import Store, Table
 
@@ -50,7 +51,7 @@ class Results:
     def table(self, job: Job) -> Table:
         """The job's table, read once."""
         if job.key not in self._tables:
-            self._tables[job.key] = self.store.read(job).table
+            self._tables[job.key] = products.read(self.store, job).table
         return self._tables[job.key]
 
     def witness(self, job: Job) -> Mapping[str, str]:
@@ -170,7 +171,7 @@ def initial_states_differ(results: Results) -> None:
     """No tensor of a draw is that of another seed's, as far as it is random: constant ones are left out."""
     owners: dict[tuple[str, str], Job] = {}
     for job in results.of("init"):
-        for name, value in named(results.store.read(job), WEIGHT).items():
+        for name, value in named(products.read(results.store, job), WEIGHT).items():
             if bool((value == value.flatten()[0]).all()):
                 continue
             first = owners.setdefault((name, _digest(value)), job)
@@ -309,7 +310,7 @@ def _moves(job: Job) -> bool:
 
 
 def _masks(results: Results, job: Job) -> Sequence[Tensor]:
-    return list(named(results.store.read(job), MASK).values())
+    return list(named(products.read(results.store, job), MASK).values())
 
 
 def _log2_choices(count: int, chosen: int) -> float:
