@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import files
 from harness.errors import BrokenError, RequestError
 from harness.outcome import Outcome
 from harness.report.write import Paths, write
@@ -44,12 +45,12 @@ def test_a_full_disk_leaves_the_earlier_report(paper: Outcome, tmp_path: Path, m
     write([paper], tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(path: Path, data: bytes) -> int:
+    def full(path: Path, data: bytes) -> None:
         with path.open("wb") as file:
             file.write(data[:10])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(files, "write_new", full)
     with pytest.raises(BrokenError, match="No space left on device"):
         write([paper], tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
