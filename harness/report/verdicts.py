@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.digits import plain
 from harness.errors import RequestError
 from harness.outcome import Outcome
-from harness.report.numbers import plain
 from harness.spec.base import Model
 from harness.verdict import Judgement, Verdict
 
