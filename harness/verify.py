@@ -181,7 +181,7 @@ def verify(
             tables[job.key] = store.read(job).table
         return tables.get(job.key)
 
-    observations = request.protocol.observe(request.setting, read)
+    observations = request.protocol.observations(request.setting, read)
     spec = request.loaded.spec
     departures = _departures(request)
     return Outcome(

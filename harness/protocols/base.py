@@ -9,7 +9,7 @@ from harness.datainfo import DatasetInfo, nominal
 from harness.errors import RequestError
 from harness.figure import Figure
 from harness.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, Observation, Quantity, checked
 from harness.protocols.setting import Setting
 from harness.spec.base import Model
 from harness.spec.claims import Check, Claim, FirstWithin, LastWithin, LessThan
@@ -70,6 +70,14 @@ class Protocol(Generic[S]):
     def observe(self, setting: S, read: Read) -> Sequence[Observation]:
         """What the tables say."""
         raise NotImplementedError
+
+    def observations(self, setting: S, read: Read) -> list[Observation]:
+        """What the tables say, as far as it is possible.
+
+        Raises:
+            InvariantBroken: a value lies outside its quantity's range (see ``harness.observation.checked``).
+        """
+        return checked(self.observe(setting, read), self.quantities)
 
     def figures(self, setting: S, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """What is drawn, with the paper's values of the claims marked."""

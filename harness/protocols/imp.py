@@ -56,9 +56,11 @@ class Imp(TrainingProtocol):
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
         "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
         "travel_before": Quantity(
-            "", ("rewind", "level"), "L2 distance of the unpruned weights from initialisation to step k"
+            "", ("rewind", "level"), "L2 distance of the unpruned weights from initialisation to step k", least=0.0
         ),
-        "travel_after": Quantity("", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end"),
+        "travel_after": Quantity(
+            "", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end", least=0.0
+        ),
     }
 
     def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:

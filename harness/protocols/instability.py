@@ -48,12 +48,13 @@ class Instability(TrainingProtocol):
         "error": Quantity("%", ("fork", "split"), "error at the end of training"),
         "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training"),
         "error_at_fork": Quantity("%", ("fork", "split"), "error of the trunk at step k (LMC Fig. 10)"),
-        "travel_before": Quantity("", ("fork",), "L2 distance of weights from initialisation to step k"),
-        "travel_after": Quantity("", ("fork",), "L2 distance of weights from step k to the end"),
+        "travel_before": Quantity("", ("fork",), "L2 distance of weights from initialisation to step k", least=0.0),
+        "travel_after": Quantity("", ("fork",), "L2 distance of weights from step k to the end", least=0.0),
         "relative_distance": Quantity(
             "",
             ("fork",),
             "L2 distance between copies over the way that the copies from 0 travel in all (LMC appendix C)",
+            least=0.0,
         ),
     }
 
