@@ -53,6 +53,8 @@ class Quantity:
         least: the least that it can be; None: the unit's.
         most: the most that it can be; None: the unit's.
         computed_from: size of the numbers that it is computed from; None: the unit's.
+        seldom_below: a claim's number that is positive and no greater is doubted, as a fraction of 1 where per cent is
+            meant; None: any may be meant.
     """
 
     unit: str
@@ -61,6 +63,7 @@ class Quantity:
     least: float | None = None
     most: float | None = None
     computed_from: float | None = None
+    seldom_below: float | None = None
 
     def along(self, *axes: str) -> "Quantity":
         """The same quantity with further axes in front."""

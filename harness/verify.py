@@ -1,7 +1,7 @@
 """The whole street for one spec at one scale: settings, plan, run, observations, judgements."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -233,20 +233,24 @@ def _judge(request: Request, observations: Sequence[Any], *, faithful: bool) -> 
     found = []
     for claim in request.loaded.spec.claims:
         check = claim.checks.get(request.scale)
-        found.append(
-            judge(
-                claim,
-                request.scale,
-                observations,
-                protocol.quantities[claim.quantity],
-                protocol.defaults(setting),
-                protocol.axes(setting),
-                check=None if check is None else protocol.resolve(setting, check),
-                may_reproduce=faithful and request.scale == PAPER_SCALE,
-                planned_initialisations=request.planned.initialisations,
-            )
+        doubts = [one.message for one in request.loaded.doubts if one.claim == claim.id]
+        judgement = judge(
+            claim,
+            request.scale,
+            observations,
+            protocol.quantities[claim.quantity],
+            protocol.defaults(setting),
+            protocol.axes(setting),
+            check=None if check is None else protocol.resolve(setting, check),
+            may_reproduce=faithful and request.scale == PAPER_SCALE,
+            planned_initialisations=request.planned.initialisations,
         )
+        found.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
     return found
+
+
+def _sentence(message: str) -> str:
+    return f"{message[0].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
 
 
 def _marked(request: Request) -> list[tuple[Claim, Check]]:

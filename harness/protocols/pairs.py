@@ -6,6 +6,9 @@ from harness.observation import Observation, Quantity
 from harness.protocols.base import Measurement
 from harness.store import Table
 
+GUESSED = 1.0
+"""An accuracy (%) that a network with up to 100 classes reaches by guessing."""
+
 PAIR_QUANTITIES: Mapping[str, Quantity] = {
     "instability": Quantity(
         "points",
