@@ -228,7 +228,7 @@ def run(asked: argparse.Namespace, precision: str, folder: Path) -> Side:
     def table(job: Job) -> Table:
         return store.read(job).table
 
-    observations = request.protocol.observe(request.setting, table)
+    observations = request.protocol.observations(request.setting, table)
     return Side(request, printed[0] if isinstance(printed, list) else printed, observations)
 
 

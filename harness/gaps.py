@@ -48,7 +48,7 @@ def gaps(
         return instead.get(job.key) if table is None else table
 
     there = {_name(one): repr(one.value) for one in observations}
-    lost = [one for one in protocol.observe(setting, whole) if there.get(_name(one)) != repr(one.value)]
+    lost = [one for one in protocol.observations(setting, whole) if there.get(_name(one)) != repr(one.value)]
     found = [Gap(one.quantity, one.at, one.initialisation, why(_cause(one, broken).job)) for one in lost]
     alone = [one for one in broken if one.job.key not in instead]
     return found + [Gap(None, one.at, one.initialisation, why(one.job)) for one in alone]

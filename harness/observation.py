@@ -1,9 +1,45 @@
 """What an experiment observed: one value of one quantity under named conditions, in one replicate."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from harness.digits import ROUNDING, plain
+from harness.errors import InvariantBroken
+
 Condition = str | int
+
+_SINGLE = 1e-6
+"""Error of a number that was computed in single precision, relative to its scale."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What holds for numbers of a unit, unless a quantity says otherwise.
+
+    Attributes:
+        low: the least that they can be.
+        high: the most.
+        scale: size of the numbers that they are computed from, whose rounding they carry: 100 for a difference of
+            percentages, however small. 0: no other than themselves.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    scale: float = 0.0
+
+
+UNITS: Mapping[str, Unit] = {
+    "": Unit(),
+    "%": Unit(0.0, 100.0, 100.0),
+    "points": Unit(-100.0, 100.0, 100.0),
+    "examples": Unit(0.0),
+    "nats": Unit(0.0, scale=1.0),  # a loss is a difference of logits, or of numbers of their size
+    "x": Unit(0.0),
+    "times": Unit(0.0),
+}
+"""The units of quantities. "%" is a share of a whole; "points" is a difference of two shares; "x" and "times" are
+ratios of what cannot be negative."""
 
 
 @dataclass(frozen=True)
@@ -11,18 +47,54 @@ class Quantity:
     """Something that a protocol measures and a claim can be about.
 
     Attributes:
-        unit: of its values, as shown to a reader ("points" are percentage points).
+        unit: of its values, as shown to a reader ("points" are percentage points), perhaps one of ``UNITS``.
         axes: the conditions that tell its observations apart.
         meaning: one sentence.
+        least: the least that it can be; None: the unit's.
+        most: the most that it can be; None: the unit's.
+        computed_from: size of the numbers that it is computed from; None: the unit's.
+        seldom_below: a claim's number that is positive and no greater is doubted, as a fraction of 1 where per cent is
+            meant; None: any may be meant.
     """
 
     unit: str
     axes: tuple[str, ...]
     meaning: str
+    least: float | None = None
+    most: float | None = None
+    computed_from: float | None = None
+    seldom_below: float | None = None
 
     def along(self, *axes: str) -> "Quantity":
         """The same quantity with further axes in front."""
         return replace(self, axes=(*axes, *self.axes))
+
+    @property
+    def low(self) -> float:
+        """The least that it can be; minus infinity where nothing bounds it."""
+        return self._unit.low if self.least is None else self.least
+
+    @property
+    def high(self) -> float:
+        """The most that it can be."""
+        return self._unit.high if self.most is None else self.most
+
+    @property
+    def scale(self) -> float:
+        """Size of the numbers that it is computed from, whose rounding it carries; 0: its own."""
+        return self._unit.scale if self.computed_from is None else self.computed_from
+
+    @property
+    def _unit(self) -> Unit:
+        return UNITS.get(self.unit, Unit())
+
+    @property
+    def range(self) -> str:
+        """Its range in words: "from 0 to 100 %"."""
+        unit = f" {self.unit}" if self.unit else ""
+        if math.isinf(self.high):
+            return f"{plain(self.low)}{unit} or more"
+        return f"from {plain(self.low)} to {plain(self.high)}{unit}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +124,7 @@ class Observation:
         initialisation: seed of the initialisation, the unit of replication.
         within: number of the replicate inside the initialisation (an order, or a pair of orders).
         value: in the quantity's unit.
+        limits: the least and the most that its quantity can be; known once it was ``checked``.
     """
 
     quantity: str
@@ -59,3 +132,38 @@ class Observation:
     initialisation: int
     within: int
     value: float
+    limits: tuple[float, float] = (-math.inf, math.inf)
+
+
+def checked(observations: Iterable[Observation], quantities: Mapping[str, Quantity]) -> list[Observation]:
+    """Observations that are possible, without the rounding that hides a 0 or an end of a range.
+
+    Args:
+        observations: any; those that are not finite are left to the judge, who tells which.
+        quantities: name -> quantity.
+
+    Returns:
+        As many, with their limits; a value that is 0, or an end of the quantity's range, but for rounding is
+        exactly that.
+
+    Raises:
+        InvariantBroken: a value lies outside its quantity's range by more than single precision explains.
+    """
+    return [_checked(one, quantities[one.quantity]) for one in observations]
+
+
+def _checked(one: Observation, quantity: Quantity) -> Observation:
+    if not math.isfinite(one.value):
+        return one
+    ends = [abs(end) for end in (quantity.low, quantity.high) if math.isfinite(end)]
+    error = _SINGLE * max(quantity.scale, *ends, 0.0)
+    if not quantity.low - error <= one.value <= quantity.high + error:
+        at = ", ".join(f"{axis}={condition}" for axis, condition in one.at.items())
+        raise InvariantBroken(
+            f"{one.quantity}{' at ' * bool(at)}{at} is {plain(one.value)} {quantity.unit} in initialisation "
+            f"{one.initialisation}, replicate {one.within}, but it is {quantity.range} by what it means: the code that "
+            "measured it is broken, or the quantity's range in its protocol is wrong"
+        )
+    limits = (quantity.low, quantity.high)
+    near = (exact for exact in (0.0, *limits) if abs(one.value - exact) <= ROUNDING * quantity.scale)
+    return replace(one, value=next(near, one.value), limits=limits)

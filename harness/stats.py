@@ -1,8 +1,13 @@
-"""Estimates with their intervals, bounds for equivalence tests, and crossings of a threshold.
+"""Estimates with their intervals, tests of equivalence, outliers.
 
 Student intervals (``scipy.stats``) over initialisations; no bootstrap: at three replicates a nominal 95 %
 bootstrap interval covers about 75 %. Orders and pairs of orders nest within an initialisation and share its
 fate, so they are averaged first and never counted as independent.
+
+Rounding. Two numbers are equal when they differ by no more than the rounding of the numbers that they were computed
+from: ``ROUNDING`` times the largest of these. No tolerance is absolute, since a loss of 1e-14 is a number like any
+other. A difference of 0.3 between two rates of 90 % carries the rounding of numbers of 90; what it came from cannot be
+seen in it, hence the arguments ``scale``: the size of those numbers, 0 where they are the compared numbers themselves.
 
 Zero spread. Where all initialisations agree (to rounding), sd is 0 and every interval is the point itself.
 That is exact for counts and right for a bound far away. For a rate on a small test set it hides the
@@ -12,7 +17,7 @@ show none: ``sd == 0`` is there for a judge to warn of.
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -20,6 +25,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from harness.digits import ROUNDING
 from harness.errors import InvariantBroken
 
 Sample = Mapping[int, Sequence[float]]
@@ -28,9 +34,8 @@ Sample = Mapping[int, Sequence[float]]
 Sameness = Literal["equivalent", "not shown", "different"]
 """What a test of equivalence can say, see ``equivalence``."""
 
-RELATIVE_ROUNDING = 1e-9
-ABSOLUTE_ROUNDING = 1e-12
-"""Numbers closer than this are equal: sums and differences of rates carry rounding of about 1e-15."""
+OUTLIER_RATE = 0.01
+"""How often ``outlier`` errs: the share of samples of normal numbers in which it names one."""
 
 SETTLING_POWER = 0.8
 """How surely the number of ``replicates_needed`` would settle a claim; the custom of power calculations."""
@@ -59,25 +64,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """Where a quantity crosses a threshold along an axis, as positions on the axis; None: at no point of it.
-
-    Attributes:
-        value: by the means.
-        low: least position that the data allow; None too when n is 1, which allows no set.
-        high: greatest position that the data allow; likewise.
-        n: least number of initialisations at any observed point.
-        each: seed -> the crossing of that initialisation alone, for those present at every observed point.
-    """
-
-    value: int | None
-    low: int | None
-    high: int | None
-    n: int
-    each: Mapping[int, int | None]
-
-
-@dataclass(frozen=True)
 class Equivalence:
     """What two one-sided tests say of paired differences.
 
@@ -96,27 +82,42 @@ class Equivalence:
     margin: float
 
 
-def no_more(a: float, b: float) -> bool:
-    """Whether a <= b, where numbers equal to rounding count as equal."""
-    return a <= b or math.isclose(a, b, rel_tol=RELATIVE_ROUNDING, abs_tol=ABSOLUTE_ROUNDING)
+def no_more(a: float, b: float, scale: float = 0.0) -> bool:
+    """Whether a <= b, where numbers equal to rounding count as equal.
+
+    Args:
+        a: the one.
+        b: the other, in the same unit.
+        scale: size of the numbers that both were computed from, where it is above their own.
+    """
+    return a <= b or math.isclose(a, b, rel_tol=ROUNDING, abs_tol=ROUNDING * scale)
 
 
-def estimate(values: Sample) -> Estimate:
+def magnitude(*samples: Sample) -> float:
+    """The largest absolute value in samples: the scale of what is computed from them."""
+    return max((abs(value) for sample in samples for within in sample.values() for value in within), default=0.0)
+
+
+def estimate(values: Sample, scale: float = 0.0) -> Estimate:
     """Mean over initialisations, with the spread between them and the 95 % t interval.
 
     Args:
         values: seed of the initialisation -> the values within it; each initialisation weighs the same.
+        scale: size of the numbers that the values were computed from, see ``no_more``. A mean or a spread that is
+            only their rounding is 0.
 
     Raises:
         ValueError: there is no initialisation, or one without values.
         InvariantBroken: a value is not finite, so no mean exists.
     """
-    means = list(_means(values).values())
+    means = list(means_of(values).values())
     mean, n = statistics.mean(means), len(means)
+    if abs(mean) <= ROUNDING * scale:
+        mean = 0.0
     if n == 1:
         return Estimate(mean, 1, None, None, None)
     sd = statistics.stdev(means)
-    if max(means) - min(means) <= ABSOLUTE_ROUNDING + RELATIVE_ROUNDING * max(map(abs, means)):
+    if no_more(max(means), min(means), scale):
         sd = 0.0
     half = _quantile(0.975, n - 1) * sd / math.sqrt(n)
     return Estimate(mean, n, sd, mean - half, mean + half)
@@ -140,7 +141,7 @@ def bounds(estimate: Estimate, level: float) -> tuple[float, float]:
 
 def differences(at: Sample, than: Sample) -> dict[int, list[float]]:
     """Per initialisation that both have: [mean in ``at`` minus mean in ``than``]."""
-    left, right = _means(at), _means(than)
+    left, right = means_of(at), means_of(than)
     return {seed: [left[seed] - right[seed]] for seed in left if seed in right}
 
 
@@ -163,50 +164,16 @@ def equivalence(at: Sample, than: Sample, margin: float) -> Equivalence:
     """
     if not (margin > 0 and math.isfinite(margin)):
         raise ValueError(f"a margin of equivalence is positive and finite, found {margin}")
-    difference = estimate(differences(at, than))
+    scale = magnitude(at, than)
+    difference = estimate(differences(at, than), scale)
     low, high = bounds(difference, 0.90)
     verdict: Sameness = "not shown"
-    if no_more(-margin, low) and no_more(high, margin):
+    if no_more(-margin, low, scale) and no_more(high, margin, scale):
         verdict = "equivalent"
     elif difference.low is not None and difference.high is not None:
-        beyond = not no_more(difference.low, margin) or not no_more(-margin, difference.high)
+        beyond = not no_more(difference.low, margin, scale) or not no_more(-margin, difference.high, scale)
         verdict = "different" if beyond else "not shown"
     return Equivalence(verdict, difference, low, high, margin)
-
-
-def first_within(points: Sequence[Sample], threshold: float) -> Crossing:
-    """The first point of an axis from which the quantity stays at or below a threshold.
-
-    ``value``: the first point from which the mean is <= threshold there and at all later points. ``low``: the
-    first from which no point has its one-sided 95 % lower bound above the threshold (it is not refuted that
-    the quantity stays below). ``high``: the first from which every upper bound is <= threshold (it surely
-    does).
-
-    The true point is above ``high`` in at most 5 % of experiments. It is below ``low`` in 5 % for each later
-    point whose true mean sits right at the threshold, and practically never where they are well below: there
-    is no correction for many such points.
-
-    Args:
-        points: the samples along the axis, in order; an empty one is a point not observed, which refutes
-            nothing and assures nothing.
-        threshold: in the quantity's unit.
-
-    Raises:
-        ValueError: no point was observed.
-        InvariantBroken: a value is not finite.
-    """
-    return _crossing(points, threshold, _start_of_last_run, low_if_unrefuted=True)
-
-
-def last_within(points: Sequence[Sample], threshold: float) -> Crossing:
-    """The last point of an axis at which the quantity is at or below a threshold; earlier ones may be above.
-
-    ``low``: the last point with its one-sided 95 % upper bound <= threshold; ``high``: the last with its
-    lower bound <= threshold. Arguments and errors are those of ``first_within``, and so is the caveat: the
-    true point is below ``high`` in 95 % of experiments, and ``low`` errs once more for each later point that
-    is truly barely above the threshold.
-    """
-    return _crossing(points, threshold, _last, low_if_unrefuted=False)
 
 
 def replicates_needed(
@@ -237,7 +204,48 @@ def replicates_needed(
     return int(n[enough[0]]) if len(enough) else None
 
 
-def _means(values: Sample) -> dict[int, float]:
+def outlier(values: Sample, scale: float = 0.0, least: float = 0.0) -> int | None:
+    """The seed of an initialisation that stands apart from all others, by Grubbs' two-sided test.
+
+    Each mean is measured against mean and standard deviation of the others, by Student's t of n - 2 degrees of
+    freedom at ``OUTLIER_RATE`` / n: in samples of normal numbers that names one in at most ``OUTLIER_RATE`` of them.
+    With few initialisations only what is far away can be told: 11 standard deviations of the others at n = 5, 5.6 at
+    n = 10, 4.4 at n = 20, and some 230 at n = 3.
+
+    Args:
+        values: seed of the initialisation -> the values within it.
+        scale: size of the numbers that the values were computed from, see ``no_more``.
+        least: a smaller spread of the others is taken as this: a single image is no outlier among initialisations
+            that agree on all of them.
+
+    Returns:
+        The seed, or None: no one stands apart, there are fewer than three, or the others show no spread to go by.
+    """
+    means = means_of(values)
+    n = len(means)
+    if n < 3:
+        return None
+    centre = statistics.mean(means.values())
+    seed = max(means, key=lambda one: abs(means[one] - centre))
+    others = [value for one, value in means.items() if one != seed]
+    spread = 0.0 if no_more(max(others), min(others), scale) else statistics.stdev(others)
+    spread = max(spread, least)
+    if spread == 0:
+        return None
+    t = abs(means[seed] - statistics.mean(others)) / (spread * math.sqrt(1 + 1 / (n - 1)))
+    return seed if t > _quantile(1 - OUTLIER_RATE / (2 * n), n - 2) else None
+
+
+def means_of(values: Sample) -> dict[int, float]:
+    """Initialisation -> mean of its values, as nested replicates are averaged first.
+
+    Args:
+        values: seed of the initialisation -> the values within it.
+
+    Raises:
+        ValueError: there is no initialisation, or one without values.
+        InvariantBroken: a value is not finite.
+    """
     if not values:
         raise ValueError("an estimate needs at least one initialisation, found none")
     for seed, within in values.items():
@@ -254,43 +262,3 @@ def _means(values: Sample) -> dict[int, float]:
 @lru_cache(maxsize=1024)
 def _quantile(probability: float, freedom: int) -> float:
     return float(stats.t.ppf(probability, freedom))
-
-
-def _start_of_last_run(within: Sequence[bool]) -> int | None:
-    start = len(within)
-    while start and within[start - 1]:
-        start -= 1
-    return start if start < len(within) else None
-
-
-def _last(within: Sequence[bool]) -> int | None:
-    return max((position for position, is_within in enumerate(within) if is_within), default=None)
-
-
-def _crossing(
-    points: Sequence[Sample],
-    threshold: float,
-    rule: Callable[[Sequence[bool]], int | None],
-    *,
-    low_if_unrefuted: bool,
-) -> Crossing:
-    observed = [position for position, sample in enumerate(points) if sample]
-    if not observed:
-        raise ValueError("a crossing needs at least one observed point, found none")
-    means = [_means(points[position]) for position in observed]
-
-    def cross(of_observed: Sequence[float]) -> int | None:
-        found = rule([no_more(value, threshold) for value in of_observed])
-        return None if found is None else observed[found]
-
-    everywhere = [seed for seed in means[0] if all(seed in one for one in means)]
-    each = {seed: cross([one[seed] for one in means]) for seed in everywhere}
-    value = cross([statistics.mean(one.values()) for one in means])
-    n = min(map(len, means))
-    if n == 1:
-        return Crossing(value, None, None, 1, each)
-    ends = [bounds(estimate(sample), 0.90) if sample else (-math.inf, math.inf) for sample in points]
-    unrefuted = rule([no_more(lower, threshold) for lower, _ in ends])
-    assured = rule([no_more(upper, threshold) for _, upper in ends])
-    low, high = (unrefuted, assured) if low_if_unrefuted else (assured, unrefuted)
-    return Crossing(value, low, high, n, each)

@@ -228,7 +228,7 @@ def verify(
             tables[job.key] = products.read(store, job).table
         return tables.get(job.key)
 
-    observations = request.protocol.observe(request.setting, read)
+    observations = request.protocol.observations(request.setting, read)
     missing = gaps(request.protocol, request.setting, read, observations, partial(causes, failed=run.failed))
     spec = request.loaded.spec
     departures = _departures(request)
@@ -283,26 +283,30 @@ def _judge(
     found = []
     for claim in request.loaded.spec.claims:
         check = claim.checks.get(request.scale)
-        found.append(
-            judge(
-                claim,
-                request.scale,
-                observations,
-                protocol.quantities[claim.quantity],
-                protocol.defaults(setting),
-                protocol.axes(setting),
-                check=None if check is None else protocol.resolve(setting, check),
-                may_reproduce=faithful and request.scale == PAPER_SCALE,
-                planned_initialisations=request.planned.initialisations,
-                gaps=missing,
-                measured=partial(_measured, request, claim.quantity),
-            )
+        doubts = [one.message for one in request.loaded.doubts if one.claim == claim.id]
+        judgement = judge(
+            claim,
+            request.scale,
+            observations,
+            protocol.quantities[claim.quantity],
+            protocol.defaults(setting),
+            protocol.axes(setting),
+            check=None if check is None else protocol.resolve(setting, check),
+            may_reproduce=faithful and request.scale == PAPER_SCALE,
+            planned_initialisations=request.planned.initialisations,
+            gaps=missing,
+            measured=partial(_measured, request, claim.quantity),
         )
+        found.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
     return found
 
 
 def _measured(request: Request, quantity: str, at: Mapping[str, Condition]) -> bool:
     return request.protocol.unmeasured(request.setting, quantity, at) is None
+
+
+def _sentence(message: str) -> str:
+    return f"{message[0].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
 
 
 def _marked(request: Request) -> list[tuple[Claim, Check]]:

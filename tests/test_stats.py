@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from harness.crossing import first_within, last_within
 from harness.errors import InvariantBroken
 from harness.stats import (
     Estimate,
@@ -15,9 +16,9 @@ from harness.stats import (
     differences,
     equivalence,
     estimate,
-    first_within,
-    last_within,
+    magnitude,
     no_more,
+    outlier,
     replicates_needed,
 )
 
@@ -50,6 +51,14 @@ class TestEstimate:
         found = estimate({0: [1.0, 1.0, 1.0, 1.0], 1: [3.0], 2: [4.0, 6.0]})
         assert found == estimate(flat(1.0, 3.0, 5.0))
         assert found.value == 3
+
+    @given(st.lists(st.floats(1, 2), min_size=2, max_size=6), st.integers(-300, 0))
+    def test_the_size_of_numbers_changes_nothing(self, values, exponent):
+        """Powers of two, so that no digit is lost."""
+        size = 2.0**exponent
+        here, there = estimate(flat(*values)), estimate(flat(*(size * value for value in values)))
+        assert (there.value, there.sd) == (size * here.value, size * here.sd)
+        assert (there.low, there.high) == (size * here.low, size * here.high)
 
     def test_one_initialisation_has_no_interval_however_many_pairs(self):
         found = estimate({7: [1.0, 2.0, 3.0]})
@@ -114,12 +123,29 @@ def test_pairing_removes_what_initialisations_share():
         (2, 2, True),
         (0.1 + 0.2, 0.3, True),
         (2.0001, 2, False),
-        (1e-14, 0, True),
-        (1e-6, 0, False),
+        (1e-14, 0, False),
+        (5.13e-13, 5e-13, False),
+        (1e-300, 0, False),
+        (math.inf, 1, False),
+        (1, math.inf, True),
     ],
 )
 def test_no_more(a, b, expected):
     assert no_more(a, b) is expected
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0, False), (1e-14, False), (1, True), (100, True)])
+def test_rounding_is_that_of_the_numbers_behind_the_compared_ones(scale, expected):
+    residue = (0.1 + 0.2) - 0.3
+    assert residue > 0
+    assert no_more(residue, 0, scale) is expected
+    assert (estimate(flat(residue, -residue / 3), scale).sd == 0) is expected
+    assert (estimate(flat(residue), scale).value == 0) is expected
+
+
+def test_magnitude_is_the_largest_number_of_all_samples():
+    assert magnitude({0: [1.0, -7.0], 1: [2.0]}, {}, {5: [6.0]}) == 7
+    assert magnitude({}) == 0
 
 
 class TestFirstWithin:
@@ -199,6 +225,32 @@ def test_sets_hold_their_estimate(rows, threshold):
     ):
         low, value, high = (nowhere if one is None else one for one in (found.low, found.value, found.high))
         assert low <= value <= high
+
+
+class TestOutlier:
+    @pytest.mark.parametrize("n", [3, 5, 10, 20])
+    def test_it_is_the_deleted_t_test_with_its_share_of_the_error(self, n):
+        """Just above the critical value of the others' t, and just below."""
+        others = [(-1.0) ** seed * (1 + seed) for seed in range(n - 1)]
+        apart = float(np.std(others, ddof=1)) * math.sqrt(1 + 1 / (n - 1)) * scipy_stats.t.ppf(1 - 0.005 / n, n - 2)
+        place = float(np.mean(others))
+        assert outlier(flat(*others, place + 1.001 * apart)) == n - 1
+        assert outlier(flat(*others, place + 0.999 * apart)) is None
+
+    @pytest.mark.parametrize("n", [3, 5, 20])
+    def test_it_errs_once_in_a_hundred_samples_of_normal_numbers(self, n):
+        draws = np.random.default_rng(n).normal(50, 1, size=(4000, n))
+        assert 0.005 <= sum(outlier(flat(*row)) is not None for row in draws) / 4000 <= 0.015
+
+    def test_it_is_named_by_its_seed_after_averaging_within(self):
+        sample = {3: [1.0, 1.2], 4: [1.0], 8: [40.0, 50.0], 9: [1.2], 11: [0.9], 12: [1.1]}
+        assert outlier(sample) == 8
+
+    def test_others_that_agree_give_no_spread_to_go_by_but_what_counts_at_least(self):
+        assert outlier(flat(0, 0, 0, 0, 1e-9)) is None
+        assert outlier(flat(0, 0, 0, 0, 0.25), least=0.1) is None
+        assert outlier(flat(0, 0, 0, 0, 90), least=0.1) == 4
+        assert outlier(flat(1, 1e9)) is None
 
 
 class TestReplicatesNeeded:

@@ -355,8 +355,8 @@ class TestWords:
 
     def test_why_a_difference_holds(self):
         assert rule(LESS_BY, observe((3, 5, 7)) + RANDOM).why == (
-            "5 against 7 points. Differences by initialisation: mean -2 points (sd 0) "
-            "over 3 initialisations; its 90 % interval [-2, -2] is ≤ -1 throughout."
+            "5 against 7 points. Differences by initialisation: mean −2 points (sd 0) "
+            "over 3 initialisations; its 90 % interval [−2, −2] is ≤ −1 throughout."
         )
 
     def test_why_a_crossing_holds(self):
@@ -395,6 +395,110 @@ class TestWords:
     def test_no_spread_is_warned_of(self):
         (warning,) = rule(AT_MOST, observe((0, 0, 0))).warnings
         assert warning.startswith("All 3 initialisations agree exactly")
+
+
+class TestRounding:
+    """Numbers are compared by their own size, or by that of the numbers that they were computed from."""
+
+    LEVEL = Quantity("", ("arm", "rewind"), "E[λx²] at equilibrium", least=0.0)
+    TINY, TENFOLD = (1.009e-14, 1.010e-14, 1.012e-14), (1.109e-13, 1.110e-13, 1.112e-13)
+
+    @pytest.mark.parametrize(
+        ("expect", "verdict"),
+        [
+            (Equals(kind="equals", value=1.0101e-14, margin=5e-16), Verdict.HOLDS),
+            (Equals(kind="equals", value=5e-13, margin=1e-14), Verdict.FAILS),
+            (Equals(kind="equals", value=1.0203e-14, margin=1e-16), Verdict.INCONCLUSIVE),
+            (AtMost(kind="at_most", bound=2e-14), Verdict.HOLDS),
+            (AtMost(kind="at_most", bound=1e-16), Verdict.FAILS),
+            (AtLeast(kind="at_least", bound=1e-13), Verdict.FAILS),
+            (LESS, Verdict.HOLDS),
+        ],
+    )
+    def test_small_numbers_are_numbers(self, expect, verdict):
+        observations = observe(self.TINY) + observe(self.TENFOLD, arm="random")
+        found = rule(expect, observations, quantity=self.LEVEL)
+        assert found.verdict is verdict
+        assert found.estimate.sd > 0
+        assert not any("agree exactly" in warning for warning in found.warnings)
+
+    def test_a_threshold_crossed_by_small_numbers(self):
+        expect = FirstWithin(kind="first_within", axis="rewind", threshold=2e-14, earliest=500, latest=500)
+        found = rule(expect, along(self.TENFOLD, self.TENFOLD, self.TINY, self.TINY), quantity=self.LEVEL)
+        assert (found.verdict, found.estimate.value) == (Verdict.HOLDS, 500)
+
+    def test_a_difference_that_is_only_the_rounding_of_percentages_is_none(self):
+        """92.2 - 92.1 - 0.1 is 4e-15; as a number without a unit it would be a difference."""
+        residue = (92.2 - 92.1) - 0.1
+        assert residue > 0
+        for expect in (AtMost(kind="at_most", bound=0), Equals(kind="equals", value=0, margin=1e-9)):
+            found = rule(expect, observe((residue, residue, -residue)))
+            assert (found.verdict, found.estimate.value, found.estimate.sd) == (Verdict.HOLDS, 0, 0)
+            assert "mean 0 points (sd 0)" in found.why
+        bare = Quantity("", ("arm", "rewind"), "")
+        found = rule(AtMost(kind="at_most", bound=0), observe((residue, residue, residue)), quantity=bare)
+        assert found.verdict is Verdict.FAILS
+
+    def test_equal_sides_are_not_less_however_their_rounding_falls(self):
+        sides = observe((0.1 + 0.2, 0.3, 0.3)) + observe((0.3, 0.1 + 0.2, 0.1 + 0.2), arm="random")
+        found = rule(LESS, sides, quantity=self.LEVEL)
+        assert (found.verdict, found.estimate.sd) == (Verdict.FAILS, 0)
+
+    @given(st.lists(st.floats(1, 2), min_size=3, max_size=3), st.floats(1, 2), st.integers(-900, 0))
+    def test_the_size_of_a_quantity_changes_no_verdict(self, sample, bound, exponent):
+        size = 2.0**exponent
+        for kind in ("equals", "at_most", "at_least"):
+            here = rule(means_of(kind, bound, 0.1), observe(sample), quantity=self.LEVEL)
+            scaled = observe([size * one for one in sample])
+            there = rule(means_of(kind, size * bound, size * 0.1), scaled, quantity=self.LEVEL)
+            assert here.verdict is there.verdict
+
+
+class TestRange:
+    ACCURACY = Quantity("%", ("arm", "rewind"), "accuracy")
+
+    def test_no_interval_is_shown_beyond_what_can_be_though_the_verdict_is_student_s(self):
+        expect = AtLeast(kind="at_least", bound=99)
+        found = rule(expect, observe((99.9, 97.0, 99.8)), quantity=self.ACCURACY)
+        assert found.verdict is UNDECIDED
+        assert (found.estimate.low > 90, found.estimate.high) == (True, 100)
+        assert ", 100] is ≥ 99 only in part" in found.why
+        found = rule(AT_LEAST, observe((0.1, 0.0, 3.0)), quantity=self.ACCURACY)
+        assert (found.estimate.low, found.estimate.high < 10) == (0, True)
+
+    @pytest.mark.parametrize(
+        ("expect", "sample"),
+        [
+            (AtMost(kind="at_most", bound=100), (99.9, 97.0, 99.8)),
+            (AtLeast(kind="at_least", bound=0), (0.1, 0.0, 3.0)),
+            (Equals(kind="equals", value=99, margin=3), (99.9, 97.9, 99.8)),
+        ],
+    )
+    def test_beyond_the_range_there_is_no_limit_to_cross(self, expect, sample):
+        assert rule(expect, observe(sample), quantity=self.ACCURACY).verdict is Verdict.HOLDS
+
+    def test_a_difference_has_the_width_of_the_range(self):
+        wide = observe((0, 100, 0)) + observe((100, 0, 100), arm="random")
+        found = rule(LESS, wide, quantity=self.ACCURACY)
+        assert (found.estimate.low, found.estimate.high) == (-100, 100)
+
+
+class TestOutlier:
+    def test_an_initialisation_that_stands_apart_is_warned_of(self):
+        (warning,) = rule(AT_MOST, observe((1, 1.1, 0.9, 1.05, 1.0, 0.0))).warnings
+        assert warning == (
+            "Initialisation 5 stands apart: 0 where the others have 1.01 points (sd 0.0742). Among normal numbers that "
+            "happens in 1 % of samples: see whether it is sound."
+        )
+
+    def test_it_is_looked_for_among_differences_where_these_are_judged(self):
+        shared = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
+        other = [one + more for one, more in zip(shared, (1, 1.3, 0.8, 1.1, 0.9, 40.0), strict=True)]
+        found = rule(LESS, observe(shared) + observe(other, arm="random"))
+        assert any(warning.startswith("Initialisation 5 stands apart: −40 ") for warning in found.warnings)
+
+    def test_a_single_image_is_none(self):
+        assert not any("apart" in one for one in rule(AT_MOST, observe((0, 0, 0, 0, 0.25))).warnings)
 
 
 values = st.lists(st.floats(-10, 10).map(lambda value: round(value, 3)), min_size=2, max_size=6)

@@ -166,6 +166,8 @@ def validate(specs: Specs) -> None:
         else:
             words = f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}"
             show.out.print(words, markup=False, soft_wrap=True)
+            for one in loaded.doubts:
+                show.out.print(f"warning: {one.place}: {one.message}", markup=False, soft_wrap=True)
     if problems:
         raise RequestError("\n".join(problems))
 

@@ -9,12 +9,13 @@ from harness.datainfo import DatasetInfo, nominal
 from harness.errors import RequestError
 from harness.figure import Figure
 from harness.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, Observation, Quantity, checked
+from harness.plausible import doubts, impossible
 from harness.protocols.setting import Setting
 from harness.spec.base import Model
 from harness.spec.claims import Check, Claim, FirstWithin, LastWithin, LessThan
 from harness.spec.load import Problem
-from harness.spec.model import Replicates, Scale, Spec
+from harness.spec.model import PAPER_SCALE, Replicates, Scale, Spec
 from harness.store import Table
 
 Read = Callable[[Job], Table | None]
@@ -71,6 +72,14 @@ class Protocol(Generic[S]):
         """What the tables say."""
         raise NotImplementedError
 
+    def observations(self, setting: S, read: Read) -> list[Observation]:
+        """What the tables say, as far as it is possible.
+
+        Raises:
+            InvariantBroken: a value lies outside its quantity's range (see ``harness.observation.checked``).
+        """
+        return checked(self.observe(setting, read), self.quantities)
+
     def figures(self, setting: S, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """What is drawn, with the paper's values of the claims marked."""
         raise NotImplementedError
@@ -108,6 +117,20 @@ class Protocol(Generic[S]):
                     )
                 elif scale in claim.checks:
                     found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
+                    remarks = impossible(claim, scale, self.quantities[claim.quantity])
+                    found += [Problem((*place, *where), message) for where, message in remarks]
+        return found
+
+    def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> list[Problem]:
+        """What of the claims' numbers is probably mistyped, in a spec without problems."""
+        resolved = {
+            name: self.setting(scale, settings[name], scale.replicates, nominal) for name, scale in spec.scales.items()
+        }
+        found = []
+        for number, claim in enumerate(spec.claims):
+            checks = {scale: self.resolve(resolved[scale], check) for scale, check in claim.checks.items()}
+            for place, message in doubts(claim, checks, PAPER_SCALE, self.quantities[claim.quantity]):
+                found.append(Problem(("claims", number, *place), message))
         return found
 
     def resolve(self, setting: S, check: Check) -> Check:

@@ -46,13 +46,17 @@ class EdgeOfStability(TrainingProtocol):
         "sharpness": Quantity("", ("decay", "iteration"), "largest eigenvalue of the Hessian of the training loss"),
         "final_sharpness": Quantity("", ("decay",), "sharpness at the end of training"),
         "sharpness_rise": Quantity(
-            "times", ("decay", "drop"), "sharpness at the end of the phase after a drop over that just before the drop"
+            "times",
+            ("decay", "drop"),
+            "sharpness at the end of the phase after a drop over that just before the drop",
+            least=-math.inf,
         ),
         "edge_ratio": Quantity(
             "times",
             ("decay", "phase", "edge"),
             "sharpness at the end of a phase over the greatest that its rate allows: 2(1+momentum)/rate for "
             "heavy_ball, 2/rate for plain",
+            least=-math.inf,  # an eigenvalue has a sign
         ),
         "decay_orders": Quantity(
             "", (), "log10 of the sharpness at the end of training with weight decay over that without"

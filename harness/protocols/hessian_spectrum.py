@@ -101,7 +101,9 @@ class HessianSpectrum(TrainingProtocol):
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "orders": Quantity("", ("checkpoint",), "log10 of the last eigenvalue of the power law over the first"),
         "power_exponent": Quantity("", ("checkpoint",), "minus the slope of log λ on log rank, by least squares"),
-        "power_law_r2": Quantity("", ("checkpoint",), "share of the variance of log λ that this line explains (R²)"),
+        "power_law_r2": Quantity(
+            "", ("checkpoint",), "share of the variance of log λ that this line explains (R²)", 0.0, 1.0, 1.0
+        ),
         "shift": Quantity(
             "x", ("checkpoint",), "geometric mean of the eigenvalues of the power law, over that at the reference"
         ),
@@ -117,7 +119,9 @@ class HessianSpectrum(TrainingProtocol):
         "concentration_over_null": Quantity(
             "x", ("checkpoint", "band"), "that share over the one of vectors of independent normal numbers"
         ),
-        "eigenvalue": Quantity("", ("checkpoint", "sign", "rank"), "magnitudes of the eigenvalues of a sign, sorted"),
+        "eigenvalue": Quantity(
+            "", ("checkpoint", "sign", "rank"), "magnitudes of the eigenvalues of a sign, sorted", least=0.0
+        ),
         "cumulative": Quantity(
             "%", ("checkpoint", "band", "components"), "squared length in the largest components, band's mean"
         ),

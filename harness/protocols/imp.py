@@ -11,7 +11,7 @@ from harness.observation import Condition, Observation, Quantity
 from harness.protocols import imp_figures, lineage
 from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.imp_options import ImpOptions, Iterative
-from harness.protocols.pairs import PAIR_QUANTITIES, observe_error, observe_pair
+from harness.protocols.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.training import TrainingProtocol
 from harness.spec.load import Problem
@@ -41,7 +41,9 @@ class Imp(TrainingProtocol):
     quantities: ClassVar[Mapping[str, Quantity]] = {
         **{name: quantity.along("arm", "rewind", "level") for name, quantity in PAIR_QUANTITIES.items()},
         "error": Quantity("%", ("arm", "rewind", "level", "split"), "error at the end of training"),
-        "accuracy": Quantity("%", ("arm", "rewind", "level", "split"), "accuracy at the end of training"),
+        "accuracy": Quantity(
+            "%", ("arm", "rewind", "level", "split"), "accuracy at the end of training", seldom_below=GUESSED
+        ),
         "accuracy_drop": Quantity(
             "points",
             ("arm", "rewind", "level", "split"),
@@ -56,9 +58,11 @@ class Imp(TrainingProtocol):
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
         "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
         "travel_before": Quantity(
-            "", ("rewind", "level"), "L2 distance of the unpruned weights from initialisation to step k"
+            "", ("rewind", "level"), "L2 distance of the unpruned weights from initialisation to step k", least=0.0
         ),
-        "travel_after": Quantity("", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end"),
+        "travel_after": Quantity(
+            "", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end", least=0.0
+        ),
     }
 
     def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:

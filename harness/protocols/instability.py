@@ -10,7 +10,7 @@ from harness.job import Job
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols import lineage, series
 from harness.protocols.base import Claims, Measurement, Read
-from harness.protocols.pairs import PAIR_QUANTITIES, observe_error, observe_pair
+from harness.protocols.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.training import TrainingProtocol
 from harness.spec.base import Many, Model, Time
@@ -46,14 +46,15 @@ class Instability(TrainingProtocol):
     quantities: ClassVar[Mapping[str, Quantity]] = {
         **{name: quantity.along("fork") for name, quantity in PAIR_QUANTITIES.items()},
         "error": Quantity("%", ("fork", "split"), "error at the end of training"),
-        "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training"),
+        "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training", seldom_below=GUESSED),
         "error_at_fork": Quantity("%", ("fork", "split"), "error of the trunk at step k (LMC Fig. 10)"),
-        "travel_before": Quantity("", ("fork",), "L2 distance of weights from initialisation to step k"),
-        "travel_after": Quantity("", ("fork",), "L2 distance of weights from step k to the end"),
+        "travel_before": Quantity("", ("fork",), "L2 distance of weights from initialisation to step k", least=0.0),
+        "travel_after": Quantity("", ("fork",), "L2 distance of weights from step k to the end", least=0.0),
         "relative_distance": Quantity(
             "",
             ("fork",),
             "L2 distance between copies over the way that the copies from 0 travel in all (LMC appendix C)",
+            least=0.0,
         ),
     }
 

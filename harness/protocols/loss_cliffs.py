@@ -1,5 +1,6 @@
 """Loss cliffs: how far the loss falls where the learning rate drops, in which directions, and what else does it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
@@ -26,10 +27,14 @@ class LossCliffs(TrainingProtocol):
     time_axes = frozenset({"iteration", "after"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "loss": Quantity("nats", ("iteration",), "training loss, without the decay's own term"),
-        "fall_before": Quantity("%", ("drop",), "fall of the loss in the W iterations before a drop"),
-        "fall_after": Quantity("%", ("drop",), "fall of the loss in the W iterations after a drop"),
+        "fall_before": Quantity("%", ("drop",), "fall of the loss in the W iterations before a drop", least=-math.inf),
+        "fall_after": Quantity("%", ("drop",), "fall of the loss in the W iterations after a drop", least=-math.inf),
         "cliff": Quantity(
-            "points", ("drop",), "fall of the loss (%) in the W iterations after a drop minus that before"
+            "points",
+            ("drop",),
+            "fall of the loss (%) in the W iterations after a drop minus that before",
+            -math.inf,
+            math.inf,
         ),
         "low_share": Quantity(
             "%", ("drop",), "share of the squared displacement over a cliff in directions of low eigenvalue"
@@ -55,12 +60,16 @@ class LossCliffs(TrainingProtocol):
             ("drop",),
             "curvature of the loss across the valley over the magnitude of that along it, of the best quadratic over "
             "the plane's grid",
+            least=-math.inf,
         ),
         "valley_contrast": Quantity(
             "",
             ("drop",),
             "curvature across minus magnitude of that along over the sum of both magnitudes, from -1 to 1; 1/3 where "
             "it is twice as curved across as along",
+            least=-1.0,
+            most=1.0,
+            computed_from=1.0,
         ),
         "loss_in_plane": Quantity("nats", ("drop", "row", "column"), "loss on the grid of the plane"),
         "path_along": Quantity("", ("drop", "iteration"), "place of a checkpoint along the valley; after the cliff: 1"),
@@ -75,7 +84,7 @@ class LossCliffs(TrainingProtocol):
             ("subspace",),
             "negative_after over the same of the positive eigenvalues: below 1, the negative part shrinks more",
         ),
-        "descended": Quantity("%", ("subspace",), "fall of the loss by descent in a subspace"),
+        "descended": Quantity("%", ("subspace",), "fall of the loss by descent in a subspace", least=-math.inf),
         "twin_loss": Quantity(
             "nats", ("drop", "arm", "after"), "training loss with a larger batch or a lower rate, from a drop on"
         ),

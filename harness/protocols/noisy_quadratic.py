@@ -29,23 +29,31 @@ class NoisyQuadratic(Protocol[Setting]):
     name = "noisy_quadratic"
     settings = NoisyQuadraticOptions
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        "level": Quantity("", _POINT, "E[λx²] at equilibrium"),
+        "level": Quantity("", _POINT, "E[λx²] at equilibrium", least=0.0),
         "level_over_printed": Quantity("", _POINT, "level over the printed one, αλ²σ²/(1 − γ² − αλ)"),
-        "level_over_exact": Quantity("", _POINT, "level over the exact one, αλ²σ²(1 + γ)/((1 − γ)(1 + γ − αλ))"),
-        "worst_printed": Quantity("%", ("momentum",), "greatest difference from the printed level over the grid"),
-        "worst_exact": Quantity("%", ("momentum",), "greatest difference from the exact level over the grid"),
-        "batch_over_rate": Quantity(
-            "", ("rate", "momentum"), "level with the larger batch over that with the smaller learning rate"
+        "level_over_exact": Quantity(
+            "", _POINT, "level over the exact one, αλ²σ²(1 + γ)/((1 − γ)(1 + γ − αλ))", least=0.0
         ),
-        "drop_over_rates": Quantity("", ("drop",), "level before over after a drop, over the same of the rates"),
-        "stair_loss": Quantity("", ("step",), "mean of λx² while the learning rate drops"),
-        "sum_over_exact": Quantity("", (), "loss in many dimensions over the sum of the exact levels"),
+        "worst_printed": Quantity(
+            "%", ("momentum",), "greatest difference from the printed level over the grid", most=math.inf
+        ),
+        "worst_exact": Quantity(
+            "%", ("momentum",), "greatest difference from the exact level over the grid", most=math.inf
+        ),
+        "batch_over_rate": Quantity(
+            "", ("rate", "momentum"), "level with the larger batch over that with the smaller learning rate", 0.0
+        ),
+        "drop_over_rates": Quantity(
+            "", ("drop",), "level before over after a drop, over the same of the rates", least=0.0
+        ),
+        "stair_loss": Quantity("", ("step",), "mean of λx² while the learning rate drops", least=0.0),
+        "sum_over_exact": Quantity("", (), "loss in many dimensions over the sum of the exact levels", least=0.0),
         "relaxation_over_exact": Quantity(
-            "", ("rate", "momentum"), "steps in which E[x] falls e-fold, over −1/ln of the greater root"
+            "", ("rate", "momentum"), "steps in which E[x] falls e-fold, over −1/ln of the greater root", 0.0
         ),
         "valley_position": Quantity("", ("phase",), "mean x in the narrowing valley; its minimum is at .8"),
-        "valley_width": Quantity("", ("phase",), "root mean square of y"),
-        "valley_loss": Quantity("", ("phase",), "mean loss in the narrowing valley, without the noise"),
+        "valley_width": Quantity("", ("phase",), "root mean square of y", least=0.0),
+        "valley_loss": Quantity("", ("phase",), "mean loss in the narrowing valley, without the noise", least=0.0),
         "valley_negative": Quantity("%", ("phase",), "share of time where the Hessian has a negative eigenvalue"),
         "valley_sharpness": Quantity("", ("phase",), "mean largest eigenvalue of the Hessian"),
         "valley_path": Quantity("", ("step",), "mean x through the walk"),

@@ -6,17 +6,23 @@ from harness.observation import Observation, Quantity
 from harness.protocols.base import Measurement
 from harness.store import Table
 
+GUESSED = 1.0
+"""An accuracy (%) that a network with up to 100 classes reaches by guessing."""
+
 PAIR_QUANTITIES: Mapping[str, Quantity] = {
     "instability": Quantity(
         "points",
         ("split", "batch_norm"),
         "highest error on the line between two copies minus the mean of their own errors (LMC section 2)",
+        least=0.0,  # the ends are on the line
     ),
     "error_on_line": Quantity("%", ("split", "batch_norm", "alpha"), "error on the line between two copies"),
-    "l2_distance": Quantity("", (), "L2 distance between the weights of two copies"),
-    "cosine_distance": Quantity("", (), "cosine distance between the weights of two copies"),
+    "l2_distance": Quantity("", (), "L2 distance between the weights of two copies", least=0.0),
+    "cosine_distance": Quantity(
+        "", (), "cosine distance between the weights of two copies", least=0.0, most=2.0, computed_from=1.0
+    ),
     "disagreements": Quantity("examples", ("split",), "examples that two copies classify differently"),
-    "loss_distance": Quantity("", ("split",), "L2 distance between two copies' losses of all examples"),
+    "loss_distance": Quantity("", ("split",), "L2 distance between two copies' losses of all examples", least=0.0),
 }
 
 

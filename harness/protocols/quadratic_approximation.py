@@ -1,5 +1,6 @@
 """How far the loss is a noisy quadratic: along single eigenvectors, at its implied minimum, and summed up."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
@@ -38,6 +39,9 @@ class QuadraticApproximation(TrainingProtocol):
             "",
             ("checkpoint", "band"),
             "share of the variance of a batch's loss along an eigenvector that a parabola explains (R²), the median",
+            least=0.0,
+            most=1.0,
+            computed_from=1.0,
         ),
         "curvature_spread": Quantity(
             "",
@@ -59,6 +63,8 @@ class QuadraticApproximation(TrainingProtocol):
             "%",
             ("checkpoint",),
             "fall of the loss to the lowest of the minima of the local quadratic, over its fall until the end",
+            least=-math.inf,
+            most=math.inf,
         ),
         "overprediction": Quantity(
             "x",
@@ -71,7 +77,7 @@ class QuadraticApproximation(TrainingProtocol):
         "threshold_loss": Quantity(
             "nats", ("checkpoint", "share"), "loss at the quadratic's minimum over eigenvalues from this share upwards"
         ),
-        "minimum_sd": Quantity("", ("checkpoint", "rank"), "standard deviation of the minima of batches"),
+        "minimum_sd": Quantity("", ("checkpoint", "rank"), "standard deviation of the minima of batches", least=0.0),
         "fitted_curvature": Quantity("", ("checkpoint", "rank"), "mean curvature of the parabolas of batches"),
         "batch_loss": Quantity(
             "nats", ("checkpoint", "band", "batch", "place"), "loss of a batch along an eigenvector"

@@ -1,9 +1,11 @@
 """Observations to the lines of figures."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from harness import stats
+from harness.digits import plain
 from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
 from harness.protocols.base import Claims
@@ -31,7 +33,7 @@ def along(
     places: Mapping[Condition, float] | None = None,
     panel: int = 0,
 ) -> Series:
-    """A quantity's mean and 95 % interval against an axis.
+    """A quantity's mean and 95 % interval against an axis; no interval goes beyond what the quantity can be.
 
     Args:
         observations: all there are.
@@ -44,14 +46,16 @@ def along(
         places: condition on the axis -> x, where that is not the condition itself.
         panel: of the figure.
     """
-    conditions = {
-        one.at[axis]
+    mine = [
+        one
         for one in observations
         if one.quantity == quantity and axis in one.at and all(one.at.get(name) == value for name, value in at.items())
-    }
+    ]
+    conditions = {one.at[axis] for one in mine}
+    least, most = mine[0].limits if mine else (-math.inf, math.inf)
     points = []
     for condition in conditions:
-        estimate = stats.estimate(pick(observations, quantity, {**at, axis: condition}))
+        estimate = stats.estimate(pick(mine, quantity, {**at, axis: condition}))
         x = float(condition) if places is None else places[condition]
         if estimate.value is not None:
             points.append((x, float(estimate.value), estimate.low, estimate.high))
@@ -62,8 +66,8 @@ def along(
         role=role,
         x=[x for x, _, _, _ in points],
         y=[y for _, y, _, _ in points],
-        low=[float(low) for _, _, low, _ in points if low is not None] if with_interval else (),
-        high=[float(high) for _, _, _, high in points if high is not None] if with_interval else (),
+        low=[max(float(low), least) for _, _, low, _ in points if low is not None] if with_interval else (),
+        high=[min(float(high), most) for _, _, _, high in points if high is not None] if with_interval else (),
         dashed=dashed,
         panel=panel,
     )
@@ -127,6 +131,6 @@ def paper_marks(
             continue
         side: Literal["x", "y"] = "x" if searched else "y"
         name = "" if searched else name_of(check)
-        label = f"paper{', ' * bool(name)}{name}: {claim.paper_value:g}"
+        label = f"paper{', ' * bool(name)}{name}: {plain(claim.paper_value)}"
         marks[side, claim.paper_value] = Reference(label, claim.paper_value, side, "paper")
     return list(marks.values())

@@ -7,6 +7,7 @@ from typing import Literal
 
 from scipy import stats as distributions
 
+from harness.observation import UNITS, Unit
 from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number, is_plain
 from harness.regress.rehearsal import TOLERANCE
 from harness.regress.written import differences
@@ -104,7 +105,9 @@ def _finding(baseline: Baseline, name: str, tone: Tone, text: str) -> Finding:
 
 def _moved(before: Number, now: Number, comparisons: int) -> bool:
     low, high = interval(before, now.n, comparisons)
-    return not (no_more(low, now.mean) and no_more(now.mean, high))
+    # A logarithm carries the relative rounding of its number.
+    scale = max(1.0 if before.logarithm else UNITS.get(before.unit, Unit()).scale, abs(before.mean))
+    return not (no_more(low, now.mean, scale) and no_more(now.mean, high, scale))
 
 
 def _facts(baseline: Baseline, fresh: Content) -> Iterator[Finding]:

@@ -83,20 +83,21 @@ def _names(request: Request, judgement: Judgement) -> list[str]:
 def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Number]:
     """The numbers that claims are about. Of a crossing: the quantity at each point of its axis."""
     tables = _tables(request, store)
-    observations = request.protocol.observe(request.setting, tables)
+    observations = request.protocol.observations(request.setting, tables)
     found: dict[str, Number] = {}
     for judgement in outcome.judgements:
         if judgement.check is None:
             continue
         name = judgement.claim.quantity
         quantity = request.protocol.quantities[name]
-        asked = _conditions(request, judgement)
+        asked, scale = _conditions(request, judgement), quantity.scale
         samples = [values(select(observations, name, quantity, at)) for at in asked]
         if isinstance(judgement.check.expect, LessThan):
+            scale = max(scale, stats.magnitude(*samples))
             samples = [stats.differences(*samples)]
         for label, at, sample in zip(_names(request, judgement), asked, samples, strict=False):
             if sample:
-                one = stats.estimate(sample)
+                one = stats.estimate(sample, scale)
                 assert one.value is not None
                 floor = _resolution(request, quantity, at) or ROUNDING * abs(one.value)
                 found[label] = Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit=quantity.unit)

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from harness.digits import fixed, plain
 from harness.figure import Figure
-from harness.report.numbers import fixed, plain
 
 _LEAST_GAP = 0.085
 """Between two tick labels, as a share of the axis."""
@@ -145,7 +145,9 @@ def _ticks(axes: Axes, across: Sequence[float], place: Callable[[float], float])
 def _short(value: float) -> str:
     if value and abs(value) >= 1000 and float(value / 100).is_integer():
         return f"{plain(value / 1000)}K"
-    return fixed(value, 1 if 1 <= abs(value) < 100 else 0 if abs(value) >= 100 else 3, trim=True)
+    if abs(value) >= 1:
+        return fixed(value, 0 if abs(value) >= 100 else 1, trim=True)
+    return plain(value, 3)
 
 
 def _values(figure: Figure, panel: int) -> list[float]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.digits import plain
 from harness.figure import Figure, Series, Surface
 from harness.outcome import Outcome
 from harness.report.figures import svg
-from harness.report.numbers import plain
 from harness.report.page import render
 from harness.report.palette import Look, looks
 from harness.report.strip import strip

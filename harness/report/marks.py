@@ -8,9 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patheffects import Normal, Stroke
 
+from harness.digits import plain
 from harness.figure import Reference, Series
 from harness.report.axes import finite
-from harness.report.numbers import plain
 from harness.report.palette import FAINT, INK, Look, ordered, paler
 from harness.report.text import one_line
 

@@ -1,7 +1,10 @@
 """Numbers as a reader wants them: as many digits as the interval supports, and the unit beside them."""
 
 import math
+from collections.abc import Callable
+from decimal import Decimal
 
+from harness.digits import LARGE, SMALL, fixed, integer, plain, signed
 from harness.stats import Estimate
 
 NO_POINT = "at no point"
@@ -12,6 +15,9 @@ _TIGHT_UNITS = ("it", "ep")
 
 _SIGNIFICANT = 3
 """Digits of a number that comes without an interval."""
+
+_DOUBLE = 14
+"""Digits after the first that a double has for certain."""
 
 
 def estimate_text(estimate: Estimate | None, unit: str) -> str:
@@ -46,61 +52,8 @@ def with_unit(value: float | None, unit: str) -> str:
     return _attach(integer(value) if unit in _TIGHT_UNITS else plain(value), unit)
 
 
-def plain(value: float) -> str:
-    """A number as it was given, in up to six significant digits: "0.0001", "1e-8", "91.7", "63,000".
-
-    Args:
-        value: any float, also one that is not finite.
-
-    Returns:
-        The text, with a true minus sign.
-    """
-    if not math.isfinite(value):
-        return _not_finite(value)
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e9 or abs(value) < 1e-4:
-        mantissa, exponent = f"{value:.5e}".split("e")
-        return _sign(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}")
-    return fixed(value, max(0, 5 - math.floor(math.log10(abs(value)))), trim=True)
-
-
-def integer(value: float) -> str:
-    """A time's count as a spec writes it, without separators: "63000".
-
-    Args:
-        value: the count; a fraction keeps its digits.
-
-    Returns:
-        The text.
-    """
-    if not math.isfinite(value):
-        return _not_finite(value)
-    return _sign(f"{value:.0f}") if value == round(value) else plain(value)
-
-
-def fixed(value: float, decimals: int, *, trim: bool = False) -> str:
-    """A number with a given number of decimals, with separators of thousands from 10,000 on.
-
-    Args:
-        value: the number.
-        decimals: digits after the point.
-        trim: whether to leave out zeros at the end.
-
-    Returns:
-        The text; what rounds to zero has no sign.
-    """
-    if not math.isfinite(value):
-        return _not_finite(value)
-    rounded = round(value, decimals) + 0.0
-    text = f"{rounded:,.{decimals}f}" if abs(rounded) >= 10_000 else f"{rounded:.{decimals}f}"
-    if trim and "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return _sign(text)
-
-
 def decimals_for(low: float | None, high: float | None, value: float) -> int:
-    """How many decimals a value deserves.
+    """How many decimals a value deserves, however small or large it is.
 
     Half the width of its interval is shown in one significant digit, or in two where the first is 1 or 2;
     without an interval the value itself is shown in three.
@@ -111,29 +64,52 @@ def decimals_for(low: float | None, high: float | None, value: float) -> int:
         value: the value.
 
     Returns:
-        Decimals, at most 12.
+        Decimals; below zero where not even the units count.
     """
     half = (high - low) / 2 if low is not None and high is not None else 0.0
     if half > 0 and math.isfinite(half):
-        exponent = math.floor(math.log10(half))
-        digits = 2 if half / 10**exponent < 2.95 else 1
-        return min(12, max(0, digits - 1 - exponent))
-    if value == 0 or not math.isfinite(value):
-        return 0
-    return min(12, max(0, _SIGNIFICANT - 1 - math.floor(math.log10(abs(value)))))
+        first, exponent = _leading(half)
+        return (2 if first < 2.95 else 1) - 1 - exponent
+    return _SIGNIFICANT - 1 - _leading(value)[1] if value and math.isfinite(value) else 0
+
+
+def _leading(value: float) -> tuple[float, int]:
+    """A number that is not zero as m and e of m x 10^e, 1 <= m < 10."""
+    mantissa, exponent = f"{abs(value):.16e}".split("e")
+    return float(mantissa), int(exponent)
 
 
 def _mean(estimate: Estimate, unit: str) -> str:
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None:
         return "no value"
-    decimals = decimals_for(low, high, value)
-    text = fixed(value, decimals, trim=low is None and high is None)
-    if low is not None or high is not None:
-        left = "(−∞" if low is None else f"[{fixed(low, decimals)}"
-        right = "∞)" if high is None else f"{fixed(high, decimals)}]"
+    alone = low is None and high is None
+    shown = [abs(one) for one in (value, low, high) if one is not None and math.isfinite(one)]
+    write = _writer(max(shown, default=0.0), decimals_for(low, high, value), trim=alone)
+    text = write(value)
+    if not alone:
+        left = "(−∞" if low is None else f"[{write(low)}"
+        right = "∞)" if high is None else f"{write(high)}]"
         text = f"{text} {left}, {right}"
     return _attach(text, unit, tight=False)
+
+
+def _writer(size: float, decimals: int, *, trim: bool) -> Callable[[float], str]:
+    """What writes a value and its interval alike: with decimals, or of very small or large numbers with one power."""
+    power = _leading(size)[1] if size else 0
+    decimals = min(decimals, _DOUBLE - power)
+    if not size or SMALL <= size < LARGE:
+        return lambda value: fixed(value, max(0, decimals), trim=trim)
+
+    def scientific(value: float) -> str:
+        if value == 0 or not math.isfinite(value):
+            return plain(value)
+        text = f"{Decimal(value).scaleb(-power):z.{max(0, decimals + power)}f}"
+        if trim and "." in text:
+            text = text.rstrip("0").rstrip(".")
+        return signed(f"{text}e{power}")
+
+    return scientific
 
 
 def _crossing(estimate: Estimate, unit: str) -> str:
@@ -148,11 +124,3 @@ def _attach(text: str, unit: str, *, tight: bool = True) -> str:
     if not unit:
         return text
     return f"{text}{unit}" if tight and unit in _TIGHT_UNITS else f"{text} {unit}"
-
-
-def _sign(text: str) -> str:
-    return text.replace("-", "−", 1) if text.startswith("-") else text
-
-
-def _not_finite(value: float) -> str:
-    return "not a number" if math.isnan(value) else "∞" if value > 0 else "−∞"

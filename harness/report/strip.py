@@ -4,7 +4,7 @@ import math
 
 from markupsafe import Markup, escape
 
-from harness.report.numbers import plain
+from harness.digits import plain
 from harness.spec.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin, LessThan
 from harness.verdict import Judgement
 

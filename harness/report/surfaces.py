@@ -15,8 +15,8 @@ from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from harness.digits import plain
 from harness.figure import Surface
-from harness.report.numbers import plain
 from harness.report.palette import FAINT, INK, SCALE
 from harness.report.text import evenly, one_line, shorten
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from harness.report.numbers import fixed, plain
+from harness.digits import fixed, plain
 
 _T = TypeVar("_T")
 

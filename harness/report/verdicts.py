@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness import jsonfile
+from harness.digits import plain
 from harness.errors import RequestError
 from harness.files import read_regular
 from harness.outcome import Outcome
-from harness.report.numbers import plain
 from harness.spec.base import Model
 from harness.verdict import Judgement, Verdict
 

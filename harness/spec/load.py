@@ -34,6 +34,24 @@ class Family(Protocol):
     def problems(self, spec: Spec, scale: str, settings: Any) -> Sequence[Problem]:
         """What is wrong with a scale and the claims' checks at it, beyond single fields."""
 
+    def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> Sequence[Problem]:
+        """What of the claims' numbers is probably mistyped."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A number of a claim that is probably mistyped.
+
+    Attributes:
+        claim: id of the claim.
+        place: file, line and field.
+        message: what is to say of it.
+    """
+
+    claim: str
+    place: str
+    message: str
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -43,11 +61,13 @@ class Loaded:
         path: its file.
         spec: the models.
         settings: scale -> the protocol's typed settings.
+        doubts: numbers that are probably mistyped; a run goes on, and its report says so.
     """
 
     path: Path
     spec: Spec
     settings: Mapping[str, Any]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def load(path: Path, families: Mapping[str, Family]) -> Loaded:
@@ -86,7 +106,11 @@ def load(path: Path, families: Mapping[str, Family]) -> Loaded:
             problems += family.problems(spec, name, settings[name])
     if problems:
         raise _request_error(document, problems)
-    return Loaded(path, spec, settings)
+    doubts = tuple(
+        Doubt(spec.claims[int(one.location[1])].id, _place(document, one.location), one.message)
+        for one in family.doubts(spec, settings)
+    )
+    return Loaded(path, spec, settings, doubts)
 
 
 def local_path(path: Path) -> Path | None:
@@ -188,10 +212,13 @@ def _show(value: Any) -> str:
 
 def _request_error(document: Document, problems: Sequence[Problem]) -> RequestError:
     lines = []
-    for one in problems:
-        place = f"{document.path}:{document.line(one.location)}: {_dotted(document, one.location)}"
-        lines.append(f"{place}: {one.message}")
+    for one in dict.fromkeys(problems):  # what concerns all scales is found at each
+        lines.append(f"{_place(document, one.location)}: {one.message}")
     return RequestError("\n".join(lines))
+
+
+def _place(document: Document, location: Location) -> str:
+    return f"{document.path}:{document.line(location)}: {_dotted(document, location)}"
 
 
 def _dotted(document: Document, location: Location) -> str:

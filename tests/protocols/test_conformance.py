@@ -100,7 +100,7 @@ def observed(asked: Request, tmp_path_factory: pytest.TempPathFactory) -> list[O
         provenance={},
     )
     assert run.failed == {}
-    return list(asked.protocol.observe(asked.setting, lambda job: store.read(job).table))
+    return asked.protocol.observations(asked.setting, lambda job: store.read(job).table)
 
 
 def test_it_is_called_as_its_spec_calls_it(asked: Request) -> None:

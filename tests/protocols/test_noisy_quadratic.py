@@ -8,6 +8,7 @@ import torch
 
 from harness.job import Job
 from harness.protocols import quadratic_theory as theory
+from harness.report.numbers import estimate_text
 from harness.store import Table
 from harness.verdict import Judgement, Verdict, judge
 from harness.verify import Request
@@ -86,6 +87,39 @@ def test_an_error_of_two_percent_is_found_out(
         assert not after[name].in_order
 
 
+def test_the_level_of_tiny_noise_is_judged_by_its_own_size(place: Place) -> None:
+    """σ = 1e-6: the exact level αλ²σ²/(1 − αλ) is 1.0101e-14, and at α = .1 it is 1.11e-13."""
+    at = '{rate: "0.01", momentum: "0"}'
+    exact = theory.exact_level(0.01, 1.0, 0.0, 1e-6)
+    assert exact == pytest.approx(1e-16 / 0.99 * 100, rel=1e-12)
+    expected = {
+        "right": (f"{{kind: equals, value: {exact:.5e}, margin: 3.0e-15}}", Verdict.HOLDS),
+        "fifty_times": ("{kind: equals, value: 5.0e-13, margin: 1.0e-14}", Verdict.FAILS),
+        "a_hundredth": ("{kind: at_most, bound: 1.0e-16}", Verdict.FAILS),
+        "lower": ('{kind: less_than, than: {rate: "0.1"}}', Verdict.HOLDS),
+    }
+    text = quadratic_text(*(claim(name, "level", at, expect) for name, (expect, _) in expected.items()))
+    for old, new in (
+        ("rates: [0.05, 0.1]\n", "rates: [0.01, 0.1]\n"),
+        ("curvatures: [1.0, 2.0]", "curvatures: [1.0]"),
+        ("momenta: [0.0, 0.5]\n      noises: [1.0]\n", "momenta: [0.0]\n      noises: [1.0e-6]\n"),
+        ("replicas: 8\n      samples: 20", "replicas: 1024\n      samples: 200"),
+        ("initialisations: 2", "initialisations: 4"),
+    ):
+        text = edited(text, old, new)
+    torch.set_num_threads(1)
+    asked, bench = request(place.write(text)), Bench()
+    jobs = [one.job for one in asked.protocol.measurements(asked.setting) if one.kind == "grid"]
+    found = judged(asked, {job.key: bench[job].table for job in jobs})
+    assert {name: one.verdict for name, one in found.items()} == {name: one for name, (_, one) in expected.items()}
+    estimate = found["right"].estimate
+    assert estimate is not None
+    assert estimate.value == pytest.approx(exact, rel=0.1)
+    assert estimate.sd
+    assert not any("agree exactly" in warning for one in found.values() for warning in one.warnings)
+    assert "e-14 [" in estimate_text(estimate, "")
+
+
 BAD: Mapping[str, tuple[str, str, list[str]]] = {
     "divergence": (
         "rates: [0.05, 0.1]\n",
@@ -138,7 +172,7 @@ def test_conditions_that_are_not_measured_are_refused(place: Place) -> None:
 
 def test_a_number_is_meant_however_it_is_written(place: Place) -> None:
     at = '{rate: "5e-2", curvature: 2, momentum: "0.50"}'
-    text = quadratic_text(claim("a", "level", at, "{kind: at_least, bound: -100.0}"))
+    text = quadratic_text(claim("a", "level", at, "{kind: at_least, bound: 0.0}"))
     said = place.verify(place.write(text))
     assert said.code == 0, said.out + said.err
     assert "HOLDS" in said.out

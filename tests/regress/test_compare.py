@@ -162,3 +162,19 @@ def test_a_rehearsal_is_exact_but_for_rounding() -> None:
     assert changed.tone == "alarm"
     assert f"1 of 2 numbers changed, beginning with {distance}: +1 %" in changed.text
     assert found({}, {"rehearsal": {init: 1.0}}, "rehearsal").tone == "alarm"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "unit", "tone"),
+    [
+        (0.0, -3e-15, "points", "same"),
+        (0.0, 1e-6, "points", "alarm"),
+        (1e-14, 2e-14, "", "alarm"),
+        (1e-14, 1e-14 * (1 + 1e-15), "", "same"),
+    ],
+)
+def test_numbers_differ_by_more_than_the_rounding_of_what_they_come_from(
+    before: float, now: float, unit: str, tone: str
+) -> None:
+    flat = {"numbers": {NAME: number(before, 0.0, 20, unit=unit)}}
+    assert found(flat, {"numbers": {NAME: number(now, 0.0, 5, unit=unit)}}, NAME).tone == tone

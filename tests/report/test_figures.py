@@ -107,6 +107,21 @@ def test_every_scale_can_be_drawn(x_scale: str, y_scale: str, points: int) -> No
     assert "nan" not in drawing.lower()
 
 
+@pytest.mark.parametrize(
+    ("x_scale", "x", "labels"),
+    [
+        ("symlog", [0.0, 1.25e-5, 0.0625], {"0", "1.25e-5", "0.0625"}),
+        ("symlog", [0.0, 125.0, 63000.0], {"0", "125", "63K"}),
+        ("reversed_log", [2e-14, 1.25e-7, 100.0], {"2e-14", "1.25e-7", "100"}),
+        ("log", [1e-14, 1e-7, 1.0], {"10⁻¹¹"}),
+        ("linear", [0.0, 1e-14, 2e-14], {"1e−14"}),
+    ],
+)
+def test_ticks_have_their_digits_whatever_their_size(x_scale: str, x: list[float], labels: set[str]) -> None:
+    figure = Figure("any", "Any", "Any.", "x", "y", [Series("one", "imp", x, [1.0, 2.0, 3.0])])
+    assert labels <= set(_texts(svg(replace(figure, x_scale=x_scale))))
+
+
 def test_equal_roles_look_equal_in_all_figures(realistic: Outcome) -> None:
     styles = looks(realistic.figures)
     assert styles["imp"] == LOOKS["imp"]

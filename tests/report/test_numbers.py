@@ -22,6 +22,17 @@ from harness.stats import Estimate
         (Estimate(0.0, 3, 0.0, 0.0, 0.0), "points", "0 [0, 0] points, n = 3"),
         (Estimate(2.0, 3, 0.3, None, 2.51), "points", "2.00 (−∞, 2.51] points, n = 3"),
         (Estimate(math.nan, 3, None, None, None), "points", "not a number points, n = 3, no interval"),
+        (Estimate(1.0101e-14, 5, 1e-16, 1.001e-14, 1.0192e-14), "", "1.010e-14 [1.001e-14, 1.019e-14], n = 5"),
+        (Estimate(1.0101e-14, 5, 1e-15, 5e-15, 1.5e-14), "", "1.0e-14 [0.5e-14, 1.5e-14], n = 5"),
+        (Estimate(1.0101e-14, 1, None, None, None), "", "1.01e-14, n = 1, no interval"),
+        (Estimate(-2.5e-9, 3, 1e-9, -5e-9, 1e-20), "", "−2.5e-9 [−5.0e-9, 0.0e-9], n = 3"),
+        (Estimate(5e-324, 3, 0.0, 5e-324, 5e-324), "", "4.94e-324 [4.94e-324, 4.94e-324], n = 3"),
+        (Estimate(3.2e12, 3, 1e11, 3e12, 3.4e12), "", "3.20e12 [3.00e12, 3.40e12], n = 3"),
+        (
+            Estimate(0.5, 3, 1e-15, 0.4999999999999, 0.5000000000001),
+            "",
+            "0.50000000000000 [0.49999999999990, 0.50000000000010], n = 3",
+        ),
         (Estimate(100, 5, None, 25, 250, "crossing"), "it", "100it [25it, 250it], n = 5"),
         (Estimate(100, 5, None, 25, None, "crossing"), "it", "100it [25it, at no point], n = 5"),
         (Estimate(None, 5, None, 250, None, "crossing"), "it", "at no point [250it, at no point], n = 5"),
@@ -54,6 +65,10 @@ def test_an_estimate_in_sensible_digits(estimate: Estimate | None, unit: str, te
 )
 def test_a_plain_number(value: float, text: str) -> None:
     assert plain(value) == text
+
+
+def test_digits_can_be_chosen() -> None:
+    assert [plain(value, 5) for value in (-1.01010101e-14, 272474.4, 0.828543)] == ["−1.0101e-14", "272,474", "0.82854"]
 
 
 def test_times_are_written_as_specs_write_them() -> None:
