@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.errors import RequestError, write_remedy
 from harness.files import put, read_regular
 
-MARKER = "harness-store.json"
+MARKER = "harness_store.json"
 _CONTENT = json.dumps({"harness": "store of results", "layout": 1}) + "\n"
 PARTS = ("jobs", "tmp", "progress")
 FILES = ("record.json", "table.json", "tensors.safetensors")

@@ -24,7 +24,7 @@ def test_a_broken_report_leaves_the_earlier_page(tmp_path: Path) -> None:
     (tmp_path / "x-toy.json").write_text("{")
     said = cli("index", tmp_path)
     assert said.code == 2
-    assert "x-toy.json: Invalid JSON" in said.err
+    assert "x-toy.json: the file is not JSON" in said.err
     assert (tmp_path / "index.html").read_text() == "earlier"
 
 

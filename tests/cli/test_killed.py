@@ -176,7 +176,8 @@ def test_a_full_disk_keeps_what_was_finished(
     assert_completes(place, undisturbed)
 
 
-def test_a_really_full_disk(undisturbed: Place, tmp_path: Path) -> None:
+def test_a_really_full_disk(undisturbed: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forecast refuses it at once; without a forecast the run stops when the disk is full."""
     place = Place(tmp_path)
     place.store.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place.store)]
@@ -184,10 +185,15 @@ def test_a_really_full_disk(undisturbed: Place, tmp_path: Path) -> None:
         pytest.skip("no small disk can be made here")
     kept = tmp_path / "kept"
     try:
+        refused = place.verify(place.write(SPEC))
+        assert not place.keys()
+        monkeypatch.setattr("harness.cli.street.require_room", lambda *about: None)
         said = place.verify(place.write(SPEC))
         shutil.copytree(place.store, kept)
     finally:
         subprocess.run(["umount", str(place.store)], check=True)
+    assert refused.code == 2
+    assert "the results to come take about 2" in refused.err
     assert said.code == 3
     words = " ".join((said.out + said.err).split())
     assert "make room" in words
