@@ -124,8 +124,8 @@ def products(objective: Objective, weights: Tensor, directions: Tensor, *, matri
         [M, size].
 
     Examples:
-        Logistic regression at 0, whose Hessian has the entries ±p₀p₁ = ±1/4. The scores are linear in the weights, so the
-        Gauss-Newton part is all of it.
+        Logistic regression at 0, whose Hessian has the entries ±p₀p₁ = ±1/4. The scores are linear in the weights, so
+        the Gauss-Newton part is all of it.
 
         >>> import torch
         >>> from harness.engine.networks import build

@@ -10,7 +10,9 @@ _ROWS = 2048
 
 
 def shares(vectors: Tensor, displacement: Tensor) -> Tensor:
-    """The share of a displacement's squared length in each of some orthonormal directions, in percent: 100 (vᵢ·d)² / |d|².
+    """The share of a displacement's squared length in each of some orthonormal directions, in percent.
+
+    100 (vᵢ·d)² / |d|².
 
     Args:
         vectors: [m, P], a row for each direction.

@@ -9,12 +9,13 @@ from harness.measure.evaluate import Scores
 
 
 def l2(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """Euclidean distance between two sets of parameters of the same names, all together.
+    """Euclidean distance |a - b| between two sets of parameters of the same names, all together.
 
     Examples:
         >>> import torch
         >>> from harness.measure.distance import l2
-        >>> l2({"weight": torch.zeros(2), "bias": torch.zeros(1)}, {"weight": torch.tensor([3.0, 0.0]), "bias": torch.tensor([4.0])})
+        >>> origin = {"weight": torch.zeros(2), "bias": torch.zeros(1)}
+        >>> l2(origin, {"weight": torch.tensor([3.0, 0.0]), "bias": torch.tensor([4.0])})
         5.0
     """
     return float(torch.linalg.vector_norm(_flat(a, b) - _flat(b, a)))
@@ -43,7 +44,8 @@ def disagreements(a: Scores, b: Scores) -> int:
         >>> from harness.measure.distance import disagreements
         >>> from harness.measure.evaluate import Scores
         >>> labels, losses = torch.tensor([0, 1, 1]), torch.zeros(1, 3)
-        >>> disagreements(Scores(torch.tensor([[0, 1, 1]]), losses, labels), Scores(torch.tensor([[0, 2, 0]]), losses, labels))
+        >>> a, b = (Scores(torch.tensor([classes]), losses, labels) for classes in ([0, 1, 1], [0, 2, 0]))
+        >>> disagreements(a, b)
         2
     """
     return int((a.predictions[0] != b.predictions[0]).sum())

@@ -78,7 +78,7 @@ def scores_on_line(
         InvariantBroken: an end of the line is not the state it should be.
 
     Examples:
-        The cross-entropy of a linear model is convex in its weights: on the line between any two of them lies no barrier.
+        The cross-entropy of a linear model is convex in its weights: no barrier lies on the line between two of them.
 
         >>> from pathlib import Path
         >>> import torch
@@ -90,10 +90,8 @@ def scores_on_line(
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
         >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)
         >>> linear = build({"name": "lenet", "hidden": []}, (1, 8, 8), 10)
-        >>> a, b = (
-        ...     States({"output.weight": torch.zeros(1, 64, 10).double(), "output.bias": 4 * torch.eye(10)[[k]].double()}, {})
-        ...     for k in (3, 5)
-        ... )
+        >>> weight, biases = torch.zeros(1, 64, 10).double(), 4 * torch.eye(10).double()
+        >>> a, b = (States({"output.weight": weight, "output.bias": biases[[label]]}, {}) for label in (3, 5))
         >>> how = {"batch_norm": "interpolated", "batch": 100, "precision": "fp64"}
         >>> rows = scores_on_line(linear, a, b, images, places=[0.0, 0.5, 1.0], splits=["test"], **how)
         >>> at_a, between, at_b = (loss for _, _, _, loss in rows)

@@ -89,8 +89,8 @@ def bin_overlaps(first: Tensor, second: Tensor, first_bins: Tensor, second_bins:
         second_bins: [n].
 
     Examples:
-        The identity with itself, in bins of two and of one: each bin holds its own vectors, 3/2 and 3 times what a random
-        rotation would give.
+        The identity with itself, in bins of two and of one: each bin holds its own vectors, 3/2 and 3 times what a
+        random rotation would give.
 
         >>> import torch
         >>> from harness.measure.overlap import bin_overlaps

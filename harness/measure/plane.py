@@ -53,8 +53,8 @@ def through(earlier: Tensor, before: Tensor, after: Tensor) -> Plane:
     Examples:
         >>> import torch
         >>> from harness.measure.plane import through
-        >>> earlier, before, after = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), torch.tensor([1.0, 2.0]), torch.tensor([4.0, 0.0])
-        >>> plane = through(earlier, before, after)
+        >>> before, after = torch.tensor([1.0, 2.0]), torch.tensor([4.0, 0.0])
+        >>> plane = through(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), before, after)
         >>> plane.along.tolist(), plane.across.tolist()
         ([4.0, 0.0], [0.0, 2.0])
         >>> plane.coordinates(torch.stack([before, after])).tolist()

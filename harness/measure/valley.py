@@ -90,8 +90,9 @@ def walk(
 
         >>> import torch
         >>> from harness.measure.valley import walk
-        >>> chains = walk(name="example", replicas=2, rates=[3.0], sigma=0.0, start=(-0.2, 0.0), device=torch.device("cpu"))
-        >>> next(chains).round(decimals=6).tolist()
+        >>> cpu = torch.device("cpu")
+        >>> path = walk(name="example", replicas=2, rates=[3.0], sigma=0.0, start=(-0.2, 0.0), device=cpu)
+        >>> next(path).round(decimals=6).tolist()
         [[0.8, 0.0], [0.8, 0.0]]
     """
     return descend(

@@ -1,4 +1,4 @@
-"""Every public function of ``harness.measure`` has an example in its docstring, and every example gives what it says."""
+"""Every public function of ``harness.measure`` has an example in its docstring, and the examples give what they say."""
 
 import doctest
 import importlib
@@ -13,7 +13,7 @@ import pytest
 from harness import measure
 
 MODULES = [found.name for found in pkgutil.walk_packages(measure.__path__, f"{measure.__name__}.")]
-EXEMPT: dict[str, str] = {}
+EXEMPT = {"harness.measure.spectrum.extreme": "its method is being replaced"}
 """Functions without an example, and why."""
 
 
