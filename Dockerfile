@@ -27,7 +27,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m pip --python /opt/venv/bin/python install -c constraints.txt torch
 
 FROM dependencies AS program
-COPY pyproject.toml ./
+COPY pyproject.toml LICENSE ./
 COPY harness ./harness
 RUN ["python3", "-m", "pip", "--python", "/opt/venv/bin/python", "install", \
      "--no-deps", "--no-index", "--no-build-isolation", "--target", "/app", "."]

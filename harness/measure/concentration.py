@@ -12,11 +12,19 @@ _NUMBERS = 1 << 24
 def cumulative(vectors: Tensor) -> Tensor:
     """The share of a vector's squared length that its largest components hold.
 
+    C(k) = Σ v₍ᵢ₎² / |v|² over i = 1 ... k, where v₍₁₎² ≥ v₍₂₎² ≥ ... are the squared components in order.
+
     Args:
         vectors: [M, n], of any length but zero.
 
     Returns:
         [n] float64, on the CPU: in place k - 1 the share in the k largest components, the mean over the vectors.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.concentration import cumulative
+        >>> cumulative(torch.tensor([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0]])).tolist()
+        [0.75, 1.0, 1.0, 1.0]
     """
     total = torch.zeros(vectors.shape[1], dtype=torch.float64)
     for some in vectors.split(max(_NUMBERS // vectors.shape[1], 1)):
@@ -32,6 +40,13 @@ def gaussian(size: int, draws: int) -> Tensor:
     Args:
         size: components.
         draws: vectors of independent standard normal numbers whose mean is taken.
+
+    Examples:
+        The largest tenth holds 2 (c φ(c) + 0.05) = 0.439, with φ the normal density and c = 1.645 its 95 % quantile.
+
+        >>> from harness.measure.concentration import gaussian
+        >>> abs(gaussian(1000, draws=10)[99].item() - 0.439) < 0.02
+        True
     """
     return (
         sum(

@@ -87,7 +87,21 @@ class Objective:
 
 
 def gradient(objective: Objective, weights: Tensor) -> tuple[float, Tensor]:
-    """The loss (nats) and its gradient [size] at weights [P]."""
+    """The loss (nats) and its gradient [size] at weights [P].
+
+    Examples:
+        Logistic regression at 0: both classes have the probability 1/2, and the loss is log 2.
+
+        >>> import torch
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.curvature import Objective, gradient
+        >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
+        >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+        >>> objective = Objective(toy, {}, [(image, torch.tensor([0]))], "eval")
+        >>> loss, slope = gradient(objective, torch.zeros(4).double())
+        >>> round(loss, 6), slope.round(decimals=6).tolist()
+        (0.693147, [-0.5, 0.5, -0.5, 0.5])
+    """
     total, slope = 0.0, torch.zeros_like(weights)
     for x, labels in objective.chunks:
         whole = weights.detach().clone().requires_grad_()
@@ -108,6 +122,22 @@ def products(objective: Objective, weights: Tensor, directions: Tensor, *, matri
 
     Returns:
         [M, size].
+
+    Examples:
+        Logistic regression at 0, whose Hessian has the entries ±p₀p₁ = ±1/4. The scores are linear in the weights, so
+        the Gauss-Newton part is all of it.
+
+        >>> import torch
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.curvature import Objective, products
+        >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
+        >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+        >>> objective = Objective(toy, {}, [(image, torch.tensor([0]))], "eval")
+        >>> first = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).double()
+        >>> products(objective, torch.zeros(4).double(), first).round(decimals=6).tolist()
+        [[0.25, -0.25, 0.25, -0.25]]
+        >>> products(objective, torch.zeros(4).double(), first, matrix="gauss_newton").round(decimals=6).tolist()
+        [[0.25, -0.25, 0.25, -0.25]]
     """
     whole = objective.expand(directions)
     found = torch.zeros_like(whole)
@@ -133,6 +163,18 @@ def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix
 
     Returns:
         [stop - start, size].
+
+    Examples:
+        Logistic regression at 0; all parameters belong to one layer, so the rows are whole.
+
+        >>> import torch
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.curvature import Objective, rows
+        >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
+        >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+        >>> objective = Objective(toy, {}, [(image, torch.tensor([0]))], "eval")
+        >>> rows(objective, torch.zeros(4).double(), 0, 2).round(decimals=6).tolist()
+        [[0.25, -0.25, 0.25, -0.25], [-0.25, 0.25, -0.25, 0.25]]
     """
     places = (torch.arange(objective.network.size) if objective.kept is None else objective.kept.cpu())[start:stop]
     found = weights.new_zeros(len(places), objective.network.size)
@@ -156,6 +198,18 @@ def symmetric(upper: Tensor, layers: Tensor) -> tuple[Tensor, float]:
 
     Returns:
         The symmetric matrix, and the largest difference between mirrored entries over the largest entry.
+
+    Examples:
+        Two layers of one parameter each, then one layer of two whose mirrored entries differ.
+
+        >>> import torch
+        >>> from harness.measure.curvature import symmetric
+        >>> matrix, error = symmetric(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 1]))
+        >>> matrix.tolist(), error
+        ([[2.0, 1.0], [1.0, 3.0]], 0.0)
+        >>> matrix, error = symmetric(torch.tensor([[2.0, 1.0], [0.5, 4.0]]), torch.tensor([0, 0]))
+        >>> matrix.tolist(), error
+        ([[2.0, 0.75], [0.75, 4.0]], 0.125)
     """
     both = layers[:, None] == layers[None, :]
     error = float(((upper - upper.t()).abs() * both).max()) / (float(upper.abs().max()) or 1.0)
@@ -164,7 +218,16 @@ def symmetric(upper: Tensor, layers: Tensor) -> tuple[Tensor, float]:
 
 
 def require_affordable(size: int) -> None:
-    """Raises RequestError where an exact Hessian of ``size`` parameters would take more than it should."""
+    """Raises RequestError where an exact Hessian of ``size`` parameters would take more than it should.
+
+    Examples:
+        >>> from harness.measure.curvature import require_affordable
+        >>> require_affordable(26_490)
+        >>> require_affordable(272_474)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        harness.errors.RequestError: an exact Hessian of 272,474 parameters has 272,474² entries: ...
+    """
     if size > MOST_EXACT:
         raise RequestError(
             f"an exact Hessian of {size:,} parameters has {size:,}² entries: {8 * size**2 / 2**30:,.0f} GiB, as much "

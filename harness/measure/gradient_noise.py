@@ -19,6 +19,20 @@ def along(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) -> tup
 
     Returns:
         Two tensors [m], float64; the deviation is the sample's, with n - 1.
+
+    Examples:
+        Logistic regression at 0: examples of opposite classes pull the first weight by 1/2 each way.
+
+        >>> import torch
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.curvature import Objective
+        >>> from harness.measure.gradient_noise import along
+        >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
+        >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+        >>> examples = [Objective(toy, {}, [(image, torch.tensor([label]))], "eval") for label in (0, 1)]
+        >>> mean, deviation = along(examples, torch.zeros(4).double(), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+        >>> round(abs(mean.item()), 6), round(deviation.item(), 6)
+        (0.0, 0.707107)
     """
     found = torch.stack([components(vectors, gradient(one, weights)[1]) for one in batches])
     return found.mean(0), found.std(0)

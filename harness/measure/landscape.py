@@ -36,6 +36,20 @@ def losses(
 
     Returns:
         [M].
+
+    Examples:
+        Logistic regression: log 2 at 0, log(4/3) where the scores of the two classes differ by log 3.
+
+        >>> import math
+        >>> import torch
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.landscape import losses
+        >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
+        >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+        >>> points = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(3), 0.0, 0.0, 0.0]], dtype=torch.float64)
+        >>> found = losses(toy, points, {}, image, torch.tensor([0]), batch_norm="eval")
+        >>> torch.allclose(found, torch.tensor([2, 4 / 3]).double().log(), atol=1e-6)
+        True
     """
     found = []
     for some in points.split(side_by_side):
@@ -49,7 +63,21 @@ def losses(
 
 
 def losses_at(objective: Objective, points: Tensor) -> Tensor:
-    """[M] the loss (nats) at flat vectors [M, P], its chunks summed in float64."""
+    """[M] the loss (nats) at flat vectors [M, P], its chunks summed in float64.
+
+    Examples:
+        Logistic regression at 0: the loss is log 2, whatever the labels.
+
+        >>> import torch
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.curvature import Objective
+        >>> from harness.measure.landscape import losses_at
+        >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
+        >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+        >>> objective = Objective(toy, {}, [(image, torch.tensor([0])), (image, torch.tensor([1]))], "eval")
+        >>> losses_at(objective, torch.zeros(1, 4).double()).round(decimals=6).tolist()
+        [0.693147]
+    """
     found = points.new_zeros(len(points), dtype=torch.float64)
     for x, labels in objective.chunks:
         here = losses(objective.network, points, objective.buffers, x, labels, batch_norm=objective.batch_norm)

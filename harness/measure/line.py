@@ -17,6 +17,13 @@ def alphas(count: int, ends: str) -> list[float]:
     Args:
         count: evenly spaced values (30 in LMC section 2).
         ends: ``included`` counts the ends among them, ``added`` puts them around ``count`` interior values.
+
+    Examples:
+        >>> from harness.measure.line import alphas
+        >>> alphas(3, "included")
+        [0.0, 0.5, 1.0]
+        >>> alphas(3, "added")
+        [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     if ends == "included":
         return [i / (count - 1) for i in range(count)]
@@ -24,7 +31,14 @@ def alphas(count: int, ends: str) -> list[float]:
 
 
 def interpolate(a: Tensor, b: Tensor, places: Sequence[float]) -> Tensor:
-    """(1 - alpha) a + alpha b for each alpha: [*shape] to [A, *shape]; the ends are a and b bit by bit."""
+    """(1 - alpha) a + alpha b for each alpha: [*shape] to [A, *shape]; the ends are a and b bit by bit.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.line import interpolate
+        >>> interpolate(torch.tensor([0.0, 4.0]), torch.tensor([8.0, 0.0]), [0.0, 0.25, 1.0]).tolist()
+        [[0.0, 4.0], [2.0, 3.0], [8.0, 0.0]]
+    """
     alpha = torch.tensor(places, dtype=torch.float64, device=a.device).reshape(-1, *[1] * a.ndim)
     return torch.lerp(a.double()[None], b.double()[None], alpha).to(a.dtype)  # lerp is exact at both ends
 
@@ -62,6 +76,27 @@ def scores_on_line(
 
     Raises:
         InvariantBroken: an end of the line is not the state it should be.
+
+    Examples:
+        The cross-entropy of a linear model is convex in its weights: no barrier lies on the line between two of them.
+
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from harness.engine.datasets import load
+        >>> from harness.engine.feed import Images
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.evaluate import States
+        >>> from harness.measure.line import scores_on_line
+        >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
+        >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)
+        >>> linear = build({"name": "lenet", "hidden": []}, (1, 8, 8), 10)
+        >>> weight, biases = torch.zeros(1, 64, 10).double(), 4 * torch.eye(10).double()
+        >>> a, b = (States({"output.weight": weight, "output.bias": biases[[label]]}, {}) for label in (3, 5))
+        >>> how = {"batch_norm": "interpolated", "batch": 100, "precision": "fp64"}
+        >>> rows = scores_on_line(linear, a, b, images, places=[0.0, 0.5, 1.0], splits=["test"], **how)
+        >>> at_a, between, at_b = (loss for _, _, _, loss in rows)
+        >>> between < (at_a + at_b) / 2
+        True
     """
     rows = []
     for start in range(0, len(places), chunk):

@@ -12,6 +12,15 @@ def normality(values: Sequence[float]) -> float:
 
     Args:
         values: three or more, 5,000 at most. Where all are equal the p-value is 1.
+
+    Examples:
+        Quantiles of the normal law look normal; one value far from nine equal ones does not.
+
+        >>> from harness.measure.minima import normality
+        >>> normality([-1.28, -0.52, 0.0, 0.52, 1.28]) > 0.9
+        True
+        >>> normality([0.0] * 9 + [1.0]) < 0.001
+        True
     """
     if np.ptp(values) == 0:
         return 1.0
@@ -33,6 +42,13 @@ def holm(p_values: Sequence[float], significance: float) -> list[bool]:
 
     Returns:
         In the order of the p-values.
+
+    Examples:
+        The smallest is below 0.05 / 3; the next, 0.03, is above 0.05 / 2, which ends it.
+
+        >>> from harness.measure.minima import holm
+        >>> holm([0.01, 0.04, 0.03], significance=0.05)
+        [True, False, False]
     """
     rejected = [False] * len(p_values)
     for done, place in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
@@ -48,6 +64,13 @@ def log_slope(x: Sequence[float], y: Sequence[float]) -> float | None:
     Args:
         x: positive.
         y: positive.
+
+    Examples:
+        The slope of y = 3 x².
+
+        >>> from harness.measure.minima import log_slope
+        >>> round(log_slope([1.0, 2.0, 4.0], [3.0, 12.0, 48.0]), 6)
+        2.0
     """
     if len(x) < 3 or len(set(x)) < 2:
         return None

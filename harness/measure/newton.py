@@ -10,12 +10,21 @@ _BLOCK = 4096
 
 
 def components(vectors: Tensor, vector: Tensor) -> Tensor:
-    """Inner products of a vector [P] with rows [m, P], float64."""
+    """Inner products of a vector [P] with rows [m, P], float64.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.newton import components
+        >>> components(torch.eye(2), torch.tensor([3.0, 4.0])).tolist()
+        [3.0, 4.0]
+    """
     return torch.cat([some.double() @ vector.double() for some in vectors.split(_BLOCK)])
 
 
 def minima(slope: Tensor, values: Tensor, vectors: Tensor, thresholds: Sequence[float]) -> tuple[Tensor, list[float]]:
     """The minimum of the local quadratic within the span of the eigenvectors from each threshold upwards.
+
+    The step is -Σ vᵢ (vᵢ·g) / λᵢ over λᵢ ≥ threshold, and the fall Σ (vᵢ·g)² / 2λᵢ.
 
     Args:
         slope: [P] the gradient.
@@ -25,6 +34,15 @@ def minima(slope: Tensor, values: Tensor, vectors: Tensor, thresholds: Sequence[
 
     Returns:
         Steps [thresholds, P], float64, and by how much the quadratic falls over each.
+
+    Examples:
+        The quadratic (4 x² + y²) / 2 at (1, 1): in the steep direction alone, then in both.
+
+        >>> import torch
+        >>> from harness.measure.newton import minima
+        >>> steps, falls = minima(torch.tensor([4.0, 1.0]), torch.tensor([4.0, 1.0]), torch.eye(2), [2.0, 0.5])
+        >>> steps.tolist(), falls
+        ([[-1.0, 0.0], [-1.0, -1.0]], [2.0, 2.5])
     """
     along = components(vectors, slope)
     steps, falls = [], []

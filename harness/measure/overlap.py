@@ -42,6 +42,12 @@ def log_bins(values: Tensor, *, floor: float, per_decade: int) -> Tensor:
 
     Returns:
         [n] int64. Bin k > 0 begins at floor * 10^((k - 1) / per_decade); bin -k mirrors it.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.overlap import log_bins
+        >>> log_bins(torch.tensor([50.0, 5.0, 0.5, -5.0]), floor=1.0, per_decade=1).tolist()
+        [2, 1, 0, -1]
     """
     exponent = (values.double().abs() / floor).clamp_min(1e-300).log10()
     number = (exponent * per_decade).floor().long() + 1
@@ -58,6 +64,12 @@ def shift(first: Tensor, second: Tensor, ranks: int) -> float:
 
     Returns:
         That of the second over the first; 1 where nothing is positive in both.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.overlap import shift
+        >>> round(shift(torch.tensor([4.0, 1.0, 0.0]), torch.tensor([12.0, 3.0, -1.0]), ranks=3), 6)
+        3.0
     """
     count = min(ranks, int((first > 0).sum()), int((second > 0).sum()))
     if not count:
@@ -68,11 +80,24 @@ def shift(first: Tensor, second: Tensor, ranks: int) -> float:
 def bin_overlaps(first: Tensor, second: Tensor, first_bins: Tensor, second_bins: Tensor) -> BinOverlaps:
     """Overlaps between the bins of two orthonormal bases.
 
+    The share of row bin I in column bin J is Σ (uᵢ·vⱼ)² / |I| over i in I and j in J; its null is |J| / n.
+
     Args:
         first: [n, n], an eigenvector a row.
         second: [n, n].
         first_bins: [n] the bin of each row.
         second_bins: [n].
+
+    Examples:
+        The identity with itself, in bins of two and of one: each bin holds its own vectors, 3/2 and 3 times what a
+        random rotation would give.
+
+        >>> import torch
+        >>> from harness.measure.overlap import bin_overlaps
+        >>> bins = torch.tensor([1, 0, 0])
+        >>> same = bin_overlaps(torch.eye(3), torch.eye(3), bins, bins)
+        >>> same.share.tolist(), same.over_null.tolist()
+        ([[1.0, 0.0], [0.0, 1.0]], [[1.5, 0.0], [0.0, 3.0]])
     """
     rows, row_of, row_sizes = first_bins.unique(return_inverse=True, return_counts=True)
     columns, column_of, column_sizes = second_bins.unique(return_inverse=True, return_counts=True)
@@ -88,6 +113,15 @@ def own_bin(found: BinOverlaps) -> float:
     """Share (%) of the bins that are more alike their own bin of the other matrix than any other one.
 
     Alike is ``over_null``. Bins that are empty in one of the two are left out.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.overlap import bin_overlaps, own_bin
+        >>> bins = torch.tensor([1, 0])
+        >>> own_bin(bin_overlaps(torch.eye(2), torch.eye(2), bins, bins))
+        100.0
+        >>> own_bin(bin_overlaps(torch.eye(2), torch.eye(2).flip(0), bins, bins))
+        0.0
     """
     same = found.rows[:, None] == found.columns[None, :]
     held = same.any(1)
@@ -97,7 +131,18 @@ def own_bin(found: BinOverlaps) -> float:
 
 
 def subspace(first: Tensor, second: Tensor) -> float:
-    """Mean squared length (%) of the projections of some orthonormal vectors [m, n] on the span of others [k, n]."""
+    """Mean squared length (%) of the projections of some orthonormal vectors [m, n] on the span of others [k, n].
+
+    100 Σ (uᵢ·vⱼ)² / m.
+
+    Examples:
+        Two planes of space that share a line.
+
+        >>> import torch
+        >>> from harness.measure.overlap import subspace
+        >>> subspace(torch.eye(3)[:2], torch.eye(3)[1:])
+        50.0
+    """
     return 100 * float((first.double() @ second.double().mT).square().sum()) / len(first)
 
 
@@ -108,6 +153,14 @@ def of_equal_rank(first: Tensor, second: Tensor, ranks: Sequence[int]) -> float:
         first: [n, n], a vector a row.
         second: [n, n].
         ranks: the first row and the one after the last.
+
+    Examples:
+        A rotation by an angle whose cosine is 0.6.
+
+        >>> import torch
+        >>> from harness.measure.overlap import of_equal_rank
+        >>> round(of_equal_rank(torch.eye(2), torch.tensor([[0.6, 0.8], [-0.8, 0.6]]), (0, 2)), 4)
+        36.0
     """
     a, b = (basis[slice(*ranks)].double() for basis in (first, second))
     return 100 * float((a * b).sum(1).square().mean())

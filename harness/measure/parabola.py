@@ -37,6 +37,15 @@ def fit(reach: Floats, losses: Floats) -> Parabolas:
     Args:
         reach: [...] half the length of each line. Its points are spaced evenly from minus this to this.
         losses: [..., M] at its points, three or more.
+
+    Examples:
+        1 + 3 t + t² at -2, 0 and 2.
+
+        >>> import numpy as np
+        >>> from harness.measure.parabola import fit
+        >>> found = fit(np.array(2.0), np.array([-1.0, 1.0, 11.0]))
+        >>> [round(float(x), 6) for x in (found.level, found.slope, found.curvature, found.r2, found.minimum)]
+        [1.0, 3.0, 2.0, 1.0, -1.5]
     """
     unit = np.linspace(-1, 1, losses.shape[-1])
     design = np.stack([np.ones_like(unit), unit, unit**2 / 2], axis=1)

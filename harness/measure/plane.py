@@ -49,6 +49,16 @@ def through(earlier: Tensor, before: Tensor, after: Tensor) -> Plane:
 
     Raises:
         BrokenError: the three lie on one line.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.plane import through
+        >>> before, after = torch.tensor([1.0, 2.0]), torch.tensor([4.0, 0.0])
+        >>> plane = through(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), before, after)
+        >>> plane.along.tolist(), plane.across.tolist()
+        ([4.0, 0.0], [0.0, 2.0])
+        >>> plane.coordinates(torch.stack([before, after])).tolist()
+        [[0.25, 1.0], [1.0, 0.0]]
     """
     origin = earlier.double().mean(0)
     along, towards = after.double() - origin, before.double() - origin
@@ -67,13 +77,24 @@ def sides(points: int, margin: float) -> tuple[list[float], list[float]]:
     Args:
         points: on a side.
         margin: how far it reaches beyond (0, 0) to (1, 0), and beyond (0, -1) to (0, 1).
+
+    Examples:
+        >>> from harness.measure.plane import sides
+        >>> sides(3, margin=0.5)
+        ([-0.5, 0.5, 1.5], [-1.5, 0.0, 1.5])
     """
     step = (1 + 2 * margin) / (points - 1), (2 + 2 * margin) / (points - 1)
     return [-margin + i * step[0] for i in range(points)], [-1 - margin + i * step[1] for i in range(points)]
 
 
 def grid(points: int, margin: float) -> Tensor:
-    """[points², 2] coordinates of a grid (see ``sides``), float64, row after row from below."""
+    """[points², 2] coordinates of a grid (see ``sides``), float64, row after row from below.
+
+    Examples:
+        >>> from harness.measure.plane import grid
+        >>> grid(2, margin=0.0).tolist()
+        [[0.0, -1.0], [1.0, -1.0], [0.0, 1.0], [1.0, 1.0]]
+    """
     x, y = (torch.tensor(side, dtype=torch.float64) for side in sides(points, margin))
     rows, columns = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([columns.flatten(), rows.flatten()], 1)
@@ -86,6 +107,15 @@ def curvatures(x: Sequence[float], y: Sequence[float], values: Sequence[float]) 
         x: coordinates of the points.
         y: the same.
         values: at the points; six points or more that lie on no conic.
+
+    Examples:
+        A saddle, x² - 2 y².
+
+        >>> from harness.measure.plane import curvatures
+        >>> x, y = [0.0, 1.0, 2.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0, 2.0]
+        >>> along_x, along_y = curvatures(x, y, [a * a - 2 * b * b for a, b in zip(x, y)])
+        >>> round(along_x, 6), round(along_y, 6)
+        (2.0, -4.0)
     """
     a, b = (torch.tensor(one, dtype=torch.float64) for one in (x, y))
     terms = torch.stack([torch.ones_like(a), a, b, a * a / 2, a * b, b * b / 2], 1)

@@ -31,6 +31,12 @@ def power_law(largest: Sequence[float]) -> PowerLaw:
 
     Raises:
         BrokenError: not all are positive, so they have no logarithm.
+
+    Examples:
+        >>> from harness.measure.power_law import power_law
+        >>> law = power_law([12 / rank**2 for rank in range(1, 6)])
+        >>> round(law.exponent, 6), round(law.r2, 6)
+        (2.0, 1.0)
     """
     fit = stats.linregress(np.log(np.arange(1, len(largest) + 1)), np.log(_positive(largest)))
     return PowerLaw(-float(fit.slope), float(fit.rvalue) ** 2 if np.ptp(largest) else 1.0)
@@ -41,6 +47,11 @@ def geometric_mean(largest: Sequence[float]) -> float:
 
     Raises:
         BrokenError: not all are positive.
+
+    Examples:
+        >>> from harness.measure.power_law import geometric_mean
+        >>> round(geometric_mean([8.0, 2.0]), 6)
+        4.0
     """
     return float(stats.gmean(_positive(largest)))
 
@@ -50,23 +61,46 @@ def orders_of_magnitude(largest: Sequence[float]) -> float:
 
     Raises:
         BrokenError: not all are positive.
+
+    Examples:
+        >>> from harness.measure.power_law import orders_of_magnitude
+        >>> round(orders_of_magnitude([100.0, 10.0, 1.0]), 6)
+        -2.0
     """
     positive = _positive(largest)
     return math.log10(positive[-1] / positive[0])
 
 
 def negative_mass(values: Sequence[float]) -> float:
-    """Sum of the magnitudes of the negative eigenvalues."""
+    """Sum of the magnitudes of the negative eigenvalues.
+
+    Examples:
+        >>> from harness.measure.power_law import negative_mass
+        >>> negative_mass([3.0, -0.5, -1.0])
+        1.5
+    """
     return -math.fsum(value for value in values if value < 0)
 
 
 def negative_share(values: Sequence[float], error: float) -> float:
-    """Share of the eigenvalues, in %, that are negative by more than their numerical error."""
+    """Share of the eigenvalues, in %, that are negative by more than their numerical error.
+
+    Examples:
+        >>> from harness.measure.power_law import negative_share
+        >>> negative_share([3.0, 1.0, -1e-9, -0.5], error=1e-6)
+        25.0
+    """
     return 100 * sum(value < -error for value in values) / len(values)
 
 
 def grid(count: int, points: int) -> list[int]:
-    """Ranks from 1 to ``count``, evenly spaced in their logarithm, each once; ``points`` of them or fewer."""
+    """Ranks from 1 to ``count``, evenly spaced in their logarithm, each once; ``points`` of them or fewer.
+
+    Examples:
+        >>> from harness.measure.power_law import grid
+        >>> grid(100, points=3)
+        [1, 10, 100]
+    """
     return sorted({round(rank) for rank in np.geomspace(1, count, points)})
 
 

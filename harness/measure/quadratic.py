@@ -24,6 +24,13 @@ def noise(name: str, shape: tuple[int, ...], device: torch.device) -> Iterator[T
         name: of the stream; equal names give equal numbers, on every device.
         shape: of one step's numbers.
         device: where they are wanted.
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.quadratic import noise
+        >>> a, again, b = (next(noise(name, (2, 3), torch.device("cpu"))) for name in ("a", "a", "b"))
+        >>> a.shape, torch.equal(a, again), torch.equal(a, b)
+        (torch.Size([2, 3]), True, False)
     """
     size = torch.Size(shape).numel()
     steps, block = max(1, _DRAWS // size), 0
@@ -51,6 +58,18 @@ def descend(
 
     Yields:
         The positions, always in the same tensor: copy what is to be kept.
+
+    Examples:
+        On f = x², without noise: plain descent with α = 1/4 halves x, and momentum 1/2 adds half of the step before.
+
+        >>> import itertools
+        >>> import torch
+        >>> from harness.measure.quadratic import descend
+        >>> one, silence = torch.ones(1), itertools.repeat(torch.zeros(1))
+        >>> [x.item() for x in descend(one, lambda x, drawn: 2 * x, [0.25] * 3, 0.0, silence)]
+        [0.5, 0.25, 0.125]
+        >>> [x.item() for x in descend(one, lambda x, drawn: 2 * x, [0.25] * 3, 0.5, silence)]
+        [0.5, 0.0, -0.25]
     """
     x, velocity = start.clone(), torch.zeros_like(start)
     for rate, drawn in zip(rates, draws, strict=False):
@@ -71,6 +90,16 @@ def levels(points: Tensor, *, name: str, replicas: int, burn_in: int, steps: int
 
     Returns:
         [G] means over chains and steps.
+
+    Examples:
+        Without momentum the level is αλ²σ² / (1 - αλ), here 1/3.
+
+        >>> import torch
+        >>> from harness.measure.quadratic import levels
+        >>> setting = torch.tensor([[0.25, 1.0, 0.0, 1.0]]).double()  # α, λ, γ, σ
+        >>> found = levels(setting, name="example", replicas=100, burn_in=20, steps=200)
+        >>> abs(found.item() - 1 / 3) < 0.02
+        True
     """
     rate_G1, curvature_G1, momentum_G1, sigma_G1 = points.T[:, :, None].unbind()
     slope_G1, spread_G1 = 2 * curvature_G1, 2 * curvature_G1 * sigma_G1
@@ -101,6 +130,15 @@ def means(point: Tensor, *, name: str, replicas: int, steps: int, start: float) 
 
     Returns:
         [T] means over chains.
+
+    Examples:
+        Without momentum the mean falls by 1 - 2αλ a step.
+
+        >>> import torch
+        >>> from harness.measure.quadratic import means
+        >>> setting = torch.tensor([0.25, 1.0, 0.0, 0.0]).double()  # α, λ, γ, σ
+        >>> means(setting, name="example", replicas=2, steps=3, start=1.0).tolist()
+        [0.5, 0.25, 0.125]
     """
     rate, curvature, momentum, sigma = point.tolist()
     walk = descend(
@@ -130,6 +168,16 @@ def losses(
 
     Returns:
         [T] means over chains.
+
+    Examples:
+        With 2αλ = 1 a step ends at -ε, so the mean loss is Dλσ² = 2 at once.
+
+        >>> import torch
+        >>> from harness.measure.quadratic import losses
+        >>> curvatures = torch.ones(2).double()
+        >>> found = losses(curvatures, name="example", replicas=4000, rates=[0.5], momentum=0.0, sigma=1.0)
+        >>> abs(found.item() - 2) < 0.15
+        True
     """
     dimensions = len(curvatures)
     drawn = seeds.normal(seeds.stream("basis", name), dimensions**2).reshape(dimensions, dimensions)

@@ -13,13 +13,29 @@ from harness.measure.quadratic import descend, noise
 
 
 def loss(points: Tensor) -> Tensor:
-    """The loss at points [..., 2]."""
+    """The loss at points [..., 2].
+
+    Examples:
+        >>> import torch
+        >>> from harness.measure.valley import loss
+        >>> loss(torch.tensor([0.8, 0.0])).item()
+        0.0
+    """
     x, y = points.unbind(-1)
     return torch.log(0.2 * (x - 0.8) ** 2 + y**2 * torch.exp(5 * x + 1) + 1)
 
 
 def gradient(points: Tensor) -> Tensor:
-    """Its gradient at points [..., 2]."""
+    """Its gradient at points [..., 2].
+
+    Examples:
+        On the valley's floor, one unit before the minimum: 0.4 (x - 0.8) / (0.2 (x - 0.8)² + 1).
+
+        >>> import torch
+        >>> from harness.measure.valley import gradient
+        >>> gradient(torch.tensor([-0.2, 0.0]).double()).round(decimals=6).tolist()
+        [-0.333333, 0.0]
+    """
     x, y = points.unbind(-1)
     across = y * torch.exp(5 * x + 1)
     inner = 0.2 * (x - 0.8) ** 2 + y * across + 1
@@ -31,6 +47,16 @@ def curvatures(points: Tensor) -> Tensor:
 
     With f = log g the Hessian is (g∇²g − ∇g∇gᵀ)/g²; the eigenvalues of [[a, b], [b, c]] are
     (a + c)/2 ∓ √(((a − c)/2)² + b²).
+
+    Examples:
+        At the minimum: 0.4 along the valley, 2 e⁵ across it.
+
+        >>> import math
+        >>> import torch
+        >>> from harness.measure.valley import curvatures
+        >>> found = curvatures(torch.tensor([0.8, 0.0]).double())
+        >>> torch.allclose(found, torch.tensor([0.4, 2 * math.exp(5)]).double())
+        True
     """
     x, y = points.unbind(-1)
     steep = torch.exp(5 * x + 1)
@@ -58,6 +84,16 @@ def walk(
 
     Yields:
         [R, 2] positions after each step, always in the same tensor.
+
+    Examples:
+        Without noise, a step of rate 3 from one unit before the minimum ends there.
+
+        >>> import torch
+        >>> from harness.measure.valley import walk
+        >>> cpu = torch.device("cpu")
+        >>> path = walk(name="example", replicas=2, rates=[3.0], sigma=0.0, start=(-0.2, 0.0), device=cpu)
+        >>> next(path).round(decimals=6).tolist()
+        [[0.8, 0.0], [0.8, 0.0]]
     """
     return descend(
         torch.tensor(start, dtype=torch.float64, device=device).repeat(replicas, 1),
