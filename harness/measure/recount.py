@@ -37,7 +37,27 @@ class Recount:
 
 @torch.no_grad()
 def recount(network: Network, state: States, images: Images, split: str, *, precision: str) -> Recount:
-    """Counts a single state's (R = 1) errors, image by image."""
+    """Counts a single state's (R = 1) errors, image by image.
+
+    Examples:
+        A linear model that is sure of class 3 is wrong about all other images.
+
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from harness.engine.datasets import load
+        >>> from harness.engine.feed import Images
+        >>> from harness.engine.networks import build
+        >>> from harness.measure.evaluate import States
+        >>> from harness.measure.recount import recount
+        >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
+        >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)
+        >>> linear = build({"name": "lenet", "hidden": []}, (1, 8, 8), 10)
+        >>> weight, bias = torch.zeros(1, 64, 10).double(), torch.eye(10).double()[[3]]
+        >>> state = States({"output.weight": weight, "output.bias": bias}, {})
+        >>> count = recount(linear, state, images, "test", precision="fp64")
+        >>> count.wrong == int((images.split["test"][1] != 3).sum()), count.undecided
+        (True, 0)
+    """
     labels = images.split[split][1]
     rounding = _OF_FORMAT.get(precision, _OF_OTHERS)
     wrong = undecided = 0
