@@ -21,7 +21,7 @@ VERSIONS: Mapping[str, int] = {
     "distance": 2,
     "loss": 1,
     "hessian": 1,
-    "extremes": 1,
+    "extremes": 2,
     "displacement": 2,
     "plane": 1,
     "descend": 1,

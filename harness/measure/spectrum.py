@@ -1,14 +1,10 @@
-"""Spectra of symmetric matrices that are known by what they do to vectors: extremes, density, dense eigenpairs."""
+"""Spectra of symmetric matrices: all pairs of one that is at hand, the density of one known by its products."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
 from harness import seeds
@@ -16,9 +12,6 @@ from harness.errors import RequestError
 
 _ROUNDING = 1e-12
 """What is left of a vector below this share is rounding."""
-
-_SMALLEST = float(np.finfo(np.float64).eps ** (2 / 3))
-"""Magnitude below which ARPACK takes an eigenvalue for this large when it judges convergence."""
 
 Product = Callable[[Tensor], Tensor]
 """[M, n] directions to [M, n] products with a symmetric matrix."""
@@ -57,55 +50,6 @@ def dense(matrix: Tensor) -> Eigenpairs:
     values, vectors = torch.linalg.eigh(a)
     values, vectors = values.flip(0), vectors.t().flip(0).contiguous()
     return Eigenpairs(values, vectors, (vectors @ a - values[:, None] * vectors).norm(dim=1), True)
-
-
-def extreme(
-    product: Product,
-    size: int,
-    count: int,
-    *,
-    end: Literal["top", "bottom"],
-    tolerance: float,
-    seed: int | str = 0,
-    most: int | None = None,
-) -> Eigenpairs:
-    """The largest or the smallest eigenpairs, by ARPACK's Lanczos method with restarts (``scipy``).
-
-    Args:
-        product: the matrix.
-        size: n.
-        count: how many.
-        end: ``top`` for the largest, ``bottom`` for the smallest.
-        tolerance: how long a residual may be, relative to its eigenvalue's magnitude.
-        seed: of the vector that it starts from.
-        most: restarts at most, 10 n by default. Beyond them, what converged so far is given, and ``converged`` is
-            False. So it is where the residuals show that the products are less exact than the tolerance asks.
-
-    Raises:
-        RequestError: more pairs than Lanczos can find, or none.
-    """
-    if not 1 <= count < size:
-        raise RequestError(
-            f"found {count} eigenpairs of a matrix of {size:,}: ask for 1 to {size - 1:,}, or take the exact Hessian"
-        )
-
-    def times(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        direction = torch.from_numpy(np.ascontiguousarray(vector.reshape(1, -1)))
-        found: NDArray[np.float64] = product(direction)[0].double().cpu().numpy()
-        return found
-
-    operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
-    start = seeds.normal(seeds.stream("lanczos", seed), size).numpy()
-    which, converged = {"top": "LA", "bottom": "SA"}[end], True
-    try:
-        values, vectors = eigsh(operator, count, which=which, v0=start, tol=tolerance, maxiter=most)
-    except ArpackNoConvergence as error:
-        values, vectors, converged = error.eigenvalues, error.eigenvectors, False
-    order = np.argsort(values)[::-1].copy()
-    found = torch.from_numpy(values[order]), torch.from_numpy(np.ascontiguousarray(vectors.T[order]))
-    residuals = (product(found[1]).double().cpu() - found[0][:, None] * found[1]).norm(dim=1)
-    allowed = 2 * tolerance * found[0].abs().clamp_min(_SMALLEST)  # twice: ARPACK's own test is of an estimate
-    return Eigenpairs(*found, residuals, converged and bool((residuals <= allowed).all()))
 
 
 @dataclass(frozen=True)

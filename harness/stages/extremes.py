@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from harness.errors import HarnessError
+from harness.errors import BrokenError, HarnessError
 from harness.job import Job
 from harness.measure.curvature import products
-from harness.measure.spectrum import extreme
+from harness.measure.extreme import MOST_PRODUCTS, extreme
 from harness.stages.base import Context, Effort, Stage, Work
 from harness.stages.objective import gradient_operations, objective_of
 from harness.store import Artifact
@@ -30,7 +30,10 @@ class Extremes(Stage):
         return Effort(_PRODUCTS * _GRADIENTS_A_PRODUCT * gradient_operations(job.params))
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """Columns ``eigenvalue`` (the largest first), ``end`` (top or bottom), ``residual``, ``converged``."""
+        """Columns ``eigenvalue`` (the largest first), ``end`` (top or bottom), ``residual``, ``converged``.
+
+        A search that did not converge may give fewer rows than were asked for.
+        """
         (one,) = work
         objective, weights = objective_of(one, context)
 
@@ -42,6 +45,8 @@ class Extremes(Stage):
         for end in ends:
             if one.params[end]:
                 pairs = extreme(product, objective.size, one.params[end], end=end, tolerance=one.params["tolerance"])
+                if not len(pairs.values):
+                    return [BrokenError(f"no eigenvalue at the {end} was found in {MOST_PRODUCTS:,} products")]
                 table["end"] += [end] * len(pairs.values)
                 table["eigenvalue"] += pairs.values.tolist()
                 table["residual"] += pairs.residuals.tolist()

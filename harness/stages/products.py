@@ -167,11 +167,6 @@ def _overlap(job: Job) -> Product:
     return Product(_named(NUMBER, *numbers, *(f"self_{band}" for band in job.params["bands"])))
 
 
-def _extremes(job: Job) -> Product:
-    columns = _named(TEXT, "end") | _named(NUMBER, "eigenvalue", "residual") | _named(FLAG, "converged")
-    return Product(columns, job.params["top"] + job.params["bottom"])
-
-
 def _named(kind: str, *names: str) -> dict[str, str]:
     return dict.fromkeys(names, kind)
 
@@ -203,7 +198,7 @@ PRODUCTS: Mapping[str, Callable[[Job], Product]] = {
     "distance": _table(_named(NUMBER, "l2", "cosine"), 1),
     "loss": _table(_named(NUMBER, "loss", "gradient"), 1),
     "hessian": _hessian,
-    "extremes": _extremes,
+    "extremes": _table(_named(TEXT, "end") | _named(NUMBER, "eigenvalue", "residual") | _named(FLAG, "converged")),
     "displacement": _table(_named(NUMBER, "eigenvalue", "share", "transverse", "along_weights")),
     "plane": _table(_named(TEXT, "kind") | _named(NUMBER, *_PLANE)),
     "quadratic_level": _table(_named(NUMBER, "level"), lambda job: len(job.params["points"])),

@@ -13,7 +13,7 @@ import pytest
 from harness import measure
 
 MODULES = [found.name for found in pkgutil.walk_packages(measure.__path__, f"{measure.__name__}.")]
-EXEMPT = {"harness.measure.spectrum.extreme": "its method is being replaced"}
+EXEMPT: dict[str, str] = {}
 """Functions without an example, and why."""
 
 

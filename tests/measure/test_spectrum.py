@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.errors import RequestError
 from harness.measure.curvature import products, rows, symmetric
-from harness.measure.spectrum import Eigenpairs, dense, density, extreme
+from harness.measure.spectrum import Eigenpairs, dense, density
 from tests.measure.problems import Problem, problem
 
 N = 60
@@ -48,62 +48,9 @@ def test_dense_pairs_are_double_precision_whatever_the_matrix_is() -> None:
     assert float(pairs.residuals.max()) < 1e-12
 
 
-@pytest.mark.parametrize(("end", "count"), [("top", 1), ("top", 5), ("bottom", 1), ("bottom", 4)])
-def test_extreme_pairs_of_a_known_spectrum(end: str, count: int) -> None:
-    matrix = matrix_of(POWER_LAW)
-    pairs = extreme(lambda v: v @ matrix, N, count, end=end, tolerance=1e-10)
-    ordered = POWER_LAW.sort(descending=True).values
-    check(pairs, matrix, ordered[:count] if end == "top" else ordered[-count:], 1e-10)
-    assert pairs.converged
-    assert float(pairs.residuals.max()) < 1e-8
-
-
-@pytest.mark.parametrize("name", ["lenet", "resnet9"])
-def test_extremes_of_a_network_are_those_of_its_dense_hessian(name: str) -> None:
-    here = problem(name)
-    objective = here.objective("batch")
-    matrix, _ = symmetric(rows(objective, here.weights, 0, objective.size), objective.layers)
-    every = dense(matrix).values
-    for end, expected in (("top", every[:3]), ("bottom", every[-2:])):
-        pairs = extreme(
-            lambda v: products(objective, here.weights, v), objective.size, len(expected), end=end, tolerance=1e-9
-        )
-        assert pairs.converged
-        assert float((pairs.values - expected).abs().max() / expected.abs().max()) < 1e-6
-        assert float(pairs.residuals.max()) < 1e-6 * float(expected.abs().max())
-
-
-def test_what_did_not_converge_is_reported() -> None:
-    crowded = matrix_of(torch.linspace(1.0, 1.001, 400, dtype=torch.float64))
-    pairs = extreme(lambda v: v @ crowded, 400, 3, end="top", tolerance=1e-14, most=1)
-    assert not pairs.converged
-    assert len(pairs.values) == len(pairs.vectors) == len(pairs.residuals) < 3
-
-
-def test_a_product_less_exact_than_the_tolerance_is_not_called_converged() -> None:
-    """ARPACK trusts the products it is given; the residuals are measured."""
-    matrix = matrix_of(POWER_LAW)
-    calls = 0
-
-    def noisy(v: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return v @ matrix + 1e-3 * torch.sin(1e4 * calls * v)
-
-    assert not extreme(noisy, N, 2, end="top", tolerance=1e-8).converged
-
-
-@pytest.mark.parametrize("count", [0, -1, N, N + 5])
-def test_more_pairs_than_there_are(count: int) -> None:
-    with pytest.raises(RequestError, match=rf"found {count} eigenpairs of a matrix of {N}: ask for 1 to {N - 1}, or"):
-        extreme(lambda v: v, N, count, end="top", tolerance=1e-3)
-
-
-def test_a_seed_gives_the_same_pairs_again_and_no_global_state_moves() -> None:
+def test_a_seed_gives_the_same_density_again_and_no_global_state_moves() -> None:
     matrix = matrix_of(POWER_LAW)
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].tolist()
-    one, two = (extreme(lambda v: v @ matrix, N, 2, end="top", tolerance=1e-8, seed=3) for _ in range(2))
-    assert torch.equal(one.vectors, two.vectors)
     first, second = (density(lambda v: v @ matrix, N, probes=2, steps=5, seed=3) for _ in range(2))
     assert torch.equal(first.nodes, second.nodes)
     assert not torch.equal(first.nodes, density(lambda v: v @ matrix, N, probes=2, steps=5, seed=4).nodes)

@@ -29,8 +29,8 @@ PINS: dict[str, tuple[int, str]] = {
     "compare": (2, "932294b0ae399c59"),
     "distance": (2, "2c42b8b298e24ac4"),
     "loss": (1, "88d40f3360b3f5db"),
-    "hessian": (1, "8833a9524c5aaf59"),
-    "extremes": (1, "7bfc0fae1303c23b"),
+    "hessian": (1, "58763a4f44ee65f5"),
+    "extremes": (2, "d888765d291baaf3"),
     "quadratic_level": (1, "6d976af85b7a3896"),
     "quadratic_relaxation": (1, "9a6d5c5140795f31"),
     "quadratic_staircase": (1, "229cd87f5e8658a2"),
@@ -44,7 +44,7 @@ PINS: dict[str, tuple[int, str]] = {
     "parabolas": (1, "877bee0d0fe048cd"),
     "minima": (1, "003931e155ebb4f7"),
     "newton": (1, "71cdf2c26296f881"),
-    "density": (1, "d1ffcc1fd44371e7"),
+    "density": (1, "da64c517eef43795"),
     "gradient_noise": (1, "ac07f9566e12029d"),
 }
 
