@@ -9,12 +9,16 @@ import torch
 
 from harness.engine.datasets import Dataset
 from harness.errors import HarnessError, InvariantBroken
+from harness.execution.claims import Claims
 from harness.execution.crew import Crew, gathered
 from harness.execution.group import Finished
 from harness.execution.schedule import Schedule, cost, labels
 from harness.job import Job
 from harness.plan import Plan
 from harness.store import Store
+
+_LOOK_EVERY_S = 0.5
+"""After what another run on the same store is doing, where nothing else is left to do."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,10 @@ def execute(
     if missing:
         tally = _Tally(cost(list(missing.values())), on_progress)
         with gathered(devices, plan, store, load_dataset, provenance, tally.advance) as crew:
-            schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note)
-            _work(schedule, crew, run, tally)
-            schedule.remove()
+            with Claims(store) as claims:
+                schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note, claims)
+                _work(schedule, crew, run, tally)
+                schedule.remove()
             run.workers_lost = tuple(crew.lost)
     run.seconds = time.monotonic() - started
     return run
@@ -98,8 +103,13 @@ def _work(schedule: Schedule, crew: Crew, run: Run, tally: "_Tally") -> None:
         while crew.idle and (group := schedule.next()) is not None:
             tally.begin(group)
             crew.start(group)
+        tally.found(schedule.found)
+        schedule.found.clear()
         if not tally.running:
-            raise InvariantBroken(f"none of {len(schedule.missing)} missing jobs can run: the plan is not a plan")
+            if schedule.missing and not schedule.blocked:
+                raise InvariantBroken(f"none of {len(schedule.missing)} missing jobs can run: the plan is not a plan")
+            time.sleep(_LOOK_EVERY_S if schedule.missing else 0.0)
+            continue
         for ended, finished in crew.wait():
             for note in finished.notes:
                 tally.note(note)
@@ -149,12 +159,22 @@ class _Tally:
         """A running group made some units of work."""
         key = group[0].key
         self._under_way[key] = self._under_way.get(key, 0) + units
-        self._tell(Progress(self._finished + sum(self._under_way.values()), self._total, self._now))
+        self._told()
+
+    def found(self, jobs: Sequence[Job]) -> None:
+        """Another run did these."""
+        if jobs:
+            self._finished += cost(jobs)
+            self._told()
+
+    def _told(self) -> None:
+        done = min(self._finished + sum(self._under_way.values()), self._total)
+        self._tell(Progress(done, self._total, self._now))
 
     def end(self, group: Sequence[Job], units: int) -> None:
         """A group is over, and counts with so many units."""
         self._finished += units
         self._under_way.pop(group[0].key)
-        self._tell(Progress(self._finished + sum(self._under_way.values()), self._total, self._now))
+        self._told()
         self.running.pop(group[0].key)
         self._now = labels(self.running) or self._now

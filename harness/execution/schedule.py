@@ -7,7 +7,8 @@ from hashlib import sha256
 import torch
 
 from harness import stages
-from harness.execution.checkpoint import Tell, interrupted, put_progress, read_groups, remove
+from harness.execution.checkpoint import Tell, checkpoint_path, interrupted, put_progress, read_groups, remove
+from harness.execution.claims import Claims
 from harness.job import MAX_FUSED, Job, canonical, descendants
 from harness.plan import Plan
 from harness.store import Store
@@ -49,10 +50,18 @@ class Schedule:
 
     Attributes:
         missing: key -> job, for what is not done.
+        found: jobs that another run did meanwhile.
+        blocked: whether what could run now is under way in another run on the same store.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, devices: Sequence[str], free: float, tell: Tell = lambda note: None
+        self,
+        plan: Plan,
+        store: Store,
+        devices: Sequence[str],
+        free: float,
+        tell: Tell = lambda note: None,
+        claims: Claims | None = None,
     ) -> None:
         """Plans the groups, or takes up those of a killed run of the same plan on the same devices.
 
@@ -62,11 +71,15 @@ class Schedule:
             devices: their names, one for each group that may run at a time.
             free: bytes that each of them has.
             tell: is told of what was damaged and is removed.
+            claims: of this run, where others may work on the same store.
 
         Raises:
             StoreBroken: the store cannot be written.
         """
         self.missing = plan.missing(store.has)
+        self.found: list[Job] = []
+        self.blocked = False
+        self._store, self._claims = store, claims
         self._lost: set[str] = set()
         self._running: list[Sequence[Job]] = []
         self._stalled = False
@@ -83,9 +96,14 @@ class Schedule:
             self._write()
 
     def next(self) -> list[Job] | None:
-        """The first group whose inputs are all there, or None; it counts as running until it is ``finished``."""
+        """The first group whose inputs are all there and that no other run has; it runs until it is ``finished``.
+
+        Returns:
+            The group without what another run has committed meanwhile; None where there is none for now.
+        """
         if self._stalled:
             return None
+        self.blocked = False
         running = {job.key for group in self._running for job in group}
         place = 0
         while place < len(self._pending):
@@ -95,18 +113,43 @@ class Schedule:
                 continue
             group = [job for job in whole if job.key not in self._lost]
             waits = any(given.key in self.missing for job in group for given in job.inputs.values())
-            if not waits and running.isdisjoint(job.key for job in group):
+            if waits or not running.isdisjoint(job.key for job in group):
+                place += 1
+            elif self._claims is not None and not self._claims.take(group):
+                self.blocked = True
+                place += 1
+            else:
                 del self._pending[place]
-                self._running.append(group)
-                return group
-            place += 1
-        self._stalled = True  # until a group is finished
+                group = self._without_found(group)
+                if group:
+                    self._running.append(group)
+                    return group
+                place = 0  # what waited for these may be ready
+        self._stalled = not self.blocked  # until a group is finished
         return None
+
+    def _without_found(self, group: list[Job]) -> list[Job]:
+        """A group without what another run has committed meanwhile; the whole of it where it has a checkpoint."""
+        found = [job for job in group if job.key in self.missing and self._store.has(job)]
+        if not found:
+            return group
+        for job in found:
+            del self.missing[job.key]
+        self.found += found
+        left = [job for job in group if job not in found]
+        if self._wanted(left) and checkpoint_path(self._store, group).exists():
+            return group
+        if self._claims is not None:
+            held = {job.lineage for job in left} if self._wanted(left) else set()
+            self._claims.release([job for job in group if job.lineage not in held])
+        return left if self._wanted(left) else []
 
     def finished(self, group: Sequence[Job]) -> None:
         """The group runs no longer."""
         self._running.remove(group)
         self._stalled = False
+        if self._claims is not None:
+            self._claims.release(group)
 
     def lose(self, job: Job) -> set[str]:
         """A job broke: it and what rests on it will not run. Their keys."""
