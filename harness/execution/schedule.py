@@ -1,6 +1,7 @@
 """Which groups of a plan's missing jobs run, and in which order, on one device or on several."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
@@ -8,13 +9,17 @@ import torch
 
 from harness import stages
 from harness.execution.checkpoint import Tell, checkpoint_path, interrupted, put_progress, read_groups, remove
-from harness.execution.claims import Claims
+from harness.execution.claims import Claims, Taken
 from harness.job import MAX_FUSED, Job, canonical, descendants
 from harness.plan import Plan
 from harness.store import Store
 
 MOST_MEMORY = 0.8
 """Share of the free memory that a group may take, as the forecast of a replica's memory is rough."""
+
+
+LOOK_EVERY_S = 0.5
+"""After what other runs on the same store have under way."""
 
 
 def fuse(job: Job) -> str | None:
@@ -82,7 +87,7 @@ class Schedule:
         self._store, self._claims = store, claims
         self._lost: set[str] = set()
         self._running: list[Sequence[Job]] = []
-        self._stalled = False
+        self._stalled, self._look_again = False, 0.0
         name = sha256(canonical([list(devices), [job.key for job in plan.targets]]).encode()).hexdigest()
         self._path = store.progress_path(name[:32]).with_suffix(".json")
         begun = {tuple(job.key for job in group): group for group in interrupted(store, plan, tell)}
@@ -95,13 +100,16 @@ class Schedule:
         if self._pending:
             self._write()
 
-    def next(self) -> list[Job] | None:
+    def next(self, *, by_force: bool = False) -> list[Job] | None:
         """The first group whose inputs are all there and that no other run has; it runs until it is ``finished``.
+
+        Args:
+            by_force: also one that another run has.
 
         Returns:
             The group without what another run has committed meanwhile; None where there is none for now.
         """
-        if self._stalled:
+        if self._stalled or (self.blocked and not by_force and time.monotonic() < self._look_again):
             return None
         self.blocked = False
         running = {job.key for group in self._running for job in group}
@@ -115,39 +123,44 @@ class Schedule:
             waits = any(given.key in self.missing for job in group for given in job.inputs.values())
             if waits or not running.isdisjoint(job.key for job in group):
                 place += 1
-            elif self._claims is not None and not self._claims.take(group):
+                continue
+            taken = Taken.FREE if self._claims is None else self._claims.take(group, by_force=by_force)
+            if taken is Taken.NOT:
                 self.blocked = True
                 place += 1
-            else:
-                del self._pending[place]
-                group = self._without_found(group)
-                if group:
-                    self._running.append(group)
-                    return group
-                place = 0  # what waited for these may be ready
+                continue
+            del self._pending[place]
+            group = self._without_found(group, taken)
+            if group:
+                self._running.append(group)
+                return group
+            place = 0  # what waited for these may be ready
         self._stalled = not self.blocked  # until a group is finished
+        self._look_again = time.monotonic() + LOOK_EVERY_S
         return None
 
-    def _without_found(self, group: list[Job]) -> list[Job]:
-        """A group without what another run has committed meanwhile; the whole of it where it has a checkpoint."""
-        found = [job for job in group if job.key in self.missing and self._store.has(job)]
-        if not found:
-            return group
-        for job in found:
-            del self.missing[job.key]
-        self.found += found
-        left = [job for job in group if job not in found]
-        if self._wanted(left) and checkpoint_path(self._store, group).exists():
+    def _without_found(self, group: list[Job], taken: Taken) -> list[Job]:
+        """A group without what another run has committed meanwhile.
+
+        The whole of it where a run that is gone had begun it: so it ends with the very bits that it would have had.
+        """
+        found = {job.key: job for job in group if job.key in self.missing and self._store.has(job)}
+        for key in found:
+            del self.missing[key]
+        self.found += found.values()
+        left = [job for job in group if job.key not in found]
+        wanted = self._wanted(left)
+        if not found or (wanted and (taken is Taken.LEFT or checkpoint_path(self._store, group).exists())):
             return group
         if self._claims is not None:
-            held = {job.lineage for job in left} if self._wanted(left) else set()
+            held = {job.lineage for job in left} if wanted else set()
             self._claims.release([job for job in group if job.lineage not in held])
-        return left if self._wanted(left) else []
+        return left if wanted else []
 
     def finished(self, group: Sequence[Job]) -> None:
         """The group runs no longer."""
         self._running.remove(group)
-        self._stalled = False
+        self._stalled, self._look_again = False, 0.0
         if self._claims is not None:
             self._claims.release(group)
 
