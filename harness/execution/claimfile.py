@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness import jsonfile, storefolder
+from harness.errors import StoreBroken, write_remedy
 from harness.files import open_regular, temporary, write_new
 
 RENEWED_EVERY_S = 10.0
@@ -227,6 +228,25 @@ def all_in(folder: Path) -> Iterator[tuple[Path, Seen]]:
     for path in sorted(filter(storefolder.is_claim, folder.iterdir())) if folder.is_dir() else []:
         with suppress(FileNotFoundError):
             yield path, look(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a claim that is damaged, or whose owner is gone, and no other.
+
+    Raises:
+        StoreBroken: it cannot be removed.
+    """
+    try:
+        seen = look(path)
+        if seen.wrong or gone(seen, lambda: clock(path.parent)):
+            take_away(path, seen)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreBroken(
+            f"{path}, where a run claims its work, is none and cannot be removed ({error.strerror}): "
+            f"{write_remedy(path, error)}move it away"
+        ) from error
 
 
 def _mark(about: os.stat_result) -> tuple[int, ...]:
