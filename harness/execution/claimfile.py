@@ -174,13 +174,18 @@ def renew(path: Path, owner: Owner) -> bool:
     return True
 
 
-def give_up(path: Path, owner: Owner) -> None:
-    """Removes a claim if it still is the owner's."""
-    with suppress(OSError, ValueError):
+def give_up(path: Path, owner: Owner) -> bool:
+    """Removes a claim if it still is the owner's; whether it was, as far as can be seen."""
+    try:
         with open_regular(path) as (file, _):
-            own = file.read(_LARGEST) == owner.content
-        if own:
-            path.unlink()
+            if file.read(_LARGEST) != owner.content:
+                return False
+        path.unlink()
+    except (FileNotFoundError, ValueError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def take_away(path: Path, seen: Seen) -> bool:

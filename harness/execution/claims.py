@@ -169,7 +169,8 @@ class Claims:
         for path in paths:
             if path in self._held:
                 self._held.discard(path)
-                claimfile.give_up(path, self._owner)
+                if not claimfile.give_up(path, self._owner):
+                    self._tell_of_loss()
 
     def _renew(self) -> None:
         while not self._over.wait(claimfile.RENEWED_EVERY_S):
@@ -177,11 +178,14 @@ class Claims:
                 with suppress(OSError):
                     if not claimfile.renew(path, self._owner) and path in self._held:
                         self._held.discard(path)
-                        self._tell(
-                            "this run stood still for so long that another run on this store took up what it had "
-                            "under way: some work is done twice, and the first result is kept",
-                            "lost",
-                        )
+                        self._tell_of_loss()
+
+    def _tell_of_loss(self) -> None:
+        self._tell(
+            "this run stood still for so long that another run on this store took up what it had under way: some work "
+            "is done twice, and the first result is kept",
+            "lost",
+        )
 
 
 class Patience:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, Place, edited, imp_text
+from tests.support import ROOT, Place, edited, imp_text, request
 
 SLOW = edited(imp_text(), "length: 40it", "length: 100it")
 
@@ -119,6 +119,14 @@ def files_left(place: Place) -> list[str]:
     return sorted(path.name for path in (place.store / "progress").iterdir())
 
 
+def assert_the_same(place: Place, undisturbed: Place) -> None:
+    """All results of the first spec are there, and are those of an undisturbed run, bit for bit."""
+    plan = request(place.root / "tiny_imp_0.yaml").plan
+    assert place.keys() == plan.jobs.keys()
+    whole = undisturbed.artifacts()
+    assert place.artifacts() == {name: whole[name] for name in whole if name.split("/")[0] in plan.jobs}
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """What one run gives."""
@@ -141,20 +149,30 @@ def test_three_processes_share_the_work(undisturbed: Place, tmp_path: Path) -> N
     assert files_left(place) == []
 
 
-def test_what_a_killed_process_had_under_way_is_finished_by_the_others(undisturbed: Place, tmp_path: Path) -> None:
+def until_stopped(one: Started) -> None:
+    """Waits until it stopped itself, in the middle of a training."""
+    limit = time.monotonic() + 240
+    while Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert one.process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
+def test_what_a_killed_process_had_under_way_is_finished_by_another(undisturbed: Place, tmp_path: Path) -> None:
     place = Place(tmp_path)
-    specs = specs_of(place)
-    killed = start(place, "killed", specs, signal.SIGKILL)
-    others = [start(place, f"run{turn}", specs) for turn in range(2)]
+    specs = specs_of(place)[:1]
+    killed = start(place, "killed", specs, signal.SIGSTOP, together=1)
+    until_stopped(killed)
+    other = start(place, "other", specs, together=1)
+    time.sleep(5)
+    killed.process.send_signal(signal.SIGKILL)
+    code, words = other.ended()
+    assert code == 0, words
     assert killed.ended()[0] == -signal.SIGKILL
-    said = [one.ended() for one in others]
-    assert [code for code, _ in said] == [0, 0]
-    begun = killed.groups[-1]
-    ran = [key for one in (killed, *others) for key in one.ran]
-    assert sorted(ran) == sorted([*undisturbed.keys(), *begun]), "only what was in flight is begun twice"
-    pid = killed.process.pid
-    assert any(f"process {pid} on " in words and "has ended: what it had under way" in words for _, words in said)
-    assert place.artifacts() == undisturbed.artifacts()
+    assert sorted([*killed.ran, *other.ran]) == sorted([*place.keys(), *killed.groups[-1]]), "only what was in flight"
+    assert f"process {killed.process.pid} on " in words
+    assert "has ended: what it had under way" in words
+    assert_the_same(place, undisturbed)
     assert files_left(place) == []
 
 
@@ -163,19 +181,14 @@ def test_a_stopped_process_holds_up_nobody_and_goes_on_when_it_is_woken(undistur
     specs = specs_of(place)[:1]
     stopped = start(place, "stopped", specs, signal.SIGSTOP, together=1)
     try:
-        limit = time.monotonic() + 120
-        while Path(f"/proc/{stopped.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-            assert stopped.process.poll() is None
-            assert time.monotonic() < limit
-            time.sleep(0.1)
+        until_stopped(stopped)
         other = start(place, "other", specs, together=1, stale=5.0)
         code, words = other.ended()
-        assert code == 0
+        assert code == 0, words
         assert f"process {stopped.process.pid} on " in words
         assert "stands still (stopped by a signal) and has not renewed its claim" in words
+        assert_the_same(place, undisturbed)
         done = place.artifacts()
-        assert {name: undisturbed.artifacts()[name] for name in done} == done
-        assert {key for name in done for key in [name.split("/")[0]]} == place.keys()
     finally:
         stopped.process.send_signal(signal.SIGCONT)
     code, words = stopped.ended()
