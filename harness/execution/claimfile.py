@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +59,7 @@ class Owner(BaseModel):
         """For readers."""
         return f"process {self.pid} on {self.host}"
 
-    @cached_property
+    @property
     def content(self) -> bytes:
         """Of the file."""
         return self.model_dump_json().encode()
