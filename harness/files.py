@@ -80,8 +80,13 @@ def digest_of(path: Path, algorithm: str = "sha256") -> str:
     return state.hexdigest()
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Writes a file that must not be there yet, not even as a link, and waits until the disk has it.
+def write_new(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Writes a file that must not be there yet, not even as a link.
+
+    Args:
+        path: of the file.
+        content: of the file.
+        durable: wait until the disk has it.
 
     Raises:
         OSError: it is there, or cannot be written.
@@ -90,7 +95,8 @@ def write_new(path: Path, content: bytes) -> None:
     with os.fdopen(number, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(number)
+        if durable:
+            os.fsync(number)
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,22 +10,24 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from torch import Tensor
 
 from harness import artifact as files_of
 from harness import jsonfile, storefolder
-from harness.artifact import Artifact, Columns, Table
+from harness.artifact import Artifact, Columns, Described, Table
 from harness.errors import BrokenError, CorruptArtifact, InvariantBroken, RequestError, StoreBroken, write_remedy
 from harness.files import probe, sync_folder, write_new
 from harness.job import Job, canonical
 from harness.provenance import Made
 
 __all__ = ["Artifact", "Store", "Table"]
+Judge = Callable[[Described, Artifact], str]
 _SHOWN = 80
 """Letters of a value that are told."""
 
@@ -177,11 +179,23 @@ class Store:
         paths = (self.path(job.key) / name for name in storefolder.FILES)
         return sum(path.stat().st_size for path in paths if path.exists())
 
-    def check(self) -> Iterator[tuple[Path, str]]:
-        """Reads every artifact: its directory, and what is wrong with it, or nothing."""
+    def check(self, judge: Judge = lambda described, artifact: "") -> Iterator[tuple[Path, str]]:
+        """Reads every artifact: its directory, and what is wrong with it, or nothing.
+
+        Args:
+            judge: says of a job's description and of an artifact whose files are sound what is wrong with it, or "".
+        """
         for path in sorted((self.root / "jobs").glob("*/*")):
             if storefolder.is_artifact(path):
-                yield path, _wrong_with(path)
+                yield path, _wrong_with(path, judge)
+
+    def described(self, key: str) -> Described | None:
+        """The description of the job with this key, by its record; None where there is none that fits."""
+        try:
+            described = files_of.read_record(self.path(key) / files_of.RECORD).job
+        except (OSError, ValueError):
+            return None
+        return described if _is_of(described, key) else None
 
     def strangers(self) -> Iterator[Path]:
         """What lies among the artifacts under a name that the store does not give: nobody's business here."""
@@ -235,21 +249,30 @@ class Store:
         )
 
 
-def _wrong_with(path: Path) -> str:
+def _is_of(described: Described, key: str) -> bool:
+    return hashlib.sha256(canonical(described.model_dump()).encode()).hexdigest() == key
+
+
+def _wrong_with(path: Path, judge: Judge) -> str:
     """What is wrong with an artifact's directory, or nothing."""
     name = files_of.RECORD
+    tensors: Mapping[str, Tensor] = {}
+    table: Table = {}
     try:
         record = files_of.read_record(path / name)
-        if hashlib.sha256(canonical(record.job.model_dump()).encode()).hexdigest() != path.name:
+        if not _is_of(record.job, path.name):
             return "record.json was written for another job"
         for name, digest in record.files.items():
             content = files_of.read_checked(path / name, digest)
-            files_of.decode_tensors(content) if name == files_of.TENSORS else files_of.decode_table(content)
+            if name == files_of.TENSORS:
+                tensors = files_of.decode_tensors(content)
+            else:
+                table = files_of.decode_table(content)
     except OSError as error:
         return f"{name} cannot be read ({error.strerror})"
     except ValueError as error:
         return f"{name} {error}"
-    return ""
+    return judge(record.job, Artifact(tensors, table))
 
 
 def _difference(found: Any, wanted: Any, place: str = "") -> str:

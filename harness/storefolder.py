@@ -25,8 +25,8 @@ FILES = ("record.json", "table.json", "tensors.safetensors")
 
 _STALE_AFTER_S = 24 * 3600.0
 _SHARD, _KEY, _DRAFT = (re.compile(f"[0-9a-f]{{{digits}}}") for digits in (2, 64, 32))
-_PROGRESS = re.compile(r"[0-9a-f]{32}(\.json)?")
-_TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json)?|probe)\.[0-9a-f]+\.tmp")
+_PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim)?")
+_TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json|\.claim)?|probe)\.[0-9a-f]+\.tmp")
 """Of ``files.put`` and ``files.probe``; the version before wrote a process's number in place of random digits."""
 _MARKING = re.compile(re.escape(f".{MARKER}.") + r"[0-9a-f]{32}\.tmp")
 
@@ -101,7 +101,12 @@ def is_checkpoint(path: Path) -> bool:
 
 def is_schedule(path: Path) -> bool:
     """Whether a path in ``progress`` has a name that the store gives to a run's schedule."""
-    return bool(_PROGRESS.fullmatch(path.name)) and not is_checkpoint(path)
+    return bool(_PROGRESS.fullmatch(path.name)) and path.suffix == ".json"
+
+
+def is_claim(path: Path) -> bool:
+    """Whether a path in ``progress`` has a name that the store gives to a claim."""
+    return bool(_PROGRESS.fullmatch(path.name)) and path.suffix == ".claim"
 
 
 def not_ours(path: Path) -> list[Path]:
@@ -163,10 +168,11 @@ def _foreign(root: Path) -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
-    """Removes drafts that killed runs left behind, a day later; another run's own draft may vanish meanwhile."""
+    """Removes drafts and claims that killed runs left, a day later; another run's own draft may vanish meanwhile."""
     drafts = [one for one in (root / "tmp").iterdir() if _DRAFT.fullmatch(one.name)]
     halves = [one for part in ("tmp", "progress") for one in (root / part).iterdir() if _TEMPORARY.fullmatch(one.name)]
-    for draft in (*drafts, *halves):
+    claims = filter(is_claim, (root / "progress").iterdir())
+    for draft in (*drafts, *halves, *claims):
         with suppress(FileNotFoundError):
             if time.time() - os.lstat(draft).st_mtime > _STALE_AFTER_S and not not_ours(draft):
                 discard(draft)

@@ -111,6 +111,8 @@ def test_a_store_of_the_version_before_is_read_as_it_is_and_marked_when_written(
     (store.root / "progress" / ("1" * 32)).write_bytes(b"a checkpoint")
     (store.root / "progress" / f"{'1' * 32}.json").write_bytes(b"a schedule")
     (store.root / "progress" / f".{'1' * 32}.4711.tmp").write_bytes(b"half a checkpoint")
+    (store.root / "progress" / f"{'1' * 32}.claim").write_bytes(b"a claim")
+    (store.root / "progress" / f".{'1' * 32}.claim.{'2' * 32}.tmp").write_bytes(b"a claim that is removed")
     before = everything(store.root)
     assert Store(store.root, read_only=True).read(JOB).table == ARTIFACT.table
     assert everything(store.root) == before
@@ -145,6 +147,8 @@ def test_only_stale_names_of_the_store_are_swept(tmp_path: Path) -> None:
     (stale[0] / "table.json").write_text("{}")
     stale[1].write_text("half")
     stale[2].symlink_to(tmp_path / "elsewhere")
+    stale.append(root / "progress" / f"{draft}.claim")
+    stale[3].write_text("of a run that is gone")
     kept = [root / "tmp" / "thesis", root / "progress" / "notes.tmp", root / "tmp" / ("e" * 32), root / "tmp" / "x.tmp"]
     for path in kept[:-1]:
         path.mkdir()
@@ -152,10 +156,12 @@ def test_only_stale_names_of_the_store_are_swept(tmp_path: Path) -> None:
     kept[-1].write_text("mine")
     young = root / "tmp" / ("a" * 32)
     young.mkdir()
+    (root / "progress" / f"{'a' * 32}.claim").write_text("of a run that may live")
     for path in (*stale, *kept):
         aged(path)
     Store(root)
-    assert [os.path.lexists(path) for path in stale] == [False] * 3
+    assert [os.path.lexists(path) for path in stale] == [False] * 4
+    assert (root / "progress" / f"{'a' * 32}.claim").exists()
     assert all(path.exists() for path in (*kept, young))
     assert (tmp_path / "elsewhere" / "record.json").read_text() == "another's"
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from harness import verify as verifying
 from harness.cli import show
 from harness.cli.options import Options
+from harness.cli.room import require_room
 from harness.engine import device as devices
 from harness.errors import InvariantBroken, RequestError
 from harness.files import replace_file, require_folder
+from harness.plan import Plan
 from harness.protocols import families
 from harness.regress import files
 from harness.regress.compare import Finding, count_numbers, since
@@ -22,9 +24,11 @@ from harness.regress.guard import (
     held_findings,
     measure,
     measure_rehearsal,
+    rehearsal_of,
     require_own,
     require_same_specs,
     resized,
+    whole_plan,
 )
 from harness.regress.model import INITIALISATIONS, Baseline
 from harness.report.regression import headline, junit, markdown
@@ -70,6 +74,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
             ready.append((baseline, [Finding(baseline.name, "plan", "error", str(error))], None))
             continue
         ready.append((baseline, list(held_findings(request, baseline, place.store)), request))
+    _require_room([request for *_, request in ready if request is not None], place)
     guarded: list[Guarded] = []
     for baseline, findings, able in ready:
         if able is not None:
@@ -97,9 +102,11 @@ def update_rehearsal(specs: Sequence[Path], options: Options, folder: Path, reas
     require_same_specs(pairs)
     require_folder(folder, "--baseline")
     place = _place(options, quiet=quiet)
-    for loaded, baseline in pairs:
-        request = _request(loaded, options)
+    requests = [(_request(loaded, options), baseline) for loaded, baseline in pairs]
+    for request, _ in requests:
         require_own(request, place.store)
+    _require_room([request for request, _ in requests], place, rehearsal_only=True)
+    for request, baseline in requests:
         file = files.write(measure_rehearsal(request, baseline, reason.strip(), place), folder)
         if not quiet:
             show.out.print(f"baseline: {file} (rehearsal only)", soft_wrap=True, markup=False)
@@ -131,6 +138,7 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
     place = _place(options, quiet=quiet)
     for request in requests.values():
         require_own(request, place.store)
+    _require_room(list(requests.values()), place)
     for path, request in requests.items():
         before = files.path_of(folder, request.loaded.spec.id, options.scale)
         history = files.read(before).history if before.exists() else ()
@@ -177,6 +185,12 @@ def _place(options: Options, *, quiet: bool) -> Place:
     device = devices.choose(options.device)
     devices.prepare(device, options.threads)
     return Place(Store(options.store), device, options.data, partial(show.progress_of, quiet=quiet))
+
+
+def _require_room(requests: Sequence[verifying.Request], place: Place, *, rehearsal_only: bool = False) -> None:
+    """Raises RequestError where what the guard will run surely has no room in memory or on the disk."""
+    plans = [rehearsal_of(one) if rehearsal_only else whole_plan(one) for one in requests]
+    require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, [place.device])
 
 
 def _request(loaded: Loaded, options: Options) -> verifying.Request:

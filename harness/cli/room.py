@@ -32,10 +32,10 @@ def require_room(plan: Plan, store: Store, chosen: Sequence[torch.device]) -> No
     """
     least, free = least_room(plan, store.has, chosen[0].type), free_memory(chosen)
     if least.memory_bytes > SURELY_TOO_LARGE * free:
+        others = "another --device, or fewer --workers" if len(chosen) > 1 else "or another --device"
         raise RequestError(
             f"a single replica of {least.largest} needs about {bytes_text(least.memory_bytes)} of memory, and "
-            f"{bytes_text(int(free))} are free on {chosen[0]}: choose a smaller network or batch, another --device, or "
-            "fewer --workers"
+            f"{bytes_text(int(free))} are free on {chosen[0]}: choose a smaller network or batch, {others}"
         )
     disk = shutil.disk_usage(store.root).free
     if least.disk_bytes > disk:

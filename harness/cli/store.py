@@ -1,5 +1,7 @@
 """The commands that look after the store."""
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,8 @@ from harness.cli import show
 from harness.cli.options import STORE, StoreOption
 from harness.errors import CorruptArtifact, RequestError
 from harness.execution import checkpoint as checkpoints
+from harness.execution import claimfile
+from harness.stages.stored import Results
 from harness.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
@@ -27,9 +31,12 @@ def check(
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
     kept = Store(store, read_only=True)
-    artifacts = dict(kept.check())
+    artifacts = dict(kept.check(Results(kept).wrong_with))
     damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
     halves = {path: wrong for path, wrong in checkpoints.check(kept) if wrong}
+    claims = dict(claimfile.all_in(store / "progress"))
+    halves |= {path: seen.wrong for path, seen in claims.items() if seen.wrong}
+    left = _left(claims)
     files = dict(dvc_cache.check(cache))
     cached = [path for path, sound in files.items() if not sound]
     none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
@@ -39,6 +46,8 @@ def check(
         show.err.print(f"{path}: is no artifact, and is left alone", markup=False, soft_wrap=True)
     for path, wrong in {**damaged, **halves}.items():
         show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
+    for path, why in left.items():
+        show.err.print(f"{path}: {why}; this holds up nobody", markup=False, soft_wrap=True)
     for path in cached:
         show.err.print(f"{path}: is not what its name says", markup=False, soft_wrap=True)
     found = f"{len(damaged)} of {len(artifacts)} artifacts"
@@ -55,8 +64,16 @@ def check(
     for path in damaged:
         kept.remove(path)
     for path in halves:
-        checkpoints.remove(path)
+        claimfile.remove(path) if path in claims else checkpoints.remove(path)
+    for path in left if remove else ():
+        claimfile.remove(path)
     for path in cached:
         dvc_cache.remove(path)
     words = f"{found} were corrupt and are removed" if any_damaged else f"{len(artifacts)} artifacts are sound"
     show.out.print(f"{store}: {words}", markup=False, soft_wrap=True)
+
+
+def _left(claims: Mapping[Path, claimfile.Seen]) -> dict[Path, str]:
+    """Claims whose owners are gone: no fault, as the next run that wants their work takes it up. And why."""
+    told = {path: claimfile.gone(seen, time.time) for path, seen in claims.items() if not seen.wrong}
+    return {path: why for path, why in told.items() if why}

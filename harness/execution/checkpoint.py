@@ -46,7 +46,7 @@ class Checkpoint:
 
     def __init__(self, store: Store, group: Sequence[Job], tell: Tell = lambda note: None) -> None:
         self._keys = [job.key for job in group]
-        self._path = store.progress_path(sha256("".join(self._keys).encode()).hexdigest()[:32])
+        self._path = checkpoint_path(store, group)
         self._saved_at = self._started_at = time.monotonic()
         self._wait = CHECKPOINT_EVERY_S
         self._tell = tell
@@ -111,6 +111,11 @@ class _About(BaseModel):
 
 
 _GROUPS = TypeAdapter(list[Annotated[list[Hex], Field(min_length=1)]])
+
+
+def checkpoint_path(store: Store, group: Sequence[Job]) -> Path:
+    """Where a group keeps its checkpoint."""
+    return store.progress_path(sha256("".join(job.key for job in group).encode()).hexdigest()[:32])
 
 
 def interrupted(store: Store, plan: Plan, tell: Tell = lambda note: None) -> list[list[Job]]:

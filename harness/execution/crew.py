@@ -33,8 +33,12 @@ class Crew(Protocol):
     def start(self, group: Sequence[Job]) -> None:
         """Starts a group."""
 
-    def wait(self) -> Sequence[tuple[Sequence[Job], Finished]]:
-        """Groups that are finished since the last call; may be none, but not without having waited a while."""
+    def wait(self, seconds: float | None = None) -> Sequence[tuple[Sequence[Job], Finished]]:
+        """Groups that are finished since the last call; may be none, but not without having waited a while.
+
+        Args:
+            seconds: not to be exceeded where something else is to be looked after; None: as long as it takes.
+        """
 
 
 class Alone:
@@ -60,8 +64,8 @@ class Alone:
         """Takes a group."""
         self._group = group
 
-    def wait(self) -> Sequence[tuple[Sequence[Job], Finished]]:
-        """Runs the group."""
+    def wait(self, seconds: float | None = None) -> Sequence[tuple[Sequence[Job], Finished]]:
+        """Runs the group, however long it takes."""
         group, self._group = self._group, None
         if group is None:
             return []

@@ -9,9 +9,10 @@ import torch
 
 from harness.engine.datasets import Dataset
 from harness.errors import HarnessError, InvariantBroken
+from harness.execution.claims import Claims, Patience
 from harness.execution.crew import Crew, gathered
 from harness.execution.group import Finished
-from harness.execution.schedule import Schedule, cost, labels
+from harness.execution.schedule import LOOK_EVERY_S, Schedule, cost, labels
 from harness.job import Job
 from harness.plan import Plan
 from harness.store import Store
@@ -85,22 +86,29 @@ def execute(
     if missing:
         tally = _Tally(cost(list(missing.values())), on_progress)
         with gathered(devices, plan, store, load_dataset, provenance, tally.advance) as crew:
-            schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note)
-            _work(schedule, crew, run, tally)
-            schedule.remove()
+            with Claims(store) as claims:
+                schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note, claims)
+                _work(schedule, crew, run, tally, claims, Patience(store))
+                schedule.remove()
             run.workers_lost = tuple(crew.lost)
     run.seconds = time.monotonic() - started
     return run
 
 
-def _work(schedule: Schedule, crew: Crew, run: Run, tally: "_Tally") -> None:
+def _work(schedule: Schedule, crew: Crew, run: Run, tally: "_Tally", claims: Claims, patience: Patience) -> None:
+    impatient = False
     while schedule.missing:
-        while crew.idle and (group := schedule.next()) is not None:
+        while crew.idle and (group := schedule.next(by_force=impatient)) is not None:
+            impatient = False
             tally.begin(group)
             crew.start(group)
+        tally.found(schedule.found)
+        schedule.found.clear()
+        _tell(claims, tally)
         if not tally.running:
-            raise InvariantBroken(f"none of {len(schedule.missing)} missing jobs can run: the plan is not a plan")
-        for ended, finished in crew.wait():
+            impatient = _wait_for_others(schedule, tally, claims, patience)
+            continue
+        for ended, finished in crew.wait(LOOK_EVERY_S if crew.idle and schedule.blocked else None):
             for note in finished.notes:
                 tally.note(note)
             schedule.finished(ended)
@@ -109,6 +117,23 @@ def _work(schedule: Schedule, crew: Crew, run: Run, tally: "_Tally") -> None:
             else:
                 _note(schedule, ended, finished, run)
                 tally.end(ended, cost(ended))
+    _tell(claims, tally)
+
+
+def _wait_for_others(schedule: Schedule, tally: "_Tally", claims: Claims, patience: Patience) -> bool:
+    """Waits a moment for other runs on the store, which have all that could run now; whether patience is over."""
+    if not schedule.missing:
+        return False
+    if not schedule.blocked:
+        raise InvariantBroken(f"none of {len(schedule.missing)} missing jobs can run: the plan is not a plan")
+    tally.waits(claims.holder)
+    time.sleep(LOOK_EVERY_S)
+    return patience.is_over(len(schedule.missing))
+
+
+def _tell(claims: Claims, tally: "_Tally") -> None:
+    while claims.notes:
+        tally.note(claims.notes.pop(0))
 
 
 def _note(schedule: Schedule, group: Sequence[Job], finished: Finished, run: Run) -> None:
@@ -134,6 +159,16 @@ class _Tally:
         self._finished = 0
         self._under_way: dict[str, int] = {}
         self._now = ""
+        self._holders: set[str] = set()
+
+    def waits(self, holder: str) -> None:
+        """Nothing is left to do but what another run does."""
+        self._now = f"waiting for {holder}"
+        if holder not in self._holders:
+            self._holders.add(holder)
+            self.note(f"the rest is under way in {holder}, on the same store: this run waits for its results")
+        else:
+            self._told()
 
     def begin(self, group: Sequence[Job]) -> None:
         """A group starts."""
@@ -149,12 +184,22 @@ class _Tally:
         """A running group made some units of work."""
         key = group[0].key
         self._under_way[key] = self._under_way.get(key, 0) + units
-        self._tell(Progress(self._finished + sum(self._under_way.values()), self._total, self._now))
+        self._told()
+
+    def found(self, jobs: Sequence[Job]) -> None:
+        """Another run did these."""
+        if jobs:
+            self._finished += cost(jobs)
+            self._told()
+
+    def _told(self) -> None:
+        done = min(self._finished + sum(self._under_way.values()), self._total)
+        self._tell(Progress(done, self._total, self._now))
 
     def end(self, group: Sequence[Job], units: int) -> None:
         """A group is over, and counts with so many units."""
         self._finished += units
         self._under_way.pop(group[0].key)
-        self._tell(Progress(self._finished + sum(self._under_way.values()), self._total, self._now))
+        self._told()
         self.running.pop(group[0].key)
         self._now = labels(self.running) or self._now

@@ -1,19 +1,25 @@
 """Which groups of a plan's missing jobs run, and in which order, on one device or on several."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 import torch
 
 from harness import stages
-from harness.execution.checkpoint import Tell, interrupted, put_progress, read_groups, remove
+from harness.execution.checkpoint import Tell, checkpoint_path, interrupted, put_progress, read_groups, remove
+from harness.execution.claims import Claims, Taken
 from harness.job import MAX_FUSED, Job, canonical, descendants
 from harness.plan import Plan
 from harness.store import Store
 
 MOST_MEMORY = 0.8
 """Share of the free memory that a group may take, as the forecast of a replica's memory is rough."""
+
+
+LOOK_EVERY_S = 0.5
+"""After what other runs on the same store have under way."""
 
 
 def fuse(job: Job) -> str | None:
@@ -49,10 +55,18 @@ class Schedule:
 
     Attributes:
         missing: key -> job, for what is not done.
+        found: jobs that another run did meanwhile.
+        blocked: whether what could run now is under way in another run on the same store.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, devices: Sequence[str], free: float, tell: Tell = lambda note: None
+        self,
+        plan: Plan,
+        store: Store,
+        devices: Sequence[str],
+        free: float,
+        tell: Tell = lambda note: None,
+        claims: Claims | None = None,
     ) -> None:
         """Plans the groups, or takes up those of a killed run of the same plan on the same devices.
 
@@ -62,14 +76,18 @@ class Schedule:
             devices: their names, one for each group that may run at a time.
             free: bytes that each of them has.
             tell: is told of what was damaged and is removed.
+            claims: of this run, where others may work on the same store.
 
         Raises:
             StoreBroken: the store cannot be written.
         """
         self.missing = plan.missing(store.has)
+        self.found: list[Job] = []
+        self.blocked = False
+        self._store, self._claims = store, claims
         self._lost: set[str] = set()
         self._running: list[Sequence[Job]] = []
-        self._stalled = False
+        self._stalled, self._look_again = False, 0.0
         name = sha256(canonical([list(devices), [job.key for job in plan.targets]]).encode()).hexdigest()
         self._path = store.progress_path(name[:32]).with_suffix(".json")
         begun = {tuple(job.key for job in group): group for group in interrupted(store, plan, tell)}
@@ -82,10 +100,18 @@ class Schedule:
         if self._pending:
             self._write()
 
-    def next(self) -> list[Job] | None:
-        """The first group whose inputs are all there, or None; it counts as running until it is ``finished``."""
-        if self._stalled:
+    def next(self, *, by_force: bool = False) -> list[Job] | None:
+        """The first group whose inputs are all there and that no other run has; it runs until it is ``finished``.
+
+        Args:
+            by_force: also one that another run has.
+
+        Returns:
+            The group without what another run has committed meanwhile; None where there is none for now.
+        """
+        if self._stalled or (self.blocked and not by_force and time.monotonic() < self._look_again):
             return None
+        self.blocked = False
         running = {job.key for group in self._running for job in group}
         place = 0
         while place < len(self._pending):
@@ -95,18 +121,48 @@ class Schedule:
                 continue
             group = [job for job in whole if job.key not in self._lost]
             waits = any(given.key in self.missing for job in group for given in job.inputs.values())
-            if not waits and running.isdisjoint(job.key for job in group):
-                del self._pending[place]
+            if waits or not running.isdisjoint(job.key for job in group):
+                place += 1
+                continue
+            taken = Taken.FREE if self._claims is None else self._claims.take(group, by_force=by_force)
+            if taken is Taken.NOT:
+                self.blocked = True
+                place += 1
+                continue
+            del self._pending[place]
+            group = self._without_found(group, taken)
+            if group:
                 self._running.append(group)
                 return group
-            place += 1
-        self._stalled = True  # until a group is finished
+            place = 0  # what waited for these may be ready
+        self._stalled = not self.blocked  # until a group is finished
+        self._look_again = time.monotonic() + LOOK_EVERY_S
         return None
+
+    def _without_found(self, group: list[Job], taken: Taken) -> list[Job]:
+        """A group without what another run has committed meanwhile.
+
+        The whole of it where a run that is gone had begun it: so it ends with the very bits that it would have had.
+        """
+        found = {job.key: job for job in group if job.key in self.missing and self._store.has(job)}
+        for key in found:
+            del self.missing[key]
+        self.found += found.values()
+        left = [job for job in group if job.key not in found]
+        wanted = self._wanted(left)
+        if not found or (wanted and (taken is Taken.LEFT or checkpoint_path(self._store, group).exists())):
+            return group
+        if self._claims is not None:
+            held = {job.lineage for job in left} if wanted else set()
+            self._claims.release([job for job in group if job.lineage not in held])
+        return left if wanted else []
 
     def finished(self, group: Sequence[Job]) -> None:
         """The group runs no longer."""
         self._running.remove(group)
-        self._stalled = False
+        self._stalled, self._look_again = False, 0.0
+        if self._claims is not None:
+            self._claims.release(group)
 
     def lose(self, job: Job) -> set[str]:
         """A job broke: it and what rests on it will not run. Their keys."""

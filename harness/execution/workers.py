@@ -147,8 +147,8 @@ class Workers:
         """Sends a group to an idle worker."""
         next(worker for worker in self._workers if worker.group is None).take(group)
 
-    def wait(self) -> Sequence[tuple[Sequence[Job], Finished]]:
-        """Listens to the workers until one says something; gives the groups that are finished.
+    def wait(self, seconds: float | None = None) -> Sequence[tuple[Sequence[Job], Finished]]:
+        """Listens to the workers until one says something, or for so long; gives the groups that are finished.
 
         Raises:
             StoreBroken: a worker met a broken store.
@@ -156,7 +156,7 @@ class Workers:
         """
         told = {id(worker.pipe): worker for worker in self._workers}
         finished = []
-        for pipe in connection.wait([worker.pipe for worker in self._workers]):
+        for pipe in connection.wait([worker.pipe for worker in self._workers], seconds):
             worker = told[id(pipe)]
             try:
                 message = _opened(worker.pipe.recv())

@@ -124,7 +124,7 @@ class Held:
 
 def held(request: verifying.Request, store: Store) -> Held | None:
     """What the store has of a request and of its rehearsal; None: nothing."""
-    jobs = {**request.plan.jobs, **_small(request).jobs}
+    jobs = {**request.plan.jobs, **rehearsal_of(request).jobs}
     found = [store.made(job) for job in jobs.values() if store.has(job)]
     if not found:
         return None
@@ -225,18 +225,24 @@ def measure_rehearsal(request: verifying.Request, baseline: Baseline, reason: st
     return baseline.model_copy(update={"content": changed, "history": (*baseline.history, entry)})
 
 
+def whole_plan(request: verifying.Request) -> Plan:
+    """All jobs of a request and of its rehearsal."""
+    return Plan.of([*request.plan.targets, *rehearsal_of(request).targets])
+
+
 def _entry(reason: str) -> Entry:
     code: dict[str, Any] = describe("cpu", 1, "")["code"]
     return Entry(revision=code["revision"][:12], modified=code["modified"], date=today(), reason=reason)
 
 
-def _small(request: verifying.Request) -> Plan:
+def rehearsal_of(request: verifying.Request) -> Plan:
+    """The jobs of a request's rehearsal."""
     return rehearsal(request.protocol, request.setting)
 
 
 def _rehearse(request: verifying.Request, place: Place) -> Plan:
     """Runs the rehearsal; its plan."""
-    small, name = _small(request), request.loaded.spec.id
+    small, name = rehearsal_of(request), request.loaded.spec.id
     with place.progress(f"{name}, rehearsal") as told:
         run, _ = verifying.run_plan(small, place.store, devices=[place.device], data_root=place.data, on_progress=told)
     if run.failed:

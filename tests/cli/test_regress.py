@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import seeds
+from harness.cli import room
 from harness.engine import optimise
 from harness.regress import files
 from tests.support import Place, Said, claim, cli, edited, imp_text, instability_text
@@ -65,6 +67,22 @@ def test_a_spec_outside_the_working_folder_gets_no_baseline(made: Place, place: 
         said = regress(place, made.root / "tiny.yaml", *REASON)
     assert said.code == 2
     assert f"{made.root / 'tiny.yaml'} lies outside the working folder {place.root}" in said.err
+    assert not place.keys(), "nothing was run"
+
+
+@pytest.mark.parametrize("more", [(), REASON, ("--update", "--rehearsal", "--reason", "why")], ids=" ".join)
+@pytest.mark.parametrize("lacking", ["disk", "memory"])
+def test_what_has_no_room_is_refused_before_it_starts(
+    made: Place, place: Place, more: tuple[str, ...], lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lacking == "disk":
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, 1))
+    else:
+        monkeypatch.setattr(room.devices, "free_bytes", lambda device: 1.0)
+    said = regress(place, made.root / "tiny.yaml", *more)
+    assert said.code == 2
+    words = "error: the results to come take about " if lacking == "disk" else "error: a single replica of "
+    assert words in said.err
     assert not place.keys(), "nothing was run"
 
 

@@ -1,12 +1,19 @@
 """``harness store check``: damage is named and, on request, removed; then only that is computed again."""
 
 import errno
+import hashlib
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from harness import dvc_cache
+from harness.execution.claimfile import Owner
+from harness.job import canonical
 from tests.support import Place, Said, cli, counted, instability_text
 
 
@@ -110,6 +117,86 @@ def test_a_cache_of_another_user_is_told(
     assert "(Permission denied): " in said.err
     assert "Traceback" not in said.err
     assert victim.exists()
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "train"])
+def test_a_result_that_is_not_what_its_stage_gives_is_named_and_removed_on_request(stage: str, place: Place) -> None:
+    """Its files and digests are right: it was written so."""
+    whole = place.keys()
+    records = {path: json.loads(path.read_text()) for path in place.store.glob("jobs/*/*/record.json")}
+    path = min(path for path, record in records.items() if record["job"]["stage"] == stage)
+    name = "table.json" if stage == "evaluate" else "tensors.safetensors"
+    if stage == "evaluate":
+        table = json.loads((path.parent / name).read_text())
+        (path.parent / name).write_text(json.dumps({column: table[column] for column in table if column != "error"}))
+        words = "is a result of evaluate and has no column 'error' in its table"
+    else:
+        (path.parent / name).write_bytes(save({"weight/none": torch.zeros(2)}))
+        words = "is a result of train and has no tensor '"
+    digest = hashlib.sha256((path.parent / name).read_bytes()).hexdigest()
+    path.write_text(json.dumps({**records[path], "files": {name: digest}}))
+    said = checked(place)
+    assert said.code == 3
+    assert f"{path.parent}: {words}" in said.err
+    assert f"1 of {len(whole)} artifacts are corrupt: `harness store check --store " in " ".join(said.err.split())
+    assert checked(place, "--remove").code == 0
+    assert not path.parent.exists()
+    assert checked(place).code == 0
+
+
+def test_results_of_other_code_are_no_fault(place: Place) -> None:
+    """Nor are those whose inputs are there no more."""
+    for path in place.store.glob("jobs/*/*/record.json"):
+        if json.loads(path.read_text())["job"]["stage"] == "init":
+            shutil.rmtree(path.parent)
+    for stage, version in (("evaluate", 99), ("no_such_stage", 1), ("evaluate", 1)):
+        about = {"stage": stage, "version": version, "params": {"old": 1}, "inputs": {"state": "0" * 64}}
+        key = hashlib.sha256(canonical(about).encode()).hexdigest()
+        folder = place.store / "jobs" / key[:2] / key
+        folder.mkdir(parents=True)
+        table = b'{"split": ["train", "test"], "error": [1.0, 2.0], "loss": [1.0, 2.0]}'
+        (folder / "table.json").write_bytes(table)
+        record = {"job": about, "files": {"table.json": hashlib.sha256(table).hexdigest()}, "provenance": {}}
+        (folder / "record.json").write_text(json.dumps(record))
+    said = checked(place)
+    assert said.code == 0, said.err
+
+
+def test_claims_that_live_are_kept_and_others_told(place: Place) -> None:
+    folder = place.store / "progress"
+    live, ended, stale, damaged = (folder / f"{digit * 32}.claim" for digit in "0123")
+    owner = Owner.here("0" * 32)
+    live.write_bytes(owner.content)
+    ended.write_bytes(owner.model_copy(update={"started": 1}).content)
+    stale.write_bytes(owner.model_copy(update={"machine": "another"}).content)
+    os.utime(stale, (0, 0))
+    before = {path: path.read_bytes() for path in (live, ended, stale)}
+    said = checked(place)
+    assert said.code == 0
+    assert str(live) not in said.err
+    assert f"{ended}: process {os.getpid()} on {owner.host} has ended; this holds up nobody" in said.err
+    assert f"{stale}: process {os.getpid()} on {owner.host} has not renewed its claim for " in said.err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before, "a look changes nothing"
+    os.mkfifo(damaged)
+    said = checked(place)
+    assert said.code == 3
+    assert f"{damaged}: is a named pipe, not a regular file" in said.err
+    assert "and 1 files of interrupted runs are corrupt" in " ".join(said.err.split())
+    assert checked(place, "--remove").code == 0
+    assert list(folder.iterdir()) == [live]
+    assert checked(place, "--remove").code == 0
+    assert list(folder.iterdir()) == [live]
+
+
+def test_a_claim_that_cannot_be_removed_is_told(place: Place) -> None:
+    path = place.store / "progress" / f"{'0' * 32}.claim"
+    (path / "thesis").mkdir(parents=True)
+    said = checked(place, "--remove")
+    assert said.code == 3
+    assert f"{path}, where a run claims its work, is none and cannot be removed (Directory not empty)" in " ".join(
+        said.err.split()
+    )
+    assert (path / "thesis").is_dir()
 
 
 def test_what_is_no_file_of_dvc_is_left_alone(place: Place) -> None:

@@ -1,0 +1,57 @@
+"""Results in a store that are sound as files, and are not what their stage gives."""
+
+from harness.artifact import Artifact, Described
+from harness.errors import HarnessError
+from harness.job import VERSIONS, Job
+from harness.stages import products
+from harness.store import Store
+
+_ABSENT = "absent"
+"""In place of the stage of an input that is in the store no more, or is of other code: nothing is known of it."""
+
+_UNKNOWN = (HarnessError, LookupError, TypeError, ValueError, AttributeError)
+"""What comes of parameters that this code does not have."""
+
+
+class Results:
+    """The results of a store, their jobs known by their records."""
+
+    def __init__(self, store: Store) -> None:
+        """Reads nothing yet."""
+        self._store = store
+        self._jobs: dict[str, Job] = {}
+
+    def wrong_with(self, described: Described, artifact: Artifact) -> str:
+        """How an artifact differs from what its stage gives, in words that follow its name; "" where it does not.
+
+        Nothing is said of stages, versions of stages and parameters that this code does not have.
+        """
+        if not _is_known(described):
+            return ""
+        job = self._with_inputs(described)
+        try:
+            problem = products.wrong_with(job, artifact)
+        except _UNKNOWN:
+            return ""
+        return f"is a result of {job.stage} and {problem}" if problem else ""
+
+    def _with_inputs(self, described: Described) -> Job:
+        waiting = list(described.inputs.values())
+        while waiting:
+            found = self._store.described(waiting[-1]) if waiting[-1] not in self._jobs else None
+            rest = [key for key in found.inputs.values() if key not in self._jobs] if found else []
+            if rest:
+                waiting += rest
+                continue
+            key = waiting.pop()
+            if key not in self._jobs:
+                known = found is not None and _is_known(found)
+                self._jobs[key] = self._job(found) if known and found is not None else Job(_ABSENT, {})
+        return self._job(described)
+
+    def _job(self, described: Described) -> Job:
+        return Job(described.stage, described.params, {role: self._jobs[key] for role, key in described.inputs.items()})
+
+
+def _is_known(described: Described) -> bool:
+    return VERSIONS.get(described.stage) == described.version
