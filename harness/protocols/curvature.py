@@ -12,6 +12,7 @@ from harness.job import Job
 from harness.measure.curvature import require_affordable
 from harness.observation import SINGLE, NoValue
 from harness.protocols import lineage
+from harness.protocols.normalisation import chunk_problems
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Count, Hundreds, Model, Positive
 from harness.spec.load import Problem
@@ -98,6 +99,21 @@ class Eigenvalue:
 
     value: float
     error: float
+
+
+def objective_problems(setting: TrainingSetting, *, also_of_all: bool = False) -> Iterable[Problem]:
+    """Chunks that batch normalisation cannot normalise; ``also_of_all``: a loss over all examples is taken too."""
+    options: ObjectiveOptions = setting.options.objective
+    params = objective_params(setting, options)
+    if params["batch_norm"] != "batch":
+        return
+    field = "examples" if options.chunk is None else "chunk"
+    for examples in dict.fromkeys([params["examples"], *([setting.data.n_train] if also_of_all else [])]):
+        chunk = min(options.chunk or examples, examples)
+        found = list(chunk_problems(setting, ("settings", "objective", field), examples, chunk))
+        if found:
+            yield from found
+            return
 
 
 def extreme_of(table: Table, end: Literal["top", "bottom"]) -> Eigenvalue | NoValue:

@@ -129,6 +129,7 @@ class EdgeOfStability(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Drops in order, checkpoints within training, a decay that can be left out."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting, also_of_all=True)
         yield from phase_problems(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
         if setting.training.optimiser.weight_decay == 0:

@@ -122,6 +122,7 @@ class EigenvectorDrift(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
         if len(curvature.checkpoints(setting)) < 2:
             message = f"found {setting.training.length} alone, the end of training: give an earlier time"

@@ -197,6 +197,7 @@ class HessianSpectrum(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
         options: HessianSpectrumOptions = setting.options
         yield from time_problems(setting, "checkpoints", options.checkpoints)
         if setting.iterations(options.reference) > setting.length:

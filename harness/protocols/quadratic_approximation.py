@@ -157,6 +157,7 @@ class QuadraticApproximation(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; the recipe is the quadratic's; there are as many eigenvectors."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
         yield from phase_problems(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
         yield from curvature.exact_problems(setting)
