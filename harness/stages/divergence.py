@@ -87,20 +87,21 @@ def _of_first_loss(network: Network, one: Work, images: Images, step: int, place
     precision = one.params["precision"]
     sizes = f"images have numbers up to {_greatest(images):.3g}, weights up to {_largest(one):.3g}"
     exact = _loss(network, one, images)
+    seen, remedy = (
+        f"{plain(exact, 3)} on the first images",
+        "correct training.data.normalise or training.initialisation",
+    )
     if step == one.params["start"]:
         text = f"the loss was not finite at {place}, the first of this training, before a step moved any weight: "
         if exact < float("inf") and precision != "fp64":
             return (
-                f"{text}on the first images it is {plain(exact, 3)} in fp64, which {precision} does not reach ({sizes}): "
-                "smaller numbers (training.data.normalise, training.initialisation), or training.precision fp64, do"
+                f"{text}it is {seen} in fp64, which {precision} does not reach ({sizes}): smaller numbers "
+                "(training.data.normalise, training.initialisation), or training.precision fp64, do"
             )
-        return f"{text}{plain(exact, 3)} on the first images in fp64 ({sizes}): correct training.data.normalise or training.initialisation"
+        return f"{text}it is {seen} in fp64 ({sizes}): {remedy}"
     if exact <= _USUAL:
         return ""
-    return (
-        f"the loss was not finite at {place}: before the first step it is already {plain(exact, 3)} on the first images "
-        f"({sizes}): correct training.data.normalise or training.initialisation"
-    )
+    return f"the loss was not finite at {place}: before the first step it is already {seen} ({sizes}): {remedy}"
 
 
 def _of_optimiser(one: Work, place: str) -> str:
