@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.digits import plain
 from harness.errors import InvariantBroken, RequestError
 from harness.observation import Condition, Gap, Observation, Quantity
 from harness.spec.claims import Check, Claim, Expectation, FirstWithin, LastWithin, LessThan
@@ -83,19 +84,30 @@ def values(sample: Mapping[int, Mapping[int, float]]) -> dict[int, list[float]]:
     return {seed: list(within.values()) for seed, within in sample.items()}
 
 
+def why_without_value(
+    observations: Sequence[Observation], name: str, quantity: Quantity, asked: Sequence[Mapping[str, Condition]]
+) -> str | None:
+    """Why samples cannot be judged in which a replicate has no value; None where all that are there have one."""
+    for at in asked:
+        for one in observations:
+            if one.why and one.quantity == name and all(one.at.get(axis) == at[axis] for axis in quantity.axes):
+                return f"{name}{at_words(at)} has no value in initialisation {one.initialisation}: {one.why}."
+    return None
+
+
 def why_not_run(
     expect: Expectation,
     name: str,
     asked: Sequence[Mapping[str, Condition]],
     samples: Sequence[Mapping[int, Mapping[int, float]]],
 ) -> str | None:
-    """Why samples cannot be judged at all."""
+    """Why samples cannot be judged at all; see ``why_without_value`` too."""
     for at, sample in zip(asked, samples, strict=True):
         for seed, within in sample.items():
             for number, value in within.items():
                 if not math.isfinite(value):
                     return (
-                        f"{name}{at_words(at)} is {value} in initialisation {seed}, replicate {number}: "
+                        f"{name}{at_words(at)} is {plain(value)} in initialisation {seed}, replicate {number}: "
                         "without a finite value there is no mean to judge."
                     )
     if isinstance(expect, FirstWithin | LastWithin):

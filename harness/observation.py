@@ -1,6 +1,7 @@
 """What an experiment observed: one value of one quantity under named conditions, in one replicate."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,11 @@ from harness.errors import InvariantBroken
 
 Condition = str | int
 
-_SINGLE = 1e-6
+SINGLE = 1e-6
 """Error of a number that was computed in single precision, relative to its scale."""
+
+_TINY = sys.float_info.min
+"""The least number with all its digits; a ratio over less has none."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,9 @@ class Observation:
         at: axis -> condition; times are in iterations.
         initialisation: seed of the initialisation, the unit of replication.
         within: number of the replicate inside the initialisation (an order, or a pair of orders).
-        value: in the quantity's unit.
+        value: in the quantity's unit; NaN where there is none.
         limits: the least and the most that its quantity can be; known once it was ``checked``.
+        why: why there is no value, as a clause: "no eigenvalue is negative beyond its error"; None where there is one.
     """
 
     quantity: str
@@ -133,6 +138,50 @@ class Observation:
     within: int
     value: float
     limits: tuple[float, float] = (-math.inf, math.inf)
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class NoValue:
+    """In place of a number that would mean nothing: the ratio of what may be all rounding, the logarithm of zero.
+
+    Attributes:
+        why: a clause that tells what is missing, with the numbers that show it.
+    """
+
+    why: str
+
+
+def observed(
+    quantity: str, at: Mapping[str, Condition], initialisation: int, within: int, value: float | NoValue
+) -> Observation:
+    """An observation, with or without a value: a claim that needs it is not run then, for that reason."""
+    if isinstance(value, NoValue):
+        return Observation(quantity, at, initialisation, within, math.nan, why=value.why)
+    return Observation(quantity, at, initialisation, within, value)
+
+
+def ratio(above: float, below: float, *, error: float, of: str) -> float | NoValue:
+    """A ratio, unless what it is over may be all error.
+
+    Args:
+        above: the numerator.
+        below: the denominator.
+        error: by how much the denominator may be wrong, at least its own rounding is taken.
+        of: what the denominator is, in words: "the loss before the drop".
+
+    Examples:
+        >>> from harness.observation import ratio
+        >>> ratio(1.0, 4.0, error=0.1, of="the length")
+        0.25
+        >>> ratio(1.0, 0.05, error=0.1, of="the length").why
+        'the length is 0.05, no more than its error of 0.1'
+    """
+    if abs(below) > max(error, _TINY):
+        return above / below
+    if below == 0:
+        return NoValue(f"{of} is 0")
+    return NoValue(f"{of} is {plain(below)}, no more than its error of {plain(max(error, _TINY))}")
 
 
 def checked(observations: Iterable[Observation], quantities: Mapping[str, Quantity]) -> list[Observation]:
@@ -156,7 +205,7 @@ def _checked(one: Observation, quantity: Quantity) -> Observation:
     if not math.isfinite(one.value):
         return one
     ends = [abs(end) for end in (quantity.low, quantity.high) if math.isfinite(end)]
-    error = _SINGLE * max(quantity.scale, *ends, 0.0)
+    error = SINGLE * max(quantity.scale, *ends, 0.0)
     if not quantity.low - error <= one.value <= quantity.high + error:
         at = ", ".join(f"{axis}={condition}" for axis, condition in one.at.items())
         raise InvariantBroken(

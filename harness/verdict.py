@@ -12,6 +12,7 @@ from harness.conditions import (
     values,
     why_incomplete,
     why_not_run,
+    why_without_value,
 )
 from harness.decision import decide
 from harness.digits import plain
@@ -144,6 +145,7 @@ def judge(
     unit = check.expect.axis if isinstance(check.expect, FirstWithin | LastWithin) else quantity.unit
     samples = [select(observations, claim.quantity, quantity, at) for at in asked]
     reason = why_incomplete(claim.quantity, asked, samples, gaps, measured)
+    reason = reason or why_without_value(observations, claim.quantity, quantity, asked)
     reason = reason or why_not_run(check.expect, claim.quantity, asked, samples)
     if reason:
         return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)

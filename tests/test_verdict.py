@@ -1,6 +1,7 @@
 """The whole verdict table, its invariances, and how often it errs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.conditions import conditions
+from harness.digits import plain
 from harness.errors import InvariantBroken, RequestError
 from harness.observation import Observation, Quantity
 from harness.spec.claims import (
@@ -176,7 +178,16 @@ class TestEveryExpectation:
         observations = along(*[(0, 0, value)] * 4) + RANDOM
         found = rule(expect, observations, may_reproduce=True)
         assert (found.verdict, found.estimate) == (Verdict.NOT_RUN, None)
-        assert f"is {value} in initialisation 2, replicate 0" in found.why
+        assert f"is {plain(value)} in initialisation 2, replicate 0" in found.why
+
+    def test_what_has_no_value_is_not_run_for_its_own_reason(self, expect):
+        first = along(*[(0, 0, 0)] * 4)
+        lost = [replace(one, value=math.nan, why="all of it is rounding") for one in first if one.initialisation == 1]
+        others = [one for one in first if one.initialisation != 1]
+        found = rule(expect, others + lost + RANDOM, may_reproduce=True)
+        assert (found.verdict, found.estimate) == (Verdict.NOT_RUN, None)
+        assert "has no value in initialisation 1: all of it is rounding." in found.why
+        assert "nan" not in found.why
 
     def test_one_initialisation_says_inside_or_outside(self, expect):
         observations = along(*[{0: [2.0, 2.0]}] * 4) + observe({0: [4.0]}, arm="random")

@@ -21,8 +21,8 @@ def l2(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
     return float(torch.linalg.vector_norm(_flat(a, b) - _flat(b, a)))
 
 
-def cosine(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """Cosine distance, 1 - a·b / (|a| |b|), between two sets of parameters.
+def cosine(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float | None:
+    """Cosine distance, 1 - a·b / (|a| |b|), between two sets of parameters; None where one is all zeros.
 
     Examples:
         States at right angles are at distance 1, opposite ones at 2.
@@ -33,7 +33,10 @@ def cosine(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
         >>> cosine(east, north), cosine(east, {"w": -east["w"]})
         (1.0, 2.0)
     """
-    return 1.0 - float(torch.nn.functional.cosine_similarity(_flat(a, b), _flat(b, a), dim=0))
+    one, other = _flat(a, b), _flat(b, a)
+    if not (one.any() and other.any()):
+        return None
+    return 1.0 - float(torch.nn.functional.cosine_similarity(one, other, dim=0))
 
 
 def disagreements(a: Scores, b: Scores) -> int:

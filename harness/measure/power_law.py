@@ -71,15 +71,17 @@ def orders_of_magnitude(largest: Sequence[float]) -> float:
     return math.log10(positive[-1] / positive[0])
 
 
-def negative_mass(values: Sequence[float]) -> float:
-    """Sum of the magnitudes of the negative eigenvalues.
+def negative_mass(values: Sequence[float], error: float = 0.0) -> float:
+    """Sum of the magnitudes of the eigenvalues that are negative by more than their numerical error.
 
     Examples:
         >>> from harness.measure.power_law import negative_mass
         >>> negative_mass([3.0, -0.5, -1.0])
         1.5
+        >>> negative_mass([3.0, -1e-9, -1.0], error=1e-6)
+        1.0
     """
-    return -math.fsum(value for value in values if value < 0)
+    return 0.0 - math.fsum(value for value in values if value < -error)
 
 
 def negative_share(values: Sequence[float], error: float) -> float:

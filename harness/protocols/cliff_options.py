@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from harness.protocols import curvature
+from harness.protocols.normalisation import epoch_problems
 from harness.protocols.phases import drops, phase_problems, phases
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import MOST_ITEMS, Count, Fraction, Many, Model, Positive, Time
@@ -96,6 +97,7 @@ def cliff_problems(setting: TrainingSetting) -> Iterable[Problem]:
     """What is wrong with the settings: cliffs that overlap, drops that are not there, sizes beyond the network's."""
     yield from phase_problems(setting)
     yield from curvature.exact_problems(setting)
+    yield from curvature.objective_problems(setting, also_of_all=True)
     yield from _time_problems(setting)
     options: CliffOptions = setting.options
     known, size, data = drops(setting), setting.training.parameters, setting.data
@@ -115,6 +117,9 @@ def cliff_problems(setting: TrainingSetting) -> Iterable[Problem]:
             f"found {options.twins.factor}: {options.twins.factor} batches of {setting.training.batch} are more than "
             f"the {data.n_train:,} examples of {data.name}",
         )
+    else:
+        batch = options.twins.factor * setting.training.batch
+        yield from epoch_problems(setting, ("settings", "twins", "factor"), options.twins.factor, batch)
 
 
 def _time_problems(setting: TrainingSetting) -> Iterable[Problem]:

@@ -1,19 +1,26 @@
 """What the protocols on the curvature of the loss share: which loss is meant, and the jobs that differentiate it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
 
+from harness.digits import ROUNDING, plain
 from harness.errors import RequestError
 from harness.job import Job
 from harness.measure.curvature import require_affordable
+from harness.observation import SINGLE, NoValue
 from harness.protocols import lineage
+from harness.protocols.normalisation import chunk_problems
 from harness.protocols.setting import TrainingSetting
 from harness.spec.base import Count, Hundreds, Model, Positive
 from harness.spec.load import Problem
 from harness.steps import Duration
 from harness.store import Table
+
+EIGENVALUE_ERROR = 1e-5
+"""Numerical error of an eigenvalue of an exact Hessian, over the largest magnitude of any [open]."""
 
 
 class ObjectiveOptions(Model):
@@ -47,6 +54,11 @@ class ExtremesOptions(Model):
     tolerance: Positive = 1e-3
 
 
+def loss_error(options: ObjectiveOptions) -> float:
+    """By how much a loss of a nat may be wrong: losses are differences of logits, however small they are."""
+    return {"fp32": SINGLE, "fp64": ROUNDING}[options.precision]
+
+
 def loss(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
     """The loss at a state, and the length of its gradient."""
     return Job("loss", objective_params(setting, options), {"state": state})
@@ -76,14 +88,49 @@ def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:
         yield Problem(("training", "network"), str(error))
 
 
-def largest(table: Table) -> float | None:
-    """The largest eigenvalue in a table of ``extremes``; None where Lanczos did not converge: it means nothing then."""
-    found = [
-        value
-        for end, value, converged in zip(table["end"], table["eigenvalue"], table["converged"], strict=True)
-        if end == "top" and converged
-    ]
-    return max(found, default=None)
+@dataclass(frozen=True)
+class Eigenvalue:
+    """An eigenvalue that Lanczos found.
+
+    Attributes:
+        value: the eigenvalue.
+        error: the length of its residual: an eigenvalue of the matrix is no further away.
+    """
+
+    value: float
+    error: float
+
+
+def objective_problems(setting: TrainingSetting, *, also_of_all: bool = False) -> Iterable[Problem]:
+    """Chunks that batch normalisation cannot normalise; ``also_of_all``: a loss over all examples is taken too."""
+    options: ObjectiveOptions = setting.options.objective
+    params = objective_params(setting, options)
+    if params["batch_norm"] != "batch":
+        return
+    field = "examples" if options.chunk is None else "chunk"
+    for examples in dict.fromkeys([params["examples"], *([setting.data.n_train] if also_of_all else [])]):
+        chunk = min(options.chunk or examples, examples)
+        found = list(chunk_problems(setting, ("settings", "objective", field), examples, chunk))
+        if found:
+            yield from found
+            return
+
+
+def extreme_of(table: Table, end: Literal["top", "bottom"]) -> Eigenvalue | NoValue:
+    """The largest (``top``) or smallest eigenvalue in a table of ``extremes``, where its search converged."""
+    rows = list(zip(table["end"], table["eigenvalue"], table["residual"], table["converged"], strict=True))
+    mine = [(value, residual, converged) for its, value, residual, converged in rows if its == end]
+    which = {"top": "largest", "bottom": "smallest"}[end]
+    if not mine:
+        return NoValue(f"the search for the {which} eigenvalue found none")
+    if not all(converged for _, _, converged in mine):
+        return NoValue(
+            f"Lanczos did not converge on the {which} eigenvalue (residual "
+            f"{plain(max(residual for _, residual, _ in mine), 3)}): a larger settings.extremes.tolerance, or "
+            "settings.objective.precision fp64 where the products are too inexact, may help"
+        )
+    value, residual, _ = max(mine) if end == "top" else min(mine)
+    return Eigenvalue(value, residual)
 
 
 def objective_params(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:

@@ -5,19 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from harness.digits import plain
 from harness.figure import Figure
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols import curvature, edge_figures, lineage
 from harness.protocols.base import Claims, Measurement, Read
-from harness.protocols.phases import Phase, drops, largest_stable, phase_problems, phases
+from harness.protocols.phases import drops, largest_stable, phase_problems, phases
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.training import TrainingProtocol
 from harness.spec.base import Many, Model, Time
 from harness.spec.load import Problem
-from harness.store import Table
 
-Run = Mapping[str, Mapping[int, float]]
-"""Quantity (``loss``, ``sharpness``) -> iteration -> value, of one initialisation with or without decay."""
+Run = Mapping[int, curvature.Eigenvalue | NoValue]
+"""Iteration -> the largest eigenvalue, of one initialisation with or without decay."""
 
 
 class EdgeOptions(Model):
@@ -44,6 +44,11 @@ class EdgeOfStability(TrainingProtocol):
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "loss": Quantity("nats", ("decay", "iteration"), "training loss, without the decay's own term"),
         "sharpness": Quantity("", ("decay", "iteration"), "largest eigenvalue of the Hessian of the training loss"),
+        "smallest_eigenvalue": Quantity(
+            "",
+            ("decay", "iteration"),
+            "smallest eigenvalue of the Hessian of the training loss; needs settings.extremes.bottom",
+        ),
         "final_sharpness": Quantity("", ("decay",), "sharpness at the end of training"),
         "sharpness_rise": Quantity(
             "times",
@@ -79,22 +84,26 @@ class EdgeOfStability(TrainingProtocol):
     def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """The tables' numbers; rises, distances from the edge and the factor of the decay from them."""
         found: list[Observation] = []
-        runs: dict[tuple[int, Condition], dict[str, dict[int, float]]] = {}
+        runs: dict[tuple[int, Condition], dict[int, curvature.Eigenvalue | NoValue]] = {}
         for one in self.measurements(setting):
             table = read(one.job)
-            value = None if table is None else _value(one.kind, table)
-            if value is not None:
-                found.append(Observation(one.kind, one.at, one.initialisation, 0, value))
-                run = runs.setdefault((one.initialisation, one.at["decay"]), {"loss": {}, "sharpness": {}})
-                run[one.kind][int(one.at["iteration"])] = value
+            if table is None:
+                continue
+            if one.kind == "loss":
+                found.append(Observation("loss", one.at, one.initialisation, 0, float(table["loss"][0])))
+                continue
+            largest = curvature.extreme_of(table, "top")
+            runs.setdefault((one.initialisation, one.at["decay"]), {})[int(one.at["iteration"])] = largest
+            found.append(observed("sharpness", one.at, one.initialisation, 0, _number(largest)))
+            if setting.options.extremes.bottom:
+                smallest = _number(curvature.extreme_of(table, "bottom"))
+                found.append(observed("smallest_eigenvalue", one.at, one.initialisation, 0, smallest))
         for (seed, decay), run in runs.items():
-            found += _of_run(setting, run["sharpness"], seed, decay)
+            found += _of_run(setting, run, seed, decay)
         for seed in setting.replicates.seeds:
-            ends = [
-                runs.get((seed, decay), {}).get("sharpness", {}).get(setting.length) for decay in ("with", "without")
-            ]
-            if ends[0] and ends[1] and ends[0] / ends[1] > 0:
-                found.append(Observation("decay_orders", {}, seed, 0, math.log10(ends[0] / ends[1])))
+            ends = [runs.get((seed, decay), {}).get(setting.length) for decay in ("with", "without")]
+            if ends[0] is not None and ends[1] is not None:
+                found.append(observed("decay_orders", {}, seed, 0, _orders(ends[0], ends[1])))
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
@@ -111,9 +120,16 @@ class EdgeOfStability(TrainingProtocol):
         """With the recipe's decay; the edge of heavy-ball momentum."""
         return {"decay": "with", "edge": "heavy_ball"}
 
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """The smallest eigenvalue takes a search of its own."""
+        if quantity == "smallest_eigenvalue" and not setting.options.extremes.bottom:
+            return "smallest_eigenvalue is not looked for with settings.extremes.bottom at 0: give 1 or more"
+        return None
+
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Drops in order, checkpoints within training, a decay that can be left out."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting, also_of_all=True)
         yield from phase_problems(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
         if setting.training.optimiser.weight_decay == 0:
@@ -139,14 +155,11 @@ def _checkpoints(setting: TrainingSetting) -> list[int]:
     return sorted(ends | {setting.iterations(time) for time in setting.options.checkpoints})
 
 
-def _value(kind: str, table: Table) -> float | None:
-    """A loss; or the largest eigenvalue, None where Lanczos did not converge: such a number means nothing."""
-    return float(table["loss"][0]) if kind == "loss" else curvature.largest(table)
+def _number(found: curvature.Eigenvalue | NoValue) -> float | NoValue:
+    return found if isinstance(found, NoValue) else found.value
 
 
-def _of_run(
-    setting: TrainingSetting, sharpness: Mapping[int, float], seed: int, decay: Condition
-) -> Iterable[Observation]:
+def _of_run(setting: TrainingSetting, sharpness: Run, seed: int, decay: Condition) -> Iterable[Observation]:
     momentum = getattr(setting.training.optimiser, "momentum", 0.0)
     for phase in phases(setting):
         end = sharpness.get(phase.stop)
@@ -154,15 +167,34 @@ def _of_run(
             continue
         for edge, carried in (("heavy_ball", momentum), ("plain", 0.0)):
             at: dict[str, Condition] = {"decay": decay, "phase": phase.number, "edge": edge}
-            yield Observation("edge_ratio", at, seed, 0, end / largest_stable(phase.rate, carried))
-        yield from _rise(phase, sharpness.get(phase.start), end, seed, decay)
+            over = end if isinstance(end, NoValue) else end.value / largest_stable(phase.rate, carried)
+            yield observed("edge_ratio", at, seed, 0, over)
+        before = sharpness.get(phase.start)
+        if phase.number > 0 and before is not None:
+            yield observed("sharpness_rise", {"decay": decay, "drop": phase.number}, seed, 0, _rise(before, end))
     if setting.length in sharpness:
-        yield Observation("final_sharpness", {"decay": decay}, seed, 0, sharpness[setting.length])
+        yield observed("final_sharpness", {"decay": decay}, seed, 0, _number(sharpness[setting.length]))
 
 
-def _rise(phase: Phase, before: float | None, after: float, seed: int, decay: Condition) -> Iterable[Observation]:
-    if phase.number > 0 and before is not None and before > 0:
-        yield Observation("sharpness_rise", {"decay": decay, "drop": phase.number}, seed, 0, after / before)
+def _rise(before: curvature.Eigenvalue | NoValue, after: curvature.Eigenvalue | NoValue) -> float | NoValue:
+    if isinstance(before, NoValue) or isinstance(after, NoValue):
+        return before if isinstance(before, NoValue) else _number(after)
+    if before.value < -before.error:
+        return NoValue(f"the largest eigenvalue just before the drop is negative, {plain(before.value)}")
+    return ratio(after.value, before.value, error=before.error, of="the largest eigenvalue just before the drop")
+
+
+def _orders(with_decay: curvature.Eigenvalue | NoValue, without: curvature.Eigenvalue | NoValue) -> float | NoValue:
+    ends = {"with": with_decay, "without": without}
+    for name, end in ends.items():
+        if isinstance(end, NoValue):
+            return NoValue(f"{name} weight decay {end.why}")
+        if end.value <= end.error:
+            error = f"(known to {plain(end.error, 3)})"
+            return NoValue(f"the sharpness {name} weight decay is {plain(end.value)} {error}: it has no logarithm")
+    assert isinstance(with_decay, curvature.Eigenvalue)
+    assert isinstance(without, curvature.Eigenvalue)
+    return math.log10(with_decay.value / without.value)
 
 
 PROTOCOL = EdgeOfStability()

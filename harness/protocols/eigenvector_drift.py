@@ -6,14 +6,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from harness.digits import plain
 from harness.figure import Figure
 from harness.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, NoValue, Observation, Quantity, observed
 from harness.protocols import curvature, lineage
 from harness.protocols.bands import BandOptions
 from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.drift_figures import drift_figures
 from harness.protocols.setting import TrainingSetting, time_problems
+from harness.protocols.spectrum_observations import no_vectors
 from harness.protocols.training import TrainingProtocol
 from harness.spec.base import Count, Many, Model, Positive, Time
 from harness.spec.load import Problem
@@ -90,17 +92,23 @@ class EigenvectorDrift(TrainingProtocol):
             hessians = [
                 curvature.hessian(setting, lineage.trunk(setting, seed, time), options.objective) for time in times
             ]
+            for time, hessian in zip(times, hessians, strict=True):
+                yield Measurement("eigenvalues", hessian, {"start": time}, seed)
             for start, a, b in zip(times[:-1], hessians[:-1], hessians[1:], strict=True):
                 yield Measurement("overlap", overlap(a, b, options, size), {"start": start}, seed)
 
     def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """What the tables hold."""
         found: list[Observation] = []
-        null = 100 * setting.options.bands.top / setting.training.parameters
+        options: EigenvectorDriftOptions = setting.options
+        size = setting.training.parameters
+        null = 100 * options.bands.top / size
         for one in self.measurements(setting):
             table = read(one.job)
-            if table is not None:
-                found += _of_pair(one, table, null, list(self.axes(setting)["band"]))
+            if one.kind == "overlap" and table is not None:
+                sides = {"": read(one.job.inputs["a"]), " at the next checkpoint": read(one.job.inputs["b"])}
+                ends = {where: side["eigenvalue"] for where, side in sides.items() if side is not None}
+                found += _of_pair(one, table, null, options.bands.ranks(size), ends, options.ranks)
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
@@ -114,6 +122,7 @@ class EigenvectorDrift(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
         if len(curvature.checkpoints(setting)) < 2:
             message = f"found {setting.training.length} alone, the end of training: give an earlier time"
@@ -134,24 +143,77 @@ class EigenvectorDrift(TrainingProtocol):
         )
 
 
-def _of_pair(one: Measurement, table: Table, null: float, bands: Sequence[Condition]) -> list[Observation]:
-    """The observations of a table of ``overlap``; ``null`` (%) is the top overlap of a random rotation."""
+def _of_pair(
+    one: Measurement,
+    table: Table,
+    null: float,
+    bands: Mapping[str, Sequence[int]],
+    ends: Mapping[str, Sequence[float]],
+    ranks: int,
+) -> list[Observation]:
+    """The observations of a table of ``overlap``.
 
-    def seen(quantity: str, value: float, **at: Condition) -> Observation:
-        return Observation(quantity, {**one.at, **at}, one.initialisation, one.within, value)
+    Args:
+        one: the measurement.
+        table: its table.
+        null: the top overlap of a random rotation, in percent.
+        bands: name -> ranks.
+        ends: in words at which checkpoint -> all eigenvalues there.
+        ranks: how many of the largest the shift is of.
+    """
 
-    top = table["subspace"][0]
+    def seen(quantity: str, value: float, without: NoValue | None, **at: Condition) -> Observation:
+        return observed(quantity, {**one.at, **at}, one.initialisation, one.within, without or value)
+
+    top, no_span, no_shift = table["subspace"][0], _no_span(ends, bands["top"][1]), _no_shift(ends, ranks)
     return [
-        seen("own_bin", table["own_bin"][0]),
-        seen("spectrum_shift", table["shift"][0]),
-        seen("top_overlap", top),
-        seen("top_overlap_over_null", top / null),
-        *(seen("self_overlap", table[f"self_{band}"][0], band=band) for band in bands),
+        seen("own_bin", table["own_bin"][0], no_shift),
+        seen("spectrum_shift", table["shift"][0], no_shift),
+        seen("top_overlap", top, no_span),
+        seen("top_overlap_over_null", top / null, no_span),
+        *(seen("self_overlap", table[f"self_{band}"][0], _alike(ends, bands[band]), band=band) for band in bands),
         *(
-            seen("bin_overlap", value, bin=row, other=column)
+            seen("bin_overlap", value, None, bin=row, other=column)
             for row, column, value in zip(table["bin"], table["other"], table["over_null"], strict=True)
         ),
     ]
+
+
+def _error(values: Sequence[float]) -> float:
+    return curvature.EIGENVALUE_ERROR * max(abs(values[0]), abs(values[-1]))
+
+
+def _alike(ends: Mapping[str, Sequence[float]], ranks: Sequence[int]) -> NoValue | None:
+    """Why the vectors of some ranks are no vectors of their own."""
+    for where, values in ends.items():
+        without = no_vectors(values, ranks, _error(values))
+        if without is not None:
+            return NoValue(f"{without.why}{where}")
+    return None
+
+
+def _no_span(ends: Mapping[str, Sequence[float]], count: int) -> NoValue | None:
+    """Why the largest eigenvalues have no subspace of their own."""
+    for where, values in ends.items():
+        if count < len(values) and values[count - 1] - values[count] <= _error(values):
+            return NoValue(
+                f"the eigenvalues of ranks {count} and {count + 1} are equal within their error of "
+                f"{plain(_error(values), 3)}{where}, so that the top ones have no subspace of their own"
+            )
+    return None
+
+
+def _no_shift(ends: Mapping[str, Sequence[float]], ranks: int) -> NoValue | None:
+    """Why the largest eigenvalues, those that are positive at both checkpoints, have no logarithms."""
+    count = min((sum(value > 0 for value in values) for values in ends.values()), default=ranks)
+    for where, values in ends.items():
+        if values[max(min(ranks, count), 1) - 1] <= _error(values):
+            beyond = sum(value > _error(values) for value in values)
+            return NoValue(
+                f"only {beyond} eigenvalues are positive beyond their error of {plain(_error(values), 3)}{where}: "
+                f"settings.ranks of {max(beyond, 1)} would leave the others out"
+            )
+    return None
 
 
 PROTOCOL = EigenvectorDrift()

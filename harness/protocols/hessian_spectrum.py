@@ -13,10 +13,21 @@ from harness.protocols.bands import BandOptions
 from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.spectrum_figures import concentration_figures, density_figures, spectrum_figures
+from harness.protocols.spectrum_observations import (
+    MAGNITUDES,
+    Density,
+    Spectrum,
+    drawn,
+    mass,
+    of_concentration,
+    of_density,
+    of_spectrum,
+    over_reference,
+    scale,
+)
 from harness.protocols.training import TrainingProtocol
 from harness.spec.base import Count, Hundreds, Many, Model, Positive, Time
 from harness.spec.load import Problem
-from harness.store import Table
 
 
 class DensityOptions(Model):
@@ -41,7 +52,8 @@ class HessianSpectrumOptions(Model):
         objective: the loss that is differentiated.
         ranks: how many of the largest eigenvalues the power law goes through [paper: the 100th is 1/100 of the first].
         tolerance: numerical error of an eigenvalue over the largest magnitude of any; what is nearer to zero counts
-            as neither positive nor negative [open]. Single precision moves those of the toy network by 7e-7 at most.
+            as neither positive nor negative, in shares and sums alike, and a number that rests on it alone has no value
+            [open]. Single precision moves those of the toy network by 7e-7 at most.
         components: k of the concentration: the squared length in the k largest components [paper: 100].
         bands: whose eigenvectors' concentration is measured.
         draws: Gaussian vectors that the null of the concentration is the mean of [open].
@@ -53,27 +65,16 @@ class HessianSpectrumOptions(Model):
     reference: Time
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     ranks: int = Field(default=100, ge=3, le=10**9)
-    tolerance: Positive = 1e-5
+    tolerance: Positive = curvature.EIGENVALUE_ERROR
     components: Count = 100
     bands: BandOptions = BandOptions()
     draws: Hundreds = 100
     density: DensityOptions | None = None
 
 
-_RATIOS: Mapping[str, str] = {"shift": "geometric_mean", "negative_ratio": "negative_mass"}
-"""Quantities that compare a column with that of the reference."""
-_COLUMNS: Mapping[str, str] = {
-    "orders": "orders",
-    "power_exponent": "exponent",
-    "power_law_r2": "r2",
-    "negative_share": "negative_share",
-}
-"""Quantities that are columns of ``spectrum``."""
 _OF_DENSITIES = ("negative_ratio",)
 """Quantities that a spectral density gives too. How many eigenvalues are negative it cannot tell: most are so near to
 zero that the quadrature does not resolve their sign."""
-MAGNITUDES: Mapping[str, float] = {f"1e{quarter / 4:g}": 10 ** (quarter / 4) for quarter in range(-24, 25)}
-"""Of eigenvalues, in quarters of a decade, beyond which their share is counted."""
 
 
 def spectrum(hessian: Job, options: HessianSpectrumOptions) -> Job:
@@ -108,7 +109,10 @@ class HessianSpectrum(TrainingProtocol):
             "x", ("checkpoint",), "geometric mean of the eigenvalues of the power law, over that at the reference"
         ),
         "negative_ratio": Quantity(
-            "x", ("checkpoint",), "sum of the magnitudes of the negative eigenvalues, over that at the reference"
+            "x",
+            ("checkpoint",),
+            "sum of the magnitudes of the eigenvalues that are negative by more than their numerical error, over that "
+            "at the reference",
         ),
         "negative_share": Quantity(
             "%", ("checkpoint",), "share of the eigenvalues that are negative by more than their numerical error"
@@ -144,36 +148,36 @@ class HessianSpectrum(TrainingProtocol):
                     continue
                 hessian = curvature.hessian(setting, lineage.trunk(setting, seed, checkpoint), options.objective)
                 at: Mapping[str, Condition] = {"checkpoint": checkpoint}
+                yield Measurement("eigenvalues", hessian, at, seed)
                 yield Measurement("spectrum", spectrum(hessian, options), at, seed)
                 yield Measurement("concentration", concentration(hessian, options, size), at, seed)
 
     def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
         """What the tables hold; ratios to the reference of the same initialisation."""
         found: list[Observation] = []
-        tables: dict[tuple[int, Condition], Table] = {}
-        masses: dict[tuple[int, Condition], float] = {}
+        spectra: dict[tuple[int, int], Spectrum] = {}
+        densities: dict[tuple[int, int], Density] = {}
+        options: HessianSpectrumOptions = setting.options
+        size = setting.training.parameters
         for one in self.measurements(setting):
-            table = read(one.job)
+            table, place = read(one.job), (one.initialisation, int(one.at["checkpoint"]))
             if table is None:
                 continue
             if one.kind == "density":
-                masses[one.initialisation, one.at["checkpoint"]] = _negative_mass(table)
-                found += _of_density(one, table, setting.options.tolerance)
+                densities[place] = Density(table, options.tolerance)
+                found += of_density(one, densities[place])
+            elif one.kind == "eigenvalues":
+                spectra[place] = Spectrum(table["eigenvalue"], options.ranks, options.tolerance)
+                found += of_spectrum(one, spectra[place])
             elif one.kind == "spectrum":
-                tables[one.initialisation, one.at["checkpoint"]] = table
-                found += _of_spectrum(one, table, setting.training.parameters)
+                found += drawn(one, table, size)
             else:
-                found += _of_concentration(one, table, setting.options.components)
-        reference = setting.iterations(setting.options.reference)
-        for (seed, checkpoint), table in tables.items():
-            if (seed, reference) in tables:
-                for name, column in _RATIOS.items():
-                    ratio = table[column][0] / tables[seed, reference][column][0]
-                    found.append(Observation(name, {"checkpoint": checkpoint}, seed, 0, ratio))
-        for (seed, checkpoint), mass in masses.items():
-            if masses.get((seed, reference)):
-                at = {"checkpoint": checkpoint}
-                found.append(Observation("negative_ratio", at, seed, 0, mass / masses[seed, reference]))
+                bands = options.bands.ranks(size)
+                found += of_concentration(one, table, options.components, bands, spectra.get(place))
+        reference = setting.iterations(options.reference)
+        found += over_reference("shift", spectra, reference, scale)
+        found += over_reference("negative_ratio", spectra, reference, mass)
+        found += over_reference("negative_ratio", densities, reference, mass)
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
@@ -193,6 +197,7 @@ class HessianSpectrum(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
         options: HessianSpectrumOptions = setting.options
         yield from time_problems(setting, "checkpoints", options.checkpoints)
         if setting.iterations(options.reference) > setting.length:
@@ -221,57 +226,6 @@ class HessianSpectrum(TrainingProtocol):
 
 def _checkpoints(setting: TrainingSetting) -> list[int]:
     return curvature.checkpoints(setting, setting.options.reference)
-
-
-def _of_spectrum(one: Measurement, table: Table, size: int) -> list[Observation]:
-    found = [Observation(name, one.at, one.initialisation, 0, table[column][0]) for name, column in _COLUMNS.items()]
-    found += [
-        Observation("eigenvalue", {**one.at, "sign": sign, "rank": rank}, one.initialisation, 0, value)
-        for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)
-    ]
-    for sign in ("positive", "negative"):
-        values = [value for value, its in zip(table["eigenvalue"], table["sign"], strict=True) if its == sign]
-        found += _beyond(one, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
-    return found
-
-
-def _negative_mass(density: Table) -> float:
-    """Mean magnitude of the negative part, over all eigenvalues."""
-    points = zip(density["node"], density["weight"], strict=True)
-    return float(sum(-node * weight for node, weight in points if node < 0))
-
-
-def _of_density(one: Measurement, table: Table, tolerance: float) -> Iterable[Observation]:
-    """Each probe's weights sum to 1; the density is the mean of the probes'."""
-    probes = len(set(table["probe"]))
-    points = [(node, 100 * weight / probes) for node, weight in zip(table["node"], table["weight"], strict=True)]
-    error = tolerance * max(abs(node) for node, _ in points)
-    for sign, turn in (("positive", 1), ("negative", -1)):
-        yield from _beyond(one, sign, [(turn * node, weight) for node, weight in points], error)
-
-
-def _beyond(one: Measurement, sign: str, points: Sequence[tuple[float, float]], error: float) -> Iterable[Observation]:
-    """Shares (%) beyond each magnitude, of (magnitude, share); magnitudes below the error tell nothing."""
-    for name, magnitude in MAGNITUDES.items():
-        beyond = sum(share for value, share in points if value > magnitude)
-        if beyond > 0 and magnitude >= error:
-            at: Mapping[str, Condition] = {**one.at, "sign": sign, "magnitude": name}
-            yield Observation("share_beyond", at, one.initialisation, 0, beyond)
-
-
-def _of_concentration(one: Measurement, table: Table, components: int) -> list[Observation]:
-    found, null = [], dict(zip(table["components"], table["null"], strict=True))
-    for band, count, share in zip(table["band"], table["components"], table["share"], strict=True):
-        at = {**one.at, "band": band}
-        found.append(Observation("cumulative", {**at, "components": count}, one.initialisation, 0, share))
-        if count == components:
-            found.append(Observation("concentration", at, one.initialisation, 0, share))
-            found.append(Observation("concentration_over_null", at, one.initialisation, 0, share / null[count]))
-    found += [
-        Observation("cumulative_null", {**one.at, "components": count}, one.initialisation, 0, share)
-        for count, share in null.items()
-    ]
-    return found
 
 
 PROTOCOL = HessianSpectrum()

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from harness.figure import Figure, Reference
 from harness.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, Observation, Quantity, observed, ratio
 from harness.protocols import lineage, series
 from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
@@ -112,9 +112,10 @@ class Instability(TrainingProtocol):
                 found.append(Observation(f"travel_{one.kind}", one.at, one.initialisation, one.within, table["l2"][0]))
         for one in apart:
             table, ways = read(one.job), whole.get(one.initialisation)
-            if table is not None and ways and sum(ways) > 0:
-                ratio = table["l2"][0] / (sum(ways) / len(ways))
-                found.append(Observation("relative_distance", one.at, one.initialisation, one.within, ratio))
+            if table is not None and ways:
+                way = sum(ways) / len(ways)
+                relative = ratio(table["l2"][0], way, error=0.0, of="the length of the way from the first weights")
+                found.append(observed("relative_distance", one.at, one.initialisation, one.within, relative))
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:

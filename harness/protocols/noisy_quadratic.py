@@ -6,9 +6,10 @@ from itertools import product
 from typing import Any, ClassVar
 
 from harness.datainfo import DatasetInfo
+from harness.digits import ROUNDING, plain
 from harness.figure import Figure
 from harness.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols import quadratic_figures, quadratic_jobs
 from harness.protocols import quadratic_theory as theory
 from harness.protocols.base import Claims, Measurement, Protocol, Read
@@ -96,7 +97,7 @@ class NoisyQuadratic(Protocol[Setting]):
         for one in self.measurements(setting):
             table = read(one.job)
             for name, at, value in see[one.kind](setting.options, one, table) if table is not None else ():
-                found.append(Observation(name, at, one.initialisation, one.within, value))
+                found.append(observed(name, at, one.initialisation, one.within, value))
         return found
 
     def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:
@@ -148,35 +149,42 @@ class NoisyQuadratic(Protocol[Setting]):
             raise ValueError(f'found {value!r}: write a number in quotes, {axis}: "0.01"') from None
 
 
-_Seen = Iterable[tuple[str, Mapping[str, Condition], float]]
+_Seen = Iterable[tuple[str, Mapping[str, Condition], float | NoValue]]
 """(quantity, conditions, value)."""
 
 
 def _grid(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
-    apart: dict[tuple[str, str], list[float]] = {}
+    apart: dict[tuple[str, str], list[float | NoValue]] = {}
     for point, level in zip(one.job.params["points"], table["level"], strict=True):
         at: dict[str, Condition] = dict(zip(_POINT, map(named, point), strict=True))
         yield "level", at, level
         for name, formula in (("printed", theory.printed_level), ("exact", theory.exact_level)):
-            ratio = level / formula(*point)
-            yield f"level_over_{name}", at, ratio
-            apart.setdefault((name, named(point[2])), []).append(100 * abs(ratio - 1))
+            over = ratio(level, formula(*point), error=0.0, of=f"the {name} level")
+            yield f"level_over_{name}", at, over
+            apart.setdefault((name, named(point[2])), []).append(over)
     for (name, momentum), values in apart.items():
-        yield f"worst_{name}", {"momentum": momentum}, max(values)
+        without = [value for value in values if isinstance(value, NoValue)]
+        numbers = [100 * abs(value - 1) for value in values if not isinstance(value, NoValue)]
+        yield f"worst_{name}", {"momentum": momentum}, without[0] if without else max(numbers)
 
 
 def _batch(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
     points, found = one.job.params["points"], table["level"]
     for point, larger, slower in zip(points[::2], found[::2], found[1::2], strict=True):
-        yield "batch_over_rate", {"rate": named(point[0]), "momentum": named(point[2])}, larger / slower
+        yield (
+            "batch_over_rate",
+            {"rate": named(point[0]), "momentum": named(point[2])},
+            ratio(larger, slower, error=0.0, of="the level with the smaller learning rate"),
+        )
 
 
 def _stairs(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
     rates = options.staircase.rates
     settled = [_settled(table["loss"], table["stair"], stair) for stair in range(len(rates))]
     for drop in range(1, len(rates)):
-        ratio = settled[drop - 1] / settled[drop]
-        yield "drop_over_rates", {"drop": drop}, ratio * rates[drop] / rates[drop - 1]
+        fall = ratio(settled[drop - 1], settled[drop], error=0.0, of="the level after the drop")
+        over = fall if isinstance(fall, NoValue) else fall * rates[drop] / rates[drop - 1]
+        yield "drop_over_rates", {"drop": drop}, over
     for step, loss in zip(table["step"], table["loss"], strict=True):
         yield "stair_loss", {"step": step}, loss
 
@@ -184,7 +192,8 @@ def _stairs(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _
 def _sum(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
     chosen = options.spectrum
     exact = theory.total_level(chosen.rate, chosen.curvatures, chosen.momentum, chosen.sigma)
-    yield "sum_over_exact", {}, _settled(table["loss"], table["stair"], 0) / exact
+    level = _settled(table["loss"], table["stair"], 0)
+    yield "sum_over_exact", {}, ratio(level, exact, error=0.0, of="the sum of the exact levels")
 
 
 def _relaxation(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
@@ -193,8 +202,11 @@ def _relaxation(options: NoisyQuadraticOptions, one: Measurement, table: Table) 
     late = len(table["mean"])
     early = late // 2
     first, last = table["mean"][early - 1], table["mean"][late - 1]
-    if first > last > 0:
-        yield "relaxation_over_exact", one.at, (late - early) / math.log(first / last) / exact
+    seen: float | NoValue = NoValue(f"E[x] goes from {plain(first, 3)} to {plain(last, 3)}: that is no decay")
+    if first > last > 0 and math.log(first / last) > ROUNDING:
+        steps = (late - early) / math.log(first / last)
+        seen = ratio(steps, exact, error=0.0, of="the exact relaxation time")
+    yield "relaxation_over_exact", one.at, seen
 
 
 def _valley(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from harness.observation import Observation, Quantity
+from harness.observation import NoValue, Observation, Quantity, observed
 from harness.protocols.base import Measurement
 from harness.store import Table
 
@@ -62,9 +62,12 @@ def _on_line(one: Measurement, table: Table) -> list[Observation]:
 
 
 def _apart(one: Measurement, table: Table) -> list[Observation]:
+    cosine: float | NoValue = NoValue("the weights of a copy are all zero: they have no direction")
+    if table["cosine"][0] is not None:
+        cosine = table["cosine"][0]
     found = [
         Observation("l2_distance", one.at, one.initialisation, one.within, table["l2"][0]),
-        Observation("cosine_distance", one.at, one.initialisation, one.within, table["cosine"][0]),
+        observed("cosine_distance", one.at, one.initialisation, one.within, cosine),
     ]
     columns: Sequence[tuple[str, str]] = (("disagreements", "disagreements"), ("loss_distance", "loss_l2"))
     for name, column in columns:

@@ -1,14 +1,15 @@
 """How far the loss is a noisy quadratic: along single eigenvectors, at its implied minimum, and summed up."""
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from harness.digits import plain
 from harness.figure import Figure
 from harness.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols import approximation_figures, curvature, lineage
+from harness.protocols.approximation_observations import of_minima
 from harness.protocols.approximation_options import (
     QuadraticApproximationOptions,
     chosen,
@@ -112,7 +113,8 @@ class QuadraticApproximation(TrainingProtocol):
                 continue
             tables[one.initialisation, int(one.at["checkpoint"]), one.kind] = table
             if one.kind == "minima":
-                found += _of_minima(one, table)
+                lines = tables.get((one.initialisation, int(one.at["checkpoint"]), "parabolas"))
+                found += of_minima(one, table, lines, curvature.loss_error(setting.options.objective))
             elif one.kind == "newton":
                 found += _of_newton(one, table)
             elif one.kind == "parabolas" and one.at["checkpoint"] == setting.length:
@@ -127,8 +129,13 @@ class QuadraticApproximation(TrainingProtocol):
                         (seed, checkpoint, "noise"),
                     )
                 )
-                found += _explained(here, end, checkpoint, seed)
-                found += _overpredicted(setting, here, noise, checkpoint, seed)
+                if here is not None and end is not None and checkpoint < setting.length:
+                    found.append(
+                        observed("explained", {"checkpoint": checkpoint}, seed, 0, _explained(setting, here, end))
+                    )
+                if here is not None and noise is not None and checkpoint > 0:
+                    over = _overpredicted(setting, here, noise, checkpoint)
+                    found.append(observed("overprediction", {"checkpoint": checkpoint}, seed, 0, over))
         return found
 
     def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
@@ -150,6 +157,7 @@ class QuadraticApproximation(TrainingProtocol):
     def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; the recipe is the quadratic's; there are as many eigenvectors."""
         yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
         yield from phase_problems(setting)
         yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
         yield from curvature.exact_problems(setting)
@@ -164,41 +172,17 @@ class QuadraticApproximation(TrainingProtocol):
         )
 
 
-def _of_minima(one: Measurement, table: Table) -> Iterable[Observation]:
-    rows = list(zip(*(table[name] for name in ("band", "spread", "r2", "rejected")), strict=True))
-    for band in dict.fromkeys(table["band"]):
-        at = {**one.at, "band": band}
-        spreads, r2, rejected = zip(*[row[1:] for row in rows if row[0] == band], strict=True)
-        tested = [answer for answer in rejected if answer is not None]
-        values = {
-            "fit_r2": statistics.median(r2),
-            "curvature_spread": statistics.median(spreads),
-            "with_minimum": 100 * len(tested) / len(rejected),
-        }
-        if tested:
-            values["rejected_share"] = 100 * sum(tested) / len(tested)
-        yield from (Observation(name, at, one.initialisation, 0, value) for name, value in values.items())
-    if table["slope"][0] is not None:
-        yield Observation("sigma_slope", one.at, one.initialisation, 0, table["slope"][0])
-    for rank, curved, sd in zip(table["rank"], table["curvature"], table["sd"], strict=True):
-        if sd:
-            at = {**one.at, "rank": rank}
-            yield Observation("minimum_sd", at, one.initialisation, 0, sd)
-            yield Observation("fitted_curvature", at, one.initialisation, 0, curved)
-
-
 def _of_newton(one: Measurement, table: Table) -> Iterable[Observation]:
     yield Observation("loss", one.at, one.initialisation, 0, table["here"][0])
-    lowest = _lowest(table)
-    if lowest is not None:
-        yield Observation("newton_loss", one.at, one.initialisation, 0, lowest)
+    yield observed("newton_loss", one.at, one.initialisation, 0, _lowest(table))
     for share, value in zip(table["share"], table["loss"], strict=True):
         if value is not None:
             yield Observation("threshold_loss", {**one.at, "share": f"{share:.3g}"}, one.initialisation, 0, value)
 
 
-def _lowest(table: Table) -> float | None:
-    return min((value for value in table["loss"] if value is not None), default=None)
+def _lowest(table: Table) -> float | NoValue:
+    found = [value for value in table["loss"] if value is not None]
+    return min(found) if found else NoValue("no step to a minimum of the local quadratic ends at a finite loss")
 
 
 def _drawn(one: Measurement, table: Table, setting: TrainingSetting) -> Iterable[Observation]:
@@ -214,27 +198,33 @@ def _drawn(one: Measurement, table: Table, setting: TrainingSetting) -> Iterable
                 yield Observation("batch_loss", at, one.initialisation, 0, table[f"loss_{point}"][row])
 
 
-def _explained(here: Table | None, end: Table | None, checkpoint: int, seed: int) -> Iterable[Observation]:
-    """Nothing where the loss does not fall until the end: the end itself, for one."""
-    lowest = None if here is None else _lowest(here)
-    if here is None or end is None or lowest is None:
-        return
-    fall = here["here"][0] - end["here"][0]
-    if fall > 0:
-        share = 100 * (here["here"][0] - lowest) / fall
-        yield Observation("explained", {"checkpoint": checkpoint}, seed, 0, share)
+def _error(setting: TrainingSetting, loss: float) -> float:
+    options: QuadraticApproximationOptions = setting.options
+    return curvature.loss_error(options.objective) * max(1.0, loss)
 
 
-def _overpredicted(
-    setting: TrainingSetting, here: Table | None, noise: Table | None, checkpoint: int, seed: int
-) -> Iterable[Observation]:
-    """Nothing before the first step, or where no step to a minimum of the quadratic lowers the loss."""
-    rate = next((one.rate for one in phases(setting) if one.start < checkpoint <= one.stop), None)
-    lowest = None if here is None else _lowest(here)
-    if rate is None or here is None or noise is None or lowest is None or here["here"][0] <= lowest:
-        return
+def _explained(setting: TrainingSetting, here: Table, end: Table) -> float | NoValue:
+    """Share (%) of the fall until the end; that fall may be less than the rounding of the losses, or none."""
+    lowest, now, last = _lowest(here), here["here"][0], end["here"][0]
+    if isinstance(lowest, NoValue):
+        return lowest
+    if last >= now:
+        return NoValue(f"the loss does not fall until the end: {plain(now)} here and {plain(last)} there")
+    share = ratio(now - lowest, now - last, error=_error(setting, now), of="the fall of the loss until the end")
+    return share if isinstance(share, NoValue) else 100 * share
+
+
+def _overpredicted(setting: TrainingSetting, here: Table, noise: Table, checkpoint: int) -> float | NoValue:
+    """The sum of the levels over the loss above the lowest, which may be less than the rounding of the losses."""
+    rate = next(one.rate for one in phases(setting) if one.start < checkpoint <= one.stop)
+    lowest, now = _lowest(here), here["here"][0]
+    if isinstance(lowest, NoValue):
+        return lowest
+    if lowest >= now:
+        return NoValue(f"no step to a minimum of the local quadratic lowers the loss of {plain(now)}")
     total = predicted_level(noise, rate, getattr(setting.training.optimiser, "momentum", 0.0))
-    yield Observation("overprediction", {"checkpoint": checkpoint}, seed, 0, total / (here["here"][0] - lowest))
+    of = "the loss above the lowest of the minima of the local quadratic"
+    return ratio(total, now - lowest, error=_error(setting, now), of=of)
 
 
 def predicted_level(noise: Table, rate: float, momentum: float) -> float:

@@ -13,10 +13,12 @@ from harness.spec.claims import Check, FirstWithin, LastWithin
 
 
 def pick(observations: Sequence[Observation], quantity: str, at: Mapping[str, Condition]) -> dict[int, list[float]]:
-    """Initialisation -> values of a quantity under the given conditions."""
+    """Initialisation -> values of a quantity under the given conditions; what has no value is left out."""
     found: dict[int, list[float]] = {}
     for one in observations:
-        if one.quantity == quantity and all(one.at.get(axis) == value for axis, value in at.items()):
+        if one.why or one.quantity != quantity:
+            continue
+        if all(one.at.get(axis) == value for axis, value in at.items()):
             found.setdefault(one.initialisation, []).append(one.value)
     return found
 
@@ -35,6 +37,8 @@ def along(
 ) -> Series:
     """A quantity's mean and 95 % interval against an axis; no interval goes beyond what the quantity can be.
 
+    A point at which an initialisation has no value is left out: a mean over the others would be of another kind.
+
     Args:
         observations: all there are.
         quantity: its name.
@@ -51,7 +55,7 @@ def along(
         for one in observations
         if one.quantity == quantity and axis in one.at and all(one.at.get(name) == value for name, value in at.items())
     ]
-    conditions = {one.at[axis] for one in mine}
+    conditions = {one.at[axis] for one in mine} - {one.at[axis] for one in mine if one.why}
     least, most = mine[0].limits if mine else (-math.inf, math.inf)
     points = []
     for condition in conditions:

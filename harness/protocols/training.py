@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from harness.datainfo import DatasetInfo
 from harness.observation import Condition
 from harness.protocols.base import Protocol
+from harness.protocols.normalisation import batch_problems
 from harness.protocols.setting import TrainingSetting, training_problems
 from harness.spec.load import Problem
 from harness.spec.model import Replicates, Scale
@@ -37,6 +38,7 @@ class TrainingProtocol(Protocol[TrainingSetting]):
         if not self.compares_copies and orders > 1:
             yield Problem(place, f"found {orders}, but {self.name} compares no copies: leave this field out")
         yield from training_problems(setting)
+        yield from batch_problems(setting)
 
     def _condition(self, setting: TrainingSetting, axis: str, value: Condition) -> Condition:
         return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from harness import stats
-from harness.conditions import at_words, conditions, select, values
+from harness.conditions import at_words, conditions, select, values, why_without_value
 from harness.job import Job
 from harness.observation import Condition, Quantity
 from harness.outcome import Outcome
@@ -91,6 +91,8 @@ def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Numb
         name = judgement.claim.quantity
         quantity = request.protocol.quantities[name]
         asked, scale = _conditions(request, judgement), quantity.scale
+        if why_without_value(observations, name, quantity, asked):
+            continue
         samples = [values(select(observations, name, quantity, at)) for at in asked]
         if isinstance(judgement.check.expect, LessThan):
             scale = max(scale, stats.magnitude(*samples))

@@ -33,7 +33,10 @@ class Compare(Stage):
         return Effort(2 * examples_of_both_splits(job.params) * forward_pass(job.params))
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """Columns ``split``, ``l2``, ``cosine``, ``disagreements``, ``loss_l2``; the first two are the same for all."""
+        """Columns ``split``, ``l2``, ``cosine``, ``disagreements``, ``loss_l2``; the first two are the same for all.
+
+        ``cosine`` is None where a state's weights are all zero.
+        """
         (one,) = work
         precision = one.params["precision"]
         images = context.images(one.params["data"], precision)

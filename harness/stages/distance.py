@@ -12,7 +12,7 @@ class Distance(Stage):
     """No params. Inputs: ``a`` and ``b``; ``mask`` where the pruned weights of both count as zero (LMC appendix C)."""
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """Columns ``l2`` and ``cosine``, one row."""
+        """Columns ``l2`` and ``cosine``, one row; ``cosine`` is None where a state's weights are all zero."""
         (one,) = work
         masks = named(one.inputs["mask"], MASK) if "mask" in one.inputs else {}
         a, b = (masked(named(one.inputs[role], WEIGHT), masks) for role in ("a", "b"))

@@ -182,7 +182,11 @@ _MINIMA = (
     | _named(MAYBE_NUMBER, "sd", "p", "slope")
     | _named(MAYBE_FLAG, "rejected")
 )
-_SPECTRUM = ("orders", "exponent", "r2", "geometric_mean", "negative_mass", "negative_share", "error")
+_SPECTRUM = (
+    _named(TEXT, "sign")
+    | _named(NUMBER, "rank", "eigenvalue", "negative_mass", "negative_share", "error")
+    | _named(MAYBE_NUMBER, "orders", "exponent", "r2", "geometric_mean")
+)
 _PLANE: Sequence[str] = ("x", "y", "loss", "length_along", "length_across")
 _WALK: Sequence[str] = ("phase", "step", "position", "square", "loss", "negative", "sharpness")
 
@@ -194,8 +198,11 @@ PRODUCTS: Mapping[str, Callable[[Job], Product]] = {
     "shuffle": _shuffled,
     "evaluate": _table(_named(TEXT, "split") | _named(NUMBER, "error", "loss"), len(SPLITS)),
     "line": _line,
-    "compare": _table(_named(TEXT, "split") | _named(NUMBER, "l2", "cosine", "disagreements", "loss_l2"), len(SPLITS)),
-    "distance": _table(_named(NUMBER, "l2", "cosine"), 1),
+    "compare": _table(
+        _named(TEXT, "split") | _named(NUMBER, "l2", "disagreements", "loss_l2") | _named(MAYBE_NUMBER, "cosine"),
+        len(SPLITS),
+    ),
+    "distance": _table(_named(NUMBER, "l2") | _named(MAYBE_NUMBER, "cosine"), 1),
     "loss": _table(_named(NUMBER, "loss", "gradient"), 1),
     "hessian": _hessian,
     "extremes": _table(_named(TEXT, "end") | _named(NUMBER, "eigenvalue", "residual") | _named(FLAG, "converged")),
@@ -205,7 +212,7 @@ PRODUCTS: Mapping[str, Callable[[Job], Product]] = {
     "quadratic_relaxation": _table(_named(NUMBER, "step", "mean")),
     "quadratic_staircase": _table(_named(NUMBER, "stair", "step", "loss")),
     "valley_walk": _table(_named(NUMBER, *_WALK)),
-    "spectrum": _table(_named(TEXT, "sign") | _named(NUMBER, "rank", "eigenvalue", *_SPECTRUM)),
+    "spectrum": _table(_SPECTRUM),
     "concentration": _table(_named(TEXT, "band") | _named(NUMBER, "components", "share", "null")),
     "overlap": _overlap,
     "parabolas": _parabolas,

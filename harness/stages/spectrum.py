@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.errors import HarnessError
+from harness.errors import BrokenError, HarnessError
 from harness.measure.power_law import (
     geometric_mean,
     grid,
@@ -27,8 +27,9 @@ class Spectrum(Stage):
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``sign``, ``rank``, ``eigenvalue``: magnitudes beyond the error, largest first, thinned out evenly.
 
-        The same in every row: ``orders``, ``exponent``, ``r2``, ``geometric_mean`` of the ``ranks`` largest;
-        ``negative_mass`` and ``negative_share`` (%); ``error``.
+        The same in every row: ``orders``, ``exponent``, ``r2``, ``geometric_mean`` of the ``ranks`` largest, None where
+        not all of these are positive; ``negative_mass`` (of all that are negative) and ``negative_share`` (%);
+        ``error``.
         """
         (one,) = work
         values: list[float] = one.inputs["hessian"].tensors["eigenvalues"].tolist()
@@ -41,12 +42,14 @@ class Spectrum(Stage):
             for rank in grid(len(values), _POINTS)
             if side[rank - 1] > error
         ]
-        law = power_law(largest)
+        if not kept:
+            return [BrokenError(f"{one.job!r}: no eigenvalue is beyond the numerical error of {error:g}")]
+        law = power_law(largest) if largest[-1] > 0 else None
         same = {
-            "orders": orders_of_magnitude(largest),
-            "exponent": law.exponent,
-            "r2": law.r2,
-            "geometric_mean": geometric_mean(largest),
+            "orders": orders_of_magnitude(largest) if law else None,
+            "exponent": law.exponent if law else None,
+            "r2": law.r2 if law else None,
+            "geometric_mean": geometric_mean(largest) if law else None,
             "negative_mass": negative_mass(values),
             "negative_share": negative_share(values, error),
             "error": error,

@@ -9,14 +9,16 @@ from torch import Tensor
 
 from harness.engine import optimise
 from harness.engine.device import dtype_of
+from harness.engine.feed import Images
 from harness.engine.initialise import flatten, unflatten
 from harness.engine.networks import Network
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
 from harness.engine.train import slots, train
 from harness.engine.witness import Witness
-from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
+from harness.errors import HarnessError, InvariantBroken
 from harness.job import Job, canonical
+from harness.stages import divergence
 from harness.stages.base import (
     BUFFER,
     MASK,
@@ -121,7 +123,7 @@ class Train(Stage):
         )
         replicas = train(network, recipe, images, replicas, on_step=on_step, on_mark=on_mark, witness=witness)
         context.checkpoint.save(*_pack(replicas, snapshots, witness))
-        return [_result(network, one, group, snapshots, witness) for one in work]
+        return [_result(network, one, images, group, snapshots, witness) for one in work]
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,7 @@ def _unpack(
 def _result(
     network: Network,
     one: Work,
+    images: Images,
     group: Sequence[_Slot],
     snapshots: Mapping[str, Tensor],
     witness: Witness | None,
@@ -251,13 +254,9 @@ def _result(
     stop = int(one.params["stop"])
     prefix = f"{place}/{stop}/"
     found = {name.removeprefix(prefix): value for name, value in snapshots.items() if name.startswith(prefix)}
-    diverged = int(found["diverged"])
-    if diverged != FINITE:
-        rate, precision = one.params["schedule"]["rate"], one.params["precision"]
-        other = "" if precision in ("fp32", "fp64") else f", or choose another training.precision than {precision}"
-        return TrainingDiverged(
-            f"the loss was not finite at step {diverged} of {stop}: lower training.schedule.rate, here {rate:g}{other}"
-        )
+    broken = divergence.told(network, one, images, found)
+    if broken is not None:
+        return broken
     tensors = {WEIGHT + name: value[0] for name, value in unflatten(network, found["weights"][None]).items()}
     tensors |= {name: value for name, value in found.items() if name.startswith(BUFFER)}
     if one.params["keep_optimiser"]:

@@ -32,6 +32,13 @@ def test_cosine_distance() -> None:
     assert distance.cosine(A, {name: -value for name, value in A.items()}) == pytest.approx(2, abs=1e-12)
 
 
+def test_weights_that_are_all_zero_have_no_direction() -> None:
+    zero = {name: torch.zeros_like(value) for name, value in A.items()}
+    assert distance.cosine(A, zero) is None
+    assert distance.cosine(zero, A) is None
+    assert distance.l2(zero, zero) == 0.0
+
+
 def test_small_differences_of_large_weights_are_summed_in_double_precision() -> None:
     a = {"w": torch.full((1_000_000,), 1.0)}
     b = {"w": torch.full((1_000_000,), 1.0 + 2.0**-20)}

@@ -8,12 +8,13 @@ import pytest
 
 from harness.errors import RequestError
 from harness.job import Job
+from harness.observation import NoValue
 from harness.protocols import curvature
 from harness.protocols.edge_of_stability import PROTOCOL, without_decay
 from harness.protocols.phases import Phase, drops, largest_stable, phases
 from harness.store import Table
 from harness.verify import Request
-from tests.support import edge_text, edited, request
+from tests.support import claim, edge_text, edited, request
 
 
 @pytest.fixture
@@ -99,10 +100,63 @@ def test_rise_edge_and_decay_are_ratios_of_the_planted_eigenvalues(asked: Reques
     assert ratios["with", 2, "heavy_ball"] == pytest.approx(6.0 * 0.001 / (2 * 1.9))
 
 
-def test_what_did_not_converge_is_no_observation(asked: Request) -> None:
+def test_what_did_not_converge_has_no_value_and_says_so(asked: Request) -> None:
     found = PROTOCOL.observe(asked.setting, _planted(asked, lambda decay, iteration: 3.0, converged=False))
-    assert {one.quantity for one in found} == {"loss"}
-    assert curvature.largest({"end": [], "eigenvalue": [], "residual": [], "converged": []}) is None
+    without = {one.quantity for one in found if one.why and "did not converge on the largest" in one.why}
+    assert without == {"sharpness", "final_sharpness", "sharpness_rise", "edge_ratio", "decay_orders"}
+    assert {one.quantity for one in found if one.why is None} == {"loss", "smallest_eigenvalue"}
+    none = curvature.extreme_of({"end": [], "eigenvalue": [], "residual": [], "converged": []}, "bottom")
+    assert none == NoValue("the search for the smallest eigenvalue found none")
+
+
+def test_the_smallest_eigenvalue_is_the_least_of_the_bottom_ones() -> None:
+    table = {
+        "end": ["top", "bottom", "bottom"],
+        "eigenvalue": [2.0, -0.5, -1.5],
+        "residual": [0.0, 1e-4, 1e-3],
+        "converged": [False, True, True],
+    }
+    assert curvature.extreme_of(table, "bottom") == curvature.Eigenvalue(-1.5, 1e-3)
+    table["converged"] = [True, False, False]
+    found = curvature.extreme_of(table, "bottom")
+    assert isinstance(found, NoValue)
+    assert "Lanczos did not converge on the smallest eigenvalue (residual 0.001)" in found.why
+    assert curvature.extreme_of(table, "top") == curvature.Eigenvalue(2.0, 0.0)
+
+
+def test_the_bottom_pairs_are_a_quantity_and_keep_the_keys(tmp_path: Path, asked: Request) -> None:
+    smallest = claim("least", "smallest_eigenvalue", "{iteration: 10it}", "{kind: at_most, bound: 0.0}")
+    claimed = _asked(tmp_path, edge_text(smallest))
+    read = _planted(claimed, lambda decay, iteration: 3.0)
+    assert set(_values(claimed, read, "smallest_eigenvalue").values()) == {-1.0}
+    assert set(claimed.plan.jobs) == set(asked.plan.jobs)
+    with pytest.raises(RequestError, match=r"not looked for with settings\.extremes\.bottom at 0: give 1 or more"):
+        _asked(tmp_path, edited(edge_text(smallest), "bottom: 1", "bottom: 0"))
+
+
+@pytest.mark.parametrize(
+    ("sharp", "words"),
+    [
+        (0.0, "just before the drop is 0"),
+        (5e-4, "is 0.0005, no more than its error of 0.001"),
+        (-0.25, "just before the drop is negative, −0.25"),
+    ],
+)
+def test_a_rise_from_nothing_is_none(asked: Request, sharp: float, words: str) -> None:
+    planted = _planted(asked, lambda decay, iteration: sharp if iteration == 20 else 3.0)
+
+    def read(job: Job) -> Table | None:
+        table = planted(job)
+        return {**table, "residual": [1e-3, 0.0]} if table is not None and "residual" in table else table
+
+    rises = [one for one in PROTOCOL.observe(asked.setting, read) if one.quantity == "sharpness_rise"]
+    assert {one.at["drop"]: bool(one.why and words in one.why) for one in rises} == {1: True, 2: False}
+
+
+def test_the_logarithm_of_no_sharpness_is_none(asked: Request) -> None:
+    read = _planted(asked, lambda decay, iteration: 0.0 if decay == "without" else 3.0)
+    (said,) = {one.why for one in PROTOCOL.observe(asked.setting, read) if one.quantity == "decay_orders"}
+    assert said == "the sharpness without weight decay is 0 (known to 0): it has no logarithm"
 
 
 def test_the_arms_differ_in_the_decay_alone(asked: Request) -> None:

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +209,8 @@ def test_divergence_is_the_replicas_own(monkeypatch: pytest.MonkeyPatch) -> None
     bench.plant(bad, {WEIGHT + "output.bias": torch.full((3,), float("inf"), dtype=torch.float64)})
     results = bench.together(*jobs)
     assert isinstance(results[1], TrainingDiverged)
-    assert "the loss was not finite at step 6 of 9: lower training.schedule.rate" in str(results[1])
+    assert "the weight output.bias is not finite before the first step, 6" in str(results[1])
+    assert "lower" not in str(results[1]), "no step was made yet: the rate is not to blame"
     for place in (0, 2):
         result = results[place]
         assert isinstance(result, Artifact)
@@ -223,6 +226,61 @@ def test_a_snapshot_before_the_divergence_stands() -> None:
     first, last = bench.together(*jobs)
     assert isinstance(first, Artifact)
     assert isinstance(last, TrainingDiverged)
+    assert "it was from 0 on, as the images are, so steps carried the weights too far" in str(last)
+    assert "lower training.schedule.rate, here 1e+150" in str(last)
+
+
+def scaled(here: TrainingSetting, scale: float) -> TrainingSetting:
+    """The setting with pixels divided by another number."""
+    data = here.training.data
+    normalise = data.normalise.model_copy(update={"scale": scale})
+    return replace(
+        here,
+        training=here.training.model_copy(update={"data": data.model_copy(update={"normalise": normalise})}),
+    )
+
+
+VGG = {"name": "vgg", "widths": [2, 2, 2], "convolutions": [1, 1, 1], "last_pooling": "mean"}
+CAUSES: dict[str, tuple[TrainingSetting, str]] = {
+    "images": (
+        scaled(setting(TINY_LENET), 1e-307),
+        r"at step 0 of 9: images of the training set have numbers that are not finite in fp64 .* "
+        r"correct training\.data\.normalise, here scale",
+    ),
+    "number format": (
+        scaled(setting(TINY_LENET, precision="fp32"), 1e-36),
+        r"at step 0 of 9, the first .*: it is .* on the first images in fp64, which fp32 does not reach "
+        r"\(images have numbers up to 2\.55e\+38.*training\.precision fp64, do",
+    ),
+    "numbers beyond any format": (
+        scaled(setting(TINY_LENET), 1e-305),
+        r"before the first step it is already ∞ on the first images.* correct training\.data\.normalise or",
+    ),
+    "numbers too large for any rate": (
+        scaled(setting(TINY_LENET, precision="fp32", rate=1e3), 1e-8),
+        r"before the first step it is already .*e10 on the first images \(images have numbers up to 2\.55e\+10",
+    ),
+    "running statistics": (
+        setting(VGG, batch=1, shape=(1, 4, 4)),
+        r"the running statistic stage3\.conv1\.bn\.variance of batch normalisation was not finite at step 9 of 9, "
+        r"though every weight and the loss were: .* single value; .*take larger batches",
+    ),
+    "epsilon": (
+        setting(TINY_LENET, optimiser={**ADAM, "epsilon": 1e-60}, precision="fp32"),
+        r"training\.optimiser\.epsilon, here 1e-60, is 0 in fp32",
+    ),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_cause_of_divergence_is_found_before_it_is_named(cause: str) -> None:
+    """None of these is mended by another rate."""
+    here, words = CAUSES[cause]
+    bench = Bench(dataset(shape=here.data.shape))
+    (result,) = bench.together(copy_job(here, lineage.initial(here, 0), 0, 9))
+    assert isinstance(result, TrainingDiverged)
+    assert re.search(words, str(result)), str(result)
+    assert "schedule.rate" not in str(result)
 
 
 def test_another_dataset_than_planned_is_an_error() -> None:

@@ -1,0 +1,163 @@
+"""Why a training diverged: a cause is named, and its remedy advised, only where it was looked for and found.
+
+What can be seen after the fact: the state that the training started from, the images, the weights and running
+statistics at its stop, and at which step the loss stopped being finite. The rate is to blame where all else is ruled
+out: the loss at the start is of a usual size, so are the images, and the optimiser's epsilon is
+not 0 in the number format.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.digits import plain
+from harness.engine.device import dtype_of, number_format
+from harness.engine.feed import Images
+from harness.engine.networks import Network
+from harness.engine.replicas import FINITE
+from harness.errors import TrainingDiverged
+from harness.stages.base import BUFFER, MASK, WEIGHT, Work, masked, named
+
+_EXAMPLES = 1000
+"""Images that are looked at side by side."""
+
+_USUAL = 1000.0
+"""Nats; a network that guesses has log(classes), and no initialisation of a sound recipe a hundred times as much."""
+
+
+def told(network: Network, one: Work, images: Images, end: dict[str, Tensor]) -> TrainingDiverged | None:
+    """The error of a training that diverged, with its cause and what to do about it; None where it did not.
+
+    Args:
+        network: what was trained.
+        one: the job with its inputs.
+        images: on what.
+        end: ``weights`` [P], ``diverged`` (the first step without a finite loss) and running statistics at its stop.
+    """
+    step = int(end["diverged"])
+    if step == FINITE:
+        return None
+    place = f"step {step} of {one.params['stop']}"
+    return TrainingDiverged(
+        _of_start(one)
+        or _of_images(one, images, place)
+        or _of_statistics(one, end, place)
+        or _of_first_loss(network, one, images, step, place)
+        or _of_optimiser(one, place)
+        or _of_rate(one, step, place)
+    )
+
+
+def _of_start(one: Work) -> str:
+    state = one.inputs["state"]
+    for kind, prefix in (("weight", WEIGHT), ("running statistic", BUFFER)):
+        for name, value in named(state, prefix).items():
+            if not bool(value.isfinite().all()):
+                return (
+                    f"the {kind} {name} is not finite before the first step, {one.params['start']}: what is wrong is "
+                    f"in the state that this starts from, {one.job.inputs['state']!r}"
+                )
+    return ""
+
+
+def _of_images(one: Work, images: Images, place: str) -> str:
+    if _greatest(images) < float("inf"):
+        return ""
+    kind = one.params["data"]["normalise"]["kind"]
+    return (
+        f"the loss was not finite at {place}: images of the training set have numbers that are not finite in "
+        f"{one.params['precision']} once they are normalised: correct training.data.normalise, here {kind}"
+    )
+
+
+def _of_statistics(one: Work, end: dict[str, Tensor], place: str) -> str:
+    """Training normalises by the batch, so running statistics harm nothing before an evaluation reads them."""
+    broken = [name for name, value in named_of(end).items() if not bool(value.isfinite().all())]
+    if not broken or not bool(end["weights"].isfinite().all()):
+        return ""
+    return (
+        f"the running statistic {broken[0]} of batch normalisation was not finite at {place}, though every weight and "
+        f"the loss were: the layer's inputs have a variance beyond {one.params['precision']}, or none, as that of a "
+        "single value; normalise the images to smaller numbers (training.data.normalise), or take larger batches"
+    )
+
+
+def _of_first_loss(network: Network, one: Work, images: Images, step: int, place: str) -> str:
+    """What was wrong before any step moved a weight: a loss that overflows, or one that is hardly a start's."""
+    precision = one.params["precision"]
+    sizes = f"images have numbers up to {_greatest(images):.3g}, weights up to {_largest(one):.3g}"
+    exact = _loss(network, one, images)
+    seen, remedy = (
+        f"{plain(exact, 3)} on the first images",
+        "correct training.data.normalise or training.initialisation",
+    )
+    if step == one.params["start"]:
+        text = f"the loss was not finite at {place}, the first of this training, before a step moved any weight: "
+        if exact < float("inf") and precision != "fp64":
+            return (
+                f"{text}it is {seen} in fp64, which {precision} does not reach ({sizes}): smaller numbers "
+                "(training.data.normalise, training.initialisation), or training.precision fp64, do"
+            )
+        return f"{text}it is {seen} in fp64 ({sizes}): {remedy}"
+    if exact <= _USUAL:
+        return ""
+    return f"the loss was not finite at {place}: before the first step it is already {seen} ({sizes}): {remedy}"
+
+
+def _of_optimiser(one: Work, place: str) -> str:
+    epsilon, precision = one.params["optimiser"].get("epsilon"), one.params["precision"]
+    if epsilon is None or float(torch.tensor(epsilon, dtype=dtype_of(precision))) > 0:
+        return ""
+    return (
+        f"the loss was not finite at {place}: training.optimiser.epsilon, here {epsilon:g}, is 0 in {precision}, so "
+        "that the move of a weight without a gradient is 0 / 0: give a larger one"
+    )
+
+
+def _of_rate(one: Work, step: int, place: str) -> str:
+    """What is left: the loss was finite when it began, and then steps moved the weights until it overflowed."""
+    params = one.params
+    start, rate, precision = params["start"], params["schedule"]["rate"], params["precision"]
+    coarse = (
+        "" if precision in ("fp32", "fp64") else f" ({precision} has the range of fp32 but is coarser: try fp32 too)"
+    )
+    return (
+        f"the loss was not finite at {place}: it was from {start} on, as the images are, so steps carried the weights "
+        f"too far: lower training.schedule.rate, here {rate:g}{coarse}"
+    )
+
+
+def named_of(end: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Running statistics of a snapshot, by their names."""
+    return {name.removeprefix(BUFFER): value for name, value in end.items() if name.startswith(BUFFER)}
+
+
+def _greatest(images: Images) -> float:
+    """The greatest magnitude of a number in the training images as they are normalised; infinite where one is none."""
+    count, greatest = len(images.split["train"][1]), 0.0
+    for start in range(0, count, _EXAMPLES):
+        x, _ = images.plain("train", start, min(start + _EXAMPLES, count))
+        if not bool(x.isfinite().all()):
+            return float("inf")
+        greatest = max(greatest, float(x.abs().max()))
+    return greatest
+
+
+def _largest(one: Work) -> float:
+    return max(float(value.abs().max()) for value in named(one.inputs["state"], WEIGHT).values())
+
+
+@torch.no_grad()
+def _loss(network: Network, one: Work, images: Images) -> float:
+    """The loss of the start on the first images, as many as a batch, in double precision."""
+    x, labels = images.plain("train", 0, one.params["batch"])
+    state = one.inputs["state"]
+    weights, buffers = (
+        {name: value[None].to(x.device, torch.float64) for name, value in named(state, prefix).items()}
+        for prefix in (WEIGHT, BUFFER)
+    )
+    if "mask" in one.inputs:
+        weights = masked(weights, {name: value[None] for name, value in named(one.inputs["mask"], MASK).items()})
+    with number_format("fp64", x.device):
+        (logits,) = network.logits(weights, buffers, x.double(), batch_norm="batch")
+    return float(F.cross_entropy(logits, labels))
