@@ -145,19 +145,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         for kind in ("archives", "specs", "stores"):
             seeds = range(options.seed, options.seed + getattr(options, kind))
+            if not seeds:
+                continue
             counts: Counter[str] = Counter()
-            findings, longest, began = [], 0.0, time.monotonic()
+            longest, began = 0.0, time.monotonic()
             with workers(kind, Path(name), options.processes) as tried:
                 for seed, outcome in zip(seeds, tried(seeds), strict=True):
                     counts[outcome.kind] += 1
                     longest = max(longest, outcome.seconds)
                     if outcome.found:
-                        findings.append(f"{kind}, seed {seed}: {outcome.kind}: {outcome.words[:_WORDS]}")
+                        found += 1
+                        print(f"  {kind}, seed {seed}: {outcome.kind}: {outcome.words[:_WORDS]}", flush=True)
             row = "".join(f"{counts[one]:>10}" for one in KINDS)
             minutes = (time.monotonic() - began) / 60
             print(f"{kind:9}{len(seeds):>10}{row}{longest:>8.1f} s{minutes:>10.1f}", flush=True)
-            print("".join(f"  {one}\n" for one in findings), end="", flush=True)
-            found += len(findings)
     return 1 if found else 0
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from harness.protocols import curvature
 from harness.protocols.phases import drops, phase_problems, phases
 from harness.protocols.setting import TrainingSetting
-from harness.spec.base import MOST_ITEMS, Count, Fraction, Many, Model, Positive, Time
+from harness.spec.base import MOST_ITEMS, Count, Fraction, Many, Model, Number, Positive, Time
 from harness.spec.load import Problem
 from harness.steps import Duration
 
@@ -35,7 +35,7 @@ class GatingOptions(Model):
 
     dimensions: Count = 10
     steps: Count = 50
-    rate: float = Field(default=1.0, gt=0, lt=2)
+    rate: Number = Field(default=1.0, gt=0, lt=2)
 
 
 class TwinOptions(Model):

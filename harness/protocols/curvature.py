@@ -10,7 +10,7 @@ from harness.job import Job
 from harness.measure.curvature import require_affordable
 from harness.protocols import lineage
 from harness.protocols.setting import TrainingSetting
-from harness.spec.base import Count, Hundreds, Model, Positive
+from harness.spec.base import Count, Fraction, Hundreds, Model
 from harness.spec.load import Problem
 from harness.steps import Duration
 from harness.store import Table
@@ -44,7 +44,7 @@ class ExtremesOptions(Model):
 
     top: Hundreds = 1
     bottom: int = Field(default=0, ge=0, le=10_000)
-    tolerance: Positive = 1e-3
+    tolerance: Fraction = 1e-3
 
 
 def loss(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:

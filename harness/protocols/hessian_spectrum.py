@@ -14,7 +14,7 @@ from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.spectrum_figures import concentration_figures, density_figures, spectrum_figures
 from harness.protocols.training import TrainingProtocol
-from harness.spec.base import Count, Hundreds, Many, Model, Positive, Time
+from harness.spec.base import Count, Fraction, Hundreds, Many, Model, Time
 from harness.spec.load import Problem
 from harness.store import Table
 
@@ -53,7 +53,7 @@ class HessianSpectrumOptions(Model):
     reference: Time
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     ranks: int = Field(default=100, ge=3, le=10**9)
-    tolerance: Positive = 1e-5
+    tolerance: Fraction = 1e-5
     components: Count = 100
     bands: BandOptions = BandOptions()
     draws: Hundreds = 100

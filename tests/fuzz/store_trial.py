@@ -144,7 +144,7 @@ def _remedy(place: Place, words: str) -> None:
         said = cli("store", "check", "--store", place.store, "--cache", place.root / "none", "--remove")
         if said.code and (held := re.search(r"(\S+) is not removed: it holds (\S+),", " ".join(said.err.split()))):
             _away(Path(held[1]) / held[2])
-        elif said.code and (path := re.search(r"(/\S+?):? .*(?:by hand|move it away)", said.err)):
+        elif said.code and (path := re.search(r"(/\S+?)[:,]? .*(?:by hand|move it away)", said.err)):
             _away(Path(path[1]))
         elif said.code:
             raise Wrong(f"--remove removes nothing: {said.err}")
