@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.fuzz.archive_trial import archive_outcome  # noqa: E402
-from tests.fuzz.spec_trial import spec_outcome  # noqa: E402
+from tests.fuzz.spec_trial import spec_outcome, warm  # noqa: E402
 from tests.fuzz.store_trial import Sound, store_outcome  # noqa: E402
 from tests.fuzz.trial import HANGS_S, KINDS, Outcome  # noqa: E402
 
@@ -69,6 +69,8 @@ def serve(kind: str, folder: Path, pipe: Connection) -> None:
     """Answers seeds with outcomes, in a process of its own."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     case = cases(kind, folder)
+    if kind == "specs":
+        warm()
     case(_WARM_SEED)  # what is imported and filled at the first one is no time of a case
     while True:
         pipe.send(case(pipe.recv()))

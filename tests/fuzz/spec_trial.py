@@ -18,7 +18,7 @@ from harness.steps import Duration
 from harness.verify import Request, check, prepare
 from tests.fuzz.spec_mutations import mutated
 from tests.fuzz.trial import SLOW_S, Outcome, Unclear, Wrong, tried
-from tests.support import cli
+from tests.support import SPECS, cli
 
 _A_JOB_S = 0.003
 """Of computing, beyond the limit of a case, for a job of a plan: the shipped ones have up to some thousands."""
@@ -55,6 +55,14 @@ def spec_outcome(draw: random.Random, folder: Path) -> Outcome:
     (request,) = planned
     said = tried(lambda: _planned(path, request.scale), slow_s=SLOW_S + _A_JOB_S * len(request.plan.jobs))
     return replace(said, seconds=loaded.seconds + said.seconds)
+
+
+def warm() -> None:
+    """Loads and checks what is shipped: what is imported at the first spec is no time of a case."""
+    for path in SPECS:
+        loaded = load(path, families())
+        for name in loaded.spec.scales:
+            check(loaded, name, path.parent / "data")
 
 
 def _loaded(path: Path) -> str:

@@ -37,21 +37,21 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     return Sound(tmp_path_factory.mktemp("stores"))
 
 
-@some(50)
+@some(40)
 @given(DRAWS)
 def test_a_spoiled_spec_is_refused_at_its_place_or_means_what_it_says(draw: random.Random) -> None:
     with tempfile.TemporaryDirectory() as name:
         sound_outcome(spec_outcome(draw, Path(name)))
 
 
-@some(40)
+@some(30)
 @given(DRAWS)
 def test_a_spoiled_archive_is_refused_or_is_other_data_and_told(draw: random.Random) -> None:
     with tempfile.TemporaryDirectory() as name:
         sound_outcome(archive_outcome(draw, Path(name)))
 
 
-@some(6)
+@some(5)
 @given(DRAWS)
 def test_a_damaged_store_gives_the_same_numbers_or_an_error_that_heals_it(stores: Sound, draw: random.Random) -> None:
     with tempfile.TemporaryDirectory() as name:
