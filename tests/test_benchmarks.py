@@ -1,9 +1,12 @@
 """The benchmarks still run, and say what they measured. What they measure is no matter of tests."""
 
 import ast
+import contextlib
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -46,3 +49,35 @@ def test_every_fault_can_still_be_planted(guard: ModuleType) -> None:
             text = text.replace(old, new)
         ast.parse(text)
         assert all((ROOT / f"reports/baseline/{spec}.toy.json").exists() for spec in mutation.specs)
+
+
+@pytest.fixture
+def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("fuzz")
+
+
+@pytest.mark.parametrize(("kind", "code"), [("refused", 0), ("wrong", 1)])
+def test_the_fuzzing_fails_where_anything_is_found(
+    kind: str, code: int, fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextlib.contextmanager
+    def workers(*_: object) -> Iterator[object]:
+        yield lambda seeds: [fuzz.Outcome(kind, "other numbers") for _ in seeds]
+
+    monkeypatch.setattr(fuzz, "workers", workers)
+    monkeypatch.setattr(sys, "argv", ["fuzz.py", "--specs", "0", "--stores", "2", "--archives", "1", "--seed", "7"])
+    assert fuzz.main() == code
+    said = capsys.readouterr().out
+    assert ("stores, seed 8: wrong: other numbers" in said) == bool(code)
+    assert [line.split()[:2] for line in said.splitlines() if "seed" not in line][1:] == [
+        ["archives", "1"],
+        ["stores", "2"],
+    ]
+
+
+def test_a_process_of_the_fuzzing_that_dies_is_a_finding(fuzz: ModuleType, tmp_path: Path) -> None:
+    worker = fuzz.Worker("no such kind", tmp_path)
+    outcome = worker.outcome(0)
+    assert outcome.found
+    assert outcome.words == "the process died"

@@ -8,7 +8,7 @@ from harness.protocols import curvature
 from harness.protocols.normalisation import epoch_problems
 from harness.protocols.phases import drops, phase_problems, phases
 from harness.protocols.setting import TrainingSetting
-from harness.spec.base import MOST_ITEMS, Count, Fraction, Many, Model, Positive, Time
+from harness.spec.base import MOST_ITEMS, Count, Fraction, Many, Model, Number, Positive, Time
 from harness.spec.load import Problem
 from harness.steps import Duration
 
@@ -36,7 +36,7 @@ class GatingOptions(Model):
 
     dimensions: Count = 10
     steps: Count = 50
-    rate: float = Field(default=1.0, gt=0, lt=2)
+    rate: Number = Field(default=1.0, gt=0, lt=2)
 
 
 class TwinOptions(Model):

@@ -14,7 +14,7 @@ from harness.observation import SINGLE, NoValue
 from harness.protocols import lineage
 from harness.protocols.normalisation import chunk_problems
 from harness.protocols.setting import TrainingSetting
-from harness.spec.base import Count, Hundreds, Model, Positive
+from harness.spec.base import Count, Fraction, Hundreds, Model
 from harness.spec.load import Problem
 from harness.steps import Duration
 from harness.store import Table
@@ -51,7 +51,7 @@ class ExtremesOptions(Model):
 
     top: Hundreds = 1
     bottom: int = Field(default=0, ge=0, le=10_000)
-    tolerance: Positive = 1e-3
+    tolerance: Fraction = 1e-3
 
 
 def loss_error(options: ObjectiveOptions) -> float:

@@ -26,7 +26,7 @@ from harness.protocols.spectrum_observations import (
     scale,
 )
 from harness.protocols.training import TrainingProtocol
-from harness.spec.base import Count, Hundreds, Many, Model, Positive, Time
+from harness.spec.base import Count, Fraction, Hundreds, Many, Model, Time
 from harness.spec.load import Problem
 
 
@@ -65,7 +65,7 @@ class HessianSpectrumOptions(Model):
     reference: Time
     objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
     ranks: int = Field(default=100, ge=3, le=10**9)
-    tolerance: Positive = curvature.EIGENVALUE_ERROR
+    tolerance: Fraction = curvature.EIGENVALUE_ERROR
     components: Count = 100
     bands: BandOptions = BandOptions()
     draws: Hundreds = 100

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.protocols import lineage
-from harness.spec.base import Fraction, Many, Model, Time
+from harness.spec.base import Fraction, Many, Model, NonNegative, Positive, Time
 
 Arm = Literal["imp", "random_prune", "random_reinit"]
 
@@ -67,8 +67,8 @@ class ImpOptions(Model):
     optimiser_at_rewind: Literal["carried", "reset"] = "carried"
     reinit: Literal["at_rewind", "trained_to_rewind"] = "at_rewind"
     chain_order: Literal["own", "copy"] = "own"
-    matching_within: float = Field(ge=0)
-    stable_below: float = Field(default=2.0, gt=0)
+    matching_within: NonNegative
+    stable_below: Positive = 2.0
     line: lineage.LineOptions = lineage.LineOptions()
 
     @property

@@ -13,7 +13,7 @@ from harness.protocols.base import Claims, Measurement, Read
 from harness.protocols.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
 from harness.protocols.setting import TrainingSetting, time_problems
 from harness.protocols.training import TrainingProtocol
-from harness.spec.base import Many, Model, Time
+from harness.spec.base import Many, Model, Positive, Time
 from harness.spec.load import Problem
 
 
@@ -32,7 +32,7 @@ class InstabilityOptions(Model):
     forks: Many[Time] = Field(min_length=1)
     further: Literal["remaining", "full"] = "remaining"
     optimiser_at_fork: Literal["carried", "reset"] = "carried"
-    stable_below: float = Field(default=2.0, gt=0)
+    stable_below: Positive = 2.0
     line: lineage.LineOptions = lineage.LineOptions()
 
 

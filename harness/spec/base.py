@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -53,9 +54,24 @@ Version = Annotated[Literal[1], BeforeValidator(_number)]
 Time = Annotated[Duration, _DurationSchema]
 """A length of training with its unit, "2000it" or "3ep"."""
 
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+
+def _computable(value: float) -> float:
+    if value and not LEAST <= abs(value) <= MOST:
+        raise ValueError(
+            f"this is 0 or infinite in float32, in which networks train: write 0, or a number of size {LEAST:g} to "
+            f"{MOST:g}"
+        )
+    return value
+
+
+LEAST, MOST = 1e-37, 1e38
+"""Sizes of numbers other than 0 that float32 holds with all its digits."""
+Number = Annotated[float, AfterValidator(_computable)]
+Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Positive = Annotated[Number, Field(gt=0)]
+NonNegative = Annotated[Number, Field(ge=0)]
+Decay = Annotated[Number, Field(ge=0, le=1 - 1e-6)]
+"""What is kept of a running mean or a velocity; what is nearer to 1 is 1 in float32."""
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Hundreds = Annotated[int, Field(ge=1, le=10_000)]
 """A count of what is computed one by one, or kept side by side."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Count, Fraction, Many, Model, NonNegative, Positive, Seed, Time, Width
+from harness.spec.base import Count, Decay, Fraction, Many, Model, NonNegative, Number, Positive, Seed, Time, Width
 from harness.steps import Duration
 
 _T = TypeVar("_T")
@@ -105,7 +105,7 @@ class MeanStd(Model):
     """(pixel / scale - mean) / std, for each channel."""
 
     kind: Literal["mean_std"]
-    mean: Many[float]
+    mean: Many[Number]
     std: Many[Positive]
     scale: Positive = 255.0
 
@@ -181,7 +181,7 @@ class Sgd(Model):
     """
 
     name: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Decay = 0.9
     weight_decay: NonNegative = 1e-4
     decay_reach: Literal["all", "weights"] = "all"
     clip: Clipping = NoClipping(kind="none")
@@ -191,8 +191,8 @@ class Adam(Model):
     """Adam with the usual constants; the papers name the rate only [paper: LMC Table 1]."""
 
     name: Literal["adam"]
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
     epsilon: Positive = 1e-8
     weight_decay: NonNegative = 0.0
     decay_reach: Literal["all", "weights"] = "all"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.engine import optimise
+from harness.engine.device import dtype_of
 from harness.engine.networks import Network, build
 from harness.job import Job
 from harness.measure.line import alphas
@@ -116,8 +117,10 @@ def _state(job: Job) -> Product:
     network = _network(job)
     if network is None:
         return Product(tensors=None)
-    tensors: dict[str, Form] = {WEIGHT + name: (tuple(one.shape), None) for name, one in network.parameters.items()}
-    tensors |= {BUFFER + name: ((size,), None) for name, (size, _) in network.buffers.items()}
+    kept = torch.float32 if job.stage == "init" else dtype_of(job.params["precision"])
+    of_buffers = None if job.stage == "descend" else kept  # those of its input
+    tensors: dict[str, Form] = {WEIGHT + name: (tuple(one.shape), kept) for name, one in network.parameters.items()}
+    tensors |= {BUFFER + name: ((size,), of_buffers) for name, (size, _) in network.buffers.items()}
     if job.params.get("keep_optimiser"):
         fresh = optimise.fresh_state(job.params["optimiser"], torch.empty(1, network.size, device="meta"))
         for name, value in fresh.items():
@@ -209,9 +212,11 @@ PRODUCTS: Mapping[str, Callable[[Job], Product]] = {
     "displacement": _table(_named(NUMBER, "eigenvalue", "share", "transverse", "along_weights")),
     "plane": _table(_named(TEXT, "kind") | _named(NUMBER, *_PLANE)),
     "quadratic_level": _table(_named(NUMBER, "level"), lambda job: len(job.params["points"])),
-    "quadratic_relaxation": _table(_named(NUMBER, "step", "mean")),
-    "quadratic_staircase": _table(_named(NUMBER, "stair", "step", "loss")),
-    "valley_walk": _table(_named(NUMBER, *_WALK)),
+    "quadratic_relaxation": _table(_named(NUMBER, "step", "mean"), lambda job: int(job.params["steps"])),
+    "quadratic_staircase": _table(
+        _named(NUMBER, "stair", "step", "loss"), lambda job: len(job.params["lengths"]) * int(job.params["bins"])
+    ),
+    "valley_walk": _table(_named(NUMBER, *_WALK), lambda job: len(job.params["lengths"]) * int(job.params["looks"])),
     "spectrum": _table(_SPECTRUM),
     "concentration": _table(_named(TEXT, "band") | _named(NUMBER, "components", "share", "null")),
     "overlap": _overlap,

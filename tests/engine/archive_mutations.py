@@ -41,6 +41,8 @@ _PAX = (
     *("GNU.sparse.realsize", "size", "mtime", "uid", "path", "linkpath", "hdrcharset", "SCHILY.filetype"),
 )
 _VALUES = ("abc", "", "-1", "1", "0", "9" * 400, "1e999", "nan", "BINARY", "../x", "a\0b", "½")
+_EXIT = b"csys\nexit\n(S'unpickled'\ntR."
+"""Whoever unpickles this leaves Python."""
 _KINDS = b"0123456789LKxgSVDX\0"
 
 
@@ -71,9 +73,11 @@ def mutated(seed: int, folder: Path) -> Path:
 
 def _spoil_files(draw: random.Random, files: Files) -> None:
     name = draw.choice(sorted(files))
-    match draw.randrange(6):
+    match draw.randrange(7):
         case 0:
             files[name] = _spoiled(draw, files[name])
+        case 6:
+            files[name] = _EXIT
         case 1:
             files[draw.choice(_NAMES)] = files[name]
         case 2:

@@ -15,6 +15,7 @@ from tests.support import (
     cli,
     cliffs_text,
     drift_text,
+    edge_text,
     edited,
     imp_text,
     instability_text,
@@ -222,6 +223,30 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "nan": (swapped(I, "rate: 0.002", "rate: .nan"), ["schedule.rate", ".nan", "number"]),
     "infinity": (swapped(I, "rate: 0.002", "rate: .inf"), ["schedule.rate", ".inf", "number"]),
     "overflow": (swapped(I, "rate: 0.002", "rate: 1e999"), ["schedule.rate", "found Infinity", "finite"]),
+    "a rate that is 0 in float32": (
+        swapped(I, "rate: 0.002", "rate: 1e-46"),
+        ["schedule.rate", "found 1e-46", "0 or infinite in float32", "size 1e-37 to 1e+38"],
+    ),
+    "a rate that is infinite in float32": (
+        swapped(I, "rate: 0.002", "rate: 1e39"),
+        ["schedule.rate", "found 1e+39", "0 or infinite in float32"],
+    ),
+    "a mean that is infinite in float32": (
+        swapped(I, "mean: [0.3]", "mean: [-1e39]"),
+        ["normalise.mean[0]", "found -1e+39", "0 or infinite in float32"],
+    ),
+    "a weight decay that is 0 in float32": (
+        swapped(I, "{name: adam}", "{name: sgd, weight_decay: 1e-320}"),
+        ["optimiser.weight_decay", "found 1e-320", "write 0"],
+    ),
+    "a momentum that is 1 in float32": (
+        swapped(I, "{name: adam}", "{name: sgd, momentum: 0.99999999}"),
+        ["optimiser.momentum", "found 0.99999999", "less than or equal to 0.999999"],
+    ),
+    "a tolerance that anything meets": (
+        (edited(edge_text(), "tolerance: 1e-3", "tolerance: 2.0"), "extremes: {top"),
+        ["extremes.tolerance", "found 2.0", "less than 1"],
+    ),
     "negative rate": (swapped(I, "rate: 0.002", "rate: -0.1"), ["schedule.rate", "found -0.1", "greater than 0"]),
     "string for a number": (swapped(I, "batch: 50", 'batch: "50"'), ["training.batch", 'found "50"', "integer"]),
     "fraction for a count": (swapped(I, "batch: 50", "batch: 50.5"), ["training.batch", "found 50.5", "integer"]),

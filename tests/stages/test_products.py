@@ -16,7 +16,7 @@ from harness.job import Job
 from harness.stages import products
 from harness.stages.products import PRODUCTS, wrong_with
 from harness.store import Artifact, Store
-from tests.support import Place, cli, imp_text, request
+from tests.support import Place, cli, imp_text, quadratic_text, request
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -25,6 +25,13 @@ Change = Callable[[dict[str, Any]], object]
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("whole"))
     assert place.verify(place.write(imp_text())).code == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("walks"))
+    assert place.verify(place.write(quadratic_text())).code == 0
     return place
 
 
@@ -79,6 +86,21 @@ def test_a_table_of_another_form_is_told_with_its_artifact(damage: str, place: P
     told(place, victim, words)
 
 
+@pytest.mark.parametrize("stage", ["quadratic_relaxation", "quadratic_staircase", "valley_walk"])
+def test_a_walk_that_lacks_its_last_row_is_told(stage: str, walks: Place) -> None:
+    """A shorter one has the right columns, and another rate of decay."""
+    store = Store(walks.store, read_only=True)
+    (victim, *_) = (job for job in request(walks.root / "tiny_quadratic.yaml").plan.jobs.values() if job.stage == stage)
+    before = store.path(victim.key)
+    assert products.wrong_with(victim, store.read(victim)) == ""
+    kept = {path.name: path.read_bytes() for path in before.iterdir()}
+    rewrite(walks, victim, "table.json", shorter)
+    with pytest.raises(CorruptArtifact, match=r"has \d+ rows in its table, where \d+ are due"):
+        products.read(store, victim)
+    for name, content in kept.items():
+        (before / name).write_bytes(content)
+
+
 def told(place: Place, victim: Job, words: str) -> None:
     store = Store(place.store, read_only=True)
     with pytest.raises(CorruptArtifact) as caught:
@@ -110,6 +132,14 @@ STATES: dict[str, tuple[Change, str]] = {
     "integers": (
         lambda tensors: tensors.update({"weight:output.bias": tensors["weight:output.bias"].long()}),
         "has a tensor 'weight:output.bias' of torch.int64 and shape (10,)",
+    ),
+    "of half the digits": (
+        lambda tensors: tensors.update({"weight:output.bias": tensors["weight:output.bias"].half()}),
+        "has a tensor 'weight:output.bias' of torch.float16 and shape (10,), where torch.float32 ",
+    ),
+    "of more digits": (
+        lambda tensors: tensors.update({"weight:output.bias": tensors["weight:output.bias"].double()}),
+        "has a tensor 'weight:output.bias' of torch.float64 and shape (10,), where torch.float32 ",
     ),
     "without its step": (lambda tensors: tensors.pop("step"), "has no tensor 'step'"),
     "a step of two": (lambda tensors: tensors.update(step=torch.tensor([1, 2])), "has a tensor 'step'"),
