@@ -12,7 +12,7 @@ _UNSEEN = re.compile(
 )
 """Unicode's default ignorable code points: some comparisons of text skip them."""
 _REFUSED = re.compile(f"{_CONTROL.pattern}|{_DIRECTION.pattern}|{_BREAKS.pattern}")
-_COMMAND_AT_START = re.compile(r"^(\s*)(?=:)")
+_COMMAND_AT_START = re.compile(r"^(\s*)(?=::)")
 _COMMAND_WITHIN = re.compile(r"##(?=\w*\[)")
 
 
