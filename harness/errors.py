@@ -28,7 +28,9 @@ class Stopped(HarnessError):
 
 
 class Unread(HarnessError):
-    """Whoever read the output stopped reading: no answer of ours. Exit code 3."""
+    """Whoever read the output stopped reading, which nobody need be told. Exit code 141, as shells have it."""
+
+    exit_code = 141
 
 
 class BrokenError(HarnessError):

@@ -123,7 +123,9 @@ def _git(folder: Path, *words: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     command = ["git", "-C", str(folder), *words]
     try:
-        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            command, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError:
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""
@@ -131,7 +133,7 @@ def _git(folder: Path, *words: str) -> str:
 
 def _cpu() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
     except OSError:

@@ -1,8 +1,10 @@
 """Where results come from: a checkout, an image, or neither."""
 
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,26 @@ def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Pa
     assert found["results made by"]["jobs side by side"] == "1 to 7"
     assert found["worker processes that died"] == ["one died"]
     assert "worker processes that died" not in provenance_of(Plan.of(jobs), None, here, store, Run())
+
+
+_IN_PLACE_OF_CPUINFO = """
+import sys
+import harness.provenance as provenance
+from pathlib import Path
+provenance.Path = lambda path: Path(sys.argv[1]) if path == "/proc/cpuinfo" else Path(path)
+print(ascii(provenance._cpu()))
+"""
+
+
+def test_a_processors_name_is_read_in_any_locale(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_bytes("vendor: x\nmodel name\t: Cœur™ 9\n".encode() + b"\xff\n")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_PLACE_OF_CPUINFO, str(file)],
+        env={**os.environ, **locale, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.startswith("'C\\u0153ur\\u2122 9, "), done.stderr

@@ -1,16 +1,16 @@
 """The commands."""
 
 import shutil
-import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import torch
 import typer
+from typer.exceptions import TyperException
 
-from harness import datainfo, provenance
+from harness import __version__, datainfo, provenance
+from harness.cli import data as data_commands
 from harness.cli import show, street
 from harness.cli import store as store_commands
 from harness.cli.index import index
@@ -35,9 +35,8 @@ from harness.cli.options import (
     WorkersOption,
 )
 from harness.cli.regress import regress
-from harness.engine.dataset_import import download_dataset, import_dataset
 from harness.engine.vision import torchvision_part
-from harness.errors import HarnessError, RequestError
+from harness.errors import HarnessError, RequestError, Unread
 from harness.protocols import families
 from harness.spec import load as loading
 from harness.store import Store
@@ -50,15 +49,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Checks the claims of training-dynamics papers: a claim in, a verdict with evidence out.",
-    epilog="Exit codes: 0 every verdict is as expected, 1 some are not, 2 the request was wrong, 3 something broke.",
+    epilog="Exit codes: 0 every verdict is as expected, 1 some are not, 2 the request was wrong, 3 something broke, "
+    "130 stopped.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
-app.add_typer(data_app, name="data")
+app.add_typer(data_commands.app, name="data")
 app.command(epilog="Example: harness index reports")(index)
 app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
 app.add_typer(store_commands.app, name="store")
 app.command(epilog="Example: harness measure specs/*.yaml --verdicts verdicts/toy.json")(measure)
 app.command(epilog="Example: harness gate verdicts/toy.json")(gate)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        show.out.print(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Takes the options of the program itself."""
 
 
 @app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")
@@ -165,9 +179,9 @@ def validate(specs: Specs) -> None:
             problems.append(str(error))
         else:
             words = f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}"
-            show.out.print(words, markup=False, soft_wrap=True)
+            show.out.print(words)
             for one in loaded.doubts:
-                show.out.print(f"warning: {one.place}: {one.message}", markup=False, soft_wrap=True)
+                show.out.print(f"warning: {one.place}: {one.message}")
     if problems:
         raise RequestError("\n".join(problems))
 
@@ -204,7 +218,7 @@ def list_specs(
             f"{one.path}  {one.spec.title}  ({one.spec.protocol}; {', '.join(one.spec.scales)})", markup=False
         )
         for claim in one.spec.claims:
-            show.out.print(f"    {claim.id}: {claim.sentence}", markup=False)
+            show.out.print(f"    {claim.id}: {claim.sentence}")
     if not as_json:
         show.out.print(f"protocols: {', '.join(sorted(families()))}")
     if problems:
@@ -232,70 +246,41 @@ def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
             if info is None
             else (f"here, {'original' if info.original else info.caveat}")
         )
-        show.out.print(f"dataset {name}: {state}", markup=False)
+        show.out.print(f"dataset {name}: {state}")
     torchvision_part("models")
     show.out.print("torchvision: works")
 
     Store(store, read_only=True)
     place = require_writable(store)
     free = shutil.disk_usage(place).free
-    show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free", markup=False)
-
-
-@data_app.command(name="import", epilog="Example: harness data import mnist Downloads/mnist")
-def data_import(
-    name: Annotated[str, typer.Argument(help="mnist or cifar10.")],
-    source: Annotated[Path, typer.Argument(help="A folder or an archive (tar, tar.gz, tar.xz, zip).")],
-    data: DataOption = DATA,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
-) -> None:
-    """Bring a dataset in from a folder or archive; nothing of it is ever unpickled unchecked."""
-    _tell(import_dataset(name, source, data, replace))
-
-
-@data_app.command(name="download", epilog="Example: harness data download mnist")
-def data_download(
-    name: Annotated[str, typer.Argument(help="mnist or cifar10.")],
-    data: DataOption = DATA,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
-) -> None:
-    """Fetch a dataset from its authors through torchvision, and check it."""
-    _tell(download_dataset(name, data, replace))
-
-
-@data_app.command(name="list")
-def data_list(data: DataOption = DATA) -> None:
-    """Show the datasets that the harness knows, and which are here."""
-    for name in datainfo.KNOWN:
-        info = datainfo.describe(name, data)
-        if info is None:
-            show.out.print(f"{name}: not here", markup=False)
-        else:
-            _tell(info)
-
-
-def _tell(info: datainfo.DatasetInfo) -> None:
-    deviation = "" if info.original else f"; DEVIATION: {info.caveat or 'not verified to be the original'}"
-    show.out.print(
-        f"{info.name}: {info.n_train:,} training and {info.n_test:,} test images, digest {info.digest[:16]}, "
-        f"{info.origin}{deviation}",
-        markup=False,
-        soft_wrap=True,
-    )
+    show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")
 
 
 def _exit(code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command; errors are told in words and become exit codes."""
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command; errors are told in words.
+
+    Args:
+        arguments: of the command line.
+
+    Returns:
+        The exit code.
+    """
     try:
-        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+        return app(args=list(arguments), standalone_mode=False) or 0
+    except TyperException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":  # which has printed the help
+            context = getattr(error, "ctx", None)
+            show.error(f"{error.format_message()} ({context.command_path if context else 'harness'} --help tells more)")
+        return error.exit_code
+    except Unread as error:
+        return error.exit_code
     except HarnessError as error:
         show.error(str(error))
-        sys.exit(error.exit_code)
-    except Exception:  # a bug of ours must not look like a verdict: Python's own exit code would be 1
-        traceback.print_exc()
-        show.error("this is a bug of the harness: please report it with the lines above. What was finished is kept")
-        sys.exit(3)
+        return error.exit_code
+    except Exception:
+        show.bug()
+        return 3

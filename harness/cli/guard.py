@@ -85,7 +85,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         if not quiet:
             show.findings(guarded[-1])
     if not quiet:
-        show.out.print(f"{headline(guarded)}: {found_in['md']}", soft_wrap=True, markup=False)
+        show.out.print(f"{headline(guarded)}: {found_in['md']}")
     return exit_code(guarded)
 
 
@@ -109,7 +109,7 @@ def update_rehearsal(specs: Sequence[Path], options: Options, folder: Path, reas
     for request, baseline in requests:
         file = files.write(measure_rehearsal(request, baseline, reason.strip(), place), folder)
         if not quiet:
-            show.out.print(f"baseline: {file} (rehearsal only)", soft_wrap=True, markup=False)
+            show.out.print(f"baseline: {file} (rehearsal only)")
     return 0
 
 
@@ -146,7 +146,7 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
         file = files.write(baseline, folder)
         if not quiet:
             count = len(baseline.content.numbers)
-            show.out.print(f"baseline: {file} ({count} numbers)", soft_wrap=True, markup=False)
+            show.out.print(f"baseline: {file} ({count} numbers)")
     return 0
 
 

@@ -23,4 +23,4 @@ def index(
     """Write FOLDER/index.html: every claim of every report below FOLDER on one page."""
     reports = read_all(folder, leave_out)
     path = write_index(page(reports), folder)
-    show.out.print(f"{len(reports)} reports on one page: {path}", markup=False, soft_wrap=True)
+    show.out.print(f"{len(reports)} reports on one page: {path}")

@@ -66,9 +66,9 @@ def gate(
     for spec, claims in specs.items():
         wrong += [f"{spec}.{claim}: {row.words}" for claim, row in claims.items() if not row.in_order]
     if wrong:
-        show.err.print(f"{file}: not in order:", markup=False, soft_wrap=True)
+        show.err.print(f"{file}: not in order:")
         for line in wrong:
-            show.err.print(f"    {line}", markup=False, soft_wrap=True)
+            show.err.print(f"    {line}")
         raise typer.Exit(1)
     checked = sum(map(len, specs.values()))
-    show.out.print(f"{file}: all {checked} claims of {len(specs)} specs are in order", markup=False, soft_wrap=True)
+    show.out.print(f"{file}: all {checked} claims of {len(specs)} specs are in order")

@@ -11,7 +11,9 @@ ScaleOption = Annotated[str, typer.Option("--scale", help="Which of the spec's s
 StoreOption = Annotated[
     Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where results of jobs are kept and found.")
 ]
-DataOption = Annotated[Path, typer.Option("--data", envvar="HARNESS_DATA", help="Where imported datasets lie.")]
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="HARNESS_DATA", help="Where imported datasets lie.", file_okay=False)
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto (every GPU, else the CPU), cpu, cuda (every GPU) or cuda:N (one).")
 ]

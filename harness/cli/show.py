@@ -1,44 +1,29 @@
 """What the commands print: progress, tables, paths."""
 
 import json
-import os
-import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from harness.cli.console import Printer, line
 from harness.cli.time_left import TimeLeft
-from harness.errors import Unread
 from harness.execution import run
 from harness.forecast import Forecast
 from harness.outcome import Outcome
+from harness.printable import log_line
 from harness.regress.guard import Guarded
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, seconds_text
-from harness.verdict import Verdict
+from harness.verdict import Judgement, Verdict
 
-
-class _Output(Console):
-    """A console whose reader may leave; rich and typer would exit with 1, which is an answer of ours."""
-
-    def on_broken_pipe(self) -> None:
-        _unread()
-
-
-def _unread() -> NoReturn:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise Unread("the output was not read to its end; what was finished is kept")
-
-
-out = _Output(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Printer()
+err = Printer(stderr=True)
 _STYLES = {
     Verdict.REPRODUCED: "bold green",
     Verdict.HOLDS: "bold green",
@@ -65,15 +50,15 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
         yield lambda progress: _note(title, progress)
     elif err.is_terminal:
         columns = (
-            TextColumn(f"{escape(title)}  {{task.fields[now]}}"),
+            TextColumn("{task.description}  {task.fields[now]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", markup=False),
         )
         time_left = TimeLeft(time.monotonic())
         with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task("", total=None, now="", left="")
+            task = bar.add_task(log_line(title), total=None, now="", left="")
             told = -_BAR_EVERY_S
 
             def show(progress: run.Progress) -> None:
@@ -83,7 +68,7 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
                     told = now
                     left = _left(time_left, now, progress)
                     total = max(progress.total, 1)
-                    bar.update(task, completed=progress.done, total=total, now=escape(progress.now), left=left)
+                    bar.update(task, completed=progress.done, total=total, now=log_line(progress.now), left=left)
 
             yield show
     else:
@@ -93,7 +78,7 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
 def _note(title: str, progress: run.Progress) -> None:
     """What a user should read though nothing broke, however quiet the run."""
     if progress.note:
-        err.print(f"{title}: warning: {progress.note}", markup=False, soft_wrap=True)
+        err.print(f"{title}: warning: {progress.note}")
 
 
 def _lines(title: str) -> OnProgress:
@@ -109,7 +94,7 @@ def _lines(title: str) -> OnProgress:
             shown = now
             share = progress.done / max(progress.total, 1)
             words = ", ".join(filter(None, [f"{share:.0%}", left]))
-            err.print(f"{escape(title)}: {words} ({escape(progress.now)})", soft_wrap=True)
+            err.print(f"{title}: {words} ({progress.now})")
 
     return show
 
@@ -121,9 +106,7 @@ def _left(time_left: TimeLeft, now: float, progress: run.Progress) -> str:
 
 def verdicts(outcome: Outcome) -> None:
     """The table of claims."""
-    table = Table(
-        title=escape(f"{outcome.spec.title} ({outcome.scale} scale)"), title_justify="left", title_style="bold"
-    )
+    table = Table()
     for name, justify in (
         ("claim", "left"),
         ("paper, at its scale", "right"),
@@ -137,24 +120,30 @@ def verdicts(outcome: Outcome) -> None:
             left_out += 1
             continue
         table.add_row(
-            escape(one.claim.id),
+            one.claim.id,
             with_unit(one.claim.paper_value, ""),
-            escape(estimate_text(one.estimate, one.unit)),
-            f"[{_STYLES[one.verdict]}]{one.verdict}[/]",
+            estimate_text(one.estimate, one.unit),
+            line(_verdict(one)),
         )
-    out.print(table)
+    out.print(line((f"{outcome.spec.title} ({outcome.scale} scale)", "bold")))
+    out.print(table, soft_wrap=False)
     if left_out:
         out.print(f"{left_out} claims have no check at this scale.")
     for one in outcome.judgements:
         if one.check is not None and not one.verdict.good:
-            out.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {escape(one.claim.id)}: {escape(one.why)}")
+            out.print(line(_verdict(one), f" {one.claim.id}: {one.why}"))
             if one.check.known is not None and one.in_order:
-                out.print(f"    as is known of it: {escape(one.check.known.why)}")
+                out.print(f"    as is known of it: {one.check.known.why}")
     for one in outcome.judgements:
         for warning in one.warnings:
-            out.print(f"[dim]{escape(one.claim.id)}: {escape(warning)}[/]")
+            out.print(line((f"{one.claim.id}: {warning}", "dim")))
     for failure in outcome.failures:
-        out.print(f"[bold red]BROKE[/] {escape(failure.job)}: {escape(failure.message)} ({failure.lost} jobs lost)")
+        out.print(line(("BROKE", "bold red"), f" {failure.job}: {failure.message} ({failure.lost} jobs lost)"))
+
+
+def _verdict(judgement: Judgement) -> tuple[str, str]:
+    """With its style."""
+    return str(judgement.verdict), _STYLES[judgement.verdict]
 
 
 def summary(outcomes: Sequence[Outcome], reports: Sequence[Path]) -> None:
@@ -165,17 +154,18 @@ def summary(outcomes: Sequence[Outcome], reports: Sequence[Path]) -> None:
             f"{cost.jobs} jobs, {cost.cached} found in the store; {seconds_text(cost.seconds)} now, "
             f"{seconds_text(cost.computed_seconds)} of computing in all"
         )
-        out.print(f"report: {escape(str(path))}", soft_wrap=True)
+        out.print(f"report: {path}")
 
 
 def plan(title: str, forecast: Forecast, note: str) -> None:
     """The jobs of a plan and its forecast."""
-    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    table = Table()
     for name in ("stage", "jobs", "in the store"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage, (needed, found) in forecast.jobs.items():
         table.add_row(stage, f"{needed:,}", f"{found:,}")
-    out.print(table)
+    out.print(line((title, "bold")))
+    out.print(table, soft_wrap=False)
     jobs = sum(needed for needed, _ in forecast.jobs.values())
     found = sum(found for _, found in forecast.jobs.values())
     share = found / jobs if jobs else 1.0
@@ -185,26 +175,33 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
         f"{bytes_text(forecast.memory_bytes)} of memory a device at the peak"
     )
     if note:
-        out.print(escape(note), soft_wrap=True)
+        out.print(note)
 
 
 def findings(guarded: Guarded) -> None:
     """What the regression guard found of a spec, but for what is as before."""
     held = len(guarded.having("same"))
-    out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before", markup=False)
+    out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before")
     for tone, style in (("error", "bold red"), ("alarm", "bold red"), ("note", "dim")):
         for one in guarded.having(tone):
-            out.print(f"  [{style}]{tone.upper()}[/] {escape(one.name)}: {escape(one.text)}", soft_wrap=True)
+            out.print(line("  ", (tone.upper(), style), f" {one.name}: {one.text}"))
 
 
 def machine(value: Any) -> None:
-    """Plain values as JSON, for programs."""
-    try:
-        print(json.dumps(value, indent=1, allow_nan=False), flush=True)
-    except BrokenPipeError:
-        _unread()
+    """Plain values as JSON, for programs; without a mark that a CI's log obeys anywhere in a line."""
+    print(json.dumps(value, indent=1, allow_nan=False).replace("##", r"#\u0023"), flush=True)
 
 
 def error(message: str) -> None:
     """An error, in words."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    first, *more = message.split("\n")
+    err.print(line(("error:", "bold red"), f" {first}"))
+    for one in more:
+        err.print(one)
+
+
+def bug() -> None:
+    """An error that nobody expected, where it was met: a bug of ours must not look like a verdict."""
+    for one in traceback.format_exc().splitlines():
+        err.print(one)
+    error("this is a bug of the harness: please report it with the lines above. What was finished is kept")

@@ -41,15 +41,15 @@ def check(
     cached = [path for path, sound in files.items() if not sound]
     none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
     looked = f"DVC's cache, {len(files)} files" if files else none
-    show.out.print(f"{cache}: {looked}", markup=False, soft_wrap=True)
+    show.out.print(f"{cache}: {looked}")
     for path in kept.strangers():
-        show.err.print(f"{path}: is no artifact, and is left alone", markup=False, soft_wrap=True)
+        show.err.print(f"{path}: is no artifact, and is left alone")
     for path, wrong in {**damaged, **halves}.items():
-        show.err.print(f"{path}: {wrong}", markup=False, soft_wrap=True)
+        show.err.print(f"{path}: {wrong}")
     for path, why in left.items():
-        show.err.print(f"{path}: {why}; this holds up nobody", markup=False, soft_wrap=True)
+        show.err.print(f"{path}: {why}; this holds up nobody")
     for path in cached:
-        show.err.print(f"{path}: is not what its name says", markup=False, soft_wrap=True)
+        show.err.print(f"{path}: is not what its name says")
     found = f"{len(damaged)} of {len(artifacts)} artifacts"
     found += f" and {len(halves)} files of interrupted runs" if halves else ""
     found += f" and {len(cached)} files of DVC's cache" if cached else ""
@@ -70,7 +70,7 @@ def check(
     for path in cached:
         dvc_cache.remove(path)
     words = f"{found} were corrupt and are removed" if any_damaged else f"{len(artifacts)} artifacts are sound"
-    show.out.print(f"{store}: {words}", markup=False, soft_wrap=True)
+    show.out.print(f"{store}: {words}")
 
 
 def _left(claims: Mapping[Path, claimfile.Seen]) -> dict[Path, str]:

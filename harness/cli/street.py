@@ -154,7 +154,7 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
         )
     write_verdicts(outcomes, file)
     if not quiet:
-        show.out.print(f"verdicts: {file}", markup=False, soft_wrap=True)
+        show.out.print(f"verdicts: {file}")
 
 
 def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:

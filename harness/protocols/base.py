@@ -107,18 +107,16 @@ class Protocol(Generic[S]):
         found = [
             Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)
         ]
-        if not found:
-            for number, claim in enumerate(spec.claims):
-                place = ("claims", number)
-                if claim.quantity not in self.quantities:
-                    known = ", ".join(sorted(self.quantities))
-                    found.append(
-                        Problem((*place, "quantity"), f"found {claim.quantity!r}; {self.name} measures {known}")
-                    )
-                elif scale in claim.checks:
-                    found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
-                    remarks = impossible(claim, scale, self.quantities[claim.quantity])
-                    found += [Problem((*place, *where), message) for where, message in remarks]
+        sound = not found
+        for number, claim in enumerate(spec.claims):
+            place = ("claims", number)
+            if claim.quantity not in self.quantities:
+                known = ", ".join(sorted(self.quantities))
+                found.append(Problem((*place, "quantity"), f"found {claim.quantity!r}; {self.name} measures {known}"))
+            elif sound and scale in claim.checks:
+                found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
+                remarks = impossible(claim, scale, self.quantities[claim.quantity])
+                found += [Problem((*place, *where), message) for where, message in remarks]
         return found
 
     def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> list[Problem]:

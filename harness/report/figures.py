@@ -15,13 +15,14 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from harness.figure import Figure, Panel
+from harness.printable import one_line
 from harness.report.axes import set_x_scale, set_y_scale
 from harness.report.legend import IN_SEQUENCE, draw_legend
 from harness.report.marks import draw_reference, draw_series, event_label, reference_label
 from harness.report.palette import FAINT, INK, Look, looks
 from harness.report.surfaces import draw_surface, make_room
 from harness.report.svg import inline
-from harness.report.text import evenly, one_line, shorten
+from harness.report.text import evenly, shorten
 
 _WIDTH, _HEIGHT = 4.8, 3.5
 _FURTHER = 1.7

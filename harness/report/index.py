@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from harness.printable import clean
 from harness.report.page import digest, part, render
 from harness.report.read import Report
 from harness.report.strip import strip
-from harness.report.text import clean, count
+from harness.report.text import count
 from harness.report.view import PAPERS, ClaimView, claim_view, counts
 from harness.spec.model import PAPER_SCALE
 from harness.verdict import Judgement, Verdict

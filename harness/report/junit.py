@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from harness.outcome import Outcome
-from harness.report.text import clean, one_line, shorten
+from harness.printable import clean, one_line
+from harness.report.text import shorten
 from harness.report.view import ClaimView, claim_view
 from harness.verdict import Judgement, Verdict
 

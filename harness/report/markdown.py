@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from harness.outcome import Outcome
-from harness.report.text import bytes_text, count, one_line, rows, seconds_text, shorten
+from harness.printable import one_line
+from harness.report.text import bytes_text, count, rows, seconds_text, shorten
 from harness.report.view import ClaimView, claim_view, summary
 
 _SENTENCE, _PROVENANCE, _MESSAGE = 120, 400, 600

@@ -10,9 +10,9 @@ from matplotlib.patheffects import Normal, Stroke
 
 from harness.digits import plain
 from harness.figure import Reference, Series
+from harness.printable import one_line
 from harness.report.axes import finite
 from harness.report.palette import FAINT, INK, Look, ordered, paler
-from harness.report.text import one_line
 
 _MARKED = 26
 """A line of more points goes without markers; more points alone are smaller."""

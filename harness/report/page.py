@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.text import clean
+from harness.printable import clean
 
 
 def render(template: str, styles: Sequence[str], **context: Any) -> str:

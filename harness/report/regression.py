@@ -3,9 +3,10 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
+from harness.printable import clean, one_line
 from harness.regress.guard import Guarded
 from harness.report.markdown import escape
-from harness.report.text import clean, count, one_line, shorten
+from harness.report.text import count, shorten
 
 _MESSAGE = 300
 _ELEMENTS = {"alarm": "failure", "error": "error"}

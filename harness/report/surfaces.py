@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from harness.digits import plain
 from harness.figure import Surface
+from harness.printable import one_line
 from harness.report.palette import FAINT, INK, SCALE
-from harness.report.text import evenly, one_line, shorten
+from harness.report.text import evenly, shorten
 
 _STEPS = {"contour": 12, "heat": 20}
 """Colours at most: contours must be told apart, cells be near their value."""

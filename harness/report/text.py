@@ -1,41 +1,13 @@
 """Words for what the reports share: free of control characters, and neither HTML nor Markdown yet."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from harness.digits import fixed, plain
+from harness.printable import clean
 
 _T = TypeVar("_T")
-
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """Text without terminal colours, control characters and characters that turn the direction of reading.
-
-    Args:
-        text: anything, an error message of a library for example.
-
-    Returns:
-        What is left: valid in XML, tabs and line ends kept.
-    """
-    return _DIRECTION.sub("", _CONTROL.sub("", _TERMINAL_CODES.sub("", text.replace("\r\n", "\n"))))
-
-
-def one_line(text: str) -> str:
-    """Clean text with every run of white space as one space.
-
-    Args:
-        text: any text.
-
-    Returns:
-        A single line.
-    """
-    return " ".join(clean(text).split())
 
 
 def shorten(text: str, length: int) -> str:

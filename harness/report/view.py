@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.outcome import Cost, Outcome
+from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
-from harness.report.text import bytes_text, clean, count, seconds_text
+from harness.report.text import bytes_text, count, seconds_text
 from harness.spec.claims import FirstWithin, LastWithin
 from harness.steps import Duration
 from harness.verdict import Judgement, Verdict

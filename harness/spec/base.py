@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from harness.printable import unprintable
 from harness.steps import Duration
 
 MOST_ITEMS = 1000
@@ -41,10 +42,25 @@ class _DurationSchema:
         return {"type": "string", "pattern": r"^[0-9]+\s*(it|ep)$", "examples": ["2000it", "3ep"]}
 
 
+def line(text: str) -> str:
+    """The text.
+
+    Raises:
+        ValueError: it is more than one line, or has control characters.
+    """
+    found = unprintable(text)
+    if found:
+        raise ValueError(
+            f"the character {found} cannot stand in it: text is one line (a long one is broken without a sign, or with "
+            "'>-'), without characters that command a terminal or turn the direction of reading"
+        )
+    return text
+
+
 def _number(value: object) -> object:
     """A literal 1 takes whatever equals 1: true and 1.0 too."""
     if isinstance(value, bool | float):
-        raise ValueError("Input should be 1, a whole number")
+        raise ValueError("should be 1, a whole number")
     return value
 
 
@@ -82,7 +98,9 @@ Width = Annotated[int, Field(ge=1, le=100_000)]
 Seed = Annotated[int, Field(ge=0, le=10**15)]
 """Whole in every reader of JSON, whose numbers are doubles."""
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Line = AfterValidator(line)
+"""Of text: one line without control characters."""
+Text = Annotated[str, Field(min_length=1, max_length=2000), Line]
 _T = TypeVar("_T")
 Many = Annotated[tuple[_T, ...], Strict(False), Field(max_length=MOST_ITEMS)]
 """A list."""

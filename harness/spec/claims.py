@@ -2,11 +2,25 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from harness.spec.base import Many, Model, Name, Positive, Text
+from harness.spec.base import Line, Many, Model, Name, Positive, Text, line
 
-Condition = str | int
+_LONGEST_CONDITION = 80
+
+
+def _word_or_number(value: object) -> object:
+    """Checked before the union, whose members would each tell a problem."""
+    if not isinstance(value, str):
+        if type(value) is not int:
+            raise ValueError("should be a word, a duration or an integer (another number as text, in quotes)")
+        return value
+    if len(value) > _LONGEST_CONDITION:
+        raise ValueError(f"should have at most {_LONGEST_CONDITION} characters")
+    return line(value)
+
+
+Condition = Annotated[str | int, BeforeValidator(_word_or_number)]
 Conditions = dict[Name, Condition]
 """Axis -> value: ``{arm: imp, rewind: 100it, level: 8}``."""
 
@@ -21,7 +35,7 @@ class Source(Model):
         place: section, table or figure.
     """
 
-    paper: Annotated[str, Field(min_length=1, max_length=300)]
+    paper: Annotated[str, Field(min_length=1, max_length=300), Line]
     place: Text
 
 

@@ -1,19 +1,25 @@
 """A spec file to typed models, or to errors that name file, line, field, what was found and what is allowed."""
 
-import difflib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from harness.errors import RequestError
+from harness.printable import one_line
 from harness.spec.base import Model
+from harness.spec.claims import Claim
 from harness.spec.document import Document, Location, read
-from harness.spec.model import Spec
+from harness.spec.model import Scale, Spec
+from harness.spec.words import message, place, show
+
+_MOST_TOLD, _MOST_EXAMINED = 100, 1000
+"""Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
+
+_LONGEST_NAME = 80
+_M = TypeVar("_M", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Loaded:
 
 
 def load(path: Path, families: Mapping[str, Family]) -> Loaded:
-    """Reads and checks a spec.
+    """Reads and checks a spec; what is wrong in one place hides no other place.
 
     Args:
         path: a YAML file.
@@ -82,35 +88,44 @@ def load(path: Path, families: Mapping[str, Family]) -> Loaded:
     """
     document = read(path)
     if not isinstance(document.value, dict):
-        raise RequestError(f"{path}:1: a spec is a mapping with schema_version, id, ..., found {_show(document.value)}")
+        shown = show(document.value)
+        raise RequestError(f"{one_line(str(path))}:1: a spec is a mapping with schema_version, id, ..., found {shown}")
+    problems: list[Problem] = []
     try:
         spec = Spec.model_validate(document.value)
+        numbers = list(range(len(spec.claims)))
     except ValidationError as error:
-        raise _request_error(document, _problems(error, Spec, ())) from error
-    problems = list(_cross_problems(spec))
+        problems = _problems(error, Spec, ())
+        spec, numbers = _sound_part(document.value)
+    problems += _cross_problems(spec, numbers, document, {one.location for one in problems})
     family = families.get(spec.protocol)
     if family is None:
-        known = ", ".join(sorted(families))
-        raise _request_error(
-            document, [Problem(("protocol",), f"found {spec.protocol!r}, allowed are the protocols {known}")]
-        )
-    if spec.id != path.stem:
-        problems.append(Problem(("id",), f"found {spec.id!r}, but the file is called {path.name!r}: make them equal"))
-    settings: dict[str, Model] = {}
-    for name, scale in spec.scales.items():
-        try:
-            settings[name] = family.settings.model_validate(scale.settings)
-        except ValidationError as error:
-            problems += _problems(error, family.settings, ("scales", name, "settings"))
-        else:
-            problems += family.problems(spec, name, settings[name])
+        if isinstance(spec.protocol, str) and all(one.location != ("protocol",) for one in problems):
+            known = ", ".join(sorted(families))
+            problems.append(Problem(("protocol",), f"found {spec.protocol!r}, allowed are the protocols {known}"))
+        raise RequestError(_words(document, problems))
+    settings: dict[str, Any] = {}
+    for name, raw in _entries(document.value.get("scales")).items():
+        chosen = raw.get("settings", {}) if isinstance(raw, dict) else None
+        if isinstance(chosen, dict):
+            found, settings[name] = _settings(family, spec, name, chosen)
+            problems += [_renumbered(one, numbers) for one in found]
     if problems:
-        raise _request_error(document, problems)
+        raise RequestError(_words(document, problems))
     doubts = tuple(
         Doubt(spec.claims[int(one.location[1])].id, _place(document, one.location), one.message)
         for one in family.doubts(spec, settings)
     )
     return Loaded(path, spec, settings, doubts)
+
+
+def _settings(family: Family, spec: Spec, name: str, chosen: Any) -> tuple[Sequence[Problem], Model | None]:
+    """A scale's settings, typed, and what is wrong with them and with what stands on them."""
+    try:
+        settings = family.settings.model_validate(chosen)
+    except ValidationError as error:
+        return _problems(error, family.settings, ("scales", name, "settings")), None
+    return family.problems(spec, name, settings) if name in spec.scales else (), settings
 
 
 def local_path(path: Path) -> Path | None:
@@ -129,10 +144,48 @@ def schema(families: Mapping[str, Family]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 
-def _cross_problems(spec: Spec) -> Iterator[Problem]:
-    """What is wrong between claims, and between claims and scales."""
+def _sound_part(value: Mapping[str, Any]) -> tuple[Spec, list[int]]:
+    """The claims and scales of a bad spec that are right by themselves, and the claims' places in it."""
+    raw = value.get("claims")
+    claims = {number: _sound(Claim, one) for number, one in enumerate(raw if isinstance(raw, list) else [])}
+    scales = {name: _sound(Scale, one) for name, one in _entries(value.get("scales")).items()}
+    spec = Spec.model_construct(
+        schema_version=1,
+        id=value.get("id", ""),
+        title="",
+        protocol=value.get("protocol", ""),
+        claims=tuple(one for one in claims.values() if one is not None),
+        scales={name: one for name, one in scales.items() if one is not None},
+    )
+    return spec, [number for number, one in claims.items() if one is not None]
+
+
+def _sound(model: type[_M], value: Any) -> _M | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _entries(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _renumbered(problem: Problem, numbers: Sequence[int]) -> Problem:
+    """A problem of the sound part at its place in the file."""
+    match problem.location:
+        case ("claims", int(number), *rest):
+            return Problem(("claims", numbers[number], *rest), problem.message)
+    return problem
+
+
+def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told: Set[Location]) -> Iterator[Problem]:
+    """What is wrong between claims, between claims and scales, and with the file's name."""
+    if spec.id != document.path.stem and ("id",) not in told:
+        yield Problem(("id",), f"found {spec.id!r}, but the file is called {document.path.name!r}: make them equal")
     seen: dict[str, int] = {}
-    for number, claim in enumerate(spec.claims):
+    scales = _entries(document.value.get("scales"))
+    for number, claim in zip(numbers, spec.claims, strict=True):
         if claim.id in seen:
             first = seen[claim.id] + 1
             yield Problem(
@@ -140,81 +193,30 @@ def _cross_problems(spec: Spec) -> Iterator[Problem]:
             )
         seen.setdefault(claim.id, number)
         for scale in claim.checks:
-            if scale not in spec.scales:
-                yield Problem(
-                    ("claims", number, "checks", scale), f"the spec has no such scale; it has {', '.join(spec.scales)}"
-                )
+            if scale not in scales:
+                has = ", ".join(scales) or "none"
+                yield Problem(("claims", number, "checks", scale), f"the spec has no such scale; it has {has}")
 
 
 def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:
-    details = error.errors()
-    places = [tuple(detail["loc"]) for detail in details]
-    found = []
-    for detail, location in zip(details, places, strict=True):
-        follows = any(other[: len(location)] == location and other != location for other in places)
-        if detail["type"] == "too_short" and follows:
-            continue  # a list whose items are wrong seems empty
-        found.append(Problem((*prefix, *location), _message(detail, model)))
-    return found
+    details = error.errors(include_url=False)[:_MOST_EXAMINED]
+    around = {place(one)[:depth] for one in details for depth in range(len(place(one)))}
+    return [
+        Problem((*prefix, *place(one)), message(one, model))
+        for one in details
+        # A list whose items are wrong seems empty.
+        if not (one["type"] == "too_short" and place(one) in around)
+    ]
 
 
-def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    location, kind, context = tuple(detail["loc"]), detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        allowed = _fields_at(model, location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), allowed, 1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        return f"unknown field{hint}; allowed here: {', '.join(allowed)}"
-    if kind == "missing":
-        return "this field is missing"
-    if kind == "union_tag_not_found":
-        return f"the field {context['discriminator']} is missing here"
-    if kind == "union_tag_invalid":
-        return f"found {context['discriminator']} {context['tag']!r}; allowed: {context['expected_tags']}"
-    message = (
-        detail["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list").replace("Tuple", "The list")
-    )
-    shown = isinstance(detail["input"], dict | list | BaseModel)
-    return message if shown else f"found {_show(detail['input'])}: {message}"
-
-
-def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
-    whole = model.model_json_schema()
-    node: dict[str, Any] = whole
-    for part in location:
-        node = _enter(whole, node, part)
-    return sorted(_resolve(whole, node).get("properties", {}))
-
-
-def _resolve(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    allowed = [one for one in node.get("anyOf", ()) if one.get("type") != "null"]
-    node = allowed[0] if len(allowed) == 1 else node  # a field that may be left out
-    return whole["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
-
-
-def _enter(whole: dict[str, Any], node: dict[str, Any], part: str | int) -> dict[str, Any]:
-    node = _resolve(whole, node)
-    if "discriminator" in node:
-        return (
-            {"$ref": node["discriminator"]["mapping"].get(part, "")} if part in node["discriminator"]["mapping"] else {}
-        )
-    if isinstance(part, int):
-        return dict(node.get("items", {}))
-    patterns = list(node.get("patternProperties", {}).values())
-    extra = patterns[0] if patterns else node.get("additionalProperties")
-    return dict(node.get("properties", {}).get(part) or (extra if isinstance(extra, dict) else {}))
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _request_error(document: Document, problems: Sequence[Problem]) -> RequestError:
-    lines = []
-    for one in dict.fromkeys(problems):  # what concerns all scales is found at each
-        lines.append(f"{_place(document, one.location)}: {one.message}")
-    return RequestError("\n".join(lines))
+def _words(document: Document, problems: Sequence[Problem]) -> str:
+    """The problems in the order of the file, each once."""
+    placed = sorted(dict.fromkeys(problems), key=lambda one: document.line(one.location))
+    lines = [one_line(f"{_place(document, one.location)}: {one.message}") for one in placed[:_MOST_TOLD]]
+    if len(placed) > _MOST_TOLD:
+        more = "" if len(placed) < _MOST_EXAMINED else "at least "
+        lines.append(f"{one_line(str(document.path))}: {more}{len(placed) - _MOST_TOLD:,} more problems like these")
+    return "\n".join(lines)
 
 
 def _place(document: Document, location: Location) -> str:
@@ -231,5 +233,6 @@ def _dotted(document: Document, location: Location) -> str:
             known = here
         elif number < len(location):
             continue
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        name = str(part)[:_LONGEST_NAME]
+        text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else name
     return text or "spec"

@@ -293,16 +293,17 @@ def realistic_outcome() -> Outcome:
 
 def awkward_outcome() -> Outcome:
     evil = "</title><script>alert('x')</script> & <img src=x onerror=alert(1)> | **not bold** $x_1$ \u202eright"
+    told = evil.replace("\u202e", "")  # a spec is refused with the character
     long = "supercalifragilistic" * 12
     toy = {"toy": {"expect": {"kind": "equals", "value": 0.0, "margin": 1.0}}}
     made = spec(
         [
-            claim("evil", evil, toy, 1e-8),
+            claim("evil", told, toy, 1e-8),
             claim("long_word", long, toy),
             claim("lonely", "One replicate.", toy, 2.0),
         ],
         "awkward",
-        title=evil,
+        title=told,
     )
     none = Estimate(None, 1, None, None, None, "crossing")
     judgements = [

@@ -174,7 +174,7 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "a length in other digits": (swapped(I, "length: 40it", "length: \uff14\uff10it"), ["training.length", DURATION]),
     "very many forks": (
         (edited(I, "[0it, 10it]", f"[{', '.join(f'{fork}it' for fork in range(3000))}]"), "forks: ["),
-        ["settings.forks", "at most 1000 items"],
+        ["settings.forks", "at most 1,000 items"],
     ),
     "checkpoints of a twin at every step": (
         (edited(C, "factor: 2, length: 6it", "factor: 2, length: 900000000it"), "every: 5it"),
@@ -480,7 +480,7 @@ def test_a_file_that_is_not_there(command: str, tmp_path: Path) -> None:
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     said = cli("validate", tmp_path)
     assert said.code == 2
-    assert "Is a directory" in said.err
+    assert "is a folder, not a regular file" in said.err
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\xff\xfe", b"id: \xff\n", "id: x".encode("utf-16")])
@@ -498,7 +498,7 @@ def test_ten_megabytes_of_aliases_are_refused_by_size(tmp_path: Path) -> None:
     path.write_text("a: &a [x, x]\n" + "b: [*a, *a, *a, *a]\n" * 500_000)
     said = cli("validate", path)
     assert said.code == 2
-    assert "bytes; a spec has at most 1,048,576" in said.err
+    assert "has more than the 262,144 bytes" in said.err
 
 
 def test_a_bomb_of_aliases_is_not_expanded(tmp_path: Path) -> None:
@@ -510,7 +510,9 @@ def test_a_bomb_of_aliases_is_not_expanded(tmp_path: Path) -> None:
     assert f"{path}:1: anchors and aliases are not allowed" in said.err
 
 
-@pytest.mark.parametrize("text", ["a: " + "[" * 2000 + "]" * 2000, "{a: " * 2000 + "1" + "}" * 2000])
+@pytest.mark.parametrize(
+    "text", ["a: " + "[" * 2000 + "]" * 2000, "{a: " * 2000 + "1" + "}" * 2000, "[" * 100_000, "- " * 100_000]
+)
 def test_a_deep_nest(text: str, tmp_path: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(text)
@@ -525,9 +527,3 @@ def test_a_tag_is_never_obeyed(tmp_path: Path) -> None:
     path.write_text(f'id: !!python/object/apply:os.system ["touch {victim}"]\n')
     assert cli("validate", path).code == 2
     assert not victim.exists()
-
-
-def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    text = edited(edited(I, "rate: 0.002", "rate: 2e-3"), "title: A tiny experiment", "title: no")
-    assert cli("validate", place.write(text)).code == 0

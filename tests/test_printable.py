@@ -1,0 +1,39 @@
+"""Text of others as one line: what commands a terminal or a CI's log is taken out, all else stays."""
+
+import pytest
+
+from harness.printable import log_line, unprintable
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("2(1+β)/η ≤ 𝜆: 5 % [red] :100: ~", "2(1+β)/η ≤ 𝜆: 5 % [red] :100: ~"),
+        ("a\nb\r\nc\td\x85e\u2028f\u2029g\x1ch", "a b  c d e f g h"),
+        ("\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b31m \x00", "red ]0;title 31m "),
+        ("a\u202eb\u2066c\u200bd\ufeffe\u00adf\U000e0041g\ud800", "abcdefg"),
+        ("::error::x", "\\::error::x"),
+        (" \t::add-mask::x", "  \\::add-mask::x"),
+        ("\u200b\x1b[0m\n::error::x", " \\::error::x"),
+        ("why: ::error::x", "why: ::error::x"),
+        ("a ##[error]b ##vso[c]d ##teamcity[e #\u200b#[f", "a ##\\[error]b ##\\vso[c]d ##\\teamcity[e ##\\[f"),
+        ("## heading ###", "## heading ###"),
+    ],
+)
+def test_a_line_of_a_log(text: str, line: str) -> None:
+    assert log_line(text) == line
+    assert log_line(line) == line
+
+
+def test_every_control_and_turn_of_direction_is_told() -> None:
+    for code in (
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        0x061C,
+        0x200E,
+        0x200F,
+        *range(0x2028, 0x202F),
+        *range(0x2066, 0x206A),
+    ):
+        assert unprintable(f"a{chr(code)}") == f"U+{code:04X}"
+    assert unprintable("Żółć, 𝜆 and 😀: a – b") is None
