@@ -51,7 +51,7 @@ class Results:
     def table(self, job: Job) -> Table:
         """The job's table, read once."""
         if job.key not in self._tables:
-            self._tables[job.key] = products.read(self.store, job).table
+            self._tables[job.key] = products.read_table(self.store, job)
         return self._tables[job.key]
 
     def witness(self, job: Job) -> Mapping[str, str]:

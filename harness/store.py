@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from torch import Tensor
@@ -28,6 +28,7 @@ from harness.provenance import Made
 
 __all__ = ["Artifact", "Store", "Table"]
 Judge = Callable[[Described, Artifact], str]
+Decoded = TypeVar("Decoded")
 _SHOWN = 80
 """Letters of a value that are told."""
 
@@ -114,23 +115,30 @@ class Store:
             CorruptArtifact: a file is missing, truncated, changed, or not of its kind. So is, later, a column that is
                 asked for and is not in the table.
         """
-        record = self.record(job)
-        contents: dict[str, bytes] = {}
-        tensors, table, name = {}, {}, ""
-        try:
-            for name, digest in record["files"].items():
-                contents[name] = files_of.read_checked(self.path(job.key) / name, digest)
-            if (name := files_of.TENSORS) in contents:
-                tensors = files_of.decode_tensors(contents[name])
-            if (name := files_of.TABLE) in contents:
-                table = files_of.decode_table(contents[name])
-        except ValueError as error:
-            raise self.corrupt(job, str(error), name) from error
+        tensors = self._decoded(job, files_of.TENSORS, files_of.decode_tensors)
+        return Artifact(tensors or {}, self.read_table(job))
+
+    def read_table(self, job: Job) -> Columns:
+        """The table of the job's artifact, checked against its digest; its tensors, which may be large, are not read.
+
+        Raises:
+            CorruptArtifact: as ``read`` does.
+        """
 
         def lacking(what: str) -> CorruptArtifact:
             return self.corrupt(job, what, files_of.TABLE, seen_by_check=False)
 
-        return Artifact(tensors, Columns(table, lacking))
+        return Columns(self._decoded(job, files_of.TABLE, files_of.decode_table) or {}, lacking)
+
+    def _decoded(self, job: Job, name: str, decode: Callable[[bytes], Decoded]) -> Decoded | None:
+        """A file of the job's artifact; None where it has none of that name."""
+        digest = self.record(job)["files"].get(name)
+        if digest is None:
+            return None
+        try:
+            return decode(files_of.read_checked(self.path(job.key) / name, digest))
+        except ValueError as error:
+            raise self.corrupt(job, str(error), name) from error
 
     def write(self, job: Job, artifact: Artifact, provenance: Mapping[str, Any]) -> None:
         """Commits an artifact: data first, then the record, then one rename. An existing one is left as it is.

@@ -225,7 +225,7 @@ def verify(
 
     def read(job: Job) -> Table | None:
         if job.key not in tables and job.key not in absent:
-            tables[job.key] = products.read(store, job).table
+            tables[job.key] = products.read_table(store, job)
         return tables.get(job.key)
 
     observations = request.protocol.observations(request.setting, read)

@@ -111,7 +111,7 @@ def _tables(request: Request, store: Store) -> Callable[[Job], Table | None]:
 
     def read(job: Job) -> Table | None:
         if job.key not in held and store.has(job):
-            held[job.key] = products.read(store, job).table
+            held[job.key] = products.read_table(store, job)
         return held.get(job.key)
 
     return read

@@ -61,13 +61,28 @@ def read(store: Store, job: Job) -> Artifact:
     return artifact
 
 
+def read_table(store: Store, job: Job) -> Table:
+    """The table of a job's result from the store, as its stage gives it; tensors, which may be large, are not read.
+
+    Raises:
+        CorruptArtifact: it is damaged, or is not what the stage gives.
+    """
+    table = store.read_table(job)
+    for problem in _wrong_table(_product(job), table):
+        raise store.corrupt(job, problem, seen_by_check=False)
+    return table
+
+
 def wrong_with(job: Job, artifact: Artifact) -> str:
     """How a result differs from what the job's stage gives, in words that follow its name; "" where it does not."""
-    if job.stage not in PRODUCTS:
-        return ""
-    product = PRODUCTS[job.stage](job)
+    product = _product(job)
     problems = [*_wrong_table(product, artifact.table), *_wrong_tensors(product, artifact.tensors)]
     return problems[0] if problems else ""
+
+
+def _product(job: Job) -> Product:
+    """What the job gives; a product that asks for nothing where its stage is not known."""
+    return PRODUCTS[job.stage](job) if job.stage in PRODUCTS else Product(tensors=None)
 
 
 def _wrong_table(product: Product, table: Table) -> Iterator[str]:
