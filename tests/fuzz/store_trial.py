@@ -36,11 +36,9 @@ class Sound:
         place = Place(self._root / str(number % len(texts)))
         place.root.mkdir(parents=True)
         path = place.write(texts[number % len(texts)]())
-        first = place.verify(path, more=("--json",))
-        again = place.verify(path, more=("--json",))
-        assert first.code == again.code == 0, first.err
-        assert numbers(first) == numbers(again)
-        return place, numbers(again)
+        said = place.verify(path, more=("--json",))
+        assert said.code == 0, said.err
+        return place, numbers(said)
 
 
 def numbers(said: Said) -> Any:
