@@ -15,7 +15,7 @@ from harness.spec.document import Document, Location, read
 from harness.spec.model import Scale, Spec
 from harness.spec.words import message, place, show
 
-_MOST_TOLD, _MOST_EXAMINED = 100, 1000
+_MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 100, 1000
 """Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
 
 _LONGEST_NAME = 80
@@ -98,7 +98,7 @@ def load(path: Path, families: Mapping[str, Family]) -> Loaded:
         problems = _problems(error, Spec, ())
         spec, numbers = _sound_part(document.value)
     problems += _cross_problems(spec, numbers, document, {one.location for one in problems})
-    family = families.get(spec.protocol)
+    family = families.get(spec.protocol) if isinstance(spec.protocol, str) else None
     if family is None:
         if isinstance(spec.protocol, str) and all(one.location != ("protocol",) for one in problems):
             known = ", ".join(sorted(families))
@@ -212,7 +212,8 @@ def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) 
 def _words(document: Document, problems: Sequence[Problem]) -> str:
     """The problems in the order of the file, each once."""
     placed = sorted(dict.fromkeys(problems), key=lambda one: document.line(one.location))
-    lines = [one_line(f"{_place(document, one.location)}: {one.message}") for one in placed[:_MOST_TOLD]]
+    told = (one_line(f"{_place(document, one.location)}: {one.message}") for one in placed[:_MOST_TOLD])
+    lines = [line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..." for line in told]
     if len(placed) > _MOST_TOLD:
         more = "" if len(placed) < _MOST_EXAMINED else "at least "
         lines.append(f"{one_line(str(document.path))}: {more}{len(placed) - _MOST_TOLD:,} more problems like these")

@@ -27,7 +27,7 @@ _SAYS: Mapping[str, str | _Words] = {
     "missing": "this field is missing",
     "union_tag_not_found": lambda context: f"the field {context['discriminator']} is missing here",
     "union_tag_invalid": lambda context: (
-        f"found {context['discriminator']} {context['tag']!r}; allowed: {context['expected_tags']}"
+        f"found {context['discriminator']} {str(context['tag'])[:60]!r}; allowed: {context['expected_tags']}"
     ),
     "value_error": lambda context: str(context["error"]),
     "literal_error": lambda context: f"should be {context['expected']}",

@@ -254,6 +254,10 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "nothing for a count": (swapped(I, "batch: 50", "batch: "), ["training.batch", "found null", "integer"]),
     "number for a list": (swapped(I, "hidden: [16]", "hidden: 16"), ["network.hidden", "found 16"]),
     "width 0": (swapped(I, "hidden: [16]", "hidden: [0]"), ["hidden[0]", "found 0", "greater than or equal to 1"]),
+    "protocol that is a list": (
+        swapped(I, "protocol: instability", "protocol: [instability]"),
+        ['protocol: found ["instability"]: should be text'],
+    ),
     "unknown protocol": (
         swapped(I, "protocol: instability", "protocol: instabilty"),
         ["protocol: found 'instabilty'", "allowed are the protocols", "imp, instability"],
