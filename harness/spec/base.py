@@ -74,8 +74,7 @@ Time = Annotated[Duration, _DurationSchema]
 def _computable(value: float) -> float:
     if value and not LEAST <= abs(value) <= MOST:
         raise ValueError(
-            f"this is 0 or infinite in float32, in which networks train: write 0, or a number of size {LEAST:g} to "
-            f"{MOST:g}"
+            f"this is 0 or infinite in float32: write a number of size {LEAST:g} to {MOST:g}, or 0 where that is allowed"
         )
     return value
 
@@ -86,6 +85,8 @@ Number = Annotated[float, AfterValidator(_computable)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
+Margin = Annotated[float, Field(gt=0)]
+"""A difference between results, which nothing computes with in float32."""
 Decay = Annotated[Number, Field(ge=0, le=1 - 1e-6)]
 """What is kept of a running mean or a velocity; what is nearer to 1 is 1 in float32."""
 Count = Annotated[int, Field(ge=1, le=10**9)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.spec.base import Line, Many, Model, Name, Positive, Text, line
+from harness.spec.base import Line, Many, Margin, Model, Name, Text, line
 
 _LONGEST_CONDITION = 80
 
@@ -44,7 +44,7 @@ class Equals(Model):
 
     kind: Literal["equals"]
     value: float
-    margin: Positive
+    margin: Margin
 
 
 class AtMost(Model):
