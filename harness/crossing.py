@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from harness.stats import Sample, bounds, estimate, magnitude, means_of, no_more
 
+Limits = tuple[float, float]
+EVERYTHING: Limits = (-math.inf, math.inf)
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -27,7 +30,9 @@ class Crossing:
     each: Mapping[int, int | None]
 
 
-def first_within(points: Sequence[Sample], threshold: float, scale: float = 0.0) -> Crossing:
+def first_within(
+    points: Sequence[Sample], threshold: float, scale: float = 0.0, limits: Limits = EVERYTHING
+) -> Crossing:
     """The first point of an axis from which the quantity stays at or below a threshold.
 
     ``value``: the first point from which the mean is <= threshold there and at all later points. ``low``: the
@@ -44,15 +49,18 @@ def first_within(points: Sequence[Sample], threshold: float, scale: float = 0.0)
             nothing and assures nothing.
         threshold: in the quantity's unit.
         scale: size of the numbers that the values were computed from, see ``no_more``.
+        limits: the least and the most that the quantity can be: no bound lies beyond them.
 
     Raises:
         ValueError: no point was observed.
         InvariantBroken: a value is not finite.
     """
-    return _crossing(points, threshold, scale, _start_of_last_run, low_if_unrefuted=True)
+    return _crossing(points, threshold, scale, limits, _start_of_last_run, low_if_unrefuted=True)
 
 
-def last_within(points: Sequence[Sample], threshold: float, scale: float = 0.0) -> Crossing:
+def last_within(
+    points: Sequence[Sample], threshold: float, scale: float = 0.0, limits: Limits = EVERYTHING
+) -> Crossing:
     """The last point of an axis at which the quantity is at or below a threshold; earlier ones may be above.
 
     ``low``: the last point with its one-sided 95 % upper bound <= threshold; ``high``: the last with its
@@ -60,7 +68,7 @@ def last_within(points: Sequence[Sample], threshold: float, scale: float = 0.0) 
     true point is below ``high`` in 95 % of experiments, and ``low`` errs once more for each later point that
     is truly barely above the threshold.
     """
-    return _crossing(points, threshold, scale, _last, low_if_unrefuted=False)
+    return _crossing(points, threshold, scale, limits, _last, low_if_unrefuted=False)
 
 
 def _start_of_last_run(within: Sequence[bool]) -> int | None:
@@ -78,6 +86,7 @@ def _crossing(
     points: Sequence[Sample],
     threshold: float,
     scale: float,
+    limits: Limits,
     rule: Callable[[Sequence[bool]], int | None],
     *,
     low_if_unrefuted: bool,
@@ -98,6 +107,7 @@ def _crossing(
     if n == 1:
         return Crossing(value, None, None, 1, each)
     ends = [bounds(estimate(sample, scale), 0.90) if sample else (-math.inf, math.inf) for sample in points]
+    ends = [(max(lower, limits[0]), min(upper, limits[1])) for lower, upper in ends]
     scales = [max(scale, magnitude(sample)) for sample in points]
     unrefuted = rule([no_more(lower, threshold, size) for (lower, _), size in zip(ends, scales, strict=True)])
     assured = rule([no_more(upper, threshold, size) for (_, upper), size in zip(ends, scales, strict=True)])

@@ -101,7 +101,7 @@ def decide(
             sides = " against ".join(_short(_mean(stats.estimate(one, quantity.scale))) for one in samples)
             return replace(found, why=f"{sides}{unit}. Differences by initialisation: {found.why}")
         case FirstWithin() | LastWithin():
-            return _crosses(expect, [at[expect.axis] for at in asked], samples, quantity.scale)
+            return _crosses(expect, [at[expect.axis] for at in asked], samples, quantity)
 
 
 def _mean(estimate: Estimate) -> float:
@@ -177,10 +177,11 @@ def _cautions(estimate: Estimate) -> tuple[str, ...]:
 
 
 def _crosses(
-    expect: FirstWithin | LastWithin, points: Sequence[Condition], samples: Sequence[stats.Sample], scale: float
+    expect: FirstWithin | LastWithin, points: Sequence[Condition], samples: Sequence[stats.Sample], quantity: Quantity
 ) -> Decision:
     first = isinstance(expect, FirstWithin)
-    found = (crossing.first_within if first else crossing.last_within)(samples, expect.threshold, scale)
+    search = crossing.first_within if first else crossing.last_within
+    found = search(samples, expect.threshold, quantity.scale, (quantity.low, quantity.high))
     *places, earliest, latest = ranks(points, (*points, expect.earliest, expect.latest), "")
     nowhere = math.inf if first else -math.inf
 

@@ -181,6 +181,8 @@ def ratio(above: float, below: float, *, error: float, of: str) -> float | NoVal
         return above / below
     if below == 0:
         return NoValue(f"{of} is 0")
+    if math.isnan(below):
+        return NoValue(f"{of} has no value")
     return NoValue(f"{of} is {plain(below)}, no more than its error of {plain(max(error, _TINY))}")
 
 

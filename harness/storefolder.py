@@ -34,7 +34,7 @@ _MARKING = re.compile(re.escape(f".{MARKER}.") + r"[0-9a-f]{32}\.tmp")
 def require_store(root: Path) -> None:
     """Raises RequestError where the folder is neither absent, nor empty, nor a store. Writes nothing."""
     if not root.is_dir():
-        if root.exists() or root.is_symlink():
+        if (root.exists() or root.is_symlink()) and not root.is_dir():  # another run may have made it since
             raise RequestError(f"the store {root} is no folder: choose another with --store")
         return
     marker = root / MARKER
@@ -47,7 +47,7 @@ def require_store(root: Path) -> None:
         raise RequestError(
             f"the store {root} cannot be read ({error.strerror}): choose another with --store"
         ) from error
-    if foreign is not None:
+    if foreign is not None and not marker.exists():  # another run may have marked it since
         raise RequestError(
             f"the folder {root} is no store of results: it has no {MARKER}, and holds {foreign.relative_to(root)}, "
             "which no store does. Name a store, or a folder that is new or empty, with --store"
@@ -152,7 +152,7 @@ def _foreign(root: Path) -> Iterator[Path]:
     """Whatever a folder holds under a name that no store gives."""
     for part in root.iterdir():
         if not _is_folder(part) or part.name not in PARTS:
-            if not _MARKING.fullmatch(part.name):
+            if part.name != MARKER and not _MARKING.fullmatch(part.name):
                 yield part
         elif part.name == "jobs":
             for shard in part.iterdir():
@@ -168,11 +168,15 @@ def _foreign(root: Path) -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
-    """Removes drafts and claims that killed runs left, a day later; another run's own draft may vanish meanwhile."""
+    """Removes drafts and claims that killed runs left, a day later.
+
+    What cannot be removed, such as another user's, stays: it is in nobody's way. Another run's own may vanish meanwhile
+    too.
+    """
     drafts = [one for one in (root / "tmp").iterdir() if _DRAFT.fullmatch(one.name)]
     halves = [one for part in ("tmp", "progress") for one in (root / part).iterdir() if _TEMPORARY.fullmatch(one.name)]
     claims = filter(is_claim, (root / "progress").iterdir())
     for draft in (*drafts, *halves, *claims):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if time.time() - os.lstat(draft).st_mtime > _STALE_AFTER_S and not not_ours(draft):
                 discard(draft)

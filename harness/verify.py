@@ -229,7 +229,7 @@ def verify(
         return tables.get(job.key)
 
     observations = request.protocol.observations(request.setting, read)
-    missing = gaps(request.protocol, request.setting, read, observations, partial(causes, failed=run.failed))
+    missing = gaps(request.protocol, request.setting, read, partial(causes, failed=run.failed))
     spec = request.loaded.spec
     departures = _departures(request)
     return Outcome(

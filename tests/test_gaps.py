@@ -36,14 +36,14 @@ CLAIMS = {
 THREE = ("initialisations: 2", "initialisations: 3")
 
 
-def diverging(patch: Patch, seed: int, start: int = 10) -> None:
+def diverging(patch: Patch, seed: int, start: int = 10, order: int = 1) -> None:
     """Copies of one initialisation diverge."""
     real = Train.run
 
     def run(self: Any, work: Any, context: Any) -> Any:
         found = list(real(self, work, context))
         for number, one in enumerate(work):
-            if one.params["order"] == f"copy/{seed}/1" and one.params["start"] == start:
+            if one.params["order"] == f"copy/{seed}/{order}" and one.params["start"] == start:
                 found[number] = TrainingDiverged("the loss was not finite at step 17 of 40")
         return found
 
@@ -70,6 +70,18 @@ def test_a_number_derived_from_survivors_is_no_verdict(place: Place, monkeypatch
     diverging(monkeypatch, 0, start=0)
     said = place.verify(place.write(ARMS))
     assert "NOT RUN drop" in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_mean_over_the_orders_that_survived_is_no_verdict(
+    seed: int, order: int, place: Place, monkeypatch: Patch
+) -> None:
+    """Of one order's copy at the end, whichever: the mean of what is left of an initialisation is no replicate."""
+    diverging(monkeypatch, seed, start=0, order=order)
+    text = instability_text(claim("ratio", "relative_distance", "{fork: 10it}", "{kind: at_most, bound: 1000}"))
+    said = place.verify(place.write(edited(text, *THREE)))
+    assert "NOT RUN ratio" in " ".join(said.out.split()), said.out
 
 
 def test_an_evaluation_that_is_not_a_number_is_no_verdict(place: Place, monkeypatch: Patch) -> None:

@@ -1,7 +1,7 @@
 """The commands that look after the store."""
 
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -75,5 +75,9 @@ def check(
 
 def _left(claims: Mapping[Path, claimfile.Seen]) -> dict[Path, str]:
     """Claims whose owners are gone: no fault, as the next run that wants their work takes it up. And why."""
-    told = {path: claimfile.gone(seen, time.time) for path, seen in claims.items() if not seen.wrong}
+    told = {
+        path: claimfile.gone(seen, partial(claimfile.clock, path.parent))
+        for path, seen in claims.items()
+        if not seen.wrong
+    }
     return {path: why for path, why in told.items() if why}

@@ -136,8 +136,9 @@ def gone(seen: Seen, now: Callable[[], float]) -> str:
     age = now() - seen.renewed
     if abs(age) <= STALE_AFTER_S:
         return ""
-    since = f"for {age:.0f} s" if age > 0 else "at a time that makes sense"
-    return f"{seen.words}{state} has not renewed its claim {since}"
+    if age < 0:
+        return f"{seen.words}{state} has a claim dated {-age:.0f} s ahead of the clock"
+    return f"{seen.words}{state} has not renewed its claim for {age:.0f} s"
 
 
 def make(path: Path, owner: Owner) -> None:
@@ -275,8 +276,7 @@ def _process(pid: int) -> tuple[str, int] | None:
         after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return after_name[0], int(after_name[19])
     except (OSError, IndexError, ValueError):
-        if Path("/proc/self/stat").exists():
-            return None
+        pass  # it is gone, or of another user whose processes are hidden
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

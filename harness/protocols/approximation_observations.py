@@ -30,7 +30,8 @@ def of_minima(one: Measurement, table: Table, lines: Table | None, error: float)
             yield observed(name, {**one.at, "band": band}, one.initialisation, 0, value)
     slope = table["slope"][0]
     no_line = NoValue("fewer than three directions have minima that scatter, or their curvatures are equal")
-    yield observed("sigma_slope", one.at, one.initialisation, 0, no_line if slope is None else slope)
+    slope = no_line if slope is None else _unless(_still(rows, reach, error), slope, _STILL)
+    yield observed("sigma_slope", one.at, one.initialisation, 0, slope)
     for row in rows:
         if row["sd"]:
             at: Mapping[str, Condition] = {**one.at, "rank": row["rank"]}
@@ -56,11 +57,25 @@ def _of_band(
         "curvature_spread": _unless(
             straight, statistics.median(row["spread"] for row in rows), "the mean fitted curvature is all rounding"
         ),
-        "with_minimum": 100 * len(whole) / len(rows),
-        "rejected_share": 100 * sum(tested) / len(tested)
+        "with_minimum": _unless(straight, 100 * len(whole) / len(rows), "the mean fitted curvature is all rounding"),
+        "rejected_share": _unless(_still(whole, reach, error), 100 * sum(tested) / len(tested), _STILL)
         if tested
         else NoValue("along no direction has every batch's parabola a minimum, with any scatter, so none is tested"),
     }
+
+
+_STILL = "the minima of batches lie no further apart than rounding puts them"
+
+
+def _still(rows: Sequence[Mapping[str, Any]], reach: Mapping[int, float], error: float) -> list[int]:
+    """The ranks along which the minima scatter by no more than their rounding: that of a slope, over the curvature."""
+    return [
+        row["rank"]
+        for row in rows
+        if row["sd"]
+        and row["rank"] in reach
+        and row["sd"] * abs(row["curvature"]) * reach[row["rank"]] <= _AROUND * error
+    ]
 
 
 def _unless(ranks: Sequence[int], value: float, why: str) -> float | NoValue:

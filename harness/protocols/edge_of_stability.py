@@ -156,7 +156,10 @@ def _checkpoints(setting: TrainingSetting) -> list[int]:
 
 
 def _number(found: curvature.Eigenvalue | NoValue) -> float | NoValue:
-    return found if isinstance(found, NoValue) else found.value
+    """An eigenvalue; exactly 0 where it may be rounding, so that its sign is nobody's verdict."""
+    if isinstance(found, NoValue):
+        return found
+    return found.value if abs(found.value) > found.error else 0.0
 
 
 def _of_run(setting: TrainingSetting, sharpness: Run, seed: int, decay: Condition) -> Iterable[Observation]:
@@ -167,7 +170,8 @@ def _of_run(setting: TrainingSetting, sharpness: Run, seed: int, decay: Conditio
             continue
         for edge, carried in (("heavy_ball", momentum), ("plain", 0.0)):
             at: dict[str, Condition] = {"decay": decay, "phase": phase.number, "edge": edge}
-            over = end if isinstance(end, NoValue) else end.value / largest_stable(phase.rate, carried)
+            sharp = _number(end)
+            over = sharp if isinstance(sharp, NoValue) else sharp / largest_stable(phase.rate, carried)
             yield observed("edge_ratio", at, seed, 0, over)
         before = sharpness.get(phase.start)
         if phase.number > 0 and before is not None:

@@ -48,6 +48,7 @@ class QuadraticApproximation(TrainingProtocol):
             "",
             ("checkpoint", "band"),
             "standard deviation of the fitted curvature over batches, over its mean; the median direction",
+            least=0.0,
         ),
         "with_minimum": Quantity(
             "%", ("checkpoint", "band"), "directions along which every batch's parabola opens upwards"

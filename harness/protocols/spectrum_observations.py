@@ -8,12 +8,17 @@ from typing import TypeVar
 
 from harness.digits import plain
 from harness.measure import power_law
-from harness.observation import Condition, NoValue, Observation, observed, ratio
+from harness.observation import Condition, NoValue, Observation, observed
 from harness.protocols.base import Measurement
 from harness.store import Table
 
 MAGNITUDES: Mapping[str, float] = {f"1e{quarter / 4:g}": 10 ** (quarter / 4) for quarter in range(-24, 25)}
 """Of eigenvalues, in quarters of a decade, beyond which their share is counted."""
+
+_FEWEST = 3
+"""Eigenvalues that a power law needs."""
+_MOST_WITHIN = 0.1
+"""Of a negative mass: what lies within the error may change a ratio by as much."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,9 @@ class Spectrum:
         """Numerical error of an eigenvalue."""
         return self.tolerance * max(abs(self.values[0]), abs(self.values[-1]))
 
-    @property
-    def negative_mass(self) -> float:
-        """Sum of the magnitudes of those that are negative beyond their error."""
-        return power_law.negative_mass(self.values, self.error)
+    def negative_mass(self, beyond: float) -> float:
+        """Sum of the magnitudes of those that are negative by more than so much."""
+        return power_law.negative_mass(self.values, beyond)
 
     @property
     def no_law(self) -> NoValue | None:
@@ -53,7 +57,8 @@ class Spectrum:
         count = sum(value > self.error for value in self.values)
         return NoValue(
             f"only {count} of the {self.ranks} largest eigenvalues are positive beyond their error of "
-            f"{plain(self.error, 3)}, so no power law goes through them: settings.ranks of {count} would do here"
+            f"{plain(self.error, 3)}, so no power law goes through them"
+            + (f": settings.ranks of {count} would do here" if count >= _FEWEST else "")
         )
 
 
@@ -74,11 +79,10 @@ class Density:
         """Numerical error of an eigenvalue."""
         return float(self.tolerance * max(map(abs, self.table["node"])))
 
-    @property
-    def negative_mass(self) -> float:
-        """Mean over all eigenvalues of the magnitudes of those that are negative beyond their error, times probes."""
+    def negative_mass(self, beyond: float) -> float:
+        """Mean over all eigenvalues of the magnitudes of those that are negative by more than so much, times probes."""
         points = zip(self.table["node"], self.table["weight"], strict=True)
-        return float(sum(-node * weight for node, weight in points if node < -self.error))
+        return float(sum(-node * weight for node, weight in points if node < -beyond))
 
     @property
     def shares(self) -> list[tuple[float, float]]:
@@ -160,13 +164,25 @@ def scale(here: Spectrum, there: Spectrum, reference: int) -> float | NoValue:
 
 
 def mass(here: Part, there: Part, reference: int) -> float | NoValue:
-    """The negative mass over that at the reference."""
-    if there.negative_mass == 0:
+    """The negative mass over that at the reference, both beyond the larger of their errors.
+
+    Each beyond its own would fall where only the largest eigenvalue, and with it the error, rises.
+    """
+    error = max(here.error, there.error)
+    masses = [part.negative_mass(error) for part in (here, there)]
+    if masses[1] == 0:
         return NoValue(
-            f"at the reference, iteration {reference}, no eigenvalue is negative beyond its error of "
-            f"{plain(there.error, 3)}, so that there is nothing to compare with"
+            f"at the reference, iteration {reference}, no eigenvalue is negative beyond the error of "
+            f"{plain(error, 3)}, so that there is nothing to compare with"
         )
-    return ratio(here.negative_mass, there.negative_mass, error=0.0, of=f"the negative mass at iteration {reference}")
+    within = max(part.negative_mass(0.0) - beyond for part, beyond in zip((here, there), masses, strict=True))
+    if within > _MOST_WITHIN * masses[1]:
+        return NoValue(
+            f"eigenvalues that are negative by no more than the error of {plain(error, 3)} sum to {plain(within, 3)}, "
+            f"where those beyond it at the reference, iteration {reference}, sum to {plain(masses[1], 3)}: the ratio "
+            "may be all error"
+        )
+    return masses[0] / masses[1]
 
 
 def of_concentration(

@@ -74,7 +74,8 @@ Time = Annotated[Duration, _DurationSchema]
 def _computable(value: float) -> float:
     if value and not LEAST <= abs(value) <= MOST:
         raise ValueError(
-            f"this is 0 or infinite in float32: write a number of size {LEAST:g} to {MOST:g}, or 0 where that is allowed"
+            f"this is 0 or infinite in float32: write a number of size {LEAST:g} to {MOST:g}, or 0 where that is "
+            "allowed"
         )
     return value
 

@@ -51,7 +51,7 @@ def test_a_convex_loss_has_no_negative_part_to_halve(tmp_path: Path) -> None:
     claims = {one["id"]: one for one in json.loads(report.read_text())["claims"]}
     assert (claims["share"]["verdict"], claims["share"]["estimate"]["value"]) == ("HOLDS", 0.0)
     assert (claims["halves"]["verdict"], claims["halves"]["estimate"]) == ("NOT RUN", None)
-    assert "no eigenvalue is negative beyond its error of" in claims["halves"]["why"]
+    assert "no eigenvalue is negative beyond the error of" in claims["halves"]["why"]
     for suffix in ("html", "md", "json"):
         (shown,) = place.reports.glob(f"*-toy.{suffix}")
         text = shown.read_text()
