@@ -112,3 +112,13 @@ def test_a_point_that_broke_in_all_initialisations_is_not_passed_over(place: Pla
         diverging(monkeypatch, seed)
     said = place.verify(place.write(instability_text(CLAIMS["first_within"])))
     assert "NOT RUN kept" in " ".join(said.out.split())
+
+
+def test_the_best_of_several_points_needs_them_all(place: Place, monkeypatch: Patch) -> None:
+    """Every training from the first rewinding iteration diverged: the best of the others would be chosen unasked."""
+    for seed in (0, 1):
+        for order in (0, 1):
+            diverging(monkeypatch, seed, start=0, order=order)
+    best = claim("best", "best_drop", "{level: 2}", "{kind: at_most, bound: 100.0}")
+    said = place.verify(place.write(edited(imp_text(best), "rewinds: [0it]", "rewinds: [0it, 10it]")))
+    assert "NOT RUN best" in " ".join(said.out.split()), said.out

@@ -160,6 +160,12 @@ class TestFirstWithin:
         found = first_within(points, 2)
         assert (found.value, found.low, found.high) == (3, 3, 3)
 
+    def test_no_bound_lies_beyond_what_the_quantity_can_be(self) -> None:
+        points = axis((90, 99, 100), (1, 2, 1))
+        assert first_within(points, 100).high == 1
+        found = first_within(points, 100, limits=(0.0, 100.0))
+        assert (found.low, found.high) == (0, 0)
+
     def test_everywhere_and_nowhere(self):
         low, high = (0, 0.1, 0.2), (9, 9.1, 9.2)
         everywhere, nowhere = first_within(axis(low, low), 2), first_within(axis(high, high), 2)

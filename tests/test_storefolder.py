@@ -3,11 +3,13 @@
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from harness import storefolder
 from harness.errors import RequestError, StoreBroken
 from harness.store import Artifact, Store
 from harness.storefolder import MARKER
@@ -212,3 +214,33 @@ def test_a_store_that_is_opened_by_several_at_once_is_one(tmp_path: Path) -> Non
     first.write(JOB, Artifact({"step": torch.tensor(1)}), {})
     assert second.has(JOB)
     assert not list(first.root.rglob("*.tmp"))
+
+
+def test_a_draft_that_cannot_be_removed_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another user's in a shared store."""
+    Store(tmp_path)
+    draft = tmp_path / "tmp" / ("0" * 32)
+    draft.mkdir()
+    os.utime(draft, (0, 0))
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(storefolder, "discard", refused)
+    Store(tmp_path)
+    assert draft.exists()
+
+
+def test_a_folder_that_another_run_marks_meanwhile_is_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path / "other")
+    real = Path.iterdir
+
+    def marked(path: Path) -> Iterator[Path]:
+        if path == tmp_path / "new" and not (path / MARKER).exists():
+            shutil.copy(tmp_path / "other" / MARKER, path / MARKER)
+            (path / "jobs" / "not-a-shard").mkdir(parents=True)
+        return real(path)
+
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(Path, "iterdir", marked)
+    storefolder.require_store(tmp_path / "new")

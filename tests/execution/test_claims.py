@@ -85,8 +85,12 @@ def test_a_claim_of_a_process_that_is_gone_holds_nobody(tmp_path: Path, changed:
     assert note.endswith("has ended: what it had under way on this store is taken up here")
 
 
-@pytest.mark.parametrize("seconds", [STALE_AFTER_S + 5, -STALE_AFTER_S - 5], ids=["late", "in the future"])
-def test_a_claim_from_elsewhere_that_is_not_renewed_becomes_stale(tmp_path: Path, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(STALE_AFTER_S + 5, "has not renewed its claim for "), (-STALE_AFTER_S - 5, "has a claim dated ")],
+    ids=["late", "in the future"],
+)
+def test_a_claim_from_elsewhere_that_is_not_renewed_becomes_stale(tmp_path: Path, seconds: float, words: str) -> None:
     path = place_of(tmp_path, C[0])
     claimfile.make(path, ELSEWHERE)
     here = Claims(Store(tmp_path))
@@ -95,7 +99,7 @@ def test_a_claim_from_elsewhere_that_is_not_renewed_becomes_stale(tmp_path: Path
     aged(path, seconds)
     assert here.take(C) is Taken.LEFT
     (note,) = here.notes
-    assert note.startswith("process 7 on elsewhere has not renewed its claim ")
+    assert note.startswith(f"process 7 on elsewhere {words}")
 
 
 def test_ages_are_by_the_clock_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
