@@ -2,8 +2,7 @@
 
 What can be seen after the fact: the state that the training started from, the images, the weights and running
 statistics at its stop, and at which step the loss stopped being finite. The rate is to blame where all else is ruled
-out: the loss at the start is of a usual size, so are the images, and the optimiser's epsilon is
-not 0 in the number format.
+out: the loss at the start is of a usual size, and so are the images.
 """
 
 import torch
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.digits import plain
-from harness.engine.device import dtype_of, number_format
+from harness.engine.device import number_format
 from harness.engine.feed import Images
 from harness.engine.networks import Network
 from harness.engine.replicas import FINITE
@@ -43,7 +42,6 @@ def told(network: Network, one: Work, images: Images, end: dict[str, Tensor]) ->
         or _of_images(one, images, place)
         or _of_statistics(one, end, place)
         or _of_first_loss(network, one, images, step, place)
-        or _of_optimiser(one, place)
         or _of_rate(one, step, place)
     )
 
@@ -102,16 +100,6 @@ def _of_first_loss(network: Network, one: Work, images: Images, step: int, place
     if exact <= _USUAL:
         return ""
     return f"the loss was not finite at {place}: before the first step it is already {seen} ({sizes}): {remedy}"
-
-
-def _of_optimiser(one: Work, place: str) -> str:
-    epsilon, precision = one.params["optimiser"].get("epsilon"), one.params["precision"]
-    if epsilon is None or float(torch.tensor(epsilon, dtype=dtype_of(precision))) > 0:
-        return ""
-    return (
-        f"the loss was not finite at {place}: training.optimiser.epsilon, here {epsilon:g}, is 0 in {precision}, so "
-        "that the move of a weight without a gradient is 0 / 0: give a larger one"
-    )
 
 
 def _of_rate(one: Work, step: int, place: str) -> str:

@@ -227,7 +227,7 @@ def test_a_snapshot_before_the_divergence_stands() -> None:
     assert isinstance(first, Artifact)
     assert isinstance(last, TrainingDiverged)
     assert "it was from 0 on, as the images are, so steps carried the weights too far" in str(last)
-    assert "lower training.schedule.rate, here 1e+150" in str(last)
+    assert "lower training.schedule.rate, here 1e+38" in str(last)
 
 
 def scaled(here: TrainingSetting, scale: float) -> TrainingSetting:
@@ -264,10 +264,6 @@ CAUSES: dict[str, tuple[TrainingSetting, str]] = {
         setting(VGG, batch=1, shape=(1, 4, 4)),
         r"the running statistic stage3\.conv1\.bn\.variance of batch normalisation was not finite at step 9 of 9, "
         r"though every weight and the loss were: .* single value; .*take larger batches",
-    ),
-    "epsilon": (
-        setting(TINY_LENET, optimiser={**ADAM, "epsilon": 1e-60}, precision="fp32"),
-        r"training\.optimiser\.epsilon, here 1e-60, is 0 in fp32",
     ),
 }
 
