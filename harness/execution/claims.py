@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
+from harness.errors import StoreBroken
 from harness.execution import claimfile
 from harness.job import Job
 from harness.store import Store
@@ -93,6 +94,13 @@ class Claims:
     def release(self, group: Sequence[Job]) -> None:
         """The group is done with; its results are committed."""
         self._give_up(self._paths(group))
+
+    def sweep(self, jobs: Sequence[Job]) -> None:
+        """Removes what killed runs left on jobs that are done: a claim whose run ended right after its commit."""
+        there = {path for path, _ in claimfile.all_in(self._store.progress_path("_").parent)}
+        for path in there.intersection(self._paths(jobs)) if there else ():
+            with suppress(StoreBroken):  # it holds up nobody
+                claimfile.remove(path)
 
     def _paths(self, group: Sequence[Job]) -> list[Path]:
         names = {sha256(job.lineage.encode()).hexdigest()[:32] for job in group}

@@ -90,6 +90,7 @@ def execute(
                 schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note, claims)
                 _work(schedule, crew, run, tally, claims, Patience(store))
                 schedule.remove()
+                claims.sweep([job for key, job in plan.jobs.items() if key not in run.failed.keys() | run.lost])
             run.workers_lost = tuple(crew.lost)
     run.seconds = time.monotonic() - started
     return run
