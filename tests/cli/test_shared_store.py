@@ -13,6 +13,11 @@ import pytest
 
 from tests.support import ROOT, Place, edited, imp_text, request
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("HARNESS_SLOW_TESTS"),
+    reason="takes minutes on two cores: set HARNESS_SLOW_TESTS=1; tests/execution/test_claims.py has the same rules",
+)
+
 SLOW = edited(imp_text(), "length: 40it", "length: 100it")
 
 DRIVER = """
