@@ -23,10 +23,10 @@ from harness.cli import main
 
 rename, left = os.rename, int(os.environ["KILL_AFTER"])
 
-def counting(*arguments):
+def counting(old, new):
     global left
-    rename(*arguments)
-    left -= 1
+    rename(old, new)
+    left -= os.fspath(new).split(os.sep)[-3] == "jobs"  # not what a killed run's claim takes
     if left == 0:
         os.kill(0 if os.environ["KILL_WHOM"] == "all" else os.getpid(), signal.SIGKILL)
 
