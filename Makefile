@@ -16,7 +16,7 @@ stamp := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install verify repro image image-verify lock reports regress test format check
+.PHONY: help install verify repro image image-verify lock reports regress test bless format check
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ regress: install ## Run the toy specs that have a baseline in a fresh store, and
 
 test: install ## Run the tests, in several processes; pytest options go in ARGS (-n 0: in one)
 	$(tests) $(ARGS)
+
+bless: install ## Rewrite the golden files of versions, sources and keys; read the diff that it prints
+	@PYTHONPATH=. $(bin)/python -m tests.golden.bless
 
 format: install ## Format the code and mend what lint can mend
 	$(bin)/ruff format

@@ -10,8 +10,8 @@ from recipes import Bench
 from torch import Tensor
 
 from harness.engine.feed import FEEDS
-from harness.engine.initialise import initial_buffers, unflatten
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import initial_buffers, unflatten
 from harness.engine.replicas import Replicas
 from harness.engine.train import train
 

@@ -17,7 +17,8 @@ from recipes import CASES, ROOT, Bench
 from sides import Fused
 
 from harness.engine import device as devices
-from harness.engine import networks, train
+from harness.engine import train
+from harness.engine.networks import build as networks
 
 WAYS = {"together": math.inf, "apart": 0}
 """How -> multiply-adds of an example from which each replica is by itself."""

@@ -48,14 +48,14 @@ from command import positive, told
 from torch import Tensor, nn
 
 from harness.engine import device as devices
-from harness.engine.datasets import load
+from harness.engine.data.datasets import load
 from harness.engine.feed import Images
-from harness.engine.initialise import flatten, initial_buffers, initial_parameters, unflatten
-from harness.engine.networks import build
+from harness.engine.networks.build import build
+from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters, unflatten
+from harness.jobs.provenance import describe
 from harness.measure.curvature import TANGENTS, Objective, products, rows, symmetric
-from harness.provenance import describe
-from harness.spec.document import read
-from harness.spec.model import Spec
+from harness.schema.document import read
+from harness.schema.model import Spec
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit.script, which it uses

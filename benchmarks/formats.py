@@ -5,7 +5,7 @@
 
 A spec is run twice by ``harness verify``, in fp32 and in the other format, with the same fresh initialisations and data
 orders. Each number that its claims rest on, and the accuracy at the end, is compared pair by pair
-(``harness.stats.equivalence``: two one-sided tests at 5 %):
+(``harness.judging.statistics.equivalence``: two one-sided tests at 5 %):
 
 - equivalent: the 90 % interval of the mean difference lies inside the margin;
 - different: its 95 % interval lies wholly outside;
@@ -35,21 +35,21 @@ from typing import Any, get_args
 import yaml
 from command import positive, told
 
-from harness.conditions import at_words, conditions, select, values
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.provenance import describe, today
+from harness.jobs.store import Store, Table
+from harness.judging.conditions import at_words, conditions, select, values
+from harness.judging.statistics import Equivalence, Sample, differences, equivalence
 from harness.observation import Condition, Observation
-from harness.protocols import families
-from harness.provenance import describe, today
+from harness.pipeline.verify import Request, prepare
+from harness.protocols import protocols
 from harness.report.json import plain_value
-from harness.spec.claims import Equals, FirstWithin, LastWithin, LessThan
-from harness.spec.document import read
-from harness.spec.load import load
-from harness.spec.model import PAPER_SCALE
-from harness.spec.training import Training
-from harness.stats import Equivalence, Sample, differences, equivalence
-from harness.store import Store, Table
-from harness.verify import Request, prepare
+from harness.schema.claims import Equals, FirstWithin, LastWithin, LessThan
+from harness.schema.document import read
+from harness.schema.load import load
+from harness.schema.model import PAPER_SCALE
+from harness.schema.training import Training
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "fp32"
@@ -105,7 +105,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """In the words of ``harness.stats``."""
+        """In the words of ``harness.judging.statistics``."""
         return self.found.verdict if self.found else "not shown"
 
 
@@ -222,7 +222,7 @@ def run(asked: argparse.Namespace, precision: str, folder: Path) -> Side:
         raise SystemExit(f"{asked.spec} in {precision}: harness verify ended with {ran.returncode}")
     printed = json.loads(ran.stdout)
     seeds_of = {"initialisations": asked.initialisations, "first_seed": asked.first_seed}
-    request = prepare(load(path, families()), asked.scale, asked.data, **seeds_of)
+    request = prepare(load(path, protocols()), asked.scale, asked.data, **seeds_of)
     store = Store(asked.store)
 
     def table(job: Job) -> Table:

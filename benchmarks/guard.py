@@ -26,9 +26,9 @@ from typing import Any
 
 from command import told
 
-from harness.provenance import describe
-from harness.spec.document import read
-from harness.spec.model import Spec
+from harness.jobs.provenance import describe
+from harness.schema.document import read
+from harness.schema.model import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = ("harness", "specs", "reports/baseline", "constraints.txt")
@@ -69,13 +69,13 @@ MUTATIONS = (
     Mutation(
         "momentum of batch normalisation 0.2 in place of 0.1",
         _RESNET,
-        "harness/engine/layers.py",
+        "harness/engine/networks/layers.py",
         (("BN_MOMENTUM = 0.1\n", "BN_MOMENTUM = 0.2\n"),),
     ),
     Mutation(
         "both copies given one order, by the protocol",
         _LENET,
-        "harness/protocols/lineage.py",
+        "harness/protocols/common/lineage.py",
         (('return f"copy/{seed}/{order}"', 'return f"copy/{seed}/0"'),),
     ),
     Mutation(
@@ -98,7 +98,7 @@ MUTATIONS = (
     Mutation(
         "rewinding one step late, by the protocol",
         _IMP,
-        "harness/protocols/imp.py",
+        "harness/protocols/imp/protocol.py",
         (("trunk = lineage.trunk(setting, seed, rewind)", "trunk = lineage.trunk(setting, seed, rewind + 1)"),),
     ),
     Mutation(
@@ -133,7 +133,7 @@ MUTATIONS = (
     Mutation(
         "labels 3 and 5 swapped in the data",
         _LENET,
-        "harness/engine/datasets.py",
+        "harness/engine/data/datasets.py",
         (("y = torch.from_numpy(labels[order].astype(np.int64))", f"y = {_SWAP}[torch.from_numpy(labels[order])]"),),
     ),
     Mutation(
@@ -154,7 +154,7 @@ MUTATIONS = (
     Mutation(
         "one initialisation for all, by the protocol",
         _LENET,
-        "harness/protocols/lineage.py",
+        "harness/protocols/common/lineage.py",
         (('"seed": seed,', '"seed": 0,'),),
     ),
     Mutation(
@@ -166,7 +166,7 @@ MUTATIONS = (
     Mutation(
         "equal orders in all initialisations, by the protocol",
         _LENET,
-        "harness/protocols/lineage.py",
+        "harness/protocols/common/lineage.py",
         (('return f"copy/{seed}/{order}"', 'return f"copy/{order}"'),),
     ),
     Mutation(
@@ -183,7 +183,7 @@ MUTATIONS = (
     Mutation(
         "one order of the trunk in all initialisations",
         _LENET,
-        "harness/protocols/lineage.py",
+        "harness/protocols/common/lineage.py",
         (('order=f"trunk/{seed}"', 'order="trunk"'),),
     ),
     Mutation(
@@ -230,7 +230,7 @@ MUTATIONS = (
     Mutation(
         "reinitialisation with the original's seed",
         _IMP,
-        "harness/protocols/lineage.py",
+        "harness/protocols/common/lineage.py",
         (('"seed": f"reinit/{seed}"', '"seed": seed'),),
     ),
     Mutation(

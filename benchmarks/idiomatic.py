@@ -16,7 +16,7 @@ import torch.utils.data
 from PIL import Image
 from torch import Tensor, nn
 
-from harness.engine.vision import torchvision_part
+from harness.engine.data.vision import torchvision_part
 
 transforms = torchvision_part("transforms")
 Activation = Callable[[Tensor], Tensor]

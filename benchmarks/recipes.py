@@ -9,15 +9,15 @@ import torch
 from harness.datainfo import nominal
 from harness.engine import device as devices
 from harness.engine import optimise
-from harness.engine.datasets import Dataset, load
+from harness.engine.data.datasets import Dataset, load
 from harness.engine.feed import Images
-from harness.engine.initialise import flatten, initial_buffers, initial_parameters
-from harness.engine.networks import build
+from harness.engine.networks.build import build
+from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
 from harness.errors import DataMissing
-from harness.spec.document import read
-from harness.spec.model import Spec
+from harness.schema.document import read
+from harness.schema.model import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
 

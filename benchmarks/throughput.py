@@ -53,8 +53,8 @@ from sides import Crew, Fused, Turn, held_and_free
 
 from harness.engine import device as devices
 from harness.engine.graphs import WARM_UP
-from harness.provenance import describe
-from harness.spec.training import Training
+from harness.jobs.provenance import describe
+from harness.schema.training import Training
 
 OFFERED = tuple(get_args(Training.model_fields["precision"].annotation))
 BASELINES = ("idiomatic", "concurrent", "resident")

@@ -1,7 +1,7 @@
 """What is known of each dataset without opening it. Imports no torch, so specs and plans can read it cheaply.
 
 A new dataset is one entry of ``KNOWN``: its facts, the names of its classes, and the file formats it may
-arrive in (``harness.engine.dataset_formats``; ``images`` reads any folder of ``train/<class>/*.png``).
+arrive in (``harness.engine.data.formats``; ``images`` reads any folder of ``train/<class>/*.png``).
 """
 
 import json
@@ -26,7 +26,7 @@ class DatasetInfo:
 
     Attributes:
         name: as specs call it.
-        digest: SHA-256 (hex) of the tensors, see ``harness.engine.datasets.digest``; "" without the data.
+        digest: SHA-256 (hex) of the tensors, see ``harness.engine.data.datasets.digest``; "" without the data.
         n_train: images to train on.
         n_test: images to test on.
         classes: labels are 0 .. classes-1.
@@ -56,7 +56,7 @@ class Known:
     Attributes:
         info: the facts; its digest is pinned where the data comes with a library, else "".
         class_names: names of the labels, in order; folder names in a folder of images.
-        formats: keys of ``harness.engine.dataset_formats.FORMATS``, preferred first; none: it is embedded.
+        formats: keys of ``harness.engine.data.formats.FORMATS``, preferred first; none: it is embedded.
         published: MD5 (hex) that the authors or torchvision publish, by file name. Of idx files: unpacked.
         repeats: images that have all pixels of an image before them, in training and test data together, in what
             the authors published. Counted: none in MNIST, in the digits and in a JPEG copy of CIFAR-10; equal
@@ -169,7 +169,7 @@ def nominal(name: str) -> DatasetInfo:
 def describe(name: str, root: Path) -> DatasetInfo | None:
     """The facts of a dataset as imported under ``root``; None when it is known but not there.
 
-    Reads the commit record only; ``harness.engine.datasets.load`` checks that the data still fits it.
+    Reads the commit record only; ``harness.engine.data.datasets.load`` checks that the data still fits it.
 
     Raises:
         RequestError: no dataset has this name.

@@ -11,10 +11,10 @@ from unittest import mock
 
 from harness import stages
 from harness.cli import main
-from harness.job import Job
-from harness.protocols import families
-from harness.spec.load import load
-from harness.verify import Request, prepare
+from harness.jobs.job import Job
+from harness.pipeline.verify import Request, prepare
+from harness.protocols import protocols
+from harness.schema.load import Loaded, load
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -321,4 +321,9 @@ def stages_of(jobs: list[Job]) -> dict[str, int]:
 
 def request(path: Path, scale: str = "toy", data: Path = Path("no-such-folder")) -> Request:
     """A spec file, planned at a scale."""
-    return prepare(load(path, families()), scale, data)
+    return prepare(loaded(path), scale, data)
+
+
+def loaded(path: Path) -> Loaded:
+    """A spec file."""
+    return load(path, protocols())

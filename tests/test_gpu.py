@@ -12,17 +12,18 @@ import torch
 from torch import Tensor
 
 from harness import seeds
-from harness.engine import datasets, device, graphs, optimise
+from harness.engine import device, graphs, optimise
+from harness.engine.data import datasets
 from harness.engine.feed import Images
-from harness.engine.initialise import flatten, initial_buffers, initial_parameters
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
+from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.train import Recipe, train
 from harness.execution.run import execute
+from harness.jobs.plan import Plan
+from harness.jobs.store import Artifact, Store
 from harness.measure.curvature import Objective, rows
-from harness.plan import Plan
 from harness.stages import train as training
-from harness.store import Artifact, Store
 from tests.engine.oracles import SCALE, dataset
 from tests.engine.test_graphs import ALL, assert_equal, course, fresh, images_of
 from tests.engine.test_train import nothing

@@ -6,8 +6,8 @@ import pytest
 
 from harness.errors import InvariantBroken
 from harness.observation import UNITS, Observation, Quantity, checked
-from harness.protocols import families
-from harness.protocols.series import along
+from harness.protocols import protocols
+from harness.protocols.common.series import along
 
 QUANTITIES = {
     "accuracy": Quantity("%", ("split",), "accuracy"),
@@ -79,7 +79,7 @@ def test_what_is_not_finite_is_left_to_the_judge(value):
 
 
 def test_every_quantity_of_every_protocol_has_a_unit_and_a_range():
-    for protocol in families().values():
+    for protocol in protocols().values():
         for name, quantity in protocol.quantities.items():
             assert quantity.unit in UNITS, name
             assert quantity.low < quantity.high, name

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.engine import datasets
+from harness.conformance.tiny import tiny
+from harness.engine.data import datasets
 from harness.execution.run import execute
+from harness.jobs.store import Store
 from harness.measure import curvature
-from harness.protocols import families
-from harness.store import Store
+from harness.protocols import protocols
 from tests.engine.test_graphs import ALL, course
 from tests.pretended import CARD, HOST, OnCard, pretended
-from tests.protocols.test_conformance import tiny
 from tests.support import ROOT, Place, edited, instability_text
 from tests.test_gpu import trained
 
@@ -30,7 +30,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", sorted(families()))
+@pytest.mark.parametrize("family", sorted(protocols()))
 def test_a_gpu_refuses_nothing_of_a_family(family: str, card: torch.device, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     load = partial(datasets.load, root=ROOT / "data")

@@ -28,7 +28,7 @@ def python_bits(key: int, index: int) -> int:
 
 
 def test_values_are_pinned() -> None:
-    """A change here changes every result there is: raise every version in harness/job.py."""
+    """A change here changes every result there is: raise every version in harness/jobs/job.py."""
     assert seeds.stream("order", 0, 0) == 7787715444537980699
     assert seeds.stream("init", 1, "x") == -1262060854226276787
     assert seeds.bits(KEY, torch.arange(3)).tolist() == [

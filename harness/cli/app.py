@@ -9,9 +9,9 @@ import torch
 import typer
 from typer.exceptions import TyperException
 
-from harness import __version__, datainfo, provenance
+from harness import __version__, datainfo
 from harness.cli import data as data_commands
-from harness.cli import show, street
+from harness.cli import session, show
 from harness.cli import store as store_commands
 from harness.cli.index import index
 from harness.cli.measure import gate, measure
@@ -35,13 +35,14 @@ from harness.cli.options import (
     WorkersOption,
 )
 from harness.cli.regress import regress
-from harness.engine.vision import torchvision_part
+from harness.engine.data.vision import torchvision_part
 from harness.errors import HarnessError, RequestError, Unread
-from harness.protocols import families
-from harness.spec import load as loading
-from harness.store import Store
-from harness.storefolder import require_writable
-from harness.verify import check
+from harness.jobs import provenance
+from harness.jobs.store import Store
+from harness.jobs.store_folder import require_writable
+from harness.pipeline.verify import check
+from harness.protocols import protocols
+from harness.schema import load as loading
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +104,7 @@ def verify(
         data=data,
         report=report,
     )
-    code = street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True)
+    code = session.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True)
     _exit(0 if exit_zero and code == 1 else code)
 
 
@@ -131,7 +132,7 @@ def report(
         data=data,
         report=report,
     )
-    code = street.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False)
+    code = session.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False)
     _exit(0 if exit_zero and code == 1 else code)
 
 
@@ -149,7 +150,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the jobs, what of them is cached, and a rough forecast of time, disk and memory."""
-    street.plan(
+    session.plan(
         specs,
         Options(
             scale=scale,
@@ -172,7 +173,7 @@ def validate(specs: Specs) -> None:
     problems = []
     for path in specs:
         try:
-            loaded = loading.load(path, families())
+            loaded = loading.load(path, protocols())
             for scale in loaded.spec.scales:
                 check(loaded, scale, DATA)
         except RequestError as error:
@@ -198,7 +199,7 @@ def list_specs(
     loaded, problems = [], []
     for path in paths:
         try:
-            loaded.append(loading.load(path, families()))
+            loaded.append(loading.load(path, protocols()))
         except RequestError as error:
             problems.append(str(error))
     if as_json:
@@ -220,7 +221,7 @@ def list_specs(
         for claim in one.spec.claims:
             show.out.print(f"    {claim.id}: {claim.sentence}")
     if not as_json:
-        show.out.print(f"protocols: {', '.join(sorted(families()))}")
+        show.out.print(f"protocols: {', '.join(sorted(protocols()))}")
     if problems:
         raise RequestError("\n".join(problems))
 
@@ -228,7 +229,7 @@ def list_specs(
 @app.command(epilog="Example: harness schema > spec.schema.json")
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
-    show.machine(loading.schema(families()))
+    show.machine(loading.schema(protocols()))
 
 
 @app.command()

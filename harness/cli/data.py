@@ -8,7 +8,7 @@ import typer
 from harness import datainfo
 from harness.cli import show
 from harness.cli.options import DATA, DataOption
-from harness.engine.dataset_import import download_dataset, import_dataset
+from harness.engine.data.importing import download_dataset, import_dataset
 
 app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 

@@ -5,20 +5,22 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from harness import verify as verifying
 from harness.cli import show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.engine import device as devices
 from harness.errors import InvariantBroken, RequestError
 from harness.files import replace_file, require_folder
-from harness.plan import Plan
-from harness.protocols import families
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
+from harness.pipeline import verify as verifying
+from harness.protocols import protocols
 from harness.regress import files
 from harness.regress.compare import Finding, count_numbers, since
 from harness.regress.guard import (
     Guarded,
     Place,
+    coverage,
     exit_code,
     guard,
     held_findings,
@@ -32,8 +34,7 @@ from harness.regress.guard import (
 )
 from harness.regress.model import INITIALISATIONS, Baseline
 from harness.report.regression import headline, junit, markdown
-from harness.spec.load import Loaded, load, local_path
-from harness.store import Store
+from harness.schema.load import Loaded, load, local_path
 
 _LEAST = 2
 """Initialisations without which there is no spread."""
@@ -73,7 +74,8 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         except InvariantBroken as error:
             ready.append((baseline, [Finding(baseline.name, "plan", "error", str(error))], None))
             continue
-        ready.append((baseline, list(held_findings(request, baseline, place.store)), request))
+        told = [*held_findings(request, baseline, place.store), *coverage(request, baseline)]
+        ready.append((baseline, told, request))
     _require_room([request for *_, request in ready if request is not None], place)
     guarded: list[Guarded] = []
     for baseline, findings, able in ready:
@@ -131,7 +133,7 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
     if initialisations < _LEAST:
         raise RequestError(f"--replicates {initialisations}: a baseline needs at least {_LEAST}, to know the spread")
     paths = list(dict.fromkeys(specs)) or [Path(one.path) for one in files.find(folder, options.scale)]
-    specs_by_path = {_local(path): load(path, families()) for path in paths}
+    specs_by_path = {_local(path): load(path, protocols()) for path in paths}
     options = replace(options, replicates=initialisations)
     requests = {path: _request(loaded, options) for path, loaded in specs_by_path.items()}
     require_folder(folder, "--baseline")
@@ -147,6 +149,8 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
         if not quiet:
             count = len(baseline.content.numbers)
             show.out.print(f"baseline: {file} ({count} numbers)")
+            for one in coverage(request, baseline):
+                show.out.print(f"{one.name}: {one.text}")
     return 0
 
 
@@ -169,9 +173,9 @@ def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tu
                     f"{files.path_of(folder, baseline.spec, baseline.scale)}: it is the baseline of {baseline.path}, "
                     "which is not here: restore that spec, remove the baseline too, or name the specs to guard"
                 )
-            yield load(Path(baseline.path), families()), baseline
+            yield load(Path(baseline.path), protocols()), baseline
     for path in dict.fromkeys(specs):
-        loaded = load(path, families())
+        loaded = load(path, protocols())
         where = files.path_of(folder, loaded.spec.id, options.scale)
         if not where.exists():
             raise RequestError(

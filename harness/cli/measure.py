@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import show, street
+from harness.cli import session, show
 from harness.cli.options import (
     DATA,
     REPORTS,
@@ -54,7 +54,7 @@ def measure(
         data=data,
         report=REPORTS,
     )
-    street.measure(specs, options, verdicts, quiet=quiet)
+    session.measure(specs, options, verdicts, quiet=quiet)
 
 
 def gate(

@@ -7,10 +7,10 @@ import torch
 
 from harness.engine import device as devices
 from harness.errors import RequestError
-from harness.forecast import least_room
-from harness.plan import Plan
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
+from harness.pipeline.forecast import least_room
 from harness.report.text import bytes_text
-from harness.store import Store
 
 SURELY_TOO_LARGE = 2.0
 """Forecast of a replica's memory over what is free, from which it is refused: the forecast is rough, and a device that

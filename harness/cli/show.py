@@ -14,13 +14,13 @@ from rich.table import Table
 from harness.cli.console import Printer, line
 from harness.cli.time_left import TimeLeft
 from harness.execution import run
-from harness.forecast import Forecast
-from harness.outcome import Outcome
+from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.forecast import Forecast
+from harness.pipeline.outcome import Outcome
 from harness.printable import log_line
 from harness.regress.guard import Guarded
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, seconds_text
-from harness.verdict import Judgement, Verdict
 
 out = Printer()
 err = Printer(stderr=True)

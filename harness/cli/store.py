@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from harness import dvc_cache
 from harness.cli import show
 from harness.cli.options import STORE, StoreOption
 from harness.errors import CorruptArtifact, RequestError
 from harness.execution import checkpoint as checkpoints
 from harness.execution import claimfile
+from harness.jobs import dvc_cache
+from harness.jobs.store import Store
 from harness.stages.stored import Results
-from harness.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
 

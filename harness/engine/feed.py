@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness import seeds
-from harness.engine.datasets import Dataset
+from harness.engine.data.datasets import Dataset
 from harness.errors import InvariantBroken
 
 _STEPS_AHEAD = 64

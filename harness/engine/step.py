@@ -12,8 +12,8 @@ from torch import Tensor
 from harness.engine import graphs, optimise
 from harness.engine.device import number_format, product_format
 from harness.engine.feed import Feed, Images
-from harness.engine.initialise import unflatten
-from harness.engine.networks import Network, rows_of
+from harness.engine.networks.build import Network, rows_of
+from harness.engine.networks.initialise import unflatten
 from harness.engine.replicas import FINITE, Replicas
 
 

@@ -6,12 +6,12 @@ from functools import partial
 
 from harness.engine import graphs
 from harness.engine.feed import FEEDS, Images
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
 from harness.engine.replicas import Replicas
 from harness.engine.step import Recipe, Step
 from harness.engine.witness import Witness
 from harness.errors import InvariantBroken
-from harness.job import MAX_FUSED
+from harness.jobs.job import MAX_FUSED
 
 OnStep = Callable[[int, Callable[[], Replicas]], None]
 OnMark = Callable[[int, Replicas], None]

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from harness import jsonfile, storefolder
-from harness.artifact import Hex, decode_tensors, read_tensors
+from harness import jsonfile
 from harness.errors import StoreBroken, write_remedy
 from harness.files import put
-from harness.job import Job
-from harness.plan import Plan
-from harness.store import Store
+from harness.jobs import store_folder
+from harness.jobs.artifact import Hex, decode_tensors, read_tensors
+from harness.jobs.job import Job
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
 
 CHECKPOINT_EVERY_S = 5.0
 MOST_TIME_SAVING = 0.1
@@ -125,7 +126,7 @@ def interrupted(store: Store, plan: Plan, tell: Tell = lambda note: None) -> lis
         StoreBroken: it cannot be removed.
     """
     found = []
-    for path in sorted(filter(storefolder.is_checkpoint, (store.root / "progress").iterdir())):
+    for path in sorted(filter(store_folder.is_checkpoint, (store.root / "progress").iterdir())):
         try:
             keys = _read(path)[1].jobs
         except FileNotFoundError:
@@ -160,9 +161,9 @@ def check(store: Store) -> Iterator[tuple[Path, str]]:
     folder = store.root / "progress"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
-            if storefolder.is_checkpoint(path):
+            if store_folder.is_checkpoint(path):
                 _read(path)
-            elif storefolder.is_schedule(path):
+            elif store_folder.is_schedule(path):
                 read_groups(path)
             else:
                 continue

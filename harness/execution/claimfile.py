@@ -13,9 +13,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness import jsonfile, storefolder
+from harness import jsonfile
 from harness.errors import StoreBroken, write_remedy
 from harness.files import open_regular, temporary, write_new
+from harness.jobs import store_folder
 
 RENEWED_EVERY_S = 10.0
 STALE_AFTER_S = 60.0
@@ -230,7 +231,7 @@ def clock(folder: Path) -> float:
 
 def all_in(folder: Path) -> Iterator[tuple[Path, Seen]]:
     """Every claim in a folder."""
-    for path in sorted(filter(storefolder.is_claim, folder.iterdir())) if folder.is_dir() else []:
+    for path in sorted(filter(store_folder.is_claim, folder.iterdir())) if folder.is_dir() else []:
         with suppress(FileNotFoundError):
             yield path, look(path)
 

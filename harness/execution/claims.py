@@ -16,9 +16,9 @@ from types import TracebackType
 
 from harness.errors import StoreBroken
 from harness.execution import claimfile
-from harness.job import Job
-from harness.store import Store
-from harness.storefolder import is_checkpoint
+from harness.jobs.job import Job
+from harness.jobs.store import Store
+from harness.jobs.store_folder import is_checkpoint
 
 PATIENCE_S = 1800.0
 """Without a sign that the others get on; then their work is done here too."""

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from harness import stages
-from harness.engine.datasets import Dataset
+from harness.engine.data.datasets import Dataset
 from harness.engine.device import give_back_freed_memory, is_out_of_memory
 from harness.errors import BrokenError, HarnessError, InvariantBroken, StoreBroken
 from harness.execution.checkpoint import Checkpoint
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact, Store
 from harness.stages import products
 from harness.stages.base import Context, Work
-from harness.store import Artifact, Store
 
 _MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
 """What comes of tensors and values of another form than a stage keeps."""

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from harness.engine.datasets import Dataset
+from harness.engine.data.datasets import Dataset
 from harness.errors import HarnessError, InvariantBroken
+from harness.execution.backends import Crew, gathered
 from harness.execution.claims import Claims, Patience
-from harness.execution.crew import Crew, gathered
 from harness.execution.group import Finished
 from harness.execution.schedule import LOOK_EVERY_S, Schedule, cost, labels
-from harness.job import Job
-from harness.plan import Plan
-from harness.store import Store
+from harness.jobs.job import Job
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from harness import stages
 from harness.execution.checkpoint import Tell, checkpoint_path, interrupted, put_progress, read_groups, remove
 from harness.execution.claims import Claims, Taken
-from harness.job import MAX_FUSED, Job, canonical, descendants
-from harness.plan import Plan
-from harness.store import Store
+from harness.jobs.job import MAX_FUSED, Job, canonical, descendants
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
 
 MOST_MEMORY = 0.8
 """Share of the free memory that a group may take, as the forecast of a replica's memory is rough."""

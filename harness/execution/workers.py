@@ -21,12 +21,12 @@ from typing import Any
 import torch
 
 from harness.engine import device as devices_
-from harness.engine.datasets import Dataset
+from harness.engine.data.datasets import Dataset
 from harness.errors import BrokenError, StoreBroken
 from harness.execution.group import Finished, Runner
-from harness.job import Job
-from harness.plan import Plan
-from harness.store import Store
+from harness.jobs.job import Job
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
 
 OnAdvance = Callable[[Sequence[Job], int], None]
 

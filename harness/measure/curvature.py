@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, jvp, vjp, vmap
 
-from harness.engine.networks import Network
-from harness.engine.tails import Tail, tails
+from harness.engine.networks.build import Network
+from harness.engine.networks.tails import Tail, tails
 from harness.errors import InvariantBroken, RequestError
 
 Matrix = Literal["hessian", "gauss_newton"]
@@ -93,7 +93,7 @@ def gradient(objective: Objective, weights: Tensor) -> tuple[float, Tensor]:
         Logistic regression at 0: both classes have the probability 1/2, and the loss is log 2.
 
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective, gradient
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
@@ -128,7 +128,7 @@ def products(objective: Objective, weights: Tensor, directions: Tensor, *, matri
         the Gauss-Newton part is all of it.
 
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective, products
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
@@ -168,7 +168,7 @@ def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix
         Logistic regression at 0; all parameters belong to one layer, so the rows are whole.
 
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective, rows
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)

@@ -51,7 +51,7 @@ def descend(
         log(1 + 1/√e).
 
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective
         >>> from harness.measure.descent import descend
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁

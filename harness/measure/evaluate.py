@@ -11,7 +11,7 @@ from torch import Tensor
 from harness import seeds
 from harness.engine.device import number_format
 from harness.engine.feed import Images
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
 
 _ELEMENTS_OF_A_BATCH = 1 << 22
 """Input numbers of one evaluation batch, of all replicas that are computed together: bounds memory, not results."""
@@ -61,7 +61,7 @@ def batches(images: Images, split: str, size: int) -> Iterator[tuple[Tensor, Ten
     Examples:
         >>> from pathlib import Path
         >>> import torch
-        >>> from harness.engine.datasets import load
+        >>> from harness.engine.data.datasets import load
         >>> from harness.engine.feed import Images
         >>> from harness.measure.evaluate import batches
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
@@ -83,9 +83,9 @@ def evaluate(network: Network, states: States, images: Images, split: str, *, pr
 
         >>> from pathlib import Path
         >>> import torch
-        >>> from harness.engine.datasets import load
+        >>> from harness.engine.data.datasets import load
         >>> from harness.engine.feed import Images
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.evaluate import States, evaluate
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
         >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)
@@ -126,9 +126,9 @@ def recompute_statistics(network: Network, states: States, images: Images, *, ba
 
         >>> from pathlib import Path
         >>> import torch
-        >>> from harness.engine.datasets import load
+        >>> from harness.engine.data.datasets import load
         >>> from harness.engine.feed import Images
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.evaluate import States, recompute_statistics
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
         >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)

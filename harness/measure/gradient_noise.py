@@ -24,7 +24,7 @@ def along(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) -> tup
         Logistic regression at 0: examples of opposite classes pull the first weight by 1/2 each way.
 
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective
         >>> from harness.measure.gradient_noise import along
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁

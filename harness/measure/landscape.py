@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.engine.initialise import unflatten
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import unflatten
 from harness.measure.curvature import Objective
 
 
@@ -42,7 +42,7 @@ def losses(
 
         >>> import math
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.landscape import losses
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
@@ -69,7 +69,7 @@ def losses_at(objective: Objective, points: Tensor) -> Tensor:
         Logistic regression at 0: the loss is log 2, whatever the labels.
 
         >>> import torch
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective
         >>> from harness.measure.landscape import losses_at
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁

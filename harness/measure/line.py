@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.engine.feed import Images
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
 from harness.errors import InvariantBroken
 from harness.measure.evaluate import Scores, States, evaluate, recompute_statistics
 
@@ -82,9 +82,9 @@ def scores_on_line(
 
         >>> from pathlib import Path
         >>> import torch
-        >>> from harness.engine.datasets import load
+        >>> from harness.engine.data.datasets import load
         >>> from harness.engine.feed import Images
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.evaluate import States
         >>> from harness.measure.line import scores_on_line
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}

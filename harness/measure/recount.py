@@ -6,7 +6,7 @@ import torch
 
 from harness.engine.device import number_format
 from harness.engine.feed import Images
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
 from harness.measure.evaluate import States
 
 _BATCH = 250
@@ -44,9 +44,9 @@ def recount(network: Network, state: States, images: Images, split: str, *, prec
 
         >>> from pathlib import Path
         >>> import torch
-        >>> from harness.engine.datasets import load
+        >>> from harness.engine.data.datasets import load
         >>> from harness.engine.feed import Images
-        >>> from harness.engine.networks import build
+        >>> from harness.engine.networks.build import build
         >>> from harness.measure.evaluate import States
         >>> from harness.measure.recount import recount
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}

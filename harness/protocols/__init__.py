@@ -1,19 +1,60 @@
-"""Experiment families, one module each, found by themselves. Pure: they name jobs and read tables."""
+"""Experiments, a folder each, found by themselves; and those of packages outside. Pure: they name jobs and read tables.
+
+A package outside is found by its entry point in the group ``harness.protocols`` (docs/outside.md).
+"""
 
 import importlib
 import pkgutil
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from harness.protocols.base import Protocol
+from harness.errors import BrokenError
+from harness.jobs.outside import Package, packages
+from harness.jobs.stages import rows
+from harness.protocols.common.base import Protocol
 
 
 @cache
-def families() -> dict[str, Protocol[Any]]:
-    """Protocol name -> protocol, from every module of this package that has a ``PROTOCOL``."""
-    found: dict[str, Protocol[Any]] = {}
-    for module in pkgutil.iter_modules(__path__):
-        protocol = getattr(importlib.import_module(f"{__name__}.{module.name}"), "PROTOCOL", None)
+def protocols() -> dict[str, Protocol[Any]]:
+    """Name -> experiment, from every folder here that has a ``PROTOCOL`` and from every package outside.
+
+    Raises:
+        BrokenError: a package outside cannot be used, or brings an experiment or a stage of a name that is taken.
+    """
+    found = {name: protocol for name, (protocol, _) in _own().items()}
+    owners: dict[str, Package] = {}
+    for package in packages():
+        protocol = package.protocol
+        if not isinstance(protocol, Protocol) or not isinstance(getattr(protocol, "name", None), str):
+            raise BrokenError(
+                f"{package.words}: its PROTOCOL is {protocol!r:.80}, where an instance of a named subclass of "
+                "harness.protocols.common.base.Protocol is due. Mend or uninstall the package"
+            )
+        if protocol.name in found:
+            owner = owners[protocol.name].words if protocol.name in owners else "the harness"
+            raise BrokenError(
+                f"{package.words} brings the experiment {protocol.name!r}, which {owner} has already: give it another "
+                "name, or uninstall one of them"
+            )
+        found[protocol.name] = protocol
+        owners[protocol.name] = package
+    rows()  # a stage that cannot be used is told before anything is planned
+    return found
+
+
+def folder_of(name: str) -> Path:
+    """The folder of an experiment, where its ``tiny.yaml`` lies."""
+    if name in _own():
+        return _own()[name][1]
+    return next(package.folder for package in packages() if package.protocol.name == name)
+
+
+@cache
+def _own() -> dict[str, tuple[Protocol[Any], Path]]:
+    found: dict[str, tuple[Protocol[Any], Path]] = {}
+    for folder in pkgutil.iter_modules(__path__):
+        protocol = getattr(importlib.import_module(f"{__name__}.{folder.name}"), "PROTOCOL", None)
         if protocol is not None:
-            found[protocol.name] = protocol
+            found[protocol.name] = protocol, Path(__path__[0]) / folder.name
     return found

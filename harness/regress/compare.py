@@ -7,11 +7,11 @@ from typing import Literal
 
 from scipy import stats as distributions
 
+from harness.judging.statistics import no_more
 from harness.observation import UNITS, Unit
 from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number, is_plain
-from harness.regress.rehearsal import TOLERANCE
-from harness.regress.written import differences
-from harness.stats import no_more
+from harness.regress.smoke_run import TOLERANCE
+from harness.regress.spec_digest import differences
 
 Tone = Literal["same", "note", "alarm", "error"]
 

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from harness import stats
-from harness.job import Job
+from harness.errors import BrokenError
+from harness.jobs.job import Job
+from harness.jobs.stages import row
+from harness.jobs.store import Artifact, Store
+from harness.judging import statistics
 from harness.regress.kinds import Kind
 from harness.regress.model import ROUNDING, Number, is_plain
 from harness.stages import products
 from harness.stages.base import BUFFER, MASK, WEIGHT, named
-from harness.store import Artifact, Store
 
 _LEAST = 1e-12
 """Norms, distances and losses are compared by their logarithm, as they vary by factors; less than this is rounding."""
@@ -30,7 +32,7 @@ def rehearsed(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Store) 
 
     Without a spread, errors and what is on a line tell of a change that no fresh run can.
     """
-    found = fingerprints(jobs, every, store, {**_SEEN, **_SEEN_CLOSELY})
+    found = fingerprints(jobs, every, store, closely=True)
     return {name: one.mean for name, one in found.items()}
 
 
@@ -38,7 +40,8 @@ def fingerprints(
     jobs: Mapping[str, Job],
     every: Mapping[str, Kind],
     store: Store,
-    looks: Mapping[str, Callable[[Artifact], Seen]] | None = None,
+    *,
+    closely: bool = False,
 ) -> dict[str, Number]:
     """Name -> the number over initialisations; within one, jobs of a kind are averaged.
 
@@ -46,11 +49,15 @@ def fingerprints(
         jobs: key -> job.
         every: key -> its kind.
         store: with their results; a job without one is passed over.
-        looks: stage -> what is seen of its results; the numbers of a run where left out.
+        closely: the numbers of a smoke run in place of those of a run.
+
+    Raises:
+        BrokenError: a stage of a package outside names a fingerprint that there is none of.
     """
     samples: dict[str, dict[int, list[float]]] = {}
     for key, job in jobs.items():
-        seen, kind = (_SEEN if looks is None else looks).get(job.stage), every[key]
+        about, kind = row(job.stage), every[key]
+        seen = _reader(job.stage, about.seen_closely if closely else about.fingerprint)
         if seen is None or kind.initialisation is None or not store.has(job):
             continue
         for name, value in seen(products.read(store, job)):
@@ -58,8 +65,8 @@ def fingerprints(
     return {name: _number(name, sample) for name, sample in samples.items()}
 
 
-def _number(name: str, sample: stats.Sample) -> Number:
-    one, logarithm = stats.estimate(sample), not is_plain(name)
+def _number(name: str, sample: statistics.Sample) -> Number:
+    one, logarithm = statistics.estimate(sample), not is_plain(name)
     assert one.value is not None
     floor = ROUNDING if logarithm else ROUNDING * abs(one.value)
     return Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit="", logarithm=logarithm)
@@ -129,18 +136,30 @@ def _norm(tensors: Mapping[str, Tensor]) -> float:
     return math.sqrt(sum(float(torch.linalg.vector_norm(value.double())) ** 2 for value in tensors.values()))
 
 
-_SEEN: Mapping[str, Callable[[Artifact], Seen]] = {
-    "init": _of_state,
-    "train": _of_state,
-    "prune": _of_mask,
-    "shuffle": _of_mask,
-    "evaluate": _of_evaluation,
-    "distance": _of_two,
-    "compare": _of_two,
-}
+def _of_columns(artifact: Artifact) -> Seen:
+    """The mean of every column of numbers, as it is."""
+    for name, column in sorted(artifact.table.items()):
+        if column and all(type(value) in (int, float) for value in column):
+            yield f"mean of {name}", sum(column) / len(column)
 
-_SEEN_CLOSELY: Mapping[str, Callable[[Artifact], Seen]] = {
-    "evaluate": _of_evaluation_closely,
-    "line": _of_line,
-    "compare": _of_comparison,
+
+READERS: Mapping[str, Callable[[Artifact], Seen]] = {
+    "norms of the state": _of_state,
+    "densities of layers": _of_mask,
+    "losses": _of_evaluation,
+    "losses and errors": _of_evaluation_closely,
+    "means on the line": _of_line,
+    "L2 distance": _of_two,
+    "L2 distance and disagreements": _of_comparison,
+    "means of columns": _of_columns,
 }
+"""What the rows of stages call their fingerprints -> what is seen of a result."""
+
+
+def _reader(stage: str, name: str) -> Callable[[Artifact], Seen] | None:
+    if name and name not in READERS:
+        raise BrokenError(
+            f"the row of the stage {stage!r} names the fingerprint {name!r}, which the guard does not know: name "
+            f"one of {', '.join(READERS)}"
+        )
+    return READERS.get(name)

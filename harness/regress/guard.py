@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 
-from harness import verify as verifying
-from harness.accounts import revision_words
 from harness.errors import BrokenError, RequestError
 from harness.execution.run import Progress
-from harness.outcome import Outcome
-from harness.plan import Plan
-from harness.provenance import Code, describe, today
+from harness.jobs.plan import Plan
+from harness.jobs.provenance import Code, describe, today
+from harness.jobs.store import Store
+from harness.pipeline import verify as verifying
+from harness.pipeline.accounts import revision_words
+from harness.pipeline.outcome import Outcome
 from harness.regress.compare import Finding, compare, since
+from harness.regress.content import content
 from harness.regress.fingerprints import rehearsed
 from harness.regress.kinds import kinds
-from harness.regress.measure import content
 from harness.regress.model import Baseline, Content, Entry
-from harness.regress.rehearsal import rehearsal
-from harness.regress.written import differences, digest, written
-from harness.spec.load import Loaded
-from harness.store import Store
+from harness.regress.smoke_run import left_out, rehearsal
+from harness.regress.spec_digest import differences, digest, written
+from harness.schema.load import Loaded
 
-_SAME = ("code", "packages", "python", "lock")
+_SAME = ("code", "packages", "outside", "python", "lock")
 """What must be alike for results of the store to be as good as fresh ones, of ``provenance.describe``."""
 
 
@@ -148,6 +148,12 @@ def held_findings(request: verifying.Request, baseline: Baseline, store: Store) 
     elif found is not None:
         text = f"{found.words}; this code is {found.here}, or its libraries are others"
         yield Finding(baseline.name, "store", "error", f"{text}: run in a fresh --store, or without --store")
+
+
+def coverage(request: verifying.Request, baseline: Baseline) -> Iterator[Finding]:
+    """A note for every stage that the rehearsal leaves out, with the reason."""
+    for stage, reason in left_out(request.plan, rehearsal_of(request)).items():
+        yield Finding(baseline.name, f"stage {stage}", "note", f"not in the rehearsal: {reason}")
 
 
 def require_own(request: verifying.Request, store: Store) -> None:

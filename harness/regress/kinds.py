@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.job import SEEDS, VERSIONS, Job, canonical
+from harness.jobs.job import Job, canonical
+from harness.jobs.stages import row
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,15 @@ def kinds(jobs: Mapping[str, Job]) -> dict[str, Kind]:
 
 
 def _kind(job: Job, inputs: Mapping[str, Kind]) -> Kind:
-    seeds = {name: job.params[name] for name in SEEDS if name in job.params}
+    about, seeds = row(job.stage), job.seeds
     rest = {name: value for name, value in job.params.items() if name not in seeds}
     streams = {stream for given in inputs.values() for stream in given.streams}
     if "seed" in seeds and _stream(seeds["seed"]):
         streams.add(_stream(seeds["seed"]))
-    level = max((given.level for given in inputs.values()), default=0) + (job.stage == "prune")
+    level = max((given.level for given in inputs.values()), default=0) + (about.role == "pruning")
     described = {
         "stage": job.stage,
-        "version": VERSIONS[job.stage],
+        "version": about.version,
         "params": {**rest, **{name: _stream(value) for name, value in seeds.items()}},
         "inputs": {role: given.digest for role, given in inputs.items()},
     }
@@ -82,10 +83,11 @@ def _initialisation(seeds: Mapping[str, Any], inputs: Sequence[Kind]) -> int | N
 
 
 def _label(job: Job, inputs: Mapping[str, Kind], level: int, streams: Sequence[str]) -> str:
-    if job.stage == "init":
-        return " ".join(["init", *([f"at {job.params['step']}it"] if job.params["step"] else []), *streams])
-    if job.stage == "train":
-        words = [f"train {job.params['start']}it → {job.params['stop']}it", _stream(job.params["order"])]
+    role = row(job.stage).role
+    if role == "initialisation":
+        return " ".join([job.stage, *([f"at {job.params['step']}it"] if job.params["step"] else []), *streams])
+    if role == "training":
+        words = [f"{job.stage} {job.params['start']}it → {job.params['stop']}it", _stream(job.params["order"])]
         words += [f"level {level}"] if level else []
         return ", ".join(word for word in (*words, *streams) if word)
     origins = dict.fromkeys(given.label for role, given in inputs.items() if role != "mask" or len(inputs) == 1)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.base import Count, Many, Model, Name, Text, Version
+from harness.schema.base import Count, Many, Model, Name, Text, Version
 
 FAMILY_WISE_ERROR = 0.01
 """Chance that a run of unchanged code with fresh seeds raises any alarm over a number: one alarm in 100 runs is rare
@@ -25,7 +25,7 @@ INITIALISATIONS = 20
 """Of a baseline: from here on the width of the intervals is the fresh run's, not the baseline's (1/20 against 1/5)."""
 
 
-_PLAIN = ("mean density", "error on", "disagreements on")
+_PLAIN = ("mean density", "error on", "disagreements on", "mean of ")
 
 
 def is_plain(name: str) -> bool:

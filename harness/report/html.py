@@ -8,14 +8,14 @@ from markupsafe import Markup
 
 from harness.digits import plain
 from harness.figure import Figure, Series, Surface
-from harness.outcome import Outcome
-from harness.report.figures import svg
+from harness.judging.verdict import Verdict
+from harness.pipeline.outcome import Outcome
+from harness.report.figures.draw import svg
+from harness.report.figures.interval_plot import strip
+from harness.report.figures.palette import Look, looks
 from harness.report.page import render
-from harness.report.palette import Look, looks
-from harness.report.strip import strip
 from harness.report.text import Row, evenly, rows
 from harness.report.view import SYMBOLS, claim_view, cost_lines, counts, summary
-from harness.verdict import Verdict
 
 _ROWS = 200
 """Points of a line that the page writes out; the machine form has all."""

@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from harness.judging.verdict import Judgement, Verdict
 from harness.printable import clean
+from harness.report.figures.interval_plot import strip
 from harness.report.page import digest, part, render
 from harness.report.read import Report
-from harness.report.strip import strip
 from harness.report.text import count
 from harness.report.view import PAPERS, ClaimView, claim_view, counts
-from harness.spec.model import PAPER_SCALE
-from harness.verdict import Judgement, Verdict
+from harness.schema.model import PAPER_SCALE
 
 _CHOICES = {"paper": "Papers", "spec": "Specs", "scale": "Scales", "verdict": "Verdicts"}
 """What the page is filtered by, in this order, and how all of a kind are called."""

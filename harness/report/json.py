@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harness.outcome import Outcome
+from harness.judging.verdict import Judgement
+from harness.pipeline.outcome import Outcome
 from harness.report.view import summary
-from harness.verdict import Judgement
 
 SCHEMA = 1
 """Version of the form; it grows when a reader of the old one would go wrong."""

@@ -3,11 +3,11 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from harness.outcome import Outcome
+from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.outcome import Outcome
 from harness.printable import clean, one_line
 from harness.report.text import shorten
 from harness.report.view import ClaimView, claim_view
-from harness.verdict import Judgement, Verdict
 
 _MESSAGE = 300
 _KINDS = ("failures", "errors", "skipped")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.printable import one_line
 from harness.report.text import bytes_text, count, rows, seconds_text, shorten
 from harness.report.view import ClaimView, claim_view, summary

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from harness.digits import LARGE, SMALL, fixed, integer, plain, signed
-from harness.stats import Estimate
+from harness.judging.statistics import Estimate
 
 NO_POINT = "at no point"
 """How a crossing that never happens is told."""

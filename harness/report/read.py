@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from harness import jsonfile
 from harness.errors import BrokenError, RequestError
 from harness.files import read_regular
+from harness.judging.statistics import Estimate
+from harness.judging.verdict import Judgement, Verdict
 from harness.report.json import SCHEMA
-from harness.spec.base import Name, Version
-from harness.spec.claims import Check, Claim
-from harness.stats import Estimate
-from harness.verdict import Judgement, Verdict
+from harness.schema.base import Name, Version
+from harness.schema.claims import Check, Claim
 
 PATTERN = "*-*.json"
 """What a machine report is called: ``<spec id>-<scale>.json``."""

@@ -11,9 +11,9 @@ from harness import jsonfile
 from harness.digits import plain
 from harness.errors import RequestError
 from harness.files import read_regular
-from harness.outcome import Outcome
-from harness.spec.base import Model
-from harness.verdict import Judgement, Verdict
+from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.outcome import Outcome
+from harness.schema.base import Model
 
 _DIGITS = 5
 """Significant digits of a number that is no count."""

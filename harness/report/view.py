@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.outcome import Cost, Outcome
+from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.outcome import Cost, Outcome
 from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
-from harness.spec.claims import FirstWithin, LastWithin
+from harness.schema.claims import FirstWithin, LastWithin
 from harness.steps import Duration
-from harness.verdict import Judgement, Verdict
 
 PAPERS = {
     "lmc": "Linear Mode Connectivity and the Lottery Ticket Hypothesis",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.errors import RequestError
 from harness.files import replace_file
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report.html import html
 from harness.report.json import json
 from harness.report.junit import junit

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from harness.datainfo import nominal
-from harness.engine.datasets import Dataset
+from harness.engine.data.datasets import Dataset
+from harness.engine.data.labels import with_noise
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
 from harness.engine.graphs import branches_at_once
-from harness.engine.labels import with_noise
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job, canonical
+from harness.jobs.job import Job, canonical
+from harness.jobs.store import Artifact
 from harness.measure.evaluate import States
-from harness.store import Artifact
 
 WEIGHT, BUFFER, OPTIMISER, MASK, STEP = "weight:", "buffer:", "optimiser:", "mask:", "step"
 TABLE_BYTES = 12_000
@@ -138,7 +138,7 @@ class Effort:
 
 
 class Stage:
-    """A kind of work. Its source is pinned by a golden test: an edit asks for a new version in ``job.VERSIONS``."""
+    """A kind of work. Its source is pinned by a golden test: an edit asks for a new version in its row."""
 
     def fuse(self, job: Job) -> str | None:
         """Jobs with equal answers may run as one; None, the default, runs alone."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure import distance
 from harness.measure.evaluate import evaluate
 from harness.stages.base import (
@@ -18,7 +19,6 @@ from harness.stages.base import (
     states_of,
 )
 from harness.stages.evaluate import SPLITS
-from harness.store import Artifact
 
 
 class Compare(Stage):

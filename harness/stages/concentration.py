@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.jobs.store import Artifact
 from harness.measure.concentration import cumulative, gaussian
 from harness.measure.power_law import grid
 from harness.stages.base import Context, Stage, Work
-from harness.store import Artifact
 
 _POINTS = 60
 """Numbers of components that are kept, for a figure."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.curvature import products
 from harness.measure.spectrum import density
 from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work
 from harness.stages.objective import gradient_operations, objective_of
-from harness.store import Artifact
 
 _GRADIENTS_A_PRODUCT = 4.0
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from harness.engine.initialise import unflatten
+from harness.engine.networks.initialise import unflatten
 from harness.errors import BrokenError, HarnessError, RequestError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.descent import descend, random_subspace
 from harness.stages.base import BUFFER, STEP, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
 from harness.stages.objective import gradient_operations, objective_of
-from harness.store import Artifact
 
 _UNITS_A_STEP = 5
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from harness.errors import BrokenError, HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.displacement import shares, transverse
 from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
 from harness.stages.objective import flat_weights
-from harness.store import Artifact
 
 
 class Displacement(Stage):

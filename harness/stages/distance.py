@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError, InvariantBroken
+from harness.jobs.store import Artifact
 from harness.measure import distance
 from harness.stages.base import MASK, WEIGHT, Context, Stage, Work, masked, named
-from harness.store import Artifact
 
 
 class Distance(Stage):

@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.digits import plain
 from harness.engine.device import number_format
 from harness.engine.feed import Images
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
 from harness.engine.replicas import FINITE
 from harness.errors import TrainingDiverged
 from harness.stages.base import BUFFER, MASK, WEIGHT, Work, masked, named

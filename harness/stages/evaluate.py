@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.evaluate import evaluate
 from harness.measure.recount import recount
 from harness.stages.base import Context, Effort, Stage, Work, examples_of_both_splits, forward_pass, states_of
-from harness.store import Artifact
 
 SPLITS = ("test", "train")
 

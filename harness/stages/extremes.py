@@ -6,12 +6,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from harness.errors import BrokenError, HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.curvature import products
 from harness.measure.extreme import MOST_PRODUCTS, extreme
 from harness.stages.base import Context, Effort, Stage, Work
 from harness.stages.objective import gradient_operations, objective_of
-from harness.store import Artifact
 
 _PRODUCTS = 40
 """Hessian-vector products that a run takes, as seen on trained networks."""

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.gradient_noise import along
 from harness.stages.base import Context, Effort, Stage, Work, forward_pass, network_of
 from harness.stages.batches import batches_of
-from harness.store import Artifact
 
 _BYTES_A_ROW = 90
 

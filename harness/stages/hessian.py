@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.curvature import require_affordable, rows, symmetric
 from harness.measure.spectrum import dense
 from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 from harness.stages.objective import gradient_operations, objective_of
-from harness.store import Artifact
 
 _ROWS = 64
 """Rows between two looks at the clock."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.engine.initialise import initial_buffers, initial_parameters
-from harness.engine.networks import build
+from harness.engine.networks.build import build
+from harness.engine.networks.initialise import initial_buffers, initial_parameters
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.stages.base import BUFFER, STEP, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, network_of
-from harness.store import Artifact
 
 
 class Init(Stage):

@@ -6,9 +6,10 @@ import torch
 
 from harness.datainfo import nominal
 from harness.engine.feed import Images
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job, at_fork
+from harness.jobs.job import Job, at_fork
+from harness.jobs.store import Artifact
 from harness.measure.evaluate import States, recompute_statistics
 from harness.measure.line import alphas, scores_on_line
 from harness.measure.recount import recount
@@ -24,7 +25,6 @@ from harness.stages.base import (
     states_of,
 )
 from harness.stages.evaluate import SPLITS
-from harness.store import Artifact
 
 _ROUNDING_POINTS = 0.3
 """Points of error that rounding may move where different numbers of states are evaluated side by side."""

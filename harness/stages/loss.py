@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.curvature import gradient
 from harness.stages.base import Context, Effort, Stage, Work
 from harness.stages.objective import gradient_operations, objective_of
-from harness.store import Artifact
 
 
 class Loss(Stage):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.jobs.store import Artifact, Table
 from harness.measure.minima import holm, log_slope, normality
 from harness.stages.base import Context, Stage, Work
-from harness.store import Artifact, Table
 
 
 class MinimaStage(Stage):

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.errors import BrokenError, HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.curvature import gradient
 from harness.measure.landscape import losses_at
 from harness.measure.newton import minima
 from harness.stages.base import Context, Effort, Stage, Work
 from harness.stages.objective import gradient_operations, objective_of
-from harness.store import Artifact
 
 
 class NewtonStage(Stage):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from harness.engine.device import dtype_of
-from harness.engine.initialise import flatten
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import flatten
 from harness.measure.curvature import Objective
 from harness.stages.base import BUFFER, MASK, WEIGHT, Context, Work, forward_pass, named
 

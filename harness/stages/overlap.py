@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.overlap import bin_overlaps, log_bins, of_equal_rank, own_bin, shift, subspace
 from harness.stages.base import Context, Effort, Stage, Work
-from harness.store import Artifact
 
 
 class Overlap(Stage):

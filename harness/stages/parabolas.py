@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from harness.errors import BrokenError, HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.landscape import losses_at
 from harness.measure.parabola import fit
 from harness.stages.base import Context, Effort, Stage, Work, forward_pass
 from harness.stages.batches import batches_of
-from harness.store import Artifact
 
 _BYTES_A_ROW = 250
 _POINTS_A_STEP = 4

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.landscape import losses_at
 from harness.measure.plane import grid, through
 from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, forward_pass, named
 from harness.stages.objective import flat_weights, objective_of
-from harness.store import Artifact
 
 _STEPS_A_POINT = 1
 """A point takes about as long as a step of training."""

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from harness.engine import prune
-from harness.engine.networks import build
+from harness.engine.networks.build import build
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.stages.base import MASK, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
-from harness.store import Artifact
 
 
 class Prune(Stage):

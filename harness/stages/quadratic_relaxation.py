@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 
 from harness.errors import HarnessError
+from harness.jobs.store import Artifact
 from harness.measure import quadratic
 from harness.stages.base import Context, Stage, Work
-from harness.store import Artifact
 
 
 class QuadraticRelaxation(Stage):

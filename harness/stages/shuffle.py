@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from harness.engine import prune
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.stages.base import MASK, TABLE_BYTES, Context, Effort, Stage, Work, named, network_of
-from harness.store import Artifact
 
 
 class Shuffle(Stage):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from harness.errors import BrokenError, HarnessError
+from harness.jobs.store import Artifact
 from harness.measure.power_law import (
     geometric_mean,
     grid,
@@ -12,7 +13,6 @@ from harness.measure.power_law import (
     power_law,
 )
 from harness.stages.base import Context, Stage, Work
-from harness.store import Artifact
 
 _POINTS = 80
 """Ranks that are kept of each sign, for a figure."""

@@ -1,10 +1,11 @@
 """Results in a store that are sound as files, and are not what their stage gives."""
 
-from harness.artifact import Artifact, Described
 from harness.errors import HarnessError
-from harness.job import VERSIONS, Job
+from harness.jobs.artifact import Artifact, Described
+from harness.jobs.job import Job
+from harness.jobs.stages import rows
+from harness.jobs.store import Store
 from harness.stages import products
-from harness.store import Store
 
 _ABSENT = "absent"
 """In place of the stage of an input that is in the store no more, or is of other code: nothing is known of it."""
@@ -54,4 +55,5 @@ class Results:
 
 
 def _is_known(described: Described) -> bool:
-    return VERSIONS.get(described.stage) == described.version
+    known = rows().get(described.stage)
+    return known is not None and known.version == described.version

@@ -10,14 +10,16 @@ from torch import Tensor
 from harness.engine import optimise
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
-from harness.engine.initialise import flatten, unflatten
-from harness.engine.networks import Network
+from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import flatten, unflatten
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
 from harness.engine.train import slots, train
 from harness.engine.witness import Witness
 from harness.errors import HarnessError, InvariantBroken
-from harness.job import Job, canonical
+from harness.jobs.job import Job, canonical
+from harness.jobs.stages import row
+from harness.jobs.store import Artifact
 from harness.stages import divergence
 from harness.stages.base import (
     BUFFER,
@@ -36,7 +38,6 @@ from harness.stages.base import (
     network_of,
     numbers_for_gradient,
 )
-from harness.store import Artifact
 
 _OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state")
 _PASSES_A_STEP = 3
@@ -188,8 +189,10 @@ def _optimiser_state(one: Work, weights: Tensor, mask: Tensor) -> dict[str, Tens
     if one.params["optimiser_state"] == "reset":
         return fresh
     if not held:
-        if one.job.inputs["state"].stage == "train":
-            raise InvariantBroken(f"{one.job!r} carries on an optimiser state that its input does not hold")
+        if row(one.job.inputs["state"].stage).role != "initialisation":
+            raise InvariantBroken(
+                f"{one.job!r} carries on an optimiser state that its input {one.job.inputs['state']!r} does not hold"
+            )
         return fresh
     carried = {name: held[name][None].to(value) for name, value in fresh.items()}
     return {name: value * mask if value.shape == weights.shape else value for name, value in carried.items()}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from harness.errors import HarnessError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure import valley
 from harness.stages.base import Context, Effort, Stage, Work
-from harness.store import Artifact
 
 
 class ValleyWalk(Stage):

@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness.protocols import families
-from harness.spec.document import read
+from harness.protocols import protocols
+from harness.schema.document import read
 from tests.support import ROOT, SPECS, Place, claim, cli, edited, imp_text, instability_text
 
 PAPER = ROOT / "specs" / "lenet_stability.yaml"
@@ -31,7 +31,7 @@ def test_list_names_specs_claims_and_protocols() -> None:
     said = cli("list", ROOT / "specs")
     assert said.code == 0
     assert "stable_at_initialisation" in said.out
-    assert f"protocols: {', '.join(sorted(families()))}" in " ".join(said.out.split())
+    assert f"protocols: {', '.join(sorted(protocols()))}" in " ".join(said.out.split())
 
 
 def test_list_as_json() -> None:
@@ -127,7 +127,7 @@ def test_schema_is_json_and_names_the_settings_of_all_protocols() -> None:
     schema = cli("schema").json
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert {"Scale", "Claim", "Iterative", "LineOptions"} <= schema["$defs"].keys()
-    assert len(schema["$defs"]["Scale"]["properties"]["settings"]["anyOf"]) == len(families())
+    assert len(schema["$defs"]["Scale"]["properties"]["settings"]["anyOf"]) == len(protocols())
 
 
 def test_schema_accepts_what_is_shipped_and_refuses_a_typing_error() -> None:

@@ -16,7 +16,7 @@ SPEC = edited(imp_text(), "rewinds: [0it]", "rewinds: [0it, 10it]")
 
 DRIVER = """
 import os, signal, sys
-import harness.execution.checkpoint, harness.store
+import harness.execution.checkpoint, harness.jobs.store
 from harness.cli import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
@@ -43,9 +43,9 @@ def after(owner, name, wanted=lambda *a, **k: True):
 if moment == "checkpoint":  # in the middle of a training, with its state just saved
     after(harness.execution.checkpoint, "put", lambda path, content: not path.suffix)
 elif moment == "draft":  # an artifact's file is written, but not yet committed
-    after(harness.store.os, "fsync")
+    after(harness.jobs.store.os, "fsync")
 elif moment == "commit":  # some of a group are committed, the rest are not
-    after(harness.store.os, "rename")
+    after(harness.jobs.store.os, "rename")
 main(arguments)
 """
 
@@ -187,7 +187,7 @@ def test_a_really_full_disk(undisturbed: Place, tmp_path: Path, monkeypatch: pyt
     try:
         refused = place.verify(place.write(SPEC))
         assert not place.keys()
-        monkeypatch.setattr("harness.cli.street.require_room", lambda *about: None)
+        monkeypatch.setattr("harness.cli.session.require_room", lambda *about: None)
         said = place.verify(place.write(SPEC))
         shutil.copytree(place.store, kept)
     finally:

@@ -13,7 +13,7 @@ from harness import seeds
 from harness.cli import room
 from harness.engine import optimise
 from harness.regress import files
-from tests.support import Place, Said, claim, cli, edited, imp_text, instability_text
+from tests.support import Place, Said, claim, cli, edited, imp_text, instability_text, quadratic_text
 
 REASON = ("--update", "--reason", "first baseline", "--replicates", "12")
 
@@ -86,6 +86,17 @@ def test_what_has_no_room_is_refused_before_it_starts(
     assert not place.keys(), "nothing was run"
 
 
+def test_what_the_rehearsal_leaves_out_is_told_with_the_reason(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    spec = place.write(quadratic_text())
+    words = "stage valley_walk: not in the rehearsal: it trains no network"
+    made = regress(place, spec, "--update", "--reason", "first baseline", "--replicates", "2")
+    assert words in made.out
+    assert words in regress(place, spec, store="fresh").out
+    root = ET.parse(place.reports / "regress.xml").getroot()
+    assert "stage valley_walk" in {case.get("name") for case in root.iter("testcase")}
+
+
 def test_unchanged_code_raises_no_alarm(place: Place) -> None:
     said = regress(place, "--first-seed", "50")
     assert said.code == 0
@@ -110,7 +121,7 @@ def test_half_the_learning_rate_is_an_alarm(place: Place, monkeypatch: pytest.Mo
 def test_a_network_of_another_size_is_an_alarm_that_runs_nothing(
     made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.verify.trainable", lambda training, data: 1211)
+    monkeypatch.setattr("harness.pipeline.verify.trainable", lambda training, data: 1211)
     assert regress(place, made.root / "tiny.yaml").code == 1
     assert "1,211, baseline 1,210" in alarms(place)["trainable parameters"]
     assert not place.keys()
@@ -129,7 +140,7 @@ def test_a_breach_of_an_invariant_is_an_error(made: Place, place: Place, monkeyp
 def test_results_from_the_store_count_only_if_this_code_made_them(
     modified: bool, code: int, words: str, made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.provenance._code", lambda *_: {"revision": "a" * 40, "modified": modified})
+    monkeypatch.setattr("harness.jobs.provenance._code", lambda *_: {"revision": "a" * 40, "modified": modified})
     spec = made.root / "tiny.yaml"
     assert regress(place, spec).code == 0
     again = regress(place, spec)
@@ -140,10 +151,10 @@ def test_results_from_the_store_count_only_if_this_code_made_them(
 def test_a_rehearsal_that_other_libraries_made_is_no_fresh_one(
     made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.provenance._code", lambda *_: {"revision": "a" * 40, "modified": False})
+    monkeypatch.setattr("harness.jobs.provenance._code", lambda *_: {"revision": "a" * 40, "modified": False})
     spec = made.root / "tiny.yaml"
     assert regress(place, spec).code == 0
-    monkeypatch.setattr("harness.provenance._version", lambda _: "0.0")
+    monkeypatch.setattr("harness.jobs.provenance._version", lambda _: "0.0")
     again = regress(place, spec, "--first-seed", "1000")
     assert again.code == 3
     assert "its libraries are others" in " ".join(again.out.split())
@@ -196,7 +207,7 @@ def test_an_update_of_the_rehearsal_leaves_the_rest(made: Place, place: Place) -
 def test_a_plan_that_breaches_an_invariant_is_an_error(
     made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.protocols.lineage.copy_order", lambda seed, order: f"copy/{order}")
+    monkeypatch.setattr("harness.protocols.common.lineage.copy_order", lambda seed, order: f"copy/{order}")
     assert regress(place, made.root / "tiny.yaml").code == 3
     assert "share the order" in (place.reports / "regress.xml").read_text()
     assert not place.keys()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import room
-from harness.forecast import least_room
+from harness.pipeline.forecast import least_room
 from tests.support import Place, edited, instability_text, request
 
 GIB = 2**30

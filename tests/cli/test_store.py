@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from harness import dvc_cache
 from harness.execution.claimfile import Owner
-from harness.job import canonical
+from harness.jobs import dvc_cache
+from harness.jobs.job import canonical
 from tests.support import Place, Said, cli, counted, instability_text
 
 

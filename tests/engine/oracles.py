@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from harness import seeds
 from harness.datainfo import DatasetInfo
-from harness.engine.datasets import Dataset
-from harness.engine.networks import Network
+from harness.engine.data.datasets import Dataset
+from harness.engine.networks.build import Network
 
 SCALE = {"kind": "scale", "scale": 255.0}
 NO_AUGMENTATION = {"flip": False, "crop_padding": 0}

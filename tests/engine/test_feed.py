@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from harness import seeds
+from harness.engine.data.vision import torchvision_part
 from harness.engine.feed import FEEDS, EpochFeed, Feed, Images, IndependentFeed
-from harness.engine.vision import torchvision_part
 from harness.errors import InvariantBroken
-from harness.spec.training import Training
+from harness.schema.training import Training
 from tests.engine.oracles import NO_AUGMENTATION, PLAIN, SCALE, dataset, naive_choice, naive_epoch, naive_image
 
 CPU = torch.device("cpu")

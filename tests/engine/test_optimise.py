@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.engine import optimise
-from harness.job import canonical
+from harness.jobs.job import canonical
 from tests.engine.oracles import ADAM, SGD, naive_clip
 from tests.support import SPECS, request
 

@@ -7,7 +7,7 @@ import torch
 
 from harness import seeds
 from harness.engine import prune
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
 from harness.errors import InvariantBroken
 
 LENET = build({"name": "lenet", "hidden": [300, 100]}, (1, 28, 28), 10)

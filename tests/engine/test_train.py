@@ -10,10 +10,10 @@ from torch import Tensor
 
 from harness import seeds
 from harness.engine import optimise
-from harness.engine.datasets import Dataset
+from harness.engine.data.datasets import Dataset
 from harness.engine.feed import Images
-from harness.engine.initialise import flatten, unflatten
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
+from harness.engine.networks.initialise import flatten, unflatten
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.step import Recipe
 from harness.engine.train import train

@@ -10,13 +10,13 @@ import torch
 
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
-from harness.protocols import lineage
+from harness.jobs.store import Artifact, Store
+from harness.protocols.common import lineage
 from harness.stages.base import WEIGHT
-from harness.store import Artifact, Store
+from tests.jobs.test_store import ARTIFACT, JOB
 from tests.stages.bench import TINY_LENET, Bench, setting
 from tests.stages.test_stages import LINE, mask_of
 from tests.stages.test_train import copy_job, execute_here, mask_job, saved, state_job
-from tests.test_store import ARTIFACT, JOB
 
 
 # 1

@@ -12,10 +12,10 @@ from harness.execution import claimfile, claims
 from harness.execution.claimfile import STALE_AFTER_S, Owner
 from harness.execution.claims import Claims, Taken
 from harness.execution.run import Progress
-from harness.job import Job
-from harness.plan import Plan
-from harness.store import Artifact, Store
-from tests.test_plan import Fakes, chain, fakes, go, name_of
+from harness.jobs.job import Job
+from harness.jobs.plan import Plan
+from harness.jobs.store import Artifact, Store
+from tests.jobs.test_plan import Fakes, chain, fakes, go, name_of
 
 __all__ = ["fakes"]
 

@@ -13,19 +13,19 @@ from harness import stages
 from harness.engine import device
 from harness.engine.graphs import BRANCHES
 from harness.errors import HarnessError, RequestError
-from harness.execution import checkpoint, crew
+from harness.execution import backends, checkpoint
 from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
-from harness.forecast import forecast
-from harness.job import MAX_FUSED, Job
-from harness.plan import Plan
+from harness.jobs.job import MAX_FUSED, Job
+from harness.jobs.plan import Plan
+from harness.jobs.store import Artifact, Store
+from harness.pipeline.forecast import forecast
 from harness.stages import products
 from harness.stages.base import Context, Effort, Work
-from harness.store import Artifact, Store
-from tests.spec.test_shipped import ROOT
+from tests.jobs.test_plan import Fakes, chain, fuse, go, name_of
+from tests.schema.test_shipped import ROOT
 from tests.stages.bench import setting
 from tests.stages.test_train import Killed, copy_job, state_job
 from tests.support import Place, cli, edited, instability_text
-from tests.test_plan import Fakes, chain, fuse, go, name_of
 
 SIX = Plan.of([chain(seed, 2)[-1] for seed in range(6)])
 
@@ -49,7 +49,7 @@ class Small(Fakes):
 def small(monkeypatch: pytest.MonkeyPatch) -> Small:
     made = Small()
     monkeypatch.setattr(stages, "find", made.find)
-    monkeypatch.setattr(products, "PRODUCTS", {})
+    monkeypatch.setattr(products, "wrong_with", lambda job, artifact: "")
     return made
 
 
@@ -103,7 +103,7 @@ def test_other_groups_of_the_kind_are_halved_before_they_fail(small: Small, tmp_
 
 def test_groups_fit_into_the_memory_that_is_free(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.memory = 100.0
-    monkeypatch.setattr(crew, "free_bytes", lambda device: 300 / MOST_MEMORY)
+    monkeypatch.setattr(backends, "free_bytes", lambda device: 300 / MOST_MEMORY)
     go(SIX, tmp_path)
     assert sizes(small) == [3, 3]
 
@@ -145,10 +145,10 @@ def test_groups_sized_to_memory_are_kept_over_a_kill(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small.memory = 100.0
-    monkeypatch.setattr(crew, "free_bytes", lambda device: 200 / MOST_MEMORY)
+    monkeypatch.setattr(backends, "free_bytes", lambda device: 200 / MOST_MEMORY)
     killed_after(1, small, tmp_path)
     small.groups.clear()
-    monkeypatch.setattr(crew, "free_bytes", lambda device: 1e9)
+    monkeypatch.setattr(backends, "free_bytes", lambda device: 1e9)
     go(SIX, tmp_path)
     assert sizes(small)[-2:] == [2, 2]
 
@@ -262,7 +262,7 @@ def test_the_forecast_of_memory_is_that_of_the_largest_group(small: Small, monke
         return Effort(memory_bytes={"init": 150.0, "train": 100.0}[job.stage])
 
     small.effort = effort
-    monkeypatch.setattr("harness.forecast.training_steps", lambda jobs: {})
+    monkeypatch.setattr("harness.pipeline.forecast.training_steps", lambda jobs: {})
     plan = Plan.of([chain(seed)[-1] for seed in range(6)])
     assert forecast(plan, lambda job: False, threads=1).memory_bytes == 600
     assert forecast(plan, lambda job: False, threads=1, devices=["cuda", "cuda"]).memory_bytes == 300
@@ -277,7 +277,7 @@ def test_the_forecast_of_time_shares_launches_between_runs_that_go_together(
         return Effort(launches=1e6 if job.stage == "train" else 0.0, memory_bytes=100.0)
 
     small.effort = effort
-    monkeypatch.setattr("harness.forecast.training_steps", lambda jobs: {})
+    monkeypatch.setattr("harness.pipeline.forecast.training_steps", lambda jobs: {})
     plan = Plan.of([chain(seed)[-1] for seed in range(6)])
     together = forecast(plan, lambda job: False, threads=1).seconds
     assert together > 0
@@ -296,8 +296,8 @@ def test_the_forecast_counts_snapshots_of_a_training_once_and_waits_for_the_long
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small.effort = lambda job: Effort(launches=float(job.params.get("stop", 0)))
-    monkeypatch.setattr("harness.forecast.training_steps", lambda jobs: {})
-    monkeypatch.setattr("harness.forecast.fuse", lambda job: job.stage)
+    monkeypatch.setattr("harness.pipeline.forecast.training_steps", lambda jobs: {})
+    monkeypatch.setattr("harness.pipeline.forecast.fuse", lambda job: job.stage)
     starts = [Job("init", {"seed": seed}) for seed in range(2)]
     stops = [Job("train", {"stop": stop}, {"state": starts[seed]}) for seed, stop in ((0, 9), (0, 4), (1, 4))]
     assert stops[0].lineage == stops[1].lineage != stops[2].lineage

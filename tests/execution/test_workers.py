@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.engine import datasets
-from harness.engine.datasets import Dataset
+from harness.engine.data import datasets
+from harness.engine.data.datasets import Dataset
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
 from harness.execution.run import Progress, Run, execute
-from harness.plan import Plan
-from harness.store import Store
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
 from tests.stages.test_train import contents
 from tests.support import ROOT, Place, edited, imp_text, request
 

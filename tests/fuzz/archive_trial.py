@@ -3,10 +3,10 @@
 import random
 from pathlib import Path
 
-from harness.engine.dataset_import import import_known
-from harness.engine.datasets import load_known
-from tests.engine.archive_mutations import known_of, mutated, sound
-from tests.engine.dataset_samples import nothing_left
+from harness.engine.data.datasets import load_known
+from harness.engine.data.importing import import_known
+from tests.engine.data.archive_mutations import known_of, mutated, sound
+from tests.engine.data.dataset_samples import nothing_left
 from tests.fuzz.trial import Outcome, Unclear, Wrong, tried
 
 

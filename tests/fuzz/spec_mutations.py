@@ -12,7 +12,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-from harness.spec.document import read
+from harness.schema.document import read
 from tests.support import (
     SPECS,
     approximation_text,

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InvariantBroken, RequestError
+from harness.pipeline.verify import Request, check, prepare
 from harness.protocols import families
-from harness.spec.document import read
-from harness.spec.load import Loaded, load
-from harness.spec.model import Spec
+from harness.schema.document import read
+from harness.schema.load import Loaded, load
+from harness.schema.model import Spec
 from harness.steps import Duration
-from harness.verify import Request, check, prepare
 from tests.fuzz.spec_mutations import mutated
 from tests.fuzz.trial import SLOW_S, Outcome, Unclear, Wrong, tried
 from tests.support import SPECS, cli

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.engine.initialise import flatten, unflatten
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
+from harness.engine.networks.initialise import flatten, unflatten
 from harness.measure.curvature import Objective
 from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, fill, plain, random_state
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.engine.feed import Images
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
 from harness.measure import evaluate as module
 from harness.measure.evaluate import States, evaluate, recompute_statistics
 from harness.seeds import permutation, stream

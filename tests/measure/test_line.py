@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from harness.engine.feed import Images
-from harness.engine.networks import Network, build
+from harness.engine.networks.build import Network, build
 from harness.errors import InvariantBroken
-from harness.job import Job
+from harness.jobs.job import Job
 from harness.measure import line as module
 from harness.measure.evaluate import States, evaluate, recompute_statistics
 from harness.measure.line import alphas, interpolate, scores_on_line
-from harness.protocols.base import Measurement
-from harness.protocols.pairs import observe_pair
+from harness.protocols.common.base import Measurement
+from harness.protocols.common.pairs import observe_pair
 from tests.engine.oracles import PLAIN, TINY_LENET, TINY_RESNET, dataset, random_state
 
 Rows = list[tuple[float, str, float, float]]

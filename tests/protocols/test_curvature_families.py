@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from harness import seeds, stages
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.observation import Condition, Observation
-from harness.protocols.bands import BandOptions
+from harness.pipeline.verify import Request
+from harness.protocols.common.bands import BandOptions
 from harness.stages.base import Work
-from harness.store import Artifact
-from harness.verify import Request
 from tests.stages.bench import Bench
 from tests.support import ROOT, drift_text, request, spectrum_text
 

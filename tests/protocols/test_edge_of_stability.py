@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RequestError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Table
 from harness.observation import NoValue
-from harness.protocols import curvature
-from harness.protocols.edge_of_stability import PROTOCOL, without_decay
-from harness.protocols.phases import Phase, drops, largest_stable, phases
-from harness.store import Table
-from harness.verify import Request
+from harness.pipeline.verify import Request
+from harness.protocols.common import curvature
+from harness.protocols.common.phases import Phase, drops, largest_stable, phases
+from harness.protocols.edge_of_stability.protocol import PROTOCOL, without_decay
 from tests.support import claim, edge_text, edited, request
 
 

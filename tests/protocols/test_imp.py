@@ -1,7 +1,7 @@
 """What IMP's observations are made of."""
 
 from harness.observation import Observation
-from harness.protocols.imp import _best_drops
+from harness.protocols.imp.protocol import _best_drops
 
 
 def drops(values: dict[int, list[float]]) -> list[Observation]:

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from harness.errors import RequestError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Table
 from harness.measure.plane import grid
 from harness.observation import Observation
-from harness.protocols import cliff_jobs, lineage
-from harness.protocols.base import Measurement
-from harness.protocols.loss_cliffs import PROTOCOL
-from harness.protocols.phases import phases
-from harness.store import Table
-from harness.verify import Request
+from harness.pipeline.verify import Request
+from harness.protocols.common import lineage
+from harness.protocols.common.base import Measurement
+from harness.protocols.common.phases import phases
+from harness.protocols.loss_cliffs import jobs as cliff_jobs
+from harness.protocols.loss_cliffs.protocol import PROTOCOL
 from tests.support import cliffs_text, edited, request
 
 

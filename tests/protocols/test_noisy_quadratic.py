@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.job import Job
-from harness.protocols import quadratic_theory as theory
+from harness.jobs.job import Job
+from harness.jobs.store import Table
+from harness.judging.verdict import Judgement, Verdict, judge
+from harness.pipeline.verify import Request
+from harness.protocols.common import heavy_ball as theory
 from harness.report.numbers import estimate_text
-from harness.store import Table
-from harness.verdict import Judgement, Verdict, judge
-from harness.verify import Request
 from tests.stages.bench import Bench
 from tests.support import ROOT, Place, claim, edited, line_of, quadratic_text, request
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from harness.datainfo import DatasetInfo
-from harness.engine import datasets
-from harness.engine.datasets import Dataset, digest
+from harness.engine.data import datasets
+from harness.engine.data.datasets import Dataset, digest
 from harness.execution.run import execute
-from harness.plan import Plan
-from harness.protocols import lineage
-from harness.protocols.setting import TrainingSetting
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
+from harness.protocols.common import lineage
+from harness.protocols.common.setting import TrainingSetting
 from harness.stages.base import WEIGHT
-from harness.store import Store
 from tests.support import SPECS, request
 
 ALL = {path.stem: request(path, "paper").setting for path in SPECS}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness import seeds
-from harness.job import Job
+from harness.jobs.job import Job
 from harness.observation import Condition, Observation
-from harness.protocols.phases import largest_stable
-from harness.protocols.quadratic_approximation import predicted_level
+from harness.protocols.common.phases import largest_stable
+from harness.protocols.quadratic_approximation.protocol import predicted_level
 from tests.support import ROOT, approximation_text, request
 
 

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from harness.observation import NoValue, Observation, observed, ratio
-from harness.protocols import cliff_observations, edge_of_stability, noisy_quadratic, quadratic_approximation, series
-from harness.protocols.approximation_observations import of_minima
-from harness.protocols.base import Measurement
-from harness.protocols.curvature import Eigenvalue
-from harness.protocols.loss_cliffs import PROTOCOL as CLIFFS
-from harness.protocols.spectrum_observations import Spectrum, mass
-from harness.verify import Request
+from harness.pipeline.verify import Request
+from harness.protocols.common import series
+from harness.protocols.common.base import Measurement
+from harness.protocols.common.curvature import Eigenvalue
+from harness.protocols.edge_of_stability import protocol as edge_of_stability
+from harness.protocols.hessian_spectrum.observations import Spectrum, mass
+from harness.protocols.loss_cliffs import observations as cliff_observations
+from harness.protocols.loss_cliffs.protocol import PROTOCOL as CLIFFS
+from harness.protocols.noisy_quadratic import protocol as noisy_quadratic
+from harness.protocols.quadratic_approximation import protocol as quadratic_approximation
+from harness.protocols.quadratic_approximation.observations import of_minima
 from tests.support import (
     Place,
     approximation_text,

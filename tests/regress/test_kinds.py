@@ -2,15 +2,16 @@
 
 import pytest
 
-from harness.protocols import families, lineage
+from harness.pipeline.verify import Request, prepare
+from harness.protocols import protocols
+from harness.protocols.common import lineage
 from harness.regress.kinds import Kind, kinds
-from harness.spec.load import load
-from harness.verify import Request, prepare
+from harness.schema.load import load
 from tests.support import ROOT, SPECS
 
 
 def request(name: str, **more: int) -> Request:
-    return prepare(load(ROOT / "specs" / name, families()), "toy", ROOT / "no-such-folder", **more)
+    return prepare(load(ROOT / "specs" / name, protocols()), "toy", ROOT / "no-such-folder", **more)
 
 
 def pairs(found: dict[str, Kind]) -> set[tuple[str, str]]:

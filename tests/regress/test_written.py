@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from harness.protocols import families
-from harness.regress.written import differences, digest, written
-from harness.spec.load import load
+from harness.protocols import protocols
+from harness.regress.spec_digest import differences, digest, written
+from harness.schema.load import load
 from tests.support import edited, instability_text
 
 
 def of(text: str, folder: Path) -> dict[str, object]:
     path = folder / "tiny.yaml"
     path.write_text(text)
-    return written(load(path, families()).spec, "toy")
+    return written(load(path, protocols()).spec, "toy")
 
 
 def test_words_and_replicates_do_not_count(tmp_path: Path) -> None:

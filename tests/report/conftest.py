@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from harness.figure import Figure, Panel, Reference, Series, Surface
-from harness.outcome import Cost, Failure, Outcome
+from harness.judging.statistics import Estimate
+from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.outcome import Cost, Failure, Outcome
 from harness.report.index import index
 from harness.report.read import read_all
 from harness.report.write import write, write_index
-from harness.spec.model import Spec
-from harness.stats import Estimate
-from harness.verdict import Judgement, Verdict
+from harness.schema.model import Spec
 
 _TRAINING: Mapping[str, Any] = {
     "network": {"name": "resnet", "widths": [8, 16], "blocks": 1},

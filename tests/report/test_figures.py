@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from harness.figure import Figure, Reference, Series
-from harness.outcome import Outcome
-from harness.report.figures import png, svg
-from harness.report.marks import reference_label
-from harness.report.palette import LOOKS, looks, ordered
+from harness.pipeline.outcome import Outcome
+from harness.report.figures.annotations import reference_label
+from harness.report.figures.draw import png, svg
+from harness.report.figures.palette import LOOKS, looks, ordered
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report.html import html
 from tests.report.parser import Page
 

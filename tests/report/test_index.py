@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report.index import index
 from harness.report.read import read_all
 from harness.report.write import write

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report import json as machine
 from harness.report.junit import junit
-from harness.spec.model import Spec
+from harness.schema.model import Spec
 
 
 def _refuse(name: str) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report.markdown import escape, markdown
 
 

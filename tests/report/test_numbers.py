@@ -4,10 +4,10 @@ import math
 
 import pytest
 
+from harness.judging.statistics import Estimate
 from harness.printable import clean
 from harness.report.numbers import estimate_text, plain, with_unit
 from harness.report.text import bytes_text, seconds_text, shorten, value_text
-from harness.stats import Estimate
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import RequestError
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report.read import PATTERN, read_all
 from harness.report.write import write
 from tests.support import ROOT

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.outcome import Outcome
-from harness.report.strip import strip
-from harness.spec.claims import Check
-from harness.stats import Estimate
+from harness.judging.statistics import Estimate
+from harness.pipeline.outcome import Outcome
+from harness.report.figures.interval_plot import strip
+from harness.schema.claims import Check
 
 _WINDOW = {"axis": "level", "threshold": 0.2, "earliest": 14, "latest": 16}
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from harness.figure import Figure, Series, Surface
-from harness.outcome import Outcome
-from harness.report.figures import svg
-from harness.report.surfaces import surface_levels
+from harness.pipeline.outcome import Outcome
+from harness.report.figures.draw import svg
+from harness.report.figures.surfaces import surface_levels
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RequestError
-from harness.outcome import Outcome
+from harness.judging.verdict import Verdict
+from harness.pipeline.outcome import Outcome
 from harness.report.verdicts import Row, read_verdicts, verdicts
-from harness.verdict import Verdict
 
 
 def test_every_checked_claim_has_its_verdict_and_numbers(realistic: Outcome, awkward: Outcome, tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.outcome import Outcome
+from harness.judging.statistics import Estimate
+from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.outcome import Outcome
 from harness.report.junit import junit
 from harness.report.view import claim_view, summary
-from harness.spec.claims import Claim, Known
-from harness.stats import Estimate
-from harness.verdict import Judgement, Verdict
+from harness.schema.claims import Claim, Known
 
 _TIMES = {"kind": "first_within", "axis": "rewind", "threshold": 2.0, "earliest": "1it", "latest": "3ep"}
 _LEVELS = {"kind": "last_within", "axis": "level", "threshold": 2.0, "earliest": 7, "latest": 9}

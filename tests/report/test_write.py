@@ -6,7 +6,7 @@ import pytest
 
 from harness import files
 from harness.errors import BrokenError, RequestError
-from harness.outcome import Outcome
+from harness.pipeline.outcome import Outcome
 from harness.report.write import Paths, write
 
 

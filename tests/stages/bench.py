@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from harness import stages
-from harness.engine.datasets import Dataset
-from harness.engine.networks import build
+from harness.engine.data.datasets import Dataset
+from harness.engine.networks.build import build
 from harness.errors import HarnessError
-from harness.job import Job, ancestry
-from harness.protocols.setting import TrainingSetting
-from harness.spec.model import Replicates
-from harness.spec.training import Training
+from harness.jobs.job import Job, ancestry
+from harness.jobs.store import Artifact
+from harness.protocols.common.setting import TrainingSetting
+from harness.schema.model import Replicates
+from harness.schema.training import Training
 from harness.stages.base import Checkpoint, Context, Work
-from harness.store import Artifact
 from tests.engine.oracles import ADAM, SGD, TINY_LENET, TINY_RESNET, dataset
 
 __all__ = ["ADAM", "SGD", "TINY_LENET", "TINY_RESNET", "Bench", "setting"]

@@ -8,21 +8,21 @@ from torch import Tensor
 
 from harness import seeds, stages
 from harness.errors import BrokenError
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact
 from harness.measure.curvature import Objective
 from harness.measure.newton import components
-from harness.protocols import curvature, lineage
-from harness.protocols.approximation_options import (
+from harness.protocols.common import curvature, lineage
+from harness.protocols.common.bands import BandOptions
+from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.quadratic_approximation.options import (
     QuadraticApproximationOptions,
     gradient_noise,
     minima,
     newton,
     parabolas,
 )
-from harness.protocols.bands import BandOptions
-from harness.protocols.setting import TrainingSetting
 from harness.stages.base import Work
-from harness.store import Artifact
 from tests.engine.oracles import TINY_LENET
 from tests.stages.bench import Bench, setting
 

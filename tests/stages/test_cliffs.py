@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from harness.errors import BrokenError, HarnessError, RequestError
-from harness.job import Job
+from harness.jobs.job import Job
 from harness.measure.plane import curvatures
-from harness.protocols import cliff_jobs, lineage
-from harness.protocols.cliff_options import CliffOptions, GatingOptions, PlaneOptions
-from harness.protocols.curvature import ObjectiveOptions, loss
-from harness.protocols.setting import TrainingSetting
+from harness.protocols.common import lineage
+from harness.protocols.common.curvature import ObjectiveOptions, loss
+from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.loss_cliffs import jobs as cliff_jobs
+from harness.protocols.loss_cliffs.options import CliffOptions, GatingOptions, PlaneOptions
 from harness.stages.base import BUFFER, STEP, WEIGHT, named
 from harness.stages.objective import flat_weights
 from harness.steps import Duration

@@ -9,7 +9,7 @@ import torch
 from harness.errors import BrokenError
 from harness.measure.extreme import MOST_PRODUCTS
 from harness.measure.spectrum import Eigenpairs
-from harness.protocols import curvature, lineage
+from harness.protocols.common import curvature, lineage
 from harness.stages import extremes as stage
 from tests.engine.oracles import TINY_LENET
 from tests.stages.bench import Bench, setting

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from harness.errors import InvariantBroken
-from harness.job import Job
-from harness.protocols import curvature, lineage
+from harness.jobs.job import Job
+from harness.protocols.common import curvature, lineage
 from harness.stages import hessian as stage
 from tests.engine.oracles import TINY_LENET
 from tests.stages.bench import Bench, same, setting

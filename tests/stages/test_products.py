@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load, save
 
 from harness.errors import CorruptArtifact
-from harness.job import Job
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact, Store
 from harness.stages import products
-from harness.stages.products import PRODUCTS, wrong_with
-from harness.store import Artifact, Store
+from harness.stages.products import product_of, wrong_with
 from tests.support import Place, cli, imp_text, quadratic_text, request
 
 Change = Callable[[dict[str, Any]], object]
@@ -172,7 +172,7 @@ def test_what_the_stages_gave_is_what_they_declare(whole: Place) -> None:
     for job in jobs:
         assert wrong_with(job, store.read(job)) == ""
         assert wrong_with(job, Artifact()) != ""
-        declared = PRODUCTS[job.stage](job)
+        declared = product_of(job)
         assert declared.columns or declared.tensors
 
 

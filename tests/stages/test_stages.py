@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from harness import seeds, stages
+from harness.engine.data.labels import with_noise
 from harness.engine.feed import Images
-from harness.engine.labels import with_noise
 from harness.engine.prune import kept_after
 from harness.errors import InvariantBroken
-from harness.job import VERSIONS, Job
+from harness.jobs.job import Job
+from harness.jobs.stages import OWN
 from harness.measure.evaluate import evaluate
-from harness.protocols import lineage
-from harness.protocols.setting import TrainingSetting
+from harness.protocols.common import lineage
+from harness.protocols.common.setting import TrainingSetting
 from harness.stages.base import BUFFER, MASK, STEP, WEIGHT, masked, named, states_of
 from tests.stages.bench import TINY_LENET, Bench, setting
 
@@ -30,11 +31,11 @@ def mask_of(here: TrainingSetting, **more: Any) -> Job:
     return lineage.prune(here, copies_of(here)[0], None, output_layer=True, **(more or {"fraction": 0.4}))
 
 
-def test_every_stage_with_a_version_is_found() -> None:
-    for name in VERSIONS:
-        stage = stages.find(name)
+def test_every_stage_with_a_row_is_found() -> None:
+    for one in OWN:
+        stage = stages.find(one.name)
         assert all(callable(getattr(stage, method)) for method in ("fuse", "cost", "run"))
-    with pytest.raises(KeyError, match="has no version"):
+    with pytest.raises(KeyError, match="has no row"):
         stages.find("base")
 
 

@@ -21,12 +21,12 @@ from harness import stages
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.execution.run import Progress, Run, execute
-from harness.job import Job
-from harness.plan import Plan
-from harness.protocols import lineage
-from harness.protocols.setting import TrainingSetting
+from harness.jobs.job import Job
+from harness.jobs.plan import Plan
+from harness.jobs.store import Artifact, Store
+from harness.protocols.common import lineage
+from harness.protocols.common.setting import TrainingSetting
 from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
-from harness.store import Artifact, Store
 from tests.engine.oracles import TINY_RESNET9, dataset
 from tests.stages.bench import ADAM, SGD, TINY_LENET, Bench, same, setting
 
@@ -175,9 +175,19 @@ def ordered(here: TrainingSetting, state: Artifact) -> dict[str, Tensor]:
 def test_a_state_that_cannot_be_carried_is_an_error() -> None:
     here, bench = setting(), Bench()
     trunk = lineage.train(here, lineage.initial(here, 0), 0, 6, order="trunk/0", keep_optimiser=False)
-    with pytest.raises(InvariantBroken, match="carries on an optimiser state that its input does not hold"):
+    with pytest.raises(InvariantBroken, match=r"an optimiser state that its input train:\w+ does not hold"):
         bench[copy_job(here, trunk, 6, 9)]
     assert STEP in bench[copy_job(here, trunk, 6, 9, optimiser_state="reset")].tensors
+
+
+def test_nor_can_that_of_another_stage_than_training() -> None:
+    here, bench = setting(), Bench()
+    trunk = lineage.train(here, lineage.initial(here, 0), 0, 6, order="trunk/0", keep_optimiser=False)
+    moved = Job("descend", {"seed": 0}, {"state": trunk})
+    bench.made[moved.key] = bench[trunk]
+    with pytest.raises(InvariantBroken, match=r"an optimiser state that its input descend:\w+ does not hold"):
+        bench[copy_job(here, moved, 6, 9)]
+    assert STEP in bench[copy_job(here, moved, 6, 9, optimiser_state="reset")].tensors
 
 
 def test_pruned_weights_are_zero_and_others_are_rewound() -> None:

@@ -1,0 +1,203 @@
+"""The commands that walk the street: load, prepare, run, judge, report."""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from harness.cli import show
+from harness.cli.options import Options
+from harness.cli.room import free_memory, require_room
+from harness.cli.stopping import stoppable
+from harness.engine import device as devices
+from harness.errors import BrokenError, RequestError
+from harness.files import require_folder
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
+from harness.pipeline import verify as verifying
+from harness.pipeline.forecast import forecast
+from harness.pipeline.outcome import Outcome
+from harness.protocols import protocols
+from harness.report import json as machine
+from harness.report.text import bytes_text
+from harness.report.write import write, write_verdicts
+from harness.schema.load import Loaded, load
+
+
+def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request]:
+    """All specs, loaded and planned, before anything runs."""
+    specs_by_id: dict[str, Loaded] = {}
+    for path in dict.fromkeys(specs):
+        loaded = load(path, protocols())
+        if loaded.spec.id in specs_by_id:
+            raise RequestError(
+                f"{path} and {specs_by_id[loaded.spec.id].path} have the same id {loaded.spec.id!r}: their reports "
+                "would overwrite each other. Verify them one by one, with another --report"
+            )
+        specs_by_id[loaded.spec.id] = loaded
+    return [
+        verifying.prepare(
+            loaded,
+            options.scale,
+            options.data,
+            initialisations=options.replicates,
+            first_seed=options.first_seed,
+        )
+        for loaded in specs_by_id.values()
+    ]
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """Specs that are ready to run, and what they run on."""
+
+    requests: Sequence[verifying.Request]
+    store: Store
+    devices: Sequence[torch.device]
+    data: Path
+
+    def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
+        """Spec by spec, each as soon as it is judged."""
+        together = _together(self.requests)
+        for request in self.requests:
+            if not run:
+                verifying.require_results(request, self.store)
+            with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
+                outcome = verifying.verify(
+                    request,
+                    self.store,
+                    devices=self.devices,
+                    data_root=self.data,
+                    on_progress=on_progress,
+                    beside=together if run else None,
+                )
+            yield outcome
+
+
+def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
+    """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
+    requests = _requests(specs, options)
+    chosen = _prepared(options)
+    for request in requests:
+        verifying.require_data(request)
+        if run:
+            verifying.require_format(request, chosen)
+    store = Store(options.store, read_only=not run)
+    if run:
+        require_room(_together(requests), store, chosen)
+    return _Walk(requests, store, chosen, options.data)
+
+
+def _prepared(options: Options) -> list[torch.device]:
+    """The devices that a user chose, made ready for this process."""
+    chosen = devices.chosen(options.device, options.workers)
+    devices.prepare(chosen[0], options.threads)
+    return chosen
+
+
+def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
+    """Verifies specs one after the other and writes their reports.
+
+    Args:
+        specs: their files.
+        options: of the user.
+        quiet: print neither progress nor tables.
+        as_json: print the outcomes as JSON.
+        run: whether what is missing may be run; else it is an error.
+
+    Returns:
+        The exit code: the gravest of all specs.
+    """
+    with stoppable():
+        walk = _ready(specs, options, run=run)
+        require_folder(options.report)
+        outcomes: list[Outcome] = []
+        for outcome in walk.outcomes(quiet=quiet, run=run):
+            outcomes.append(outcome)
+            paths = write([outcome], options.report, before=outcomes[:-1])
+            if not quiet:
+                show.verdicts(outcome)
+                show.summary([outcome], paths.html)
+    if as_json:
+        show.machine([machine.document(outcome) for outcome in outcomes])
+    return max(outcome.exit_code for outcome in outcomes)
+
+
+def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool) -> None:
+    """Verifies specs one after the other and writes their verdicts as data, unless something broke.
+
+    Args:
+        specs: their files.
+        options: of the user; no report is written.
+        file: for the verdicts.
+        quiet: print neither progress nor tables.
+
+    Raises:
+        BrokenError: a job broke, so that some verdicts are not there.
+    """
+    with stoppable():
+        walk = _ready(specs, options, run=True)
+        require_folder(file.parent, "--verdicts")
+        outcomes = []
+        for outcome in walk.outcomes(quiet=quiet):
+            outcomes.append(outcome)
+            if not quiet:
+                show.verdicts(outcome)
+    broken = [outcome.spec.id for outcome in outcomes if outcome.failures]
+    if broken:
+        raise BrokenError(
+            f"{file} is not written: jobs of {', '.join(broken)} broke, as told above. What was finished is kept; "
+            "mend the cause and run the same command again"
+        )
+    write_verdicts(outcomes, file)
+    if not quiet:
+        show.out.print(f"verdicts: {file}")
+
+
+def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
+    """Prints the jobs of specs, the cached share and a forecast; of several also together, shared jobs once.
+
+    As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
+    """
+    chosen = devices.chosen(options.device, options.workers)
+    free = free_memory(chosen)
+    store = Store(options.store, read_only=True)
+    requests = _requests(specs, options)
+    plans: list[tuple[str | None, Plan, str]] = [
+        (one.loaded.spec.id, one.plan, _missing(one, chosen)) for one in requests
+    ]
+    if len(requests) > 1:
+        alone = sum(len(one.plan.jobs) for one in requests)
+        whole = _together(requests)
+        plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
+    threads = min(options.threads or torch.get_num_threads(), os.cpu_count() or 1)
+    places = chosen[0] if len(chosen) == 1 else f"{len(chosen)} x {chosen[0].type}"
+    rows = []
+    for name, jobs, note in plans:
+        cost = forecast(jobs, store.has, threads=threads, devices=[one.type for one in chosen], free=free)
+        if cost.memory_bytes > free:
+            note = f"More memory than the {bytes_text(int(free))} that are free here. {note}".strip()
+        rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
+        if not as_json:
+            show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)
+    if as_json:
+        show.machine(rows)
+
+
+def _together(requests: Sequence[verifying.Request]) -> Plan:
+    return Plan.of(target for one in requests for target in one.plan.targets)
+
+
+def _missing(request: verifying.Request, chosen: Sequence[torch.device]) -> str:
+    """What a run would be refused for."""
+    try:
+        verifying.require_format(request, chosen)
+    except RequestError as error:
+        return str(error)
+    data = request.setting.dataset
+    if data is None or data.digest:
+        return ""
+    return f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"

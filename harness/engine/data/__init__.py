@@ -1,0 +1,1 @@
+"""Datasets: formats, import, what is loaded."""

@@ -1,0 +1,222 @@
+"""Datasets as four tensors each, checked against their record whenever they are loaded.
+
+``harness.datainfo`` holds the facts and needs no torch; ``dataset_import`` brings data in.
+"""
+
+import hashlib
+import importlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.datainfo import DATA_FILE, DatasetInfo, Known, describe, find, nominal, read_record, remedy
+from harness.errors import BrokenError, CorruptArtifact, DataMissing
+from harness.jobs.artifact import decode_tensors, read_tensors
+
+__all__ = ["Dataset", "DatasetInfo", "describe", "digest", "fault", "label_counts", "load", "nominal"]
+
+TENSORS = ("train_x", "train_y", "test_x", "test_y")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels, to be read and never written: ``load`` gives every caller the same tensors.
+
+    Attributes:
+        info: the facts.
+        train_x: uint8 [N, C, H, W].
+        train_y: int64 [N], 0 .. classes-1.
+        test_x: uint8 [N, C, H, W].
+        test_y: int64 [N].
+    """
+
+    info: DatasetInfo
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+
+
+def load(name: str, root: Path) -> Dataset:
+    """The dataset, from ``root/<name>`` or, for an embedded one, from the library it comes with.
+
+    Every load in a fresh process checks the file's SHA-256, the digest of the tensors, shapes, image counts,
+    label range and the count of every label.
+
+    Raises:
+        RequestError: no dataset has this name.
+        DataMissing: it was not imported under ``root``.
+        CorruptArtifact: the file is damaged or is not what its record says.
+    """
+    known = find(name)
+    if not known.formats:
+        return _load_embedded(name)
+    path = root / name / DATA_FILE
+    try:
+        state = path.stat()
+    except OSError:
+        return load_known(known, root)  # says what is missing
+    record = read_record(known, root)
+    return _load_cached(name, root.resolve(), str(record), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _load_cached(name: str, root: Path, record: str, size: int, mtime_ns: int) -> Dataset:
+    """Loads once a process; the last three arguments make it look again when the files change."""
+    return load_known(find(name), root)
+
+
+def load_known(known: Known, root: Path) -> Dataset:
+    """Reads and checks an imported dataset; ``load`` without the cache.
+
+    Raises:
+        DataMissing: it was not imported under ``root``.
+        CorruptArtifact: the file is damaged or is not what its record says.
+    """
+    name = known.info.name
+    record = read_record(known, root)
+    if record is None:
+        raise DataMissing(
+            f"dataset {name} is not under {root}: run `harness data download {name}`, or "
+            f"`harness data import {name} FOLDER_OR_ARCHIVE` with a copy you have"
+        )
+    path = root / name / DATA_FILE
+    try:
+        content = read_tensors(path)
+        found = hashlib.sha256(content).hexdigest()
+        if found != record.file_sha256:
+            raise CorruptArtifact(
+                f"{path} has SHA-256 {found} ({len(content)} bytes), its record says {record.file_sha256}: "
+                f"it was truncated or changed; {remedy(known)}"
+            )
+        tensors = decode_tensors(content)
+    except OSError as error:
+        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedy(known)}") from error
+    except ValueError as error:
+        raise CorruptArtifact(f"{path} {error}: {remedy(known)}") from error
+    problem = fault(tensors, known)
+    if problem is None and (found := digest(tensors)) != record.info.digest:
+        problem = f"its digest is {found}, its record says {record.info.digest}"
+    if problem is None and label_counts(tensors, known) != (record.train_counts, record.test_counts):
+        problem = f"its labels count {label_counts(tensors, known)}, its record says otherwise"
+    if problem is not None:
+        raise CorruptArtifact(f"{path}: {problem}: {remedy(known)}")
+    return Dataset(record.info, **tensors)
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of the four tensors, whatever file they lie in.
+
+    Hashed are the line ``harness-dataset-1``, then for train_x, train_y, test_x, test_y in this order a line
+    ``<name> <uint8|int64> <length>x<length>...`` and the elements in C order, little-endian.
+    """
+    state = hashlib.sha256(b"harness-dataset-1\n")
+    for name in TENSORS:
+        array = tensors[name].contiguous().numpy()
+        state.update(f"{name} {array.dtype.name} {'x'.join(map(str, array.shape))}\n".encode())
+        state.update(array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).data)
+    return state.hexdigest()
+
+
+def fault(tensors: Mapping[str, Tensor], known: Known) -> str | None:
+    """What is wrong with tensors that should be this dataset, in words.
+
+    Returns:
+        None when names, types, shapes and image counts are right, the labels are just 0 .. classes-1, and no more
+        images are the same as others than in what the authors published.
+    """
+    info = known.info
+    if sorted(tensors) != sorted(TENSORS):
+        return f"it holds {', '.join(sorted(tensors))}, not {', '.join(sorted(TENSORS))}"
+    for part, count in (("train", info.n_train), ("test", info.n_test)):
+        for name, dtype, shape in (
+            (f"{part}_x", torch.uint8, (count, *info.shape)),
+            (f"{part}_y", torch.int64, (count,)),
+        ):
+            tensor = tensors[name]
+            if tensor.dtype != dtype or tuple(tensor.shape) != shape:
+                return (
+                    f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, "
+                    f"of {info.name} it is {dtype} of shape {shape}"
+                )
+        found = set(tensors[f"{part}_y"].tolist())
+        if found != set(range(info.classes)):
+            return f"{part}_y holds the labels {sorted(found)}, {info.name} has all of 0 to {info.classes - 1}"
+    return _repeated(tensors, known)
+
+
+def _repeated(tensors: Mapping[str, Tensor], known: Known) -> str | None:
+    """Which images have all pixels of another: test images among the training images measure memory, not learning."""
+    rows = [row for part in ("train_x", "test_x") for row in tensors[part].flatten(1).contiguous().numpy()]
+    first: dict[int, int] = {}
+    pairs = []
+    for index, row in enumerate(rows):
+        other = first.setdefault(hash(row.tobytes()), index)  # a hash of 64 bits; equal ones are compared
+        if other != index and np.array_equal(row, rows[other]):
+            pairs.append((other, index))
+    if len(pairs) <= known.repeats:
+        return None
+    n_train = known.info.n_train
+    leaked = [(other, index - n_train) for other, index in pairs if other < n_train <= index]
+    if leaked:
+        (train, test), what = (
+            leaked[0],
+            f"{len(leaked)} of {known.info.n_test} test images are among the training images",
+        )
+        return f"{what}, pixel for pixel (test image {test} is training image {train}); {_as_published(known)}"
+    part, start = ("training", 0) if pairs[0][1] < n_train else ("test", n_train)
+    other, index = (number - start for number in pairs[0])
+    return (
+        f"{len(pairs)} images have all pixels of another of their part ({part} image {index} is {part} image {other}); "
+        f"{_as_published(known)}"
+    )
+
+
+def _as_published(known: Known) -> str:
+    return f"in {known.info.name} as published {known.repeats or 'no'} images are the same as another"
+
+
+def label_counts(tensors: Mapping[str, Tensor], known: Known) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Images of each label, in training and in test data."""
+    train, test = (Counter(tensors[name].tolist()) for name in ("train_y", "test_y"))
+    labels = range(known.info.classes)
+    return tuple(train[label] for label in labels), tuple(test[label] for label in labels)
+
+
+@lru_cache(maxsize=1)
+def _load_embedded(name: str) -> Dataset:
+    """The one dataset that comes with a library: scikit-learn's digits, checked against the pinned digest."""
+    known = find(name)
+    tensors = _digits(known.info.n_train)
+    problem = fault(tensors, known)
+    if problem is None and (found := digest(tensors)) != known.info.digest:
+        problem = f"their digest is {found}, pinned is {known.info.digest}"
+    if problem is not None:
+        raise BrokenError(f"scikit-learn's digits are not those known: {problem}: install the pinned scikit-learn")
+    return Dataset(known.info, **tensors)
+
+
+def _digits(n_train: int) -> dict[str, Tensor]:
+    bundle = importlib.import_module("sklearn.datasets").load_digits()
+    images, labels = np.asarray(bundle.images), np.asarray(bundle.target)
+    pixels = images.astype(np.uint8)
+    if not np.array_equal(pixels, images):
+        raise BrokenError("scikit-learn's digits are not whole numbers of 0 to 255: install the pinned scikit-learn")
+    order = np.asarray(digits_order(len(labels)))
+    x = torch.from_numpy(pixels[order][:, None])
+    y = torch.from_numpy(labels[order].astype(np.int64))
+    return {"train_x": x[:n_train], "train_y": y[:n_train], "test_x": x[n_train:], "test_y": y[n_train:]}
+
+
+def digits_order(count: int) -> list[int]:
+    """The fixed order in which the digits are split: indices sorted by SHA-256 of ``digits/<index>``.
+
+    A pure function of the count, so that no library's generator can move an image between the parts.
+    """
+    return sorted(range(count), key=lambda index: hashlib.sha256(f"digits/{index}".encode()).digest())

@@ -1,0 +1,180 @@
+"""Brings a dataset in: a folder or an archive -> ``<root>/<name>/data.safetensors`` and its ``record.json``.
+
+The data is renamed into place first and the record last, so a killed import leaves no record, which is the
+same as no import. Nothing is unpacked to disk, and nothing is unpickled before its checksum is verified.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace as with_fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from harness.datainfo import (
+    DATA_FILE,
+    RECORD_FILE,
+    DatasetInfo,
+    Known,
+    Record,
+    find,
+    read_record,
+    record_text,
+)
+from harness.engine.data.archives import Limits, Source, read_source
+from harness.engine.data.datasets import digest, fault, label_counts
+from harness.engine.data.formats import FORMATS, Format, Reading
+from harness.engine.data.vision import torchvision_part
+from harness.errors import BrokenError, RequestError
+from harness.files import digest_of, write_new
+
+_TORCHVISION_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR10"}
+
+
+def import_dataset(name: str, source: Path, root: Path, replace: bool = False) -> DatasetInfo:
+    """Imports a dataset from a folder or an archive (tar, tar.gz, tar.xz, tar.bz2, zip).
+
+    The same data again is a no-op (a damaged file is then written anew); other data needs ``replace``.
+
+    Returns:
+        The facts of what now lies under ``root``.
+
+    Raises:
+        RequestError: the name is unknown or embedded, the source is unsafe, damaged, incomplete or not this
+            dataset, or other data was imported before.
+        CorruptArtifact: an earlier import has an unreadable record, and ``replace`` was not asked for.
+        BrokenError: the data cannot be written.
+    """
+    return import_known(find(name), source, root, replace)
+
+
+def download_dataset(name: str, root: Path, replace: bool = False) -> DatasetInfo:
+    """Downloads a dataset through torchvision and imports it.
+
+    Raises:
+        RequestError: the name is unknown or embedded, or the download failed.
+        CorruptArtifact: as ``import_dataset``.
+        BrokenError: as ``import_dataset``.
+    """
+    _formats(find(name))
+    if name not in _TORCHVISION_NAMES:
+        raise RequestError(f"{name} cannot be downloaded: run `harness data import {name} FOLDER_OR_ARCHIVE`")
+    with tempfile.TemporaryDirectory(prefix=f"download-{name}-") as folder:
+        try:
+            getattr(torchvision_part("datasets"), _TORCHVISION_NAMES[name])(folder, download=True)
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())  # torchvision's are several lines
+            raise RequestError(
+                f"{name} could not be downloaded ({reason}): where there is no network, get a copy elsewhere "
+                f"and run `harness data import {name} FOLDER_OR_ARCHIVE`"
+            ) from error
+        return import_known(find(name), Path(folder), root, replace)
+
+
+def import_known(
+    known: Known, path: Path, root: Path, replace: bool = False, limits: Limits | None = None
+) -> DatasetInfo:
+    """``import_dataset`` for given facts and limits."""
+    reading = _read(known, path, limits or Limits())
+    tensors = {part: torch.from_numpy(np.array(array, order="C")) for part, array in reading.arrays.items()}
+    problem = fault(tensors, known)
+    if problem is not None:
+        raise RequestError(f"{path} is not {known.info.name}: {problem}: get a complete copy")
+    info = with_fields(
+        known.info,
+        digest=digest(tensors),
+        original=reading.original,
+        origin=reading.origin,
+        caveat=reading.caveat,
+    )
+    existing = None if replace else read_record(known, root)
+    if existing is not None and existing.info.digest != info.digest:
+        raise RequestError(
+            f"{root / info.name} already holds other data (digest {existing.info.digest[:12]}, "
+            f"{existing.info.origin}; {path} has {info.digest[:12]}): pass --replace to give it up"
+        )
+    if existing is not None and _intact(root / info.name / DATA_FILE, existing):
+        return existing.info
+    _commit(info, tensors, known, root)
+    return info
+
+
+def _formats(known: Known) -> tuple[str, ...]:
+    if not known.formats:
+        raise RequestError(f"{known.info.name} comes with a library and needs no import: it is ready to use")
+    return known.formats
+
+
+def _read(known: Known, path: Path, limits: Limits) -> Reading:
+    """Reads the source in the first of the dataset's formats that it holds all files of, and tells what else it has."""
+    formats = [FORMATS[name] for name in _formats(known)]
+    source = read_source(path, lambda member: any(form.wants(member) for form in formats), limits)
+    present = {}
+    for form in formats:
+        files = {member: content for member, content in source.files.items() if form.wants(member)}
+        if files:
+            present[form] = Source(source.name, source.md5, files)
+    if not present:
+        looks = "; or ".join(form.looks for form in formats)
+        raise RequestError(f"{path} holds no {known.info.name}: expected {looks}")
+    lacking = {form: form.lacks(part, known) for form, part in present.items()}
+    chosen = next((form for form in present if not lacking[form]), None)
+    if chosen is None:
+        raise RequestError(_incomplete(path, known, lacking))
+    reading = chosen.read(present[chosen], known)
+    rest = [f"{_some(list(map(str, part.files)))} of {form.looks}" for form, part in present.items() if form != chosen]
+    return with_fields(reading, origin="; ignored beside it: ".join([reading.origin, *rest]))
+
+
+def _incomplete(path: Path, known: Known, lacking: Mapping[Format, list[str]]) -> str:
+    if len(lacking) == 1:
+        (names,) = lacking.values()
+        return f"{path} holds no {_some(names)}: get a complete copy"
+    forms = "; ".join(f"of {form.looks} it has no {_some(names)}" for form, names in lacking.items())
+    return (
+        f"{path} holds parts of several forms of {known.info.name} and none is complete: {forms}: complete one of them"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _intact(path: Path, record: Record) -> bool:
+    try:
+        return digest_of(path) == record.file_sha256
+    except (OSError, ValueError):
+        return False
+
+
+def _commit(info: DatasetInfo, tensors: dict[str, Tensor], known: Known, root: Path) -> None:
+    folder = root / info.name
+    content = save_tensors(tensors)
+    train_counts, test_counts = label_counts(tensors, known)
+    record = Record(info, train_counts, test_counts, hashlib.sha256(content).hexdigest())
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
+        try:
+            write_new(staging / DATA_FILE, content)
+            write_new(staging / RECORD_FILE, record_text(record).encode())
+            (folder / RECORD_FILE).unlink(missing_ok=True)  # from here on there is no import, until the last rename
+            (staging / DATA_FILE).replace(folder / DATA_FILE)
+            (staging / RECORD_FILE).replace(folder / RECORD_FILE)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise BrokenError(
+            f"{folder} cannot be written ({error}): free the disk or choose another data folder"
+        ) from error

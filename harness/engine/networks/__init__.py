@@ -1,0 +1,1 @@
+"""Networks whose replicas run side by side."""

@@ -1,0 +1,266 @@
+"""The table of stages: each is described here once, and all that is asked of stages by name derives from it.
+
+A row says which version a stage has, what it gives, which of its parameters name random streams, and what the
+regression guard sees of it. What it does is the module of its name in ``harness.stages``. Packages outside bring rows
+of their own (docs/outside.md).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from harness.errors import BrokenError
+from harness.jobs.outside import Package, packages
+from harness.jobs.stage_row import FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT, Params, Row, named
+
+_SPLITS = 2
+"""Rows of a table with one for each of test and train."""
+
+_CURVATURE = (
+    "curvature is not rehearsed: a Hessian takes longer than the whole smoke run; the states it is measured at are"
+)
+_OF_HESSIAN = (
+    "it rests on the eigenpairs of a Hessian, which takes longer than the whole smoke run; the states it is measured "
+    "at are rehearsed"
+)
+_NO_NETWORK = "it trains no network: no chaos makes its numbers vary beyond their own noise"
+
+
+def _line_rows(params: Params) -> int:
+    places = params["alphas"] + (0 if params["ends"] == "included" else 2)
+    return int(len(params["batch_norm"]) * places * _SPLITS)
+
+
+def _parabola_columns(params: Params) -> Mapping[str, str]:
+    numbers = ("rank", "eigenvalue", "batch", "curvature", "r2", "reach")
+    losses = [f"loss_{point}" for point in range(params["points"])]
+    return named(TEXT, "band") | named(NUMBER, *numbers, *losses) | named(MAYBE_NUMBER, "minimum", "lowest")
+
+
+def _parabola_rows(params: Params) -> int:
+    return int(sum(map(len, params["ranks"].values())) * params["batches"])
+
+
+def _overlap_columns(params: Params) -> Mapping[str, str]:
+    numbers = ("bin", "other", "share", "over_null", "own_bin", "shift", "subspace")
+    return named(NUMBER, *numbers, *(f"self_{band}" for band in params["bands"]))
+
+
+OWN = (
+    Row(
+        name="init", version=1, gives="state", seeds=("seed",), role="initialisation", fingerprint="norms of the state"
+    ),
+    Row(name="train", version=1, gives="state", seeds=("order",), role="training", fingerprint="norms of the state"),
+    Row(
+        name="prune",
+        version=1,
+        gives="mask",
+        columns=named(NUMBER, "kept", "total"),
+        rows=1,
+        role="pruning",
+        fingerprint="densities of layers",
+    ),
+    Row(name="shuffle", version=1, gives="mask", seeds=("seed",), fingerprint="densities of layers"),
+    Row(
+        name="evaluate",
+        version=1,
+        columns=named(TEXT, "split") | named(NUMBER, "error", "loss"),
+        rows=_SPLITS,
+        role="evaluation",
+        fingerprint="losses",
+        closely="losses and errors",
+    ),
+    Row(
+        name="line",
+        version=1,
+        columns=named(TEXT, "batch_norm", "split") | named(NUMBER, "alpha", "error", "loss"),
+        rows=_line_rows,
+        role="line",
+        closely="means on the line",
+    ),
+    Row(
+        name="compare",
+        version=2,
+        columns=named(TEXT, "split") | named(NUMBER, "l2", "disagreements", "loss_l2") | named(MAYBE_NUMBER, "cosine"),
+        rows=_SPLITS,
+        role="comparison",
+        fingerprint="L2 distance",
+        closely="L2 distance and disagreements",
+    ),
+    Row(
+        name="distance",
+        version=2,
+        columns=named(NUMBER, "l2") | named(MAYBE_NUMBER, "cosine"),
+        rows=1,
+        fingerprint="L2 distance",
+    ),
+    Row(
+        name="loss",
+        version=1,
+        columns=named(NUMBER, "loss", "gradient"),
+        rows=1,
+        unguarded="it is measured beside curvature, which is not rehearsed; the states it is measured at are",
+    ),
+    Row(
+        name="hessian",
+        version=1,
+        gives="eigenpairs",
+        columns=named(NUMBER, "rank", "eigenvalue", "symmetry_error"),
+        unguarded=_CURVATURE,
+    ),
+    Row(
+        name="extremes",
+        version=2,
+        columns=named(TEXT, "end") | named(NUMBER, "eigenvalue", "residual") | named(FLAG, "converged"),
+        unguarded=_CURVATURE,
+    ),
+    Row(
+        name="displacement",
+        version=2,
+        columns=named(NUMBER, "eigenvalue", "share", "transverse", "along_weights"),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="plane",
+        version=1,
+        columns=named(TEXT, "kind") | named(NUMBER, "x", "y", "loss", "length_along", "length_across"),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="descend",
+        version=1,
+        gives="state",
+        columns=named(NUMBER, "before", "after"),
+        rows=1,
+        seeds=("seed",),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="quadratic_level",
+        version=1,
+        columns=named(NUMBER, "level"),
+        rows=lambda params: len(params["points"]),
+        seeds=("noise",),
+        unguarded=_NO_NETWORK,
+    ),
+    Row(
+        name="quadratic_relaxation",
+        version=1,
+        columns=named(NUMBER, "step", "mean"),
+        rows=lambda params: int(params["steps"]),
+        seeds=("noise",),
+        unguarded=_NO_NETWORK,
+    ),
+    Row(
+        name="quadratic_staircase",
+        version=1,
+        columns=named(NUMBER, "stair", "step", "loss"),
+        rows=lambda params: len(params["lengths"]) * int(params["bins"]),
+        seeds=("noise",),
+        unguarded=_NO_NETWORK,
+    ),
+    Row(
+        name="valley_walk",
+        version=1,
+        columns=named(NUMBER, "phase", "step", "position", "square", "loss", "negative", "sharpness"),
+        rows=lambda params: len(params["lengths"]) * int(params["looks"]),
+        seeds=("noise",),
+        unguarded=_NO_NETWORK,
+    ),
+    Row(
+        name="spectrum",
+        version=1,
+        columns=named(TEXT, "sign")
+        | named(NUMBER, "rank", "eigenvalue", "negative_mass", "negative_share", "error")
+        | named(MAYBE_NUMBER, "orders", "exponent", "r2", "geometric_mean"),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="concentration",
+        version=1,
+        columns=named(TEXT, "band") | named(NUMBER, "components", "share", "null"),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(name="overlap", version=2, columns=_overlap_columns, unguarded=_OF_HESSIAN),
+    Row(
+        name="parabolas",
+        version=1,
+        columns=_parabola_columns,
+        rows=_parabola_rows,
+        seeds=("seed",),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="minima",
+        version=1,
+        columns=named(TEXT, "band")
+        | named(NUMBER, "rank", "eigenvalue", "curvature", "spread", "r2")
+        | named(MAYBE_NUMBER, "sd", "p", "slope")
+        | named(MAYBE_FLAG, "rejected"),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="newton",
+        version=1,
+        columns=named(NUMBER, "share", "threshold", "predicted", "length", "here") | named(MAYBE_NUMBER, "loss"),
+        rows=lambda params: int(params["thresholds"]),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="gradient_noise",
+        version=1,
+        columns=named(NUMBER, "rank", "eigenvalue", "mean", "sd"),
+        seeds=("seed",),
+        unguarded=_OF_HESSIAN,
+    ),
+    Row(
+        name="density",
+        version=1,
+        columns=named(NUMBER, "probe", "node", "weight"),
+        seeds=("seed",),
+        unguarded=_CURVATURE,
+    ),
+)
+"""The stages of the harness itself, a row each."""
+
+_OWN_BY_NAME: Mapping[str, Row] = MappingProxyType({one.name: one for one in OWN})
+
+
+def row(name: str) -> Row:
+    """The row of the stage called ``name``, of the harness or of a package outside.
+
+    Raises:
+        KeyError: there is none.
+        BrokenError: a package outside cannot be used.
+    """
+    own = _OWN_BY_NAME.get(name)  # packages outside are not asked for what is ours
+    return own if own is not None else rows()[name]
+
+
+def rows() -> Mapping[str, Row]:
+    """Stage -> its row, those of packages outside last.
+
+    Raises:
+        BrokenError: a package outside cannot be used, or brings a stage of a name that is taken.
+    """
+    found = dict(_OWN_BY_NAME)
+    owners: dict[str, Package] = {}
+    for package in packages():
+        for brought in package.stages:
+            _require_row(package, brought)
+            if brought.name in found:
+                owner = owners[brought.name].words if brought.name in owners else "the harness"
+                raise BrokenError(
+                    f"{package.words} brings the stage {brought.name!r}, which {owner} has already: give it another "
+                    "name, or uninstall one of them"
+                )
+            found[brought.name] = brought
+            owners[brought.name] = package
+    return MappingProxyType(found)
+
+
+def _require_row(package: Package, brought: object) -> None:
+    if not isinstance(brought, Row) or not brought.module:
+        raise BrokenError(
+            f"{package.words}: its STAGES hold {brought!r:.80}, where harness.jobs.stage_row.Row(...) is due, with the "
+            "module that has its STAGE. Mend or uninstall the package"
+        )

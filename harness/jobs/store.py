@@ -1,0 +1,300 @@
+"""Content-addressed artifacts: what a job gave, kept under the job's key, written once, checked on every read.
+
+Layout: ``<root>/jobs/<2 hex>/<key>/`` holds ``record.json`` and, as the result has them, ``tensors.safetensors``
+and ``table.json`` (columns of equal length). A directory is filled under ``<root>/tmp`` and appears by one
+rename, so a killed run leaves either a whole artifact or none. Nothing here is ever unpickled. What makes a folder
+a store, and what of it may be touched, is in ``storefolder``.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from torch import Tensor
+
+from harness import jsonfile
+from harness.errors import BrokenError, CorruptArtifact, InvariantBroken, RequestError, StoreBroken, write_remedy
+from harness.files import probe, sync_folder, write_new
+from harness.jobs import artifact as files_of
+from harness.jobs import store_folder
+from harness.jobs.artifact import Artifact, Columns, Described, Table
+from harness.jobs.job import Job, canonical
+from harness.jobs.provenance import Made
+
+__all__ = ["Artifact", "Store", "Table"]
+Judge = Callable[[Described, Artifact], str]
+Decoded = TypeVar("Decoded")
+_SHOWN = 80
+"""Letters of a value that are told."""
+
+
+class Store:
+    """Artifacts below one root directory. Loss of it costs time, never correctness."""
+
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
+        """Opens the store; makes it where its folder is absent or empty.
+
+        Args:
+            root: its folder.
+            read_only: make nothing there, and need no right to; a folder that is absent holds nothing.
+
+        Raises:
+            RequestError: the folder is no store, or cannot be written.
+        """
+        self.root = root
+        if root == Path():
+            raise RequestError("the store needs a folder of its own: name one with --store")
+        store_folder.require_store(root)
+        if read_only:
+            return
+        try:
+            store_folder.make(root)
+            probe(root / "tmp")
+        except OSError as error:
+            raise RequestError(
+                f"the store {root} cannot be written ({error.strerror}): "
+                f"{write_remedy(root, error)}choose another with --store"
+            ) from error
+
+    def path(self, key: str) -> Path:
+        """Directory of the artifact with this key."""
+        return self.root / "jobs" / key[:2] / key
+
+    def has(self, job: Job) -> bool:
+        """Whether the job's artifact is committed; its content is checked when it is read.
+
+        Raises:
+            CorruptArtifact: it was, but its record is gone.
+        """
+        path = self.path(job.key)
+        # In this order: another run may commit between the two looks, and then the record came with the directory.
+        if not path.exists():
+            return False
+        if not (path / files_of.RECORD).is_file():
+            raise self.corrupt(job, "has lost its record.json")
+        return True
+
+    def record(self, job: Job) -> dict[str, Any]:
+        """The commit record: the job's description, digests, and how the result came about.
+
+        Raises:
+            CorruptArtifact: unreadable, or written for another job.
+        """
+        try:
+            record = files_of.read_record(self.path(job.key) / files_of.RECORD).model_dump()
+        except OSError as error:
+            raise self.corrupt(job, f"cannot be read ({error.strerror})", files_of.RECORD) from error
+        except ValueError as error:
+            raise self.corrupt(job, str(error), files_of.RECORD) from error
+        if canonical(record["job"]) != canonical(job.description):
+            told = _difference(record["job"], job.description)
+            raise self.corrupt(job, f"was written for another job: {told}", files_of.RECORD)
+        return record
+
+    def made(self, job: Job) -> Made:
+        """How the job's result came about, as a run writes it.
+
+        Raises:
+            CorruptArtifact: the record is unreadable, of another job, or says something else.
+        """
+        try:
+            return Made.model_validate(self.record(job)["provenance"])
+        except ValidationError as error:
+            words = f"is no record (provenance.{jsonfile.told(error)})"
+            raise self.corrupt(job, words, files_of.RECORD, seen_by_check=False) from None
+
+    def read(self, job: Job) -> Artifact:
+        """The job's artifact, each file checked against its digest.
+
+        Raises:
+            CorruptArtifact: a file is missing, truncated, changed, or not of its kind. So is, later, a column that is
+                asked for and is not in the table.
+        """
+        tensors = self._decoded(job, files_of.TENSORS, files_of.decode_tensors)
+        return Artifact(tensors or {}, self.read_table(job))
+
+    def read_table(self, job: Job) -> Columns:
+        """The table of the job's artifact, checked against its digest; its tensors, which may be large, are not read.
+
+        Raises:
+            CorruptArtifact: as ``read`` does.
+        """
+
+        def lacking(what: str) -> CorruptArtifact:
+            return self.corrupt(job, what, files_of.TABLE, seen_by_check=False)
+
+        return Columns(self._decoded(job, files_of.TABLE, files_of.decode_table) or {}, lacking)
+
+    def _decoded(self, job: Job, name: str, decode: Callable[[bytes], Decoded]) -> Decoded | None:
+        """A file of the job's artifact; None where it has none of that name."""
+        digest = self.record(job)["files"].get(name)
+        if digest is None:
+            return None
+        try:
+            return decode(files_of.read_checked(self.path(job.key) / name, digest))
+        except ValueError as error:
+            raise self.corrupt(job, str(error), name) from error
+
+    def write(self, job: Job, artifact: Artifact, provenance: Mapping[str, Any]) -> None:
+        """Commits an artifact: data first, then the record, then one rename. An existing one is left as it is.
+
+        Raises:
+            BrokenError: the artifact holds a number that is not finite.
+            InvariantBroken: it holds nothing.
+            StoreBroken: the disk is full or the place cannot be written; nothing half-written is left behind.
+        """
+        try:
+            files = files_of.encode(artifact)
+        except ValueError as error:
+            raise BrokenError(f"{job!r} gave a number that is not finite, so nothing can rest on it") from error
+        if not files:
+            raise InvariantBroken(f"{job!r} gave neither tensors nor a table: its stage must give one")
+        record = {
+            "job": job.description,
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            "provenance": {**provenance, **({"witness": dict(artifact.witness)} if artifact.witness else {})},
+        }
+        files[files_of.RECORD] = json.dumps(record, indent=1, sort_keys=True).encode()
+        draft = self.root / "tmp" / uuid.uuid4().hex
+        final = self.path(job.key)
+        try:
+            draft.mkdir()
+            for name, content in files.items():
+                write_new(draft / name, content)
+            sync_folder(draft)
+            final.parent.mkdir(exist_ok=True)
+            if not self.has(job):
+                os.rename(draft, final)
+                sync_folder(final.parent)
+        except OSError as error:
+            if not self.has(job):
+                raise StoreBroken(
+                    f"cannot write {job!r} into the store {self.root} ({error.strerror}): "
+                    f"{write_remedy(final, error)}choose another with --store, then run the same command again; "
+                    "what was finished is kept"
+                ) from error
+        finally:
+            with suppress(OSError):
+                store_folder.discard(draft)
+
+    def size(self, job: Job) -> int:
+        """Bytes on disk of the job's artifact."""
+        paths = (self.path(job.key) / name for name in store_folder.FILES)
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    def check(self, judge: Judge = lambda described, artifact: "") -> Iterator[tuple[Path, str]]:
+        """Reads every artifact: its directory, and what is wrong with it, or nothing.
+
+        Args:
+            judge: says of a job's description and of an artifact whose files are sound what is wrong with it, or "".
+        """
+        for path in sorted((self.root / "jobs").glob("*/*")):
+            if store_folder.is_artifact(path):
+                yield path, _wrong_with(path, judge)
+
+    def described(self, key: str) -> Described | None:
+        """The description of the job with this key, by its record; None where there is none that fits."""
+        try:
+            described = files_of.read_record(self.path(key) / files_of.RECORD).job
+        except (OSError, ValueError):
+            return None
+        return described if _is_of(described, key) else None
+
+    def strangers(self) -> Iterator[Path]:
+        """What lies among the artifacts under a name that the store does not give: nobody's business here."""
+        for shard in sorted((self.root / "jobs").glob("*")):
+            inside = [] if shard.is_symlink() or not shard.is_dir() else sorted(shard.iterdir())
+            own = [path for path in inside if store_folder.is_artifact(path)]
+            if not own and (inside or len(shard.name) != 2):
+                yield shard
+            else:
+                yield from (path for path in inside if path not in own)
+
+    def remove(self, path: Path) -> None:
+        """Removes an artifact that ``check`` found corrupt; a killed removal leaves none or all of it.
+
+        Raises:
+            StoreBroken: it cannot be removed, or its folder holds what the store did not put there.
+        """
+        gone = self.root / "tmp" / uuid.uuid4().hex
+        try:
+            other = store_folder.not_ours(path)
+            if other:
+                raise StoreBroken(
+                    f"{path} is not removed: it holds {other[0].name}, which the store did not put there. Move that "
+                    "away and run the same command again"
+                )
+            os.rename(path, gone)
+            store_folder.discard(gone)
+        except OSError as error:
+            raise StoreBroken(f"{path} cannot be removed ({error.strerror}): remove it by hand") from error
+
+    def progress_path(self, name: str) -> Path:
+        """Where a long training keeps its checkpoint while it runs."""
+        return self.root / "progress" / name
+
+    def corrupt(self, job: Job, what: str, name: str = "", *, seen_by_check: bool = True) -> CorruptArtifact:
+        """The error about an artifact, with the remedy.
+
+        Args:
+            job: whose result it is.
+            what: is wrong, in words that follow the name of the file or folder.
+            name: of the file, "" for the folder.
+            seen_by_check: whether ``check`` sees it too, and so can remove it.
+        """
+        here = self.path(job.key)
+        remedy = f"Remove it with `harness store check --store {self.root} --remove`"
+        if not seen_by_check:
+            remedy = f"Its digest is right, so it was written so: remove the folder {here}"
+        place = here / name if name else here
+        return CorruptArtifact(
+            f"artifact {job!r} is corrupt: {place} {what}. {remedy} and run again; only this job is repeated"
+        )
+
+
+def _is_of(described: Described, key: str) -> bool:
+    return hashlib.sha256(canonical(described.model_dump()).encode()).hexdigest() == key
+
+
+def _wrong_with(path: Path, judge: Judge) -> str:
+    """What is wrong with an artifact's directory, or nothing."""
+    name = files_of.RECORD
+    tensors: Mapping[str, Tensor] = {}
+    table: Table = {}
+    try:
+        record = files_of.read_record(path / name)
+        if not _is_of(record.job, path.name):
+            return "record.json was written for another job"
+        for name, digest in record.files.items():
+            content = files_of.read_checked(path / name, digest)
+            if name == files_of.TENSORS:
+                tensors = files_of.decode_tensors(content)
+            else:
+                table = files_of.decode_table(content)
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+    except ValueError as error:
+        return f"{name} {error}"
+    return judge(record.job, Artifact(tensors, table))
+
+
+def _difference(found: Any, wanted: Any, place: str = "") -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        parts = [
+            _difference(found.get(name), wanted.get(name), f"{place}.{name}" if place else str(name))
+            for name in sorted({*found, *wanted})
+            if canonical(found.get(name)) != canonical(wanted.get(name))
+        ]
+        return "; ".join(parts)
+    return f"{place} is {_shown(found)}, wanted {_shown(wanted)}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

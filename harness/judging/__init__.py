@@ -1,0 +1,1 @@
+"""Verdicts from samples: conditions, statistics, decisions. Pure."""

@@ -1,0 +1,172 @@
+"""Estimate against expectation: a verdict and its reason. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.digits import plain
+from harness.judging.conditions import (
+    at_words,
+    conditions,
+    missing_replicates,
+    select,
+    values,
+    why_incomplete,
+    why_not_run,
+    why_without_value,
+)
+from harness.judging.decision import decide
+from harness.judging.statistics import Estimate
+from harness.observation import Condition, Gap, Observation, Quantity
+from harness.schema.claims import AtLeast, AtMost, Check, Claim, Equals, Expectation, FirstWithin, LastWithin, LessThan
+
+
+class Verdict(StrEnum):
+    """What became of a claim at a scale.
+
+    At the paper's own setting, with the planned replicates, a claim is REPRODUCED or CONTRADICTED; elsewhere
+    it HOLDS or FAILS. INCONCLUSIVE: the interval covers both sides. NOT_RUN: not judged, the reason says why.
+    """
+
+    REPRODUCED = "REPRODUCED"
+    HOLDS = "HOLDS"
+    FAILS = "FAILS"
+    CONTRADICTED = "CONTRADICTED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_RUN = "NOT RUN"
+
+    @property
+    def good(self) -> bool:
+        """Whether the claim stands."""
+        return self in (Verdict.REPRODUCED, Verdict.HOLDS)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A judged claim.
+
+    Attributes:
+        claim: what was claimed.
+        check: at this scale, or None where the claim has no check here.
+        verdict: the outcome.
+        estimate: the measured value with its interval, or None (not run).
+        unit: of the estimate.
+        expected: the expectation in words, with its conditions.
+        why: one or two sentences: what was compared with what.
+        replicates_needed: about how many initialisations would settle an inconclusive claim, where that can
+            be said.
+        warnings: what weakens the judgement (margin under 2 sd, one replicate only, ...).
+    """
+
+    claim: Claim
+    check: Check | None
+    verdict: Verdict
+    estimate: Estimate | None
+    unit: str
+    expected: str
+    why: str
+    replicates_needed: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the verdict is one to expect: the claim stands, or what is known of it allows the verdict."""
+        known = self.check.known if self.check else None
+        if known is None:
+            return self.check is None or self.verdict.good
+        if known.verdict == "fails":
+            return self.verdict in (Verdict.FAILS, Verdict.CONTRADICTED)
+        return self.verdict.good or self.verdict in (Verdict.INCONCLUSIVE, Verdict.FAILS)
+
+
+def judge(
+    claim: Claim,
+    scale: str,
+    observations: Sequence[Observation],
+    quantity: Quantity,
+    defaults: Mapping[str, Condition],
+    axis_values: Mapping[str, Sequence[Condition]],
+    *,
+    check: Check | None,
+    may_reproduce: bool,
+    planned_initialisations: int,
+    gaps: Sequence[Gap] = (),
+    measured: Callable[[Mapping[str, Condition]], bool] = lambda at: True,
+) -> Judgement:
+    """Judges a claim at a scale.
+
+    ====================  =====================================  ==================================
+    expectation           stands                                 falls
+    ====================  =====================================  ==================================
+    equals                90 % interval inside value ± margin    95 % interval wholly outside
+    at_most, at_least     one-sided 95 % bound on the good side  one-sided 95 % bound beyond
+    less_than             the same, of paired differences        the same; no difference is not less
+    first_, last_within   confidence set inside the window       set and window are disjoint
+    ====================  =====================================  ==================================
+
+    Else INCONCLUSIVE, as always with one initialisation. A limit belongs to the good side. The ends of a 90 %
+    interval are the one-sided 95 % bounds. NOT_RUN: no check here, no observations, one that is not finite, or one
+    that is needed and missing because a job broke (a mean over the others would leave out exactly the runs that
+    diverged).
+
+    Args:
+        claim: what was claimed.
+        scale: its name, for the reason why there is no check.
+        observations: any; those of the claim's quantity at the check's conditions are used.
+        quantity: of the claim.
+        defaults: axis -> condition, for axes that the check leaves out.
+        axis_values: axis -> its points in order, for the axis that a crossing searches.
+        check: the claim's check at this scale with times in iterations; None where there is none.
+        may_reproduce: whether this is the paper's own setting.
+        planned_initialisations: with fewer of them, or with replicates missing inside one, nothing is
+            REPRODUCED or CONTRADICTED.
+        gaps: the observations that broken jobs took.
+        measured: whether this setting measures the quantity under some conditions; a search may leave out points.
+
+    Raises:
+        RequestError: the check does not fit the quantity's axes (see ``harness.judging.conditions``).
+        InvariantBroken: two observations of one replicate under the same conditions.
+    """
+    if check is None:
+        why = f"The spec has no check at the scale {scale!r}."
+        return Judgement(claim, None, Verdict.NOT_RUN, None, quantity.unit, "no check at this scale", why)
+    asked = conditions(claim, check, quantity, defaults, axis_values)
+    expected = _in_words(claim.quantity, check.expect, quantity, asked)
+    unit = check.expect.axis if isinstance(check.expect, FirstWithin | LastWithin) else quantity.unit
+    samples = [select(observations, claim.quantity, quantity, at) for at in asked]
+    reason = why_incomplete(claim.quantity, asked, samples, gaps, measured)
+    reason = reason or why_without_value(observations, claim.quantity, quantity, asked)
+    reason = reason or why_not_run(check.expect, claim.quantity, asked, samples)
+    if reason:
+        return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)
+    missing = missing_replicates(asked, samples, planned_initialisations)
+    found = decide(check.expect, asked, [values(sample) for sample in samples], quantity)
+    complete = not missing and found.estimate.n >= planned_initialisations
+    verdict = {
+        True: Verdict.REPRODUCED if may_reproduce and complete else Verdict.HOLDS,
+        False: Verdict.CONTRADICTED if may_reproduce and complete else Verdict.FAILS,
+        None: Verdict.INCONCLUSIVE,
+    }[found.stands]
+    warnings = (*missing, *found.warnings)
+    return Judgement(claim, check, verdict, found.estimate, unit, expected, found.why, found.needed, warnings)
+
+
+def _in_words(name: str, expect: Expectation, quantity: Quantity, asked: Sequence[Mapping[str, Condition]]) -> str:
+    at, unit = asked[0], quantity.unit
+    match expect:
+        case Equals():
+            return f"{name} = {plain(expect.value)} ± {plain(expect.margin)} {unit}{at_words(at)}"
+        case AtMost():
+            return f"{name} ≤ {plain(expect.bound)} {unit}{at_words(at)}"
+        case AtLeast():
+            return f"{name} ≥ {plain(expect.bound)} {unit}{at_words(at)}"
+        case LessThan():
+            by = f", by at least {plain(expect.by)} {unit}" if expect.by > 0 else ""
+            by = f", or greater by at most {plain(-expect.by)} {unit}" if expect.by < 0 else by
+            return f"{name}{at_words(at)} less than{at_words(expect.than)}{by}"
+        case FirstWithin() | LastWithin():
+            rest = at_words({axis: condition for axis, condition in at.items() if axis != expect.axis})
+            window = f"between {expect.earliest} and {expect.latest}"
+            if isinstance(expect, FirstWithin):
+                return f"{name} stays ≤ {plain(expect.threshold)} {unit} from a {expect.axis} {window} on{rest}"
+            return f"{name} ≤ {plain(expect.threshold)} {unit} for the last time at a {expect.axis} {window}{rest}"

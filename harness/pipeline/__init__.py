@@ -1,0 +1,1 @@
+"""The course of a request: from a spec to its outcome."""

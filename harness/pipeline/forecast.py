@@ -1,0 +1,157 @@
+"""What a plan will cost, before it starts: rough, and said to be so."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness import stages
+from harness.execution.schedule import fitting, fuse
+from harness.jobs.job import Job, training_steps
+from harness.jobs.plan import Plan
+from harness.stages.base import Effort, network_of
+
+_FLOPS_A_CPU_THREAD = 30e9, 75e9
+"""Sustained fp32 operations a second and thread, of a small network and of one from ``_LARGE`` on. docs/speed.md has
+21e9 for the toy ResNet, 35e9 for LeNet, 19e9 for the thin ResNet; 75e9 for ResNet-20, 104e9 for VGG-16."""
+_LARGE = 10_000_000
+"""Multiply-adds of an example."""
+_FLOPS_CUDA = 6e12
+"""Sustained operations a second of a present-day GPU on such small networks; not measured by us."""
+_LAUNCH_S = {"cpu": 12e-6, "cuda": 2e-6}
+"""Seconds that starting a kernel takes, eagerly on the CPU and in a graph on a GPU; guesses, see ``stages/train.py``.
+"""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan's size.
+
+    Attributes:
+        jobs: stage -> (needed, found in the store).
+        iterations: optimiser steps still to make, all trainings together.
+        seconds: about how long they and the measurements take.
+        disk_bytes: about how much the store grows.
+        memory_bytes: about how much the largest group takes on a device, without datasets.
+    """
+
+    jobs: Mapping[str, tuple[int, int]]
+    iterations: int
+    seconds: float
+    disk_bytes: int
+    memory_bytes: int
+
+
+def forecast(
+    plan: Plan,
+    have: Callable[[Job], bool],
+    *,
+    threads: int,
+    devices: Sequence[str] = ("cpu",),
+    free: float = math.inf,
+) -> Forecast:
+    """The cost of what is missing of a plan.
+
+    Args:
+        plan: all jobs.
+        have: whether a job's result is there.
+        threads: CPU threads, where the CPU computes.
+        devices: ``cpu`` or ``cuda`` for each group that runs at a time.
+        free: bytes that each of these groups may use.
+    """
+    missing = plan.missing(have)
+    counts: dict[str, tuple[int, int]] = {}
+    for key, job in plan.jobs.items():
+        needed, found = counts.get(job.stage, (0, 0))
+        counts[job.stage] = (needed + 1, found + (key not in missing))
+    efforts = {key: stages.find(job.stage).effort(job) for key, job in missing.items()}
+    groups = [
+        _Group(runs, [efforts[run.key] for run in runs], fitting(runs[0], free, devices[0]))
+        for runs in _together(plan, missing, efforts)
+    ]
+    return Forecast(
+        jobs=counts,
+        iterations=sum(training_steps(missing.values()).values()),
+        seconds=sum(one.seconds(devices, threads) for one in groups),
+        disk_bytes=sum(effort.disk_bytes for effort in efforts.values()),
+        memory_bytes=int(max((one.memory(devices) for one in groups), default=0.0)),
+    )
+
+
+@dataclass(frozen=True)
+class LeastRoom:
+    """What a plan needs whatever runs side by side.
+
+    Attributes:
+        memory_bytes: of a device, for the largest single replica, without its dataset.
+        largest: the stage of that replica's job.
+        disk_bytes: by how much the store grows.
+    """
+
+    memory_bytes: int
+    largest: str
+    disk_bytes: int
+
+
+def least_room(plan: Plan, have: Callable[[Job], bool], device: str) -> LeastRoom:
+    """What is missing of a plan needs so much room at least, on a device of type ``cpu`` or ``cuda``."""
+    memory, largest, disk = 0.0, "", 0
+    for job in plan.missing(have).values():
+        effort = stages.find(job.stage).effort(job)
+        disk += effort.disk_bytes
+        if effort.memory(1, device) > memory:
+            memory, largest = effort.memory(1, device), job.stage
+    return LeastRoom(int(memory), largest, disk)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Runs that would be ready together, and could run as one.
+
+    Attributes:
+        runs: of each training its longest job, as snapshots are made on its way.
+        efforts: of these.
+        limit: how many of them memory allows at once.
+    """
+
+    runs: Sequence[Job]
+    efforts: Sequence[Effort]
+    limit: int
+
+    def seconds(self, devices: Sequence[str], threads: int) -> float:
+        """How long they take, spread over these devices; several on the CPU share its threads."""
+        used = min(len(devices), len(self.runs))
+        width = self._side_by_side(devices)
+        filled = max(1.0, self.efforts[0].gpu_slots / width) if devices[0] == "cuda" else 1.0
+        operations = filled * sum(one.operations for one in self.efforts)
+        rate = _FLOPS_CUDA * used if devices[0] == "cuda" else _flops_a_thread(self.runs[0]) * threads
+        if self.efforts[0].apart:
+            launches = sum(one.launches for one in self.efforts) / used
+        else:
+            rounds = math.ceil(len(self.runs) / (width * len(devices)))
+            launches = rounds * max(one.launches for one in self.efforts)
+        return operations / rate + launches * _LAUNCH_S[devices[0]]
+
+    def memory(self, devices: Sequence[str]) -> float:
+        """Bytes of one device when they are spread over several."""
+        return self.efforts[0].memory(self._side_by_side(devices), devices[0])
+
+    def _side_by_side(self, devices: Sequence[str]) -> int:
+        """Runs that a device has at a time."""
+        return min(math.ceil(len(self.runs) / len(devices)), self.limit)
+
+
+def _flops_a_thread(job: Job) -> float:
+    small, large = _FLOPS_A_CPU_THREAD
+    return large if "network" in job.params and network_of(job.params).multiplications >= _LARGE else small
+
+
+def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[list[Job]]:
+    """The groups, were jobs that as many others wait for ready together; of a training the longest job counts."""
+    longest: dict[str, Job] = {}
+    for job in missing.values():
+        before = longest.setdefault(job.lineage, job)
+        longest[job.lineage] = max(before, job, key=lambda one: efforts[one.key].operations)
+    groups: dict[tuple[object, ...], list[Job]] = {}
+    for job in longest.values():
+        groups.setdefault((job.stage, fuse(job) or job.key, plan.heights[job.key]), []).append(job)
+    return list(groups.values())

@@ -1,0 +1,327 @@
+"""What must hold in every run, whatever its experiment: a breach is an error, never a verdict (docs/invariants.md).
+
+One function an invariant. Some are asked of the plan before anything runs, those of ``MEASURED`` of the results, also
+when all of them were found in the store.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.datainfo import DatasetInfo
+from harness.engine.optimise import learning_rates
+from harness.engine.witness import CHANCE_BITS
+from harness.errors import InvariantBroken
+from harness.jobs.job import Job, ancestry, at_fork, canonical
+from harness.jobs.plan import Plan
+from harness.jobs.stage_row import Role
+from harness.jobs.stages import row
+from harness.jobs.store import Store, Table
+from harness.protocols.common.base import Measurement
+from harness.stages import products
+from harness.stages.base import MASK, WEIGHT, named
+
+_ROUNDING_POINTS = 0.3
+"""Points of error that rounding may move in results that do not tell how many examples it can move."""
+_AFRESH = "Mend what made them, then run in a fresh --store: results that are there are not made again"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a plan.
+
+    Attributes:
+        jobs: those that gave one, inputs first.
+        store: holds them.
+        dataset: the facts of the setting's dataset, or None where there is none.
+    """
+
+    jobs: Sequence[Job]
+    store: Store
+    dataset: DatasetInfo | None
+    _tables: dict[str, Table] = field(default_factory=dict)
+
+    def of(self, *roles: Role) -> list[Job]:
+        """The jobs of stages with some roles."""
+        return [job for job in self.jobs if row(job.stage).role in roles]
+
+    def table(self, job: Job) -> Table:
+        """The job's table, read once."""
+        if job.key not in self._tables:
+            self._tables[job.key] = products.read_table(self.store, job)
+        return self._tables[job.key]
+
+    def witness(self, job: Job) -> Mapping[str, str]:
+        """What a training was fed, as far as it was recorded."""
+        seen = self.store.record(job)["provenance"].get("witness")
+        return seen if isinstance(seen, dict) else {}
+
+    def digest(self, job: Job) -> str:
+        """SHA-256 of the job's tensors, as its record has it."""
+        return str(self.store.record(job)["files"].get("tensors.safetensors", ""))
+
+
+def check_plan(measurements: Sequence[Measurement], plan: Plan) -> None:
+    """Raises InvariantBroken unless a plan's replicates are replicates.
+
+    Args:
+        measurements: of the experiment.
+        plan: of their jobs.
+    """
+    initialisations_share_no_seed(measurements)
+    measurements_are_of_different_jobs(measurements)
+    redrawn_states_have_their_own_seed(plan)
+    copies_are_different_jobs(plan)
+
+
+def check_results(plan: Plan, store: Store, absent: Collection[str], dataset: DatasetInfo | None) -> None:
+    """Raises InvariantBroken unless the results of a plan are what they are taken for.
+
+    Args:
+        plan: the jobs.
+        store: with their results.
+        absent: keys of the jobs that gave none.
+        dataset: of the setting.
+    """
+    jobs = [job for key, job in plan.jobs.items() if key not in absent and store.has(job)]
+    results = Results(jobs, store, dataset)
+    for invariant in MEASURED:
+        invariant(results)
+
+
+def initialisations_share_no_seed(measurements: Sequence[Measurement]) -> None:
+    """Initial weights, orders, shuffles, noise: else replicates are counted that are none."""
+    by_initialisation: dict[int, list[Job]] = {}
+    for one in measurements:
+        by_initialisation.setdefault(one.initialisation, []).append(one.job)
+    owners: dict[tuple[str, str, Any], int] = {}
+    measured: dict[str, int] = {}
+    for number, jobs in by_initialisation.items():
+        for job in ancestry(jobs).values():
+            for name, seed in job.seeds.items():
+                owner = number if seed == "" else owners.setdefault((job.stage, name, seed), number)
+                if owner != number:
+                    raise InvariantBroken(
+                        f"initialisations {owner} and {number} share the {name} {seed!r} of {job.stage}: they are no "
+                        "independent replicates. Let the protocol name the initialisation in every seed"
+                    )
+        for job in jobs:
+            if measured.setdefault(job.key, number) != number:
+                raise InvariantBroken(
+                    f"{job!r} is measured for initialisations {measured[job.key]} and {number}: one result would "
+                    "count as two replicates. Let the protocol name the initialisation in its seeds"
+                )
+
+
+def measurements_are_of_different_jobs(measurements: Sequence[Measurement]) -> None:
+    """One job under two conditions compares a thing with itself, unless nothing was trained since the fork."""
+    seen: dict[tuple[str, str, int, int], Measurement] = {}
+    for one in measurements:
+        states = [job for role, job in one.job.inputs.items() if role != "mask"]
+        if not states or all(map(at_fork, states)):
+            continue
+        before = seen.setdefault((one.kind, one.job.key, one.initialisation, one.within), one)
+        if dict(before.at) != dict(one.at):
+            raise InvariantBroken(
+                f"{one.job!r} is measured at {dict(before.at)} and at {dict(one.at)}, initialisation "
+                f"{one.initialisation}: what these conditions are to tell apart is one thing"
+            )
+
+
+def redrawn_states_have_their_own_seed(plan: Plan) -> None:
+    """A state that takes the place of the one whose mask it gets is no second copy of it, put at another step."""
+    drawn_from: dict[str, dict[str, Job]] = {}
+    for key, job in plan.jobs.items():
+        origins = {draw: init for given in job.inputs.values() for draw, init in drawn_from[given.key].items()}
+        role = row(job.stage).role
+        drawn_from[key] = {_draw(job): job} if role == "initialisation" else origins
+        if role != "training" or "mask" not in job.inputs:
+            continue
+        masked = drawn_from[job.inputs["mask"].key]
+        for draw, init in drawn_from[job.inputs["state"].key].items():
+            if masked.get(draw, init) != init:
+                raise InvariantBroken(
+                    f"{init!r}, drawn again at step {init.params['step']} with the seed {init.params['seed']!r}, has "
+                    f"the weights of its original {masked[draw]!r}: give what is drawn again a seed of its own"
+                )
+
+
+def copies_are_different_jobs(plan: Plan) -> None:
+    """What is compared along a line or as a pair is two, unless the copies part at the end."""
+    trained_on = {
+        job.inputs["state"].key
+        for job in plan.jobs.values()
+        if row(job.stage).role == "training" and job.params["start"] < job.params["stop"]
+    }
+    for job in plan.jobs.values():
+        if row(job.stage).role not in ("line", "comparison"):
+            continue
+        a, b = job.inputs["a"], job.inputs["b"]
+        if a == b and (not at_fork(a) or a.key in trained_on):
+            raise InvariantBroken(
+                f"{job!r} compares {a!r} with itself, though copies were trained since the fork: give each copy its "
+                "own data order"
+            )
+
+
+def initial_states_differ(results: Results) -> None:
+    """No tensor of a draw is that of another seed's, as far as it is random: constant ones are left out."""
+    owners: dict[tuple[str, str], Job] = {}
+    for job in results.of("initialisation"):
+        for name, value in named(products.read(results.store, job), WEIGHT).items():
+            if bool((value == value.flatten()[0]).all()):
+                continue
+            first = owners.setdefault((name, _digest(value)), job)
+            if first.params["seed"] != job.params["seed"]:
+                raise InvariantBroken(
+                    f"{job!r}, seed {job.params['seed']!r}, and {first!r}, seed {first.params['seed']!r}, have the "
+                    f"same {name}: the seed was not used. {_AFRESH}"
+                )
+
+
+def shuffled_masks_differ(results: Results) -> None:
+    """A shuffled mask is another than its mask, unless they have too few arrangements to tell."""
+    for job in results.jobs:
+        mask = job.inputs.get("mask")
+        if mask is None or row(job.stage).gives != "mask" or not job.seeds:
+            continue
+        if results.store.has(mask) and results.digest(job) == results.digest(mask):
+            bits = sum(_log2_choices(value.numel(), int(value.sum())) for value in _masks(results, mask))
+            if bits >= CHANCE_BITS:
+                raise InvariantBroken(f"{job!r} is its own mask {mask!r}: nothing was shuffled. {_AFRESH}")
+
+
+def orders_lead_apart(results: Results) -> None:
+    """Two trainings from one state under one mask with different orders end in different states, if they moved."""
+    ends: dict[str, Job] = {}
+    for job in results.of("training"):
+        if job.params["start"] == job.params["stop"]:
+            continue
+        alike = {name: value for name, value in job.params.items() if name != "order"}
+        inputs = {role: given.key for role, given in job.inputs.items()}
+        first = ends.setdefault(canonical([alike, inputs, results.digest(job)]), job)
+        if first.params["order"] != job.params["order"] and _moves(job):
+            raise InvariantBroken(
+                f"{first!r}, order {first.params['order']!r}, and {job!r}, order {job.params['order']!r}, end in the "
+                f"same state bit by bit: they share their data order. {_AFRESH}"
+            )
+
+
+def orders_differ(results: Results) -> None:
+    """The batches that trainings were really fed differ between all orders, and so do their augmentations.
+
+    Of trainings that left no witness (those of older code) nothing is said.
+    """
+    owners: dict[tuple[str, str], Job] = {}
+    for job in results.of("training"):
+        for what, seen in results.witness(job).items():
+            first = owners.setdefault((what, str(seen)), job)
+            if first.params["order"] != job.params["order"]:
+                raise InvariantBroken(
+                    f"{first!r}, order {first.params['order']!r}, and {job!r}, order {job.params['order']!r}, were "
+                    f"fed with the same {what}: they are no independent replicates. {_AFRESH}"
+                )
+
+
+def evaluations_are_of_whole_splits(results: Results) -> None:
+    """Errors are counted over all examples of the split that they name, and of no other."""
+    if results.dataset is None:
+        return
+    sizes = {"test": results.dataset.n_test, "train": results.dataset.n_train}
+    for job in results.of("evaluation", "line"):
+        if job.params["data"]["digest"] != results.dataset.digest:
+            continue
+        table = results.table(job)
+        counted = table.get("examples") or [sizes[split] for split in table["split"]]
+        for split, error, examples in zip(table["split"], table["error"], counted, strict=True):
+            wrong = error * sizes[split] / 100
+            if examples != sizes[split] or abs(wrong - round(wrong)) > 1e-6:
+                raise InvariantBroken(
+                    f"{job!r}: the {split} error {error:.6g} % of {examples} examples is no number of the "
+                    f"{sizes[split]} that this split has: it was counted over other examples. {_AFRESH}"
+                )
+
+
+def lines_end_in_their_copies(results: Results) -> None:
+    """A line holds both ends, whose errors are those of the copies evaluated by themselves."""
+    for job in results.of("line"):
+        table = results.table(job)
+        for (mode, split), points in _lines(table).items():
+            for alpha, role in ((0.0, "a"), (1.0, "b")):
+                if alpha not in points:
+                    raise InvariantBroken(
+                        f"{job!r}: the line ({mode}, {split}) has no point at alpha = {alpha:g}, but from "
+                        f"{min(points):g} to {max(points):g}: instability needs both ends. {_AFRESH}"
+                    )
+                own = _evaluation(results, job, role, split) if mode == "interpolated" else None
+                if own is not None and abs(points[alpha] - own[0]) > own[1] + 1e-9:
+                    raise InvariantBroken(
+                        f"{job!r}: the {split} error at alpha = {alpha:g} is {points[alpha]:.6g} %, but "
+                        f"{job.inputs[role]!r} evaluated by itself has {own[0]:.6g} %. {_AFRESH}"
+                    )
+
+
+MEASURED: Sequence[Callable[[Results], None]] = (
+    initial_states_differ,
+    shuffled_masks_differ,
+    orders_lead_apart,
+    orders_differ,
+    evaluations_are_of_whole_splits,
+    lines_end_in_their_copies,
+)
+
+
+def _draw(init: Job) -> str:
+    """Equal for fresh networks of equal weights."""
+    return canonical({name: value for name, value in init.params.items() if name != "step"})
+
+
+def _lines(table: Table) -> dict[tuple[str, str], dict[float, float]]:
+    """(mode, split) -> alpha -> error."""
+    found: dict[tuple[str, str], dict[float, float]] = {}
+    for mode, split, alpha, error in zip(
+        table["batch_norm"], table["split"], table["alpha"], table["error"], strict=True
+    ):
+        found.setdefault((mode, split), {})[alpha] = error
+    return found
+
+
+def _evaluation(results: Results, line: Job, role: str, split: str) -> tuple[float, float] | None:
+    """Error of an end of a line by its own evaluation, and by how much rounding can move it; None without one."""
+    params = {name: line.params[name] for name in ("network", "classes", "data", "precision")}
+    job = Job("evaluate", params, {"state": line.inputs[role]})
+    if not results.store.has(job):
+        return None
+    table = results.table(job)
+    row = table["split"].index(split)
+    if "undecided" not in table:
+        return table["error"][row], _ROUNDING_POINTS
+    return table["error"][row], 100 * table["undecided"][row] / table["examples"][row]
+
+
+def _moves(job: Job) -> bool:
+    """Whether a training has a step with a learning rate."""
+    first, last = (job.params[end] - job.params["schedule_start"] for end in ("start", "stop"))
+    # A rate is zero at the first iteration of a warmup only.
+    return bool(
+        learning_rates(job.params["schedule"], torch.device("cpu"))(torch.arange(first, min(last, first + 2))).any()
+    )
+
+
+def _masks(results: Results, job: Job) -> Sequence[Tensor]:
+    return list(named(products.read(results.store, job), MASK).values())
+
+
+def _log2_choices(count: int, chosen: int) -> float:
+    """Bits of a choice of some out of a number of places."""
+    ways = math.lgamma(count + 1) - math.lgamma(chosen + 1) - math.lgamma(count - chosen + 1)
+    return ways / math.log(2)
+
+
+def _digest(value: Tensor) -> str:
+    return hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""What experiments share: settings, trajectories of training, copies, curvature."""

@@ -1,0 +1,221 @@
+"""What an experiment family is, and the resolved setting it works on."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from harness.datainfo import DatasetInfo, nominal
+from harness.errors import RequestError
+from harness.figure import Figure
+from harness.jobs.job import Job
+from harness.jobs.store import Table
+from harness.judging.conditions import conditions
+from harness.judging.plausible import doubts, impossible
+from harness.observation import Condition, Observation, Quantity, checked
+from harness.protocols.common.setting import Setting
+from harness.schema.base import Model
+from harness.schema.claims import Check, Claim, FirstWithin, LastWithin, LessThan
+from harness.schema.load import Problem
+from harness.schema.model import PAPER_SCALE, Replicates, Scale, Spec
+
+Read = Callable[[Job], Table | None]
+"""The table of a job, or None where the job failed."""
+
+
+Claims = Sequence[tuple[Claim, Check]]
+"""Claims with their checks at a scale, times in iterations."""
+
+S = TypeVar("S", bound=Setting)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A job whose table holds observations, with the conditions that hold for all of it.
+
+    Attributes:
+        kind: tells the protocol how to read the table.
+        job: the job.
+        at: axis -> condition.
+        initialisation: seed.
+        within: replicate inside the initialisation.
+    """
+
+    kind: str
+    job: Job
+    at: Mapping[str, Condition]
+    initialisation: int
+    within: int = 0
+
+
+class Protocol(Generic[S]):
+    """An experiment family over one kind of resolved setting: which jobs, which observations, which figures.
+
+    Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``observe``,
+    ``figures``, ``axes`` and ``defaults``; the conditions on ``time_axes`` are times, the settings
+    ``judged_only`` are thresholds of figures and of judgements and decide no job. Instances hold no state.
+    """
+
+    name: ClassVar[str]
+    settings: type[Model]
+    quantities: ClassVar[Mapping[str, Quantity]]
+    trains: ClassVar[bool] = False
+    time_axes: ClassVar[frozenset[str]] = frozenset()
+    judged_only: ClassVar[frozenset[str]] = frozenset()
+
+    def setting(self, scale: Scale, options: Any, replicates: Replicates, dataset: Callable[[str], DatasetInfo]) -> S:
+        """A scale with everything resolved; ``dataset`` tells the facts of a dataset by its name."""
+        raise NotImplementedError
+
+    def measurements(self, setting: S) -> Iterable[Measurement]:
+        """The jobs whose tables are read, each with its conditions."""
+        raise NotImplementedError
+
+    def observe(self, setting: S, read: Read) -> Sequence[Observation]:
+        """What the tables say."""
+        raise NotImplementedError
+
+    def observations(self, setting: S, read: Read) -> list[Observation]:
+        """What the tables say, as far as it is possible.
+
+        Raises:
+            InvariantBroken: a value lies outside its quantity's range (see ``harness.observation.checked``).
+        """
+        return checked(self.observe(setting, read), self.quantities)
+
+    def figures(self, setting: S, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+        """What is drawn, with the paper's values of the claims marked."""
+        raise NotImplementedError
+
+    def axes(self, setting: S) -> Mapping[str, Sequence[Condition]]:
+        """Axis -> its values in this setting, in order. Times are in iterations."""
+        raise NotImplementedError
+
+    def defaults(self, setting: S) -> Mapping[str, Condition]:
+        """Axis -> the value that a claim means when it names none."""
+        raise NotImplementedError
+
+    def check_setting(self, setting: S) -> Iterable[Problem]:
+        """What no single field of a setting shows; locations start at the scale."""
+        return ()
+
+    def problems(self, spec: Spec, scale: str, settings: Any) -> list[Problem]:
+        """Everything wrong with a scale and with the claims' checks at it, beyond single fields."""
+        chosen = spec.scales[scale]
+        if self.trains and chosen.training is None:
+            return [Problem(("scales", scale, "training"), "this field is missing")]
+        if not self.trains and chosen.training is not None:
+            return [Problem(("scales", scale, "training"), f"{self.name} trains no network: remove this field")]
+        setting = self.setting(chosen, settings, chosen.replicates, nominal)
+        found = [
+            Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)
+        ]
+        sound = not found
+        for number, claim in enumerate(spec.claims):
+            place = ("claims", number)
+            if claim.quantity not in self.quantities:
+                known = ", ".join(sorted(self.quantities))
+                found.append(Problem((*place, "quantity"), f"found {claim.quantity!r}; {self.name} measures {known}"))
+            elif sound and scale in claim.checks:
+                found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
+                remarks = impossible(claim, scale, self.quantities[claim.quantity])
+                found += [Problem((*place, *where), message) for where, message in remarks]
+        return found
+
+    def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> list[Problem]:
+        """What of the claims' numbers is probably mistyped, in a spec without problems."""
+        resolved = {
+            name: self.setting(scale, settings[name], scale.replicates, nominal) for name, scale in spec.scales.items()
+        }
+        found = []
+        for number, claim in enumerate(spec.claims):
+            checks = {scale: self.resolve(resolved[scale], check) for scale, check in claim.checks.items()}
+            for place, message in doubts(claim, checks, PAPER_SCALE, self.quantities[claim.quantity]):
+                found.append(Problem(("claims", number, *place), message))
+        return found
+
+    def resolve(self, setting: S, check: Check) -> Check:
+        """The check with every time condition in iterations."""
+        expect = check.expect
+        if isinstance(expect, LessThan):
+            expect = expect.model_copy(update={"than": self._resolved(setting, expect.than)})
+        if isinstance(expect, FirstWithin | LastWithin):
+            window = self._resolved_window(setting, expect)
+            expect = expect.model_copy(update={"earliest": window[0], "latest": window[1]})
+        return check.model_copy(update={"at": self._resolved(setting, check.at), "expect": expect})
+
+    def _resolved(self, setting: S, at: Mapping[str, Condition]) -> dict[str, Condition]:
+        return {axis: self._condition(setting, axis, value) for axis, value in at.items()}
+
+    def _resolved_window(self, setting: S, expect: FirstWithin | LastWithin) -> list[Condition]:
+        return [self._condition(setting, expect.axis, value) for value in (expect.earliest, expect.latest)]
+
+    def _condition(self, setting: S, axis: str, value: Condition) -> Condition:
+        """A condition of a spec in the form that observations have; ValueError where it has none."""
+        return value
+
+    def _shown(self, axis: str, value: Condition) -> str:
+        """A condition as a spec writes it."""
+        return str(value)
+
+    def _claim_problems(self, setting: S, claim: Claim, scale: str, place: tuple[str | int, ...]) -> list[Problem]:
+        check, quantity = claim.checks[scale], self.quantities[claim.quantity]
+        if not set(quantity.axes) <= set(self.axes(setting)):
+            unknown = ", ".join(axis for axis in quantity.axes if axis not in self.axes(setting))
+            message = f"{claim.quantity} has the axis {unknown}, which is drawn but cannot be claimed; choose another"
+            return [Problem((*place, "at"), message)]
+        found = list(self._check_problems(setting, quantity.axes, check, place))
+        if not found:
+            resolved = self.resolve(setting, check)
+            try:
+                asked = conditions(claim, resolved, quantity, self.defaults(setting), self.axes(setting))
+            except RequestError as error:
+                return [Problem(place, str(error))]
+            reasons = [self.unmeasured(setting, claim.quantity, at) for at in asked]
+            searches = isinstance(resolved.expect, FirstWithin | LastWithin)
+            if not (searches and None in reasons):  # a search may leave out points, but not all
+                found += [Problem((*place, "at"), reason) for reason in reasons if reason][:1]
+        return found
+
+    def unmeasured(self, setting: S, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """Why this setting does not measure a quantity under these conditions, with the remedy; None where it does."""
+        return None
+
+    def _check_problems(
+        self, setting: S, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
+    ) -> Iterable[Problem]:
+        axes, expect = self.axes(setting), check.expect
+        named: list[tuple[tuple[str | int, ...], str, Condition]] = [
+            ((*place, "at", axis), axis, value) for axis, value in check.at.items()
+        ]
+        if isinstance(expect, LessThan):
+            named += [((*place, "expect", "than", axis), axis, value) for axis, value in expect.than.items()]
+        if isinstance(expect, FirstWithin | LastWithin):
+            if expect.axis not in allowed:
+                known = ", ".join(allowed)
+                yield Problem((*place, "expect", "axis"), f"found {expect.axis!r}; this quantity has {known}")
+                return
+            named += [((*place, "expect", end), expect.axis, getattr(expect, end)) for end in ("earliest", "latest")]
+        for location, axis, value in named:
+            yield from self._condition_problems(setting, location, axis, value, allowed, axes)
+
+    def _condition_problems(
+        self,
+        setting: S,
+        location: tuple[str | int, ...],
+        axis: str,
+        value: Condition,
+        allowed: Sequence[str],
+        axes: Mapping[str, Sequence[Condition]],
+    ) -> Iterable[Problem]:
+        if axis not in allowed:
+            yield Problem(location, f"found the axis {axis!r}; this quantity has {', '.join(allowed)}")
+            return
+        try:
+            found = self._condition(setting, axis, value)
+        except ValueError as error:
+            yield Problem(location, str(error))
+            return
+        window = location[-1] in ("earliest", "latest")
+        if found not in axes[axis] and not window:
+            known = ", ".join(self._shown(axis, one) for one in axes[axis])
+            yield Problem(location, f"found {value!r}, but this scale has {axis} = {known}")

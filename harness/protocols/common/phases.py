@@ -1,0 +1,69 @@
+"""Training between the drops of its learning rate, and the edge of stability there."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.protocols.common.setting import TrainingSetting
+from harness.schema.load import Problem
+from harness.schema.training import Sgd
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one learning rate.
+
+    Attributes:
+        number: 0 before the first drop; phase j begins with drop j.
+        start: its first iteration.
+        stop: the iteration of the next drop, or the end; the state there has not yet felt the next rate.
+        rate: the learning rate.
+    """
+
+    number: int
+    start: int
+    stop: int
+    rate: float
+
+
+def phases(setting: TrainingSetting) -> list[Phase]:
+    """The phases of a recipe, in order; a warmup is not told apart."""
+    schedule = setting.training.schedule
+    ends = [0, *(setting.iterations(drop) for drop in schedule.drops), setting.length]
+    return [
+        Phase(number, start, stop, schedule.rate * schedule.factor**number)
+        for number, (start, stop) in enumerate(pairwise(ends))
+    ]
+
+
+def drops(setting: TrainingSetting) -> dict[int, int]:
+    """Number of each drop, from 1 -> its iteration."""
+    return {phase.number: phase.start for phase in phases(setting)[1:]}
+
+
+def largest_stable(rate: float, momentum: float) -> float:
+    """The greatest eigenvalue of the Hessian with which gradient descent on a quadratic does not diverge.
+
+    x' = x - rate * m with m = momentum * m + λ x keeps within bounds for λ < 2 (1 + momentum) / rate: the roots of
+    z² - (1 + momentum - rate λ) z + momentum then lie within the unit circle (Polyak 1964). Without momentum: 2 / rate.
+    """
+    return 2 * (1 + momentum) / rate
+
+
+def phase_problems(setting: TrainingSetting) -> Iterable[Problem]:
+    """What is wrong with a recipe that is to have drops: none, out of order, during the warmup; another optimiser."""
+    schedule, optimiser = setting.training.schedule, setting.training.optimiser
+    place = ("training", "schedule", "drops")
+    if not isinstance(optimiser, Sgd):
+        yield Problem(
+            ("training", "optimiser", "name"),
+            f"found {optimiser.name!r}, but what drops of the rate do is claimed of sgd: choose it",
+        )
+    if not schedule.drops:
+        yield Problem(place, "found none: name the iterations at which the learning rate drops")
+    times: Sequence[int] = [setting.iterations(drop) for drop in schedule.drops]
+    for number, (before, here) in enumerate(pairwise([0, *times])):
+        if here <= before:
+            yield Problem((*place, number), f"found {schedule.drops[number]}: list each drop once, in order, after 0")
+    if times and setting.iterations(schedule.warmup) > times[0]:
+        yield Problem(("training", "schedule", "warmup"), f"found {schedule.warmup}: it must end before the first drop")

@@ -1,0 +1,205 @@
+"""The edge of stability: the largest eigenvalue of the Hessian through training, against what the rate allows."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from harness.digits import plain
+from harness.figure import Figure
+from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
+from harness.protocols.common import curvature, lineage
+from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common.phases import drops, largest_stable, phase_problems, phases
+from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.edge_of_stability import figures as edge_figures
+from harness.schema.base import Many, Model, Time
+from harness.schema.load import Problem
+
+Run = Mapping[int, curvature.Eigenvalue | NoValue]
+"""Iteration -> the largest eigenvalue, of one initialisation with or without decay."""
+
+
+class EdgeOptions(Model):
+    """What is left to choose.
+
+    Attributes:
+        checkpoints: iterations at which loss and largest eigenvalue are taken, besides those just before each drop and
+            the end, where they always are.
+        objective: the loss that is differentiated; the loss that is drawn is the same, over all examples.
+        extremes: how the largest eigenvalue is found.
+    """
+
+    checkpoints: Many[Time] = ()
+    objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
+    extremes: curvature.ExtremesOptions = curvature.ExtremesOptions()
+
+
+class EdgeOfStability(TrainingProtocol):
+    """The sharpness (largest eigenvalue of the Hessian) through training, with and without weight decay."""
+
+    name = "edge_of_stability"
+    settings = EdgeOptions
+    time_axes = frozenset({"iteration"})
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "loss": Quantity("nats", ("decay", "iteration"), "training loss, without the decay's own term"),
+        "sharpness": Quantity("", ("decay", "iteration"), "largest eigenvalue of the Hessian of the training loss"),
+        "smallest_eigenvalue": Quantity(
+            "",
+            ("decay", "iteration"),
+            "smallest eigenvalue of the Hessian of the training loss; needs settings.extremes.bottom",
+        ),
+        "final_sharpness": Quantity("", ("decay",), "sharpness at the end of training"),
+        "sharpness_rise": Quantity(
+            "times",
+            ("decay", "drop"),
+            "sharpness at the end of the phase after a drop over that just before the drop",
+            least=-math.inf,
+        ),
+        "edge_ratio": Quantity(
+            "times",
+            ("decay", "phase", "edge"),
+            "sharpness at the end of a phase over the greatest that its rate allows: 2(1+momentum)/rate for "
+            "heavy_ball, 2/rate for plain",
+            least=-math.inf,  # an eigenvalue has a sign
+        ),
+        "decay_orders": Quantity(
+            "", (), "log10 of the sharpness at the end of training with weight decay over that without"
+        ),
+    }
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """Loss and extreme eigenvalues at every checkpoint, with the recipe's decay and without."""
+        options: EdgeOptions = setting.options
+        whole = options.objective.model_copy(update={"examples": None})
+        for seed in setting.replicates.seeds:
+            for decay, arm in (("with", setting), ("without", without_decay(setting))):
+                for iteration in _checkpoints(setting):
+                    at: dict[str, Condition] = {"decay": decay, "iteration": iteration}
+                    state = lineage.trunk(arm, seed, iteration)
+                    yield Measurement("loss", curvature.loss(arm, state, whole), at, seed)
+                    sharpest = curvature.extremes(arm, state, options.objective, options.extremes)
+                    yield Measurement("sharpness", sharpest, at, seed)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """The tables' numbers; rises, distances from the edge and the factor of the decay from them."""
+        found: list[Observation] = []
+        runs: dict[tuple[int, Condition], dict[int, curvature.Eigenvalue | NoValue]] = {}
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is None:
+                continue
+            if one.kind == "loss":
+                found.append(Observation("loss", one.at, one.initialisation, 0, float(table["loss"][0])))
+                continue
+            largest = curvature.extreme_of(table, "top")
+            runs.setdefault((one.initialisation, one.at["decay"]), {})[int(one.at["iteration"])] = largest
+            found.append(observed("sharpness", one.at, one.initialisation, 0, _number(largest)))
+            if setting.options.extremes.bottom:
+                smallest = _number(curvature.extreme_of(table, "bottom"))
+                found.append(observed("smallest_eigenvalue", one.at, one.initialisation, 0, smallest))
+        for (seed, decay), run in runs.items():
+            found += _of_run(setting, run, seed, decay)
+        for seed in setting.replicates.seeds:
+            ends = [runs.get((seed, decay), {}).get(setting.length) for decay in ("with", "without")]
+            if ends[0] is not None and ends[1] is not None:
+                found.append(observed("decay_orders", {}, seed, 0, _orders(ends[0], ends[1])))
+        return found
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """Checkpoints, drops, phases, the two arms and the two edges."""
+        return {
+            "decay": ("with", "without"),
+            "iteration": _checkpoints(setting),
+            "drop": list(drops(setting)),
+            "phase": [phase.number for phase in phases(setting)],
+            "edge": ("heavy_ball", "plain"),
+        }
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """With the recipe's decay; the edge of heavy-ball momentum."""
+        return {"decay": "with", "edge": "heavy_ball"}
+
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """The smallest eigenvalue takes a search of its own."""
+        if quantity == "smallest_eigenvalue" and not setting.options.extremes.bottom:
+            return "smallest_eigenvalue is not looked for with settings.extremes.bottom at 0: give 1 or more"
+        return None
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """Drops in order, checkpoints within training, a decay that can be left out."""
+        yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting, also_of_all=True)
+        yield from phase_problems(setting)
+        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
+        if setting.training.optimiser.weight_decay == 0:
+            yield Problem(
+                ("training", "optimiser", "weight_decay"), "found 0, but it is compared with training without: give one"
+            )
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Loss and sharpness through training; the distance from the edge."""
+        return edge_figures.figures(setting, observations, claims)
+
+
+def without_decay(setting: TrainingSetting) -> TrainingSetting:
+    """The same setting with no weight decay; all else is equal."""
+    optimiser = setting.training.optimiser.model_copy(update={"weight_decay": 0.0})
+    return replace(setting, training=setting.training.model_copy(update={"optimiser": optimiser}))
+
+
+def _checkpoints(setting: TrainingSetting) -> list[int]:
+    ends = {phase.stop for phase in phases(setting)}
+    return sorted(ends | {setting.iterations(time) for time in setting.options.checkpoints})
+
+
+def _number(found: curvature.Eigenvalue | NoValue) -> float | NoValue:
+    """An eigenvalue; exactly 0 where it may be rounding, so that its sign is nobody's verdict."""
+    if isinstance(found, NoValue):
+        return found
+    return found.value if abs(found.value) > found.error else 0.0
+
+
+def _of_run(setting: TrainingSetting, sharpness: Run, seed: int, decay: Condition) -> Iterable[Observation]:
+    momentum = getattr(setting.training.optimiser, "momentum", 0.0)
+    for phase in phases(setting):
+        end = sharpness.get(phase.stop)
+        if end is None:
+            continue
+        for edge, carried in (("heavy_ball", momentum), ("plain", 0.0)):
+            at: dict[str, Condition] = {"decay": decay, "phase": phase.number, "edge": edge}
+            sharp = _number(end)
+            over = sharp if isinstance(sharp, NoValue) else sharp / largest_stable(phase.rate, carried)
+            yield observed("edge_ratio", at, seed, 0, over)
+        before = sharpness.get(phase.start)
+        if phase.number > 0 and before is not None:
+            yield observed("sharpness_rise", {"decay": decay, "drop": phase.number}, seed, 0, _rise(before, end))
+    if setting.length in sharpness:
+        yield observed("final_sharpness", {"decay": decay}, seed, 0, _number(sharpness[setting.length]))
+
+
+def _rise(before: curvature.Eigenvalue | NoValue, after: curvature.Eigenvalue | NoValue) -> float | NoValue:
+    if isinstance(before, NoValue) or isinstance(after, NoValue):
+        return before if isinstance(before, NoValue) else _number(after)
+    if before.value < -before.error:
+        return NoValue(f"the largest eigenvalue just before the drop is negative, {plain(before.value)}")
+    return ratio(after.value, before.value, error=before.error, of="the largest eigenvalue just before the drop")
+
+
+def _orders(with_decay: curvature.Eigenvalue | NoValue, without: curvature.Eigenvalue | NoValue) -> float | NoValue:
+    ends = {"with": with_decay, "without": without}
+    for name, end in ends.items():
+        if isinstance(end, NoValue):
+            return NoValue(f"{name} weight decay {end.why}")
+        if end.value <= end.error:
+            error = f"(known to {plain(end.error, 3)})"
+            return NoValue(f"the sharpness {name} weight decay is {plain(end.value)} {error}: it has no logarithm")
+    assert isinstance(with_decay, curvature.Eigenvalue)
+    assert isinstance(without, curvature.Eigenvalue)
+    return math.log10(with_decay.value / without.value)
+
+
+PROTOCOL = EdgeOfStability()

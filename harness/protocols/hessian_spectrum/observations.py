@@ -1,0 +1,204 @@
+"""What the eigenvalues of a Hessian, or their density, amount to; what may be all rounding has no value."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from harness.digits import plain
+from harness.jobs.store import Table
+from harness.measure import power_law
+from harness.observation import Condition, NoValue, Observation, observed
+from harness.protocols.common.bands import no_vectors
+from harness.protocols.common.base import Measurement
+
+MAGNITUDES: Mapping[str, float] = {f"1e{quarter / 4:g}": 10 ** (quarter / 4) for quarter in range(-24, 25)}
+"""Of eigenvalues, in quarters of a decade, beyond which their share is counted."""
+
+_FEWEST = 3
+"""Eigenvalues that a power law needs."""
+_MOST_WITHIN = 0.1
+"""Of a negative mass: what lies within the error may change a ratio by as much."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """All eigenvalues at a checkpoint.
+
+    Attributes:
+        values: the largest first.
+        ranks: how many of the largest the power law goes through.
+        tolerance: numerical error of an eigenvalue over the largest magnitude of any.
+    """
+
+    values: Sequence[float]
+    ranks: int
+    tolerance: float
+
+    @property
+    def largest(self) -> Sequence[float]:
+        """Those that the power law goes through."""
+        return self.values[: self.ranks]
+
+    @cached_property
+    def error(self) -> float:
+        """Numerical error of an eigenvalue."""
+        return self.tolerance * max(abs(self.values[0]), abs(self.values[-1]))
+
+    def negative_mass(self, beyond: float) -> float:
+        """Sum of the magnitudes of those that are negative by more than so much."""
+        return power_law.negative_mass(self.values, beyond)
+
+    @property
+    def no_law(self) -> NoValue | None:
+        """Why the largest have no logarithms; None where they do."""
+        if self.largest[-1] > self.error:
+            return None
+        count = sum(value > self.error for value in self.values)
+        return NoValue(
+            f"only {count} of the {self.ranks} largest eigenvalues are positive beyond their error of "
+            f"{plain(self.error, 3)}, so no power law goes through them"
+            + (f": settings.ranks of {count} would do here" if count >= _FEWEST else "")
+        )
+
+
+@dataclass(frozen=True)
+class Density:
+    """The spectral density at a checkpoint: columns ``probe``, ``node`` and ``weight``; each probe's weights sum to 1.
+
+    Attributes:
+        table: the columns.
+        tolerance: numerical error of an eigenvalue over the largest magnitude of any.
+    """
+
+    table: Table
+    tolerance: float
+
+    @cached_property
+    def error(self) -> float:
+        """Numerical error of an eigenvalue."""
+        return float(self.tolerance * max(map(abs, self.table["node"])))
+
+    def negative_mass(self, beyond: float) -> float:
+        """Mean over all eigenvalues of the magnitudes of those that are negative by more than so much, times probes."""
+        points = zip(self.table["node"], self.table["weight"], strict=True)
+        return float(sum(-node * weight for node, weight in points if node < -beyond))
+
+    @property
+    def shares(self) -> list[tuple[float, float]]:
+        """Pairs of an eigenvalue and the share (%) of all that it stands for: the mean over the probes."""
+        probes = len(set(self.table["probe"]))
+        pairs = zip(self.table["node"], self.table["weight"], strict=True)
+        return [(node, 100 * weight / probes) for node, weight in pairs]
+
+
+Part = TypeVar("Part", Spectrum, Density)
+
+
+def of_spectrum(one: Measurement, seen: Spectrum) -> Iterable[Observation]:
+    """The power law through the largest eigenvalues, and the share of the negative ones."""
+    for name, value in (*_law(seen).items(), ("negative_share", power_law.negative_share(seen.values, seen.error))):
+        yield observed(name, one.at, one.initialisation, 0, value)
+
+
+def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
+    if seen.no_law is not None:
+        return dict.fromkeys(("orders", "power_exponent", "power_law_r2"), seen.no_law)
+    law, largest = power_law.power_law(seen.largest), seen.largest
+    r2: float | NoValue = law.r2
+    if largest[0] - largest[-1] <= seen.error:
+        r2 = NoValue(
+            f"the {seen.ranks} largest eigenvalues differ by {plain(largest[0] - largest[-1], 3)}, no more than their "
+            f"error of {plain(seen.error, 3)}: there is no variance to explain"
+        )
+    return {"orders": power_law.orders_of_magnitude(largest), "power_exponent": law.exponent, "power_law_r2": r2}
+
+
+def drawn(one: Measurement, table: Table, size: int) -> list[Observation]:
+    """Some eigenvalues of each sign, and their shares beyond magnitudes."""
+    found = [
+        Observation("eigenvalue", {**one.at, "sign": sign, "rank": rank}, one.initialisation, 0, value)
+        for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)
+    ]
+    for sign in ("positive", "negative"):
+        values = [value for value, its in zip(table["eigenvalue"], table["sign"], strict=True) if its == sign]
+        found += _beyond(one, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
+    return found
+
+
+def of_density(one: Measurement, seen: Density) -> Iterable[Observation]:
+    """The shares of the eigenvalues of each sign beyond magnitudes."""
+    for sign, turn in (("positive", 1), ("negative", -1)):
+        yield from _beyond(one, sign, [(turn * node, share) for node, share in seen.shares], seen.error)
+
+
+def _beyond(one: Measurement, sign: str, points: Sequence[tuple[float, float]], error: float) -> Iterable[Observation]:
+    """Shares (%) beyond each magnitude, of (magnitude, share); magnitudes below the error tell nothing."""
+    for name, magnitude in MAGNITUDES.items():
+        beyond = sum(share for value, share in points if value > magnitude)
+        if beyond > 0 and magnitude >= error:
+            at: Mapping[str, Condition] = {**one.at, "sign": sign, "magnitude": name}
+            yield Observation("share_beyond", at, one.initialisation, 0, beyond)
+
+
+def over_reference(
+    name: str,
+    parts: Mapping[tuple[int, int], Part],
+    reference: int,
+    compare: Callable[[Part, Part, int], float | NoValue],
+) -> Iterable[Observation]:
+    """A comparison with the reference of the same initialisation, where that is there."""
+    for (seed, checkpoint), part in parts.items():
+        if (seed, reference) in parts:
+            value = compare(part, parts[seed, reference], reference)
+            yield observed(name, {"checkpoint": checkpoint}, seed, 0, value)
+
+
+def scale(here: Spectrum, there: Spectrum, reference: int) -> float | NoValue:
+    """The geometric mean of the largest eigenvalues over that at the reference."""
+    if here.no_law is not None:
+        return here.no_law
+    if there.no_law is not None:
+        return NoValue(f"at the reference, iteration {reference}, {there.no_law.why}")
+    return power_law.geometric_mean(here.largest) / power_law.geometric_mean(there.largest)
+
+
+def mass(here: Part, there: Part, reference: int) -> float | NoValue:
+    """The negative mass over that at the reference, both beyond the larger of their errors.
+
+    Each beyond its own would fall where only the largest eigenvalue, and with it the error, rises.
+    """
+    error = max(here.error, there.error)
+    masses = [part.negative_mass(error) for part in (here, there)]
+    if masses[1] == 0:
+        return NoValue(
+            f"at the reference, iteration {reference}, no eigenvalue is negative beyond the error of "
+            f"{plain(error, 3)}, so that there is nothing to compare with"
+        )
+    within = max(part.negative_mass(0.0) - beyond for part, beyond in zip((here, there), masses, strict=True))
+    if within > _MOST_WITHIN * masses[1]:
+        return NoValue(
+            f"eigenvalues that are negative by no more than the error of {plain(error, 3)} sum to {plain(within, 3)}, "
+            f"where those beyond it at the reference, iteration {reference}, sum to {plain(masses[1], 3)}: the ratio "
+            "may be all error"
+        )
+    return masses[0] / masses[1]
+
+
+def of_concentration(
+    one: Measurement, table: Table, components: int, bands: Mapping[str, Sequence[int]], seen: Spectrum | None
+) -> list[Observation]:
+    """Over how many components the eigenvectors of each band are spread."""
+    found, null = [], dict(zip(table["components"], table["null"], strict=True))
+    for band, count, share in zip(table["band"], table["components"], table["share"], strict=True):
+        at = {**one.at, "band": band}
+        found.append(Observation("cumulative", {**at, "components": count}, one.initialisation, 0, share))
+        if count == components:
+            without = None if seen is None else no_vectors(seen.values, bands[band], seen.error)
+            for name, value in (("concentration", share), ("concentration_over_null", share / null[count])):
+                found.append(observed(name, at, one.initialisation, 0, without or value))
+    found += [
+        Observation("cumulative_null", {**one.at, "components": count}, one.initialisation, 0, share)
+        for count, share in null.items()
+    ]
+    return found

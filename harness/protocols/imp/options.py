@@ -1,0 +1,85 @@
+"""What pruning experiments leave to choose."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.protocols.common import lineage
+from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
+
+Arm = Literal["imp", "random_prune", "random_reinit"]
+
+
+class Iterative(Model):
+    """Prune a fraction of the remaining weights, rewind, train, again [paper].
+
+    Attributes:
+        fraction: of the remaining weights, each time [paper: 20 %].
+        levels: how many times.
+    """
+
+    style: Literal["iterative"]
+    fraction: Fraction = 0.2
+    levels: int = Field(ge=1, le=60)
+
+
+class OneShot(Model):
+    """Prune once to a target [paper: ImageNet].
+
+    Attributes:
+        density: the share of prunable weights that remains.
+    """
+
+    style: Literal["one_shot"]
+    density: Fraction
+
+
+class ImpOptions(Model):
+    """What pruning experiments leave to choose.
+
+    Attributes:
+        rewinds: every rewinding iteration k.
+        pruning: iterative or one-shot.
+        prune_output_layer: whether the last layer is pruned; the printed levels say yes for LeNet and ResNet-20,
+            no for VGG-16 [arith].
+        arms: ``imp``; ``random_prune``: its mask shuffled within each layer, weights of step k; ``random_reinit``: its
+            mask with a fresh draw of the weights.
+        compared_levels: levels at which copies are compared and the baselines are trained. Level 0 is the full
+            network; accuracy of ``imp`` is known at every level.
+        optimiser_at_rewind: whether training goes on with the optimiser's state of step k or a fresh one [code,
+            conflict].
+        reinit: where the fresh draw of ``random_reinit`` takes the place of the weights at k: ``at_rewind`` puts it
+            there as it is [code], ``trained_to_rewind`` trains it to k first.
+        chain_order: whose data order trains the networks that IMP prunes: ``own``, so that no copy shares the noise
+            that made its mask; or that of ``copy`` 0, as public code with one order a replicate has it [code], which
+            saves a training a compared level.
+        matching_within: points of accuracy below the full network within which a subnetwork is matching (LMC
+            Fig. 8 allows "a small margin for noise"): a line in figures; claims carry their own bounds.
+        stable_below: percentage points of instability below which a network is stable [paper: 2 %]: likewise.
+        line: how the line between copies is evaluated.
+    """
+
+    rewinds: Many[Time] = Field(min_length=1)
+    pruning: Iterative | OneShot = Field(discriminator="style")
+    prune_output_layer: bool = True
+    arms: Many[Arm] = ("imp", "random_prune", "random_reinit")
+    compared_levels: Many[Annotated[int, Field(le=60)]] = Field(min_length=1)
+    optimiser_at_rewind: Literal["carried", "reset"] = "carried"
+    reinit: Literal["at_rewind", "trained_to_rewind"] = "at_rewind"
+    chain_order: Literal["own", "copy"] = "own"
+    matching_within: NonNegative
+    stable_below: Positive = 2.0
+    line: lineage.LineOptions = lineage.LineOptions()
+
+    @property
+    def levels(self) -> int:
+        """The sparsest level."""
+        return self.pruning.levels if isinstance(self.pruning, Iterative) else 1
+
+    @model_validator(mode="after")
+    def _imp_is_an_arm(self) -> Self:
+        if "imp" not in self.arms:
+            raise ValueError("arms must contain imp: the baselines are made from its masks")
+        if len(set(self.arms)) < len(self.arms):
+            raise ValueError("arms names an arm twice: list each once")
+        return self

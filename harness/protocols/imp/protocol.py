@@ -1,0 +1,280 @@
+"""Iterative magnitude pruning with rewinding (LMC section 4, algorithm 2), its baselines, and their instability."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import ClassVar
+
+from harness.figure import Figure
+from harness.jobs.job import Job
+from harness.jobs.store import Table
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols.common import lineage
+from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
+from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.imp import figures as imp_figures
+from harness.protocols.imp.options import ImpOptions, Iterative
+from harness.schema.load import Problem
+
+
+@dataclass(frozen=True)
+class Subnetwork:
+    """A state of step k under a mask, not yet trained.
+
+    Attributes:
+        state: weights (and optimiser) at step k.
+        mask: or None for the full network.
+    """
+
+    state: Job
+    mask: Job | None
+
+
+class Imp(TrainingProtocol):
+    """Accuracy and instability of pruned subnetworks against level and rewinding iteration."""
+
+    name = "imp"
+    settings = ImpOptions
+    judged_only = frozenset({"matching_within", "stable_below"})
+    compares_copies = True
+    time_axes = frozenset({"rewind"})
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        **{name: quantity.along("arm", "rewind", "level") for name, quantity in PAIR_QUANTITIES.items()},
+        "error": Quantity("%", ("arm", "rewind", "level", "split"), "error at the end of training"),
+        "accuracy": Quantity(
+            "%", ("arm", "rewind", "level", "split"), "accuracy at the end of training", seldom_below=GUESSED
+        ),
+        "accuracy_drop": Quantity(
+            "points",
+            ("arm", "rewind", "level", "split"),
+            "accuracy of the full network minus that of the subnetwork, same initialisation",
+        ),
+        "best_drop": Quantity(
+            "points",
+            ("level", "split"),
+            "accuracy drop of IMP at the best rewinding iteration (LMC appendix B): the one where the mean of the "
+            "other initialisations is least, so that no value is chosen by its own luck",
+        ),
+        "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
+        "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
+        "travel_before": Quantity(
+            "", ("rewind", "level"), "L2 distance of the unpruned weights from initialisation to step k", least=0.0
+        ),
+        "travel_after": Quantity(
+            "", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end", least=0.0
+        ),
+    }
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """Errors at every level; lines and comparisons of copies at the compared levels."""
+        options: ImpOptions = setting.options
+        for seed in setting.replicates.seeds:
+            for rewind in map(setting.iterations, options.rewinds):
+                trunk = lineage.trunk(setting, seed, rewind)
+                yield Measurement("trunk", lineage.evaluate(setting, trunk), {"rewind": rewind}, seed)
+                chain = self._chain(setting, seed, trunk, rewind)
+                for level, subnetwork in enumerate(chain):
+                    at: dict[str, Condition] = {"arm": "imp", "rewind": rewind, "level": level}
+                    if subnetwork.mask is not None:
+                        yield Measurement("mask", subnetwork.mask, {"rewind": rewind, "level": level}, seed)
+                    if level in options.compared_levels:
+                        yield from self._compared(setting, seed, rewind, subnetwork, at)
+                        yield from self._baselines(setting, seed, rewind, subnetwork, level)
+                        yield from self._travel(setting, seed, rewind, subnetwork, level)
+                    else:
+                        end = self._chained(setting, seed, rewind, subnetwork)
+                        yield Measurement("end", lineage.evaluate(setting, end), at, seed)
+
+    def _chain(self, setting: TrainingSetting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
+        """IMP's subnetworks by level; the first is the full network."""
+        options: ImpOptions = setting.options
+        chain = [Subnetwork(trunk, None)]
+        for _ in range(options.levels):
+            before = chain[-1]
+            end = self._chained(setting, seed, rewind, before)
+            chain.append(Subnetwork(trunk, self._prune(setting, end, before.mask)))
+        return chain
+
+    def _prune(self, setting: TrainingSetting, end: Job, mask: Job | None) -> Job:
+        options: ImpOptions = setting.options
+        pruning = options.pruning
+        amount = {"fraction": pruning.fraction} if isinstance(pruning, Iterative) else {"density": pruning.density}
+        return lineage.prune(setting, end, mask, output_layer=options.prune_output_layer, **amount)
+
+    def _chained(self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
+        """The training that IMP prunes next."""
+        own = setting.options.chain_order == "own"
+        order = f"chain/{seed}" if own else lineage.copy_order(seed, 0)
+        return self._ordered(setting, rewind, subnetwork, order)
+
+    def _trained(self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
+        """One of the copies that are compared."""
+        return self._ordered(setting, rewind, subnetwork, lineage.copy_order(seed, copy))
+
+    def _ordered(self, setting: TrainingSetting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
+        options: ImpOptions = setting.options
+        return lineage.train(
+            setting,
+            subnetwork.state,
+            rewind,
+            setting.length,
+            order=order,
+            mask=subnetwork.mask,
+            optimiser_state=options.optimiser_at_rewind,
+        )
+
+    def _compared(
+        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, at: Mapping[str, Condition]
+    ) -> Iterable[Measurement]:
+        options: ImpOptions = setting.options
+        copies = [self._trained(setting, seed, rewind, subnetwork, order) for order in range(setting.replicates.orders)]
+        for order, copy in enumerate(copies):
+            yield Measurement("end", lineage.evaluate(setting, copy), at, seed, order)
+        for number, (a, b) in enumerate(setting.replicates.pairs):
+            pair = copies[a], copies[b]
+            yield Measurement("line", lineage.line(setting, *pair, options.line, subnetwork.mask), at, seed, number)
+            yield Measurement("pair", lineage.compare(setting, *pair), at, seed, number)
+
+    def _baselines(
+        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
+    ) -> Iterable[Measurement]:
+        options: ImpOptions = setting.options
+        if subnetwork.mask is None:
+            return
+        baselines = {}
+        if "random_prune" in options.arms:
+            shuffled = Job("shuffle", {"seed": f"shuffle/{seed}"}, {"mask": subnetwork.mask})
+            baselines["random_prune"] = Subnetwork(subnetwork.state, shuffled)
+        if "random_reinit" in options.arms:
+            trained = options.reinit == "trained_to_rewind"
+            fresh = lineage.fresh_draw(setting, seed, rewind, trained=trained)
+            baselines["random_reinit"] = Subnetwork(fresh, subnetwork.mask)
+        for arm, baseline in baselines.items():
+            at: dict[str, Condition] = {"arm": arm, "rewind": rewind, "level": level}
+            yield from self._compared(setting, seed, rewind, baseline, at)
+
+    def _travel(
+        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
+    ) -> Iterable[Measurement]:
+        at: dict[str, Condition] = {"rewind": rewind, "level": level}
+        start = lineage.initial(setting, seed)
+        yield Measurement("before", lineage.distance(start, subnetwork.state, subnetwork.mask), at, seed)
+        for order in range(setting.replicates.orders):
+            end = self._trained(setting, seed, rewind, subnetwork, order)
+            yield Measurement("after", lineage.distance(subnetwork.state, end, subnetwork.mask), at, seed, order)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """Everything the tables hold, and accuracy drops."""
+        found: list[Observation] = []
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is not None:
+                found += _observe(one, table)
+        found += _drops(found)
+        return found + _best_drops(found)
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """Arms, rewinding iterations, levels, splits and modes of batch normalisation."""
+        options: ImpOptions = setting.options
+        return {
+            "arm": options.arms,
+            "rewind": [setting.iterations(rewind) for rewind in options.rewinds],
+            "level": range(options.levels + 1),
+            "split": ("test", "train"),
+            "batch_norm": lineage.batch_norm_modes(setting, options.line),
+        }
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """IMP, the test set, and the first mode of batch normalisation."""
+        mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+        return {"arm": "imp", "split": "test", "batch_norm": mode}
+
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """Copies are compared, and baselines trained, at the compared levels only; the full network has no mask."""
+        level, compared = at.get("level"), setting.options.compared_levels
+        if level == 0 and (quantity == "density" or at.get("arm", "imp") != "imp"):
+            return "level 0 is the full network: it has no mask and no baselines"
+        partial = quantity in PAIR_QUANTITIES or quantity.startswith("travel") or at.get("arm", "imp") != "imp"
+        if partial and level not in compared:
+            return f"level {level} is not compared: add it to settings.compared_levels"
+        return None
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """Rewinding iterations lie in training, in order; compared levels exist."""
+        options: ImpOptions = setting.options
+        yield from super().check_setting(setting)
+        yield from time_problems(setting, "rewinds", options.rewinds)
+        for number, level in enumerate(options.compared_levels):
+            if level in options.compared_levels[:number]:
+                yield Problem(("settings", "compared_levels", number), f"found {level} twice: list each level once")
+            if not 0 <= level <= options.levels:
+                yield Problem(
+                    ("settings", "compared_levels", number),
+                    f"found {level}; levels run from 0 to {options.levels}",
+                )
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Accuracy against density; instability and error against the rewinding iteration; lines; differences."""
+        return imp_figures.figures(setting, observations, claims)
+
+
+def _observe(one: Measurement, table: Table) -> list[Observation]:
+    if one.kind in ("line", "pair"):
+        return observe_pair(one, table)
+    if one.kind in ("end", "trunk"):
+        return observe_error(one, table, "error" if one.kind == "end" else "error_at_rewind")
+    if one.kind == "mask":
+        share = 100 * table["kept"][0] / table["total"][0]
+        return [Observation("density", one.at, one.initialisation, one.within, share)]
+    return [Observation(f"travel_{one.kind}", one.at, one.initialisation, one.within, table["l2"][0])]
+
+
+def _drops(observations: Sequence[Observation]) -> list[Observation]:
+    """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""
+    full: dict[tuple[int, Condition], list[float]] = {}
+    for one in observations:
+        if one.quantity == "accuracy" and one.at["level"] == 0:
+            full.setdefault((one.initialisation, one.at["split"]), []).append(one.value)
+    found = []
+    for one in observations:
+        reference = full.get((one.initialisation, one.at.get("split", "")))
+        if one.quantity == "accuracy" and reference:
+            drop = sum(reference) / len(reference) - one.value
+            found.append(Observation("accuracy_drop", one.at, one.initialisation, one.within, drop))
+    return found
+
+
+def _best_drops(observations: Sequence[Observation]) -> list[Observation]:
+    """IMP's drops at each level, of each initialisation at the rewinding iteration that is best for the others.
+
+    The best by their own mean would be too good: the least of several noisy means. A single initialisation has no
+    others, and no interval either.
+    """
+    by_place: dict[tuple[Condition, Condition], dict[Condition, list[Observation]]] = {}
+    for one in observations:
+        if one.quantity == "accuracy_drop" and one.at["arm"] == "imp":
+            place = by_place.setdefault((one.at["level"], one.at["split"]), {})
+            place.setdefault(one.at["rewind"], []).append(one)
+    found = []
+    for (level, split), rewinds in by_place.items():
+        at = {"level": level, "split": split}
+        seeds = sorted({one.initialisation for ones in rewinds.values() for one in ones})
+        for seed in seeds:
+            others = {
+                rewind: [one.value for one in ones if one.initialisation != seed or len(seeds) == 1]
+                for rewind, ones in rewinds.items()
+            }
+            best = min((rewind for rewind in others if others[rewind]), key=lambda rewind: fmean(others[rewind]))
+            found += [
+                Observation("best_drop", at, seed, one.within, one.value)
+                for one in rewinds[best]
+                if one.initialisation == seed
+            ]
+    return found
+
+
+PROTOCOL = Imp()

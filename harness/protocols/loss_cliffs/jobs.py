@@ -1,0 +1,75 @@
+"""The jobs around a drop of the learning rate."""
+
+from dataclasses import replace
+
+from harness.jobs.job import Job
+from harness.protocols.common import curvature, lineage
+from harness.protocols.common.phases import Phase
+from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.loss_cliffs.options import CliffOptions, offsets
+from harness.schema.training import Schedule
+
+
+def loss(setting: TrainingSetting, state: Job) -> Job:
+    """The loss over all examples at a state."""
+    options: CliffOptions = setting.options
+    return curvature.loss(setting, state, options.objective.model_copy(update={"examples": None}))
+
+
+def hessian(setting: TrainingSetting, state: Job) -> Job:
+    """The exact Hessian at a state."""
+    options: CliffOptions = setting.options
+    return curvature.hessian(setting, state, options.objective)
+
+
+def displacement(setting: TrainingSetting, seed: int, drop: int) -> Job:
+    """The way over a cliff in the eigenvectors of the Hessian just before it."""
+    options: CliffOptions = setting.options
+    before = lineage.trunk(setting, seed, drop)
+    after = lineage.trunk(setting, seed, drop + setting.iterations(options.width))
+    params = {name: lineage.measuring(setting)[name] for name in ("network", "classes", "data")}
+    return Job("displacement", params, {"before": before, "after": after, "hessian": hessian(setting, before)})
+
+
+def plane(setting: TrainingSetting, seed: int, drop: int) -> Job:
+    """The loss in the plane of the checkpoints before a cliff (their mean), the last of them and the one after it."""
+    options: CliffOptions = setting.options
+    earlier = [offset for offset in offsets(setting) if offset < 0]
+    inputs = {f"earlier{number}": lineage.trunk(setting, seed, drop + offset) for number, offset in enumerate(earlier)}
+    inputs["state"] = lineage.trunk(setting, seed, drop)
+    inputs["after"] = lineage.trunk(setting, seed, drop + setting.iterations(options.width))
+    params = {
+        **curvature.objective_params(setting, options.objective),
+        "points": options.plane.points,
+        "margin": options.plane.margin,
+    }
+    return Job("plane", params, inputs)
+
+
+def descent(setting: TrainingSetting, seed: int, drop: int, subspace: str) -> Job:
+    """The state just before a drop after descent in the ``top`` or a ``random`` subspace."""
+    options: CliffOptions = setting.options
+    state = lineage.trunk(setting, seed, drop)
+    params = {
+        **curvature.objective_params(setting, options.objective),
+        "subspace": subspace,
+        "dimensions": options.gating.dimensions,
+        "seed": seed,
+        "steps": options.gating.steps,
+        "rate": options.gating.rate,
+    }
+    return Job("descend", params, {"state": state, "hessian": hessian(setting, state)})
+
+
+def twin(setting: TrainingSetting, seed: int, before: Phase, arm: str, age: int) -> Job:
+    """Training on from the end of a phase at its rate, but with a larger ``batch`` or a lower ``rate``."""
+    options: CliffOptions = setting.options
+    training, factor = setting.training, options.twins.factor
+    rate = before.rate / factor if arm == "rate" else before.rate
+    changed = {
+        "schedule": Schedule(rate=rate),
+        "batch": training.batch * factor if arm == "batch" else training.batch,
+    }
+    changed_setting = replace(setting, training=training.model_copy(update=changed))
+    trunk = lineage.trunk(setting, seed, before.stop)
+    return lineage.train(changed_setting, trunk, before.stop, before.stop + age, order=f"twin/{seed}")

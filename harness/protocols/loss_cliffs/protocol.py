@@ -1,0 +1,186 @@
+"""Loss cliffs: how far the loss falls where the learning rate drops, in which directions, and what else does it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from harness.figure import Figure
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols.common import lineage
+from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common.phases import drops, phases
+from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.loss_cliffs import figures as cliff_figures
+from harness.protocols.loss_cliffs import jobs as cliff_jobs
+from harness.protocols.loss_cliffs.observations import derived, observe_table
+from harness.protocols.loss_cliffs.options import CliffOptions, ages, cliff_problems, offsets
+from harness.schema.load import Problem
+
+ARMS = ("batch", "rate")
+SUBSPACES = ("top", "random")
+
+
+class LossCliffs(TrainingProtocol):
+    """Cliffs of the training loss at the drops of the learning rate."""
+
+    name = "loss_cliffs"
+    settings = CliffOptions
+    judged_only = frozenset({"low_below", "top_directions"})
+    time_axes = frozenset({"iteration", "after"})
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "loss": Quantity("nats", ("iteration",), "training loss, without the decay's own term"),
+        "fall_before": Quantity("%", ("drop",), "fall of the loss in the W iterations before a drop", least=-math.inf),
+        "fall_after": Quantity("%", ("drop",), "fall of the loss in the W iterations after a drop", least=-math.inf),
+        "cliff": Quantity(
+            "points",
+            ("drop",),
+            "fall of the loss (%) in the W iterations after a drop minus that before",
+            -math.inf,
+            math.inf,
+        ),
+        "low_share": Quantity(
+            "%", ("drop",), "share of the squared displacement over a cliff in directions of low eigenvalue"
+        ),
+        "low_share_over_null": Quantity(
+            "times", ("drop",), "that share over the one of a random displacement: the share of such directions"
+        ),
+        "transverse_low_share": Quantity(
+            "%",
+            ("drop",),
+            "share of the squared displacement in directions of low eigenvalue, its part along the weights left out",
+        ),
+        "along_weights": Quantity(
+            "%", ("drop",), "share of the squared displacement along the weights, which weight decay shrinks"
+        ),
+        "top_share": Quantity("%", ("drop",), "share of the squared displacement over a cliff in the top directions"),
+        "binned_share": Quantity(
+            "%", ("drop", "bin"), "share of the squared displacement in a bin of |eigenvalue| over the largest"
+        ),
+        "binned_null": Quantity("%", ("drop", "bin"), "the same of a random displacement"),
+        "across_over_along": Quantity(
+            "times",
+            ("drop",),
+            "curvature of the loss across the valley over the magnitude of that along it, of the best quadratic over "
+            "the plane's grid",
+            least=-math.inf,
+        ),
+        "valley_contrast": Quantity(
+            "",
+            ("drop",),
+            "curvature across minus magnitude of that along over the sum of both magnitudes, from -1 to 1; 1/3 where "
+            "it is twice as curved across as along",
+            least=-1.0,
+            most=1.0,
+            computed_from=1.0,
+        ),
+        "loss_in_plane": Quantity("nats", ("drop", "row", "column"), "loss on the grid of the plane"),
+        "path_along": Quantity("", ("drop", "iteration"), "place of a checkpoint along the valley; after the cliff: 1"),
+        "path_across": Quantity("", ("drop", "iteration"), "place of a checkpoint across the valley; at the drop: 1"),
+        "negative_after": Quantity(
+            "times",
+            ("subspace",),
+            "sum of the magnitudes of negative eigenvalues after descent in a subspace over that before",
+        ),
+        "negative_over_positive_after": Quantity(
+            "times",
+            ("subspace",),
+            "negative_after over the same of the positive eigenvalues: below 1, the negative part shrinks more",
+        ),
+        "descended": Quantity("%", ("subspace",), "fall of the loss by descent in a subspace", least=-math.inf),
+        "twin_loss": Quantity(
+            "nats", ("drop", "arm", "after"), "training loss with a larger batch or a lower rate, from a drop on"
+        ),
+        "batch_rate_ratio": Quantity(
+            "times", ("drop", "after"), "training loss with the larger batch over that with the lower rate"
+        ),
+    }
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """Losses around all drops; displacement, plane and twins at the chosen ones; descent at the first of those."""
+        options: CliffOptions = setting.options
+        places = drops(setting)
+        for seed in setting.replicates.seeds:
+            for iteration in _checkpoints(setting):
+                job = cliff_jobs.loss(setting, lineage.trunk(setting, seed, iteration))
+                yield Measurement("loss", job, {"iteration": iteration}, seed)
+            for drop in options.cliffs:
+                place = places[drop]
+                yield Measurement("displacement", cliff_jobs.displacement(setting, seed, place), {"drop": drop}, seed)
+                yield Measurement("plane", cliff_jobs.plane(setting, seed, place), {"drop": drop}, seed)
+                yield from self._twins(setting, seed, drop)
+            yield from self._gating(setting, seed, places[options.cliffs[0]])
+
+    def _twins(self, setting: TrainingSetting, seed: int, drop: int) -> Iterable[Measurement]:
+        before = phases(setting)[drop - 1]
+        for arm in ARMS:
+            for age in ages(setting):
+                at: dict[str, Condition] = {"drop": drop, "arm": arm, "after": age}
+                job = cliff_jobs.loss(setting, cliff_jobs.twin(setting, seed, before, arm, age))
+                yield Measurement("twin_loss", job, at, seed)
+
+    def _gating(self, setting: TrainingSetting, seed: int, place: int) -> Iterable[Measurement]:
+        before = cliff_jobs.hessian(setting, lineage.trunk(setting, seed, place))
+        yield Measurement("before", before, {}, seed)
+        for subspace in SUBSPACES:
+            descended = cliff_jobs.descent(setting, seed, place, subspace)
+            yield Measurement("descended", descended, {"subspace": subspace}, seed)
+            after = cliff_jobs.hessian(setting, descended)
+            yield Measurement("gated", after, {"subspace": subspace}, seed)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """What the tables hold, and what follows from several of them."""
+        found: list[Observation] = []
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is not None:
+                found += observe_table(setting, one, table)
+        return [one for one in [*found, *derived(setting, found)] if one.quantity in self.quantities]
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """Drops, checkpoints, arms of the twins and their age, subspaces."""
+        return {
+            "drop": list(drops(setting)),
+            "iteration": _checkpoints(setting),
+            "arm": ARMS,
+            "after": ages(setting),
+            "subspace": SUBSPACES,
+        }
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """The end of the twins' training; the subspace of the top eigenvectors."""
+        return {"after": ages(setting)[-1], "subspace": "top"}
+
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """Most is looked at for the chosen cliffs only."""
+        chosen = setting.options.cliffs
+        everywhere = ("cliff", "fall_before", "fall_after")
+        if "drop" in at and quantity not in everywhere and at["drop"] not in chosen:
+            return f"{quantity} is measured at the drops {', '.join(map(str, chosen))}: add it to settings.cliffs"
+        if quantity in ("path_along", "path_across"):
+            place = drops(setting)[int(at["drop"])]
+            if int(at["iteration"]) - place not in [
+                *(one for one in offsets(setting) if one <= 0),
+                offsets(setting)[-1],
+            ]:
+                return f"the plane of drop {at['drop']} holds its checkpoints up to {place} and the last after it"
+        return None
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """The recipe, the cliffs, and what they need."""
+        yield from super().check_setting(setting)
+        yield from cliff_problems(setting)
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Cliffs, displacement, valleys and twins."""
+        return cliff_figures.figures(setting, observations, claims)
+
+
+def _checkpoints(setting: TrainingSetting) -> list[int]:
+    around = {place + offset for place in drops(setting).values() for offset in offsets(setting)}
+    return sorted(around | {setting.length})
+
+
+PROTOCOL = LossCliffs()

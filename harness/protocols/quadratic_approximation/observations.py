@@ -1,0 +1,96 @@
+"""What the minima of parabolas along eigenvectors say; where losses vary by their rounding alone, nothing."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.jobs.store import Table
+from harness.observation import Condition, NoValue, Observation, observed
+from harness.protocols.common.base import Measurement
+
+_AROUND = 8.0
+"""Rounding of a second difference over half a line's length r: that of 4 losses, over r² / 2."""
+
+
+def of_minima(one: Measurement, table: Table, lines: Table | None, error: float) -> Iterable[Observation]:
+    """The observations of a table of ``minima``.
+
+    Args:
+        one: the measurement.
+        table: its table.
+        lines: the table of ``parabolas`` that it is made of, None where that is not there.
+        error: by how much a loss of a nat may be wrong.
+    """
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    reach = {} if lines is None else _reach(lines)
+    flat = set() if lines is None else _flat(lines, error)
+    for band in dict.fromkeys(table["band"]):
+        mine = [row for row in rows if row["band"] == band]
+        for name, value in _of_band(mine, reach, flat, error).items():
+            yield observed(name, {**one.at, "band": band}, one.initialisation, 0, value)
+    slope = table["slope"][0]
+    no_line = NoValue("fewer than three directions have minima that scatter, or their curvatures are equal")
+    slope = no_line if slope is None else _unless(_still(rows, reach, error), slope, _STILL)
+    yield observed("sigma_slope", one.at, one.initialisation, 0, slope)
+    for row in rows:
+        if row["sd"]:
+            at: Mapping[str, Condition] = {**one.at, "rank": row["rank"]}
+            yield Observation("minimum_sd", at, one.initialisation, 0, row["sd"])
+            yield Observation("fitted_curvature", at, one.initialisation, 0, row["curvature"])
+
+
+def _of_band(
+    rows: Sequence[Mapping[str, Any]], reach: Mapping[int, float], flat: set[int], error: float
+) -> Mapping[str, float | NoValue]:
+    straight = [
+        row["rank"]
+        for row in rows
+        if row["rank"] in reach and abs(row["curvature"]) <= _AROUND * error / reach[row["rank"]] ** 2
+    ]
+    no_variance = [row["rank"] for row in rows if row["rank"] in flat]
+    whole = [row for row in rows if row["rejected"] is not None]
+    tested = [row["rejected"] for row in whole if row["sd"]]
+    return {
+        "fit_r2": _unless(
+            no_variance, statistics.median(row["r2"] for row in rows), "the losses of a batch vary by their rounding"
+        ),
+        "curvature_spread": _unless(
+            straight, statistics.median(row["spread"] for row in rows), "the mean fitted curvature is all rounding"
+        ),
+        "with_minimum": _unless(straight, 100 * len(whole) / len(rows), "the mean fitted curvature is all rounding"),
+        "rejected_share": _unless(_still(whole, reach, error), 100 * sum(tested) / len(tested), _STILL)
+        if tested
+        else NoValue("along no direction has every batch's parabola a minimum, with any scatter, so none is tested"),
+    }
+
+
+_STILL = "the minima of batches lie no further apart than rounding puts them"
+
+
+def _still(rows: Sequence[Mapping[str, Any]], reach: Mapping[int, float], error: float) -> list[int]:
+    """The ranks along which the minima scatter by no more than their rounding: that of a slope, over the curvature."""
+    return [
+        row["rank"]
+        for row in rows
+        if row["sd"]
+        and row["rank"] in reach
+        and row["sd"] * abs(row["curvature"]) * reach[row["rank"]] <= _AROUND * error
+    ]
+
+
+def _unless(ranks: Sequence[int], value: float, why: str) -> float | NoValue:
+    return NoValue(f"along the eigenvectors of ranks {', '.join(map(str, ranks))} {why}") if ranks else value
+
+
+def _reach(lines: Table) -> Mapping[int, float]:
+    """Rank -> half the length of its line."""
+    return dict(zip(lines["rank"], lines["reach"], strict=True))
+
+
+def _flat(lines: Table, error: float) -> set[int]:
+    """The ranks along which the losses of half the batches or more vary by no more than their rounding."""
+    points = [lines[name] for name in lines if name.startswith("loss_")]
+    ranges: dict[int, list[float]] = {}
+    for rank, *losses in zip(lines["rank"], *points, strict=True):
+        ranges.setdefault(rank, []).append((max(losses) - min(losses)) / max(1.0, max(map(abs, losses))))
+    return {rank for rank, some in ranges.items() if statistics.median(some) <= error}

@@ -1,0 +1,250 @@
+"""How far the loss is a noisy quadratic: along single eigenvectors, at its implied minimum, and summed up."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from harness.digits import plain
+from harness.figure import Figure
+from harness.jobs.job import Job
+from harness.jobs.store import Table
+from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
+from harness.protocols.common import curvature, lineage
+from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common.heavy_ball import exact_level, is_stable
+from harness.protocols.common.phases import phase_problems, phases
+from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.quadratic_approximation import figures as approximation_figures
+from harness.protocols.quadratic_approximation.observations import of_minima
+from harness.protocols.quadratic_approximation.options import (
+    QuadraticApproximationOptions,
+    chosen,
+    gradient_noise,
+    minima,
+    newton,
+    parabolas,
+)
+from harness.schema.load import Problem
+
+_DRAWN = 12
+"""Batches whose losses are drawn."""
+
+
+class QuadraticApproximation(TrainingProtocol):
+    """The exact Hessian at several checkpoints, and what the quadratic that it makes says of the loss."""
+
+    name = "quadratic_approximation"
+    settings = QuadraticApproximationOptions
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "fit_r2": Quantity(
+            "",
+            ("checkpoint", "band"),
+            "share of the variance of a batch's loss along an eigenvector that a parabola explains (R²), the median",
+            least=0.0,
+            most=1.0,
+            computed_from=1.0,
+        ),
+        "curvature_spread": Quantity(
+            "",
+            ("checkpoint", "band"),
+            "standard deviation of the fitted curvature over batches, over its mean; the median direction",
+            least=0.0,
+        ),
+        "with_minimum": Quantity(
+            "%", ("checkpoint", "band"), "directions along which every batch's parabola opens upwards"
+        ),
+        "rejected_share": Quantity(
+            "%",
+            ("checkpoint", "band"),
+            "of these, those where a normal law of the minima is rejected (Shapiro-Wilk, Holm over all directions)",
+        ),
+        "sigma_slope": Quantity(
+            "", ("checkpoint",), "slope of log σ of the minima on log of the mean fitted curvature, over all of these"
+        ),
+        "explained": Quantity(
+            "%",
+            ("checkpoint",),
+            "fall of the loss to the lowest of the minima of the local quadratic, over its fall until the end",
+            least=-math.inf,
+            most=math.inf,
+        ),
+        "overprediction": Quantity(
+            "x",
+            ("checkpoint",),
+            "sum of the noisy quadratic's levels (heavy ball, exact) over the directions of positive curvature where "
+            "it is stable, over the loss above the lowest of the minima of the local quadratic",
+        ),
+        "loss": Quantity("nats", ("checkpoint",), "training loss on the examples that curvature is measured on"),
+        "newton_loss": Quantity("nats", ("checkpoint",), "lowest loss at a minimum of the local quadratic"),
+        "threshold_loss": Quantity(
+            "nats", ("checkpoint", "share"), "loss at the quadratic's minimum over eigenvalues from this share upwards"
+        ),
+        "minimum_sd": Quantity("", ("checkpoint", "rank"), "standard deviation of the minima of batches", least=0.0),
+        "fitted_curvature": Quantity("", ("checkpoint", "rank"), "mean curvature of the parabolas of batches"),
+        "batch_loss": Quantity(
+            "nats", ("checkpoint", "band", "batch", "place"), "loss of a batch along an eigenvector"
+        ),
+    }
+    time_axes: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
+
+    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+        """For every initialisation and checkpoint: parabolas and their minima, Newton's steps, noise of gradients."""
+        options: QuadraticApproximationOptions = setting.options
+        for seed in setting.replicates.seeds:
+            for checkpoint in curvature.checkpoints(setting):
+                state = lineage.trunk(setting, seed, checkpoint)
+                hessian = curvature.hessian(setting, state, options.objective)
+                lines = parabolas(setting, state, hessian, seed)
+                jobs: Mapping[str, Job] = {
+                    "newton": newton(setting, state, hessian),
+                    "noise": gradient_noise(setting, state, hessian, seed),
+                    "parabolas": lines,
+                    "minima": minima(lines, options),
+                }
+                for kind, job in jobs.items():
+                    yield Measurement(kind, job, {"checkpoint": checkpoint}, seed)
+
+    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
+        """What the tables hold; the explained part and the over-prediction from several."""
+        found: list[Observation] = []
+        tables: dict[tuple[int, int, str], Table] = {}
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is None:
+                continue
+            tables[one.initialisation, int(one.at["checkpoint"]), one.kind] = table
+            if one.kind == "minima":
+                lines = tables.get((one.initialisation, int(one.at["checkpoint"]), "parabolas"))
+                found += of_minima(one, table, lines, curvature.loss_error(setting.options.objective))
+            elif one.kind == "newton":
+                found += _of_newton(one, table)
+            elif one.kind == "parabolas" and one.at["checkpoint"] == setting.length:
+                found += _drawn(one, table, setting)
+        for seed in setting.replicates.seeds:
+            for checkpoint in curvature.checkpoints(setting):
+                here, end, noise = (
+                    tables.get(key)
+                    for key in (
+                        (seed, checkpoint, "newton"),
+                        (seed, setting.length, "newton"),
+                        (seed, checkpoint, "noise"),
+                    )
+                )
+                if here is not None and end is not None and checkpoint < setting.length:
+                    found.append(
+                        observed("explained", {"checkpoint": checkpoint}, seed, 0, _explained(setting, here, end))
+                    )
+                if here is not None and noise is not None and checkpoint > 0:
+                    over = _overpredicted(setting, here, noise, checkpoint)
+                    found.append(observed("overprediction", {"checkpoint": checkpoint}, seed, 0, over))
+        return found
+
+    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+        """Checkpoints and bands."""
+        return {"checkpoint": curvature.checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
+
+    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+        """The top band."""
+        return {"band": "top"}
+
+    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+        """Nothing falls after the end; before the first step nothing is level."""
+        if quantity == "explained" and at["checkpoint"] == setting.length:
+            return "explained compares with the loss at the end: choose an earlier checkpoint"
+        if quantity == "overprediction" and at["checkpoint"] == 0:
+            return "the noisy quadratic's level is that after training: choose a later checkpoint"
+        return None
+
+    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+        """Checkpoints lie in training, in order; the recipe is the quadratic's; there are as many eigenvectors."""
+        yield from super().check_setting(setting)
+        yield from curvature.objective_problems(setting)
+        yield from phase_problems(setting)
+        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
+        yield from curvature.exact_problems(setting)
+        yield from setting.options.bands.problems(setting.training.parameters)
+
+    def figures(
+        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
+        """Parabolas of batches; σ of their minima; the loss at the minimum of the local quadratic."""
+        return approximation_figures.figures(
+            observations, curvature.checkpoints(setting), list(self.axes(setting)["band"])
+        )
+
+
+def _of_newton(one: Measurement, table: Table) -> Iterable[Observation]:
+    yield Observation("loss", one.at, one.initialisation, 0, table["here"][0])
+    yield observed("newton_loss", one.at, one.initialisation, 0, _lowest(table))
+    for share, value in zip(table["share"], table["loss"], strict=True):
+        if value is not None:
+            yield Observation("threshold_loss", {**one.at, "share": f"{share:.3g}"}, one.initialisation, 0, value)
+
+
+def _lowest(table: Table) -> float | NoValue:
+    found = [value for value in table["loss"] if value is not None]
+    return min(found) if found else NoValue("no step to a minimum of the local quadratic ends at a finite loss")
+
+
+def _drawn(one: Measurement, table: Table, setting: TrainingSetting) -> Iterable[Observation]:
+    """The losses of a few batches along the middle one of each band's directions, of the top band along the first."""
+    points = setting.options.points
+    ranks = chosen(setting.options, setting.training.parameters)
+    drawn = {(band, some[0 if band == "top" else len(some) // 2] + 1) for band, some in ranks.items()}
+    for row, (band, rank, batch) in enumerate(zip(table["band"], table["rank"], table["batch"], strict=True)):
+        if (band, rank) in drawn and batch < _DRAWN:
+            for point in range(points):
+                place = f"{table['reach'][row] * (2 * point / (points - 1) - 1):.6g}"
+                at = {**one.at, "band": band, "batch": batch, "place": place}
+                yield Observation("batch_loss", at, one.initialisation, 0, table[f"loss_{point}"][row])
+
+
+def _error(setting: TrainingSetting, loss: float) -> float:
+    options: QuadraticApproximationOptions = setting.options
+    return curvature.loss_error(options.objective) * max(1.0, loss)
+
+
+def _explained(setting: TrainingSetting, here: Table, end: Table) -> float | NoValue:
+    """Share (%) of the fall until the end; that fall may be less than the rounding of the losses, or none."""
+    lowest, now, last = _lowest(here), here["here"][0], end["here"][0]
+    if isinstance(lowest, NoValue):
+        return lowest
+    if last >= now:
+        return NoValue(f"the loss does not fall until the end: {plain(now)} here and {plain(last)} there")
+    share = ratio(now - lowest, now - last, error=_error(setting, now), of="the fall of the loss until the end")
+    return share if isinstance(share, NoValue) else 100 * share
+
+
+def _overpredicted(setting: TrainingSetting, here: Table, noise: Table, checkpoint: int) -> float | NoValue:
+    """The sum of the levels over the loss above the lowest, which may be less than the rounding of the losses."""
+    rate = next(one.rate for one in phases(setting) if one.start < checkpoint <= one.stop)
+    lowest, now = _lowest(here), here["here"][0]
+    if isinstance(lowest, NoValue):
+        return lowest
+    if lowest >= now:
+        return NoValue(f"no step to a minimum of the local quadratic lowers the loss of {plain(now)}")
+    total = predicted_level(noise, rate, getattr(setting.training.optimiser, "momentum", 0.0))
+    of = "the loss above the lowest of the minima of the local quadratic"
+    return ratio(total, now - lowest, error=_error(setting, now), of=of)
+
+
+def predicted_level(noise: Table, rate: float, momentum: float) -> float:
+    """Sum of the noisy quadratic's levels over directions, from the noise of gradients along them.
+
+    f = (λ/2)(x + ε)² has the second derivative λ and the gradient λ(x + ε), so that σ is the gradient's deviation
+    over λ. Directions that are not positive, or too steep for the rate, have no level.
+
+    Args:
+        noise: with the columns ``eigenvalue`` (λ) and ``sd`` (of the gradient).
+        rate: the learning rate.
+        momentum: of the heavy ball.
+    """
+    return sum(
+        exact_level(rate, value / 2, momentum, sd / value)
+        for value, sd in zip(noise["eigenvalue"], noise["sd"], strict=True)
+        if value > 0 and is_stable(rate, value / 2, momentum)
+    )
+
+
+PROTOCOL = QuadraticApproximation()

@@ -1,0 +1,157 @@
+"""Claims as data: what a source says, of which quantity, and what is expected of it at each scale."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from harness.schema.base import Line, Many, Margin, Model, Name, Text, line
+
+_LONGEST_CONDITION = 80
+
+
+def _word_or_number(value: object) -> object:
+    """Checked before the union, whose members would each tell a problem."""
+    if not isinstance(value, str):
+        if type(value) is not int:
+            raise ValueError("should be a word, a duration or an integer (another number as text, in quotes)")
+        return value
+    if len(value) > _LONGEST_CONDITION:
+        raise ValueError(f"should have at most {_LONGEST_CONDITION} characters")
+    return line(value)
+
+
+Condition = Annotated[str | int, BeforeValidator(_word_or_number)]
+Conditions = dict[Name, Condition]
+"""Axis -> value: ``{arm: imp, rewind: 100it, level: 8}``."""
+
+
+class Source(Model):
+    """Where a claim stands.
+
+    Attributes:
+        paper: its title, or a short name that reports write out. ``lmc``: Linear Mode Connectivity and the Lottery
+            Ticket Hypothesis (Frankle et al. 2020). ``ep``: The Early Phase of Neural Network Training (Frankle,
+            Schwab & Morcos 2020). ``ciuca``: Neural Network Training Dynamics (Ciuca, slides).
+        place: section, table or figure.
+    """
+
+    paper: Annotated[str, Field(min_length=1, max_length=300), Line]
+    place: Text
+
+
+class Equals(Model):
+    """The quantity equals ``value`` within ``margin`` (two one-sided tests)."""
+
+    kind: Literal["equals"]
+    value: float
+    margin: Margin
+
+
+class AtMost(Model):
+    """The quantity is no more than ``bound``."""
+
+    kind: Literal["at_most"]
+    bound: float
+
+
+class AtLeast(Model):
+    """The quantity is no less than ``bound``."""
+
+    kind: Literal["at_least"]
+    bound: float
+
+
+class LessThan(Model):
+    """The quantity is less than under the conditions ``than`` by at least ``by``, initialisation by initialisation.
+
+    ``than`` names only the axes that differ. A negative ``by`` is a margin: no more than that much greater.
+    """
+
+    kind: Literal["less_than"]
+    than: Conditions
+    by: float = 0.0
+
+
+class FirstWithin(Model):
+    """The first point of ``axis`` from which the quantity stays at or below ``threshold`` lies in a window."""
+
+    kind: Literal["first_within"]
+    axis: Name
+    threshold: float
+    earliest: Condition
+    latest: Condition
+
+
+class LastWithin(Model):
+    """The last point of ``axis`` at which the quantity is at or below ``threshold`` lies in a window."""
+
+    kind: Literal["last_within"]
+    axis: Name
+    threshold: float
+    earliest: Condition
+    latest: Condition
+
+
+Expectation = Annotated[Equals | AtMost | AtLeast | LessThan | FirstWithin | LastWithin, Field(discriminator="kind")]
+
+
+class Known(Model):
+    """What is known of a claim at a scale, other than that it stands.
+
+    Attributes:
+        verdict: ``fails``: it is wrong (an erratum), or known not to hold at this scale; the run is in order when that
+            is found again.
+            ``inconclusive``: this setting cannot decide it, so that what its few initialisations say is up to chance,
+            and any verdict that they give is in order. The numbers are for the regression guard.
+        why: the reason, which the report gives.
+    """
+
+    verdict: Literal["fails", "inconclusive"]
+    why: Text
+
+
+class Check(Model):
+    """A claim at one scale: the conditions of its quantity, and what is expected.
+
+    Attributes:
+        sentence: the claim as it is checked at this scale, where it differs from the source's.
+        at: axes of the quantity and their values; an axis left out takes the protocol's default.
+        expect: the statement that can fail.
+        known: what is known of its verdict; left out, the claim is to stand. It changes no verdict, only whether
+            a run with this verdict is in order.
+    """
+
+    sentence: Text | None = None
+    at: Conditions = Field(default_factory=dict)
+    expect: Expectation
+    known: Known | None = None
+
+
+class Claim(Model):
+    """One claim of a source.
+
+    Attributes:
+        id: unique in the spec.
+        sentence: the claim in words.
+        source: where it stands.
+        quantity: a quantity of the spec's protocol.
+        paper_value: the paper's number for it, in the quantity's unit, where it gives one.
+        derivation: the steps that prove or refute the claim on paper, where it is such a claim; the report lists them.
+        checks: scale -> what is expected there.
+    """
+
+    id: Name
+    sentence: Text
+    source: Source
+    quantity: Name
+    paper_value: float | None = None
+    derivation: Many[Text] = ()
+    checks: Annotated[dict[Name, Check], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _windows_in_order(self) -> Self:
+        for scale, check in self.checks.items():
+            expect = check.expect
+            if isinstance(expect, FirstWithin | LastWithin) and expect.axis in check.at:
+                raise ValueError(f"checks.{scale}: the axis {expect.axis!r} is searched, so it cannot be fixed in at")
+        return self

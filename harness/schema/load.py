@@ -1,0 +1,239 @@
+"""A spec file to typed models, or to errors that name file, line, field, what was found and what is allowed."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from harness.errors import RequestError
+from harness.printable import one_line
+from harness.schema.base import Model
+from harness.schema.claims import Claim
+from harness.schema.document import Document, Location, read
+from harness.schema.model import Scale, Spec
+from harness.schema.words import message, place, show
+
+_MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 100, 1000
+"""Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
+
+_LONGEST_NAME = 80
+_M = TypeVar("_M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at a place of a spec."""
+
+    location: Location
+    message: str
+
+
+class Family(Protocol):
+    """What loading needs to know of an experiment family."""
+
+    @property
+    def settings(self) -> type[Model]:
+        """The model of a scale's ``settings``."""
+
+    def problems(self, spec: Spec, scale: str, settings: Any) -> Sequence[Problem]:
+        """What is wrong with a scale and the claims' checks at it, beyond single fields."""
+
+    def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> Sequence[Problem]:
+        """What of the claims' numbers is probably mistyped."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A number of a claim that is probably mistyped.
+
+    Attributes:
+        claim: id of the claim.
+        place: file, line and field.
+        message: what is to say of it.
+    """
+
+    claim: str
+    place: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A valid spec.
+
+    Attributes:
+        path: its file.
+        spec: the models.
+        settings: scale -> the protocol's typed settings.
+        doubts: numbers that are probably mistyped; a run goes on, and its report says so.
+    """
+
+    path: Path
+    spec: Spec
+    settings: Mapping[str, Any]
+    doubts: tuple[Doubt, ...] = ()
+
+
+def load(path: Path, families: Mapping[str, Family]) -> Loaded:
+    """Reads and checks a spec; what is wrong in one place hides no other place.
+
+    Args:
+        path: a YAML file.
+        families: protocol name -> experiment family.
+
+    Raises:
+        RequestError: every problem found, one a line.
+    """
+    document = read(path)
+    if not isinstance(document.value, dict):
+        shown = show(document.value)
+        raise RequestError(f"{one_line(str(path))}:1: a spec is a mapping with schema_version, id, ..., found {shown}")
+    problems: list[Problem] = []
+    try:
+        spec = Spec.model_validate(document.value)
+        numbers = list(range(len(spec.claims)))
+    except ValidationError as error:
+        problems = _problems(error, Spec, ())
+        spec, numbers = _sound_part(document.value)
+    problems += _cross_problems(spec, numbers, document, {one.location for one in problems})
+    family = families.get(spec.protocol) if isinstance(spec.protocol, str) else None
+    if family is None:
+        if isinstance(spec.protocol, str) and all(one.location != ("protocol",) for one in problems):
+            known = ", ".join(sorted(families))
+            problems.append(Problem(("protocol",), f"found {spec.protocol!r}, allowed are the protocols {known}"))
+        raise RequestError(_words(document, problems))
+    settings: dict[str, Any] = {}
+    for name, raw in _entries(document.value.get("scales")).items():
+        chosen = raw.get("settings", {}) if isinstance(raw, dict) else None
+        if isinstance(chosen, dict):
+            found, settings[name] = _settings(family, spec, name, chosen)
+            problems += [_renumbered(one, numbers) for one in found]
+    if problems:
+        raise RequestError(_words(document, problems))
+    doubts = tuple(
+        Doubt(spec.claims[int(one.location[1])].id, _place(document, one.location), one.message)
+        for one in family.doubts(spec, settings)
+    )
+    return Loaded(path, spec, settings, doubts)
+
+
+def _settings(family: Family, spec: Spec, name: str, chosen: Any) -> tuple[Sequence[Problem], Model | None]:
+    """A scale's settings, typed, and what is wrong with them and with what stands on them."""
+    try:
+        settings = family.settings.model_validate(chosen)
+    except ValidationError as error:
+        return _problems(error, family.settings, ("scales", name, "settings")), None
+    return family.problems(spec, name, settings) if name in spec.scales else (), settings
+
+
+def local_path(path: Path) -> Path | None:
+    """A file's path from the working folder, which is the same on every machine; None where it lies outside."""
+    whole, here = path.parent.resolve() / path.name, Path.cwd().resolve()
+    return whole.relative_to(here) if whole.is_relative_to(here) else None
+
+
+def schema(families: Mapping[str, Family]) -> dict[str, Any]:
+    """JSON Schema of a spec file, for editors; a scale's settings are those of any protocol."""
+    whole = Spec.model_json_schema()
+    models = [family.settings.model_json_schema(ref_template="#/$defs/{model}") for family in families.values()]
+    for model in models:
+        whole["$defs"].update(model.pop("$defs", {}))
+    whole["$defs"]["Scale"]["properties"]["settings"] = {"anyOf": models}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
+
+
+def _sound_part(value: Mapping[str, Any]) -> tuple[Spec, list[int]]:
+    """The claims and scales of a bad spec that are right by themselves, and the claims' places in it."""
+    raw = value.get("claims")
+    claims = {number: _sound(Claim, one) for number, one in enumerate(raw if isinstance(raw, list) else [])}
+    scales = {name: _sound(Scale, one) for name, one in _entries(value.get("scales")).items()}
+    spec = Spec.model_construct(
+        schema_version=1,
+        id=value.get("id", ""),
+        title="",
+        protocol=value.get("protocol", ""),
+        claims=tuple(one for one in claims.values() if one is not None),
+        scales={name: one for name, one in scales.items() if one is not None},
+    )
+    return spec, [number for number, one in claims.items() if one is not None]
+
+
+def _sound(model: type[_M], value: Any) -> _M | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _entries(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _renumbered(problem: Problem, numbers: Sequence[int]) -> Problem:
+    """A problem of the sound part at its place in the file."""
+    match problem.location:
+        case ("claims", int(number), *rest):
+            return Problem(("claims", numbers[number], *rest), problem.message)
+    return problem
+
+
+def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told: Set[Location]) -> Iterator[Problem]:
+    """What is wrong between claims, between claims and scales, and with the file's name."""
+    if spec.id != document.path.stem and ("id",) not in told:
+        yield Problem(("id",), f"found {spec.id!r}, but the file is called {document.path.name!r}: make them equal")
+    seen: dict[str, int] = {}
+    scales = _entries(document.value.get("scales"))
+    for number, claim in zip(numbers, spec.claims, strict=True):
+        if claim.id in seen:
+            first = seen[claim.id] + 1
+            yield Problem(
+                ("claims", number, "id"), f"found {claim.id!r}, which claim {first} has already: give each its own id"
+            )
+        seen.setdefault(claim.id, number)
+        for scale in claim.checks:
+            if scale not in scales:
+                has = ", ".join(scales) or "none"
+                yield Problem(("claims", number, "checks", scale), f"the spec has no such scale; it has {has}")
+
+
+def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:
+    details = error.errors(include_url=False)[:_MOST_EXAMINED]
+    around = {place(one)[:depth] for one in details for depth in range(len(place(one)))}
+    return [
+        Problem((*prefix, *place(one)), message(one, model))
+        for one in details
+        # A list whose items are wrong seems empty.
+        if not (one["type"] == "too_short" and place(one) in around)
+    ]
+
+
+def _words(document: Document, problems: Sequence[Problem]) -> str:
+    """The problems in the order of the file, each once."""
+    placed = sorted(dict.fromkeys(problems), key=lambda one: document.line(one.location))
+    told = (one_line(f"{_place(document, one.location)}: {one.message}") for one in placed[:_MOST_TOLD])
+    lines = [line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..." for line in told]
+    if len(placed) > _MOST_TOLD:
+        more = "" if len(placed) < _MOST_EXAMINED else "at least "
+        lines.append(f"{one_line(str(document.path))}: {more}{len(placed) - _MOST_TOLD:,} more problems like these")
+    return "\n".join(lines)
+
+
+def _place(document: Document, location: Location) -> str:
+    return f"{document.path}:{document.line(location)}: {_dotted(document, location)}"
+
+
+def _dotted(document: Document, location: Location) -> str:
+    """The place as a reader writes it, without the names that Pydantic gives to the members of a union."""
+    text = ""
+    known: Location = ()
+    for number, part in enumerate(location, start=1):
+        here: Location = (*known, part)
+        if here in document.lines:
+            known = here
+        elif number < len(location):
+            continue
+        name = str(part)[:_LONGEST_NAME]
+        text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else name
+    return text or "spec"

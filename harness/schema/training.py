@@ -1,0 +1,247 @@
+"""How a network is trained. Every choice that the sources leave open is a field; its default's origin is noted.
+
+Origins: [paper] stated there; [code] the closest public code; [arith] follows by arithmetic; [lore] remembered, in no
+text we hold.
+"""
+
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from harness.schema.base import Count, Decay, Fraction, Many, Model, NonNegative, Number, Positive, Seed, Time, Width
+from harness.steps import Duration
+
+_T = TypeVar("_T")
+Stages = Annotated[Many[_T], Field(max_length=16)]
+"""A list with an item for each stage; as every stage halves the images, more than these have nothing left to halve."""
+Blocks = Annotated[int, Field(ge=1, le=300)]
+"""Of a stage; the deepest ResNet of its inventors, of 1202 layers, has 200."""
+
+
+class LeNet(Model):
+    """Fully connected layers with ReLU, LeNet-300-100 with the default widths [paper: LMC Table 1]."""
+
+    batch_norm: ClassVar[bool] = False
+    name: Literal["lenet"]
+    hidden: Annotated[Many[Width], Field(max_length=100)] = (300, 100)
+
+
+class ResNet(Model):
+    """CIFAR ResNet of any depth and width; depth is 2 * stages * blocks + 2, ResNet-20 with ReLU by default."""
+
+    batch_norm: ClassVar[bool] = True
+    name: Literal["resnet"]
+    widths: Stages[Width] = (16, 32, 64)
+    blocks: Blocks = 3
+    activation: Literal["relu", "gelu"] = "relu"
+
+
+class ResNet9(Model):
+    """Thin ResNet9, 26,490 parameters on CIFAR-10 with these widths [code].
+
+    That convolutions have biases follows from the count [arith]; where it pools and adds is the usual ResNet9 [lore].
+
+    Attributes:
+        widths: of the four stages.
+        activation: GELU, exact [code].
+        normalisation: ``batch`` [code] or ``layer`` [paper, conflict]. The source does not say over what a layer is
+            normalised: here over all of an example (C, H, W), a scale and a shift for each channel.
+    """
+
+    name: Literal["resnet9"]
+    widths: Annotated[Many[Width], Field(min_length=4, max_length=4)] = (4, 8, 16, 32)
+    activation: Literal["gelu", "relu"] = "gelu"
+    normalisation: Literal["batch", "layer"] = "batch"
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether it has running statistics."""
+        return self.normalisation == "batch"
+
+
+class VGG(Model):
+    """VGG with batch normalisation and one linear layer, VGG-16 with these stages: 14.7M parameters on CIFAR-10.
+
+    That convolutions have biases, and that one linear layer follows them, is as the closest public code has it [code].
+
+    Attributes:
+        widths: channels of each stage, which ends in a 2x2 max pooling.
+        convolutions: of each stage.
+        last_pooling: after the last stage: ``max`` as after the others [lore: the usual VGG-16 has five], or ``mean``
+            over all that is left [code, conflict: four and a mean].
+    """
+
+    batch_norm: ClassVar[bool] = True
+    name: Literal["vgg"]
+    widths: Stages[Width] = (64, 128, 256, 512, 512)
+    convolutions: Stages[Blocks] = (2, 2, 3, 3, 3)
+    last_pooling: Literal["max", "mean"] = "max"
+
+    @model_validator(mode="after")
+    def _one_count_a_stage(self) -> Self:
+        if len(self.widths) != len(self.convolutions):
+            raise ValueError(
+                f"widths are of {len(self.widths)} stages, convolutions of {len(self.convolutions)}: give one for each"
+            )
+        return self
+
+
+Network = Annotated[LeNet | ResNet | ResNet9 | VGG, Field(discriminator="name")]
+
+
+class Initialisation(Model):
+    """The draw of the first weights.
+
+    Attributes:
+        weights: Kaiming normal [code]; Glorot normal in another public LeNet [code, conflict]. Biases start at 0.
+        batch_norm_scale: uniform on (0, 1), the default of the PyTorch of the papers' day [code], or one.
+    """
+
+    weights: Literal["kaiming_normal", "glorot_normal"] = "kaiming_normal"
+    batch_norm_scale: Literal["uniform", "one"] = "uniform"
+
+
+class MeanStd(Model):
+    """(pixel / scale - mean) / std, for each channel."""
+
+    kind: Literal["mean_std"]
+    mean: Many[Number]
+    std: Many[Positive]
+    scale: Positive = 255.0
+
+
+class UnitNorm(Model):
+    """Each image divided by its Euclidean norm [code, conflict with mean_std for LeNet]."""
+
+    kind: Literal["unit_norm"]
+    scale: Positive = 255.0
+
+
+class PixelScale(Model):
+    """pixel / scale."""
+
+    kind: Literal["scale"]
+    scale: Positive = 255.0
+
+
+class Augmentation(Model):
+    """Random changes of training images: a horizontal flip; a crop out of the image padded with black."""
+
+    flip: bool = False
+    crop_padding: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class Data(Model):
+    """The dataset and how its images look to the network.
+
+    Attributes:
+        label_noise: share of the training labels that are drawn anew, uniformly over all classes, the right one among
+            them [open]; whatever is measured on the training set is measured with these labels.
+        noise_seed: of that draw, which is one for all replicates [open].
+    """
+
+    name: Literal["digits", "mnist", "cifar10"]
+    normalise: Annotated[MeanStd | UnitNorm | PixelScale, Field(discriminator="kind")]
+    augment: Augmentation = Augmentation()
+    label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    noise_seed: Seed = 0
+
+
+class NoClipping(Model):
+    """The gradient as it is."""
+
+    kind: Literal["none"]
+
+
+class ClipValue(Model):
+    """Each number of the gradient cut off at ``-at`` and ``at``, as ``torch.nn.utils.clip_grad_value_``."""
+
+    kind: Literal["value"]
+    at: Positive
+
+
+class ClipNorm(Model):
+    """The gradient scaled down to the Euclidean norm ``at`` where it is longer, as ``clip_grad_norm_``."""
+
+    kind: Literal["norm"]
+    at: Positive
+
+
+Clipping = Annotated[NoClipping | ClipValue | ClipNorm, Field(discriminator="kind")]
+"""Before weight decay is added, as where PyTorch's functions are called between ``backward`` and ``step`` [code]."""
+
+
+class Sgd(Model):
+    """Heavy-ball SGD, not Nesterov [code].
+
+    Attributes:
+        weight_decay: added to the gradient; 1e-4 in the closest public code, 2e-4 in a sibling [code, conflict].
+        decay_reach: every parameter [code], or convolutions' and linear layers' weights only.
+        clip: by value at .1 in an earlier version of the third source's code; its slides say "clipped" [conflict].
+    """
+
+    name: Literal["sgd"]
+    momentum: Decay = 0.9
+    weight_decay: NonNegative = 1e-4
+    decay_reach: Literal["all", "weights"] = "all"
+    clip: Clipping = NoClipping(kind="none")
+
+
+class Adam(Model):
+    """Adam with the usual constants; the papers name the rate only [paper: LMC Table 1]."""
+
+    name: Literal["adam"]
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+    decay_reach: Literal["all", "weights"] = "all"
+    clip: Clipping = NoClipping(kind="none")
+
+
+class Schedule(Model):
+    """The learning rate: constant, dropped at given times, warmed up linearly from 0.
+
+    Attributes:
+        rate: the peak.
+        drops: from each of these times on, the rate is multiplied by ``factor`` [code: from the iteration itself].
+        factor: .1 is the papers' "10x drop".
+        warmup: the rate is multiplied by iteration / warmup until then; the first step has rate 0 [code].
+    """
+
+    rate: Positive
+    drops: Many[Time] = ()
+    factor: Fraction = 0.1
+    warmup: Time = Duration(0, "it")
+
+
+class Training(Model):
+    """A whole recipe.
+
+    Attributes:
+        parameters: trainable numbers; checked on every run.
+        length: T, the length of a full training.
+        batch: examples of a step; the last batch of an epoch may be short [code].
+        sampling: ``epochs`` go through all examples, in a new order each [code]; ``independent`` draws every batch
+            anew out of all examples, each at most once in a batch [code: drawn independently; whether one can come
+            twice is open]. A duration in epochs counts the batches that all examples fill in either.
+        precision: number format: fp32, tf32 (of matrix products and convolutions, on CUDA), bf16 (autocast) or fp64.
+    """
+
+    network: Network
+    parameters: Annotated[int, Field(ge=1, le=10**15)]
+    initialisation: Initialisation = Initialisation()
+    data: Data
+    length: Time
+    batch: Count
+    sampling: Literal["epochs", "independent"] = "epochs"
+    optimiser: Annotated[Sgd | Adam, Field(discriminator="name")]
+    schedule: Schedule
+    precision: Literal["fp32", "tf32", "bf16", "fp64"] = "fp32"
+
+    @model_validator(mode="after")
+    def _widths_of_normalisation(self) -> Self:
+        normalise = self.data.normalise
+        if isinstance(normalise, MeanStd) and len(normalise.mean) != len(normalise.std):
+            raise ValueError("data.normalise: mean and std need the same number of channels")
+        return self

@@ -1,0 +1,246 @@
+"""A store is a folder that carries its marker. What else a command is pointed at stays as it is, to the byte."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness import storefolder
+from harness.errors import RequestError, StoreBroken
+from harness.jobs.store import Artifact, Store
+from harness.jobs.store_folder import MARKER
+from tests.jobs.test_store import ARTIFACT, JOB
+from tests.support import cli
+
+
+def everything(root: Path) -> dict[str, bytes | None]:
+    """Path -> content, None for folders, of all that is below a folder; links are not followed."""
+    return {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        for path in root.rglob("*")
+    }
+
+
+def aged(path: Path, days: float = 2.0) -> None:
+    then = time.time() - days * 86400
+    os.utime(path, (then, then), follow_symlinks=False)
+
+
+def a_users(root: Path) -> Path:
+    """A folder that looks a little like a store, and is a user's."""
+    for folder in ("tmp/thesis", "jobs/2024/letter", "progress"):
+        (root / folder).mkdir(parents=True)
+    (root / "tmp/thesis/chapter.tex").write_text("years of work")
+    (root / "jobs/2024/letter/record.json").write_text("{}")
+    (root / "progress/notes.tmp").write_text("notes")
+    for path in sorted(root.rglob("*"), reverse=True):
+        aged(path)
+    return root
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("kept", ["tmp/thesis", "jobs/2024", "progress/notes.tmp", "letter.txt", "jobs/ab/letter"])
+def test_a_folder_of_another_kind_is_refused_and_left_alone(kept: str, read_only: bool, tmp_path: Path) -> None:
+    root = tmp_path / "there"
+    (root / kept).mkdir(parents=True)
+    aged(root / kept)
+    before = everything(root)
+    with pytest.raises(RequestError, match=rf"there is no store of results: it has no {MARKER}, and holds ") as caught:
+        Store(root, read_only=read_only)
+    assert kept.startswith(str(caught.value).split("holds ")[1].split(",")[0])
+    assert "--store" in str(caught.value)
+    assert everything(root) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("doctor",),
+        ("plan", "specs/noisy_quadratic.yaml"),
+        ("report", "specs/noisy_quadratic.yaml", "--report", "REPORTS"),
+        ("verify", "specs/noisy_quadratic.yaml", "--report", "REPORTS"),
+        ("store", "check"),
+        ("store", "check", "--remove"),
+    ],
+)
+def test_no_command_touches_a_users_folder(command: tuple[str, ...], tmp_path: Path) -> None:
+    root = a_users(tmp_path / "home")
+    before = everything(root)
+    reports = str(tmp_path / "reports")
+    said = cli(*(reports if word == "REPORTS" else word for word in command), "--store", root)
+    assert said.code == 2
+    assert "is no store of results" in said.err
+    assert everything(root) == before
+
+
+@pytest.mark.parametrize("root", ["none", "empty"])
+@pytest.mark.parametrize("command", [("doctor",), ("plan", "specs/noisy_quadratic.yaml"), ("store", "check")])
+def test_reading_makes_nothing(command: tuple[str, ...], root: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    before = everything(tmp_path)
+    assert cli(*command, "--store", tmp_path / root).code == (2 if (command[0], root) == ("store", "none") else 0)
+    assert everything(tmp_path) == before
+
+
+def test_a_pseudo_file_system_is_no_store() -> None:
+    said = cli("store", "check", "--store", "/proc")
+    assert said.code == 2
+    assert "the folder /proc is no store of results" in said.err
+
+
+def test_a_new_store_is_marked_before_it_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    real = os.mkdir
+
+    def mkdir(path: str, mode: int = 0o777) -> None:
+        made.append((Path(path).name, (tmp_path / "store" / MARKER).exists()))
+        real(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    Store(tmp_path / "store")
+    assert made == [("store", False), ("jobs", True), ("tmp", True), ("progress", True)]
+
+
+def test_a_store_of_the_version_before_is_read_as_it_is_and_marked_when_written(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.write(JOB, ARTIFACT, {})
+    (store.root / MARKER).unlink()
+    (store.root / "tmp" / ("0" * 32)).mkdir()
+    (store.root / "progress" / ("1" * 32)).write_bytes(b"a checkpoint")
+    (store.root / "progress" / f"{'1' * 32}.json").write_bytes(b"a schedule")
+    (store.root / "progress" / f".{'1' * 32}.4711.tmp").write_bytes(b"half a checkpoint")
+    (store.root / "progress" / f"{'1' * 32}.claim").write_bytes(b"a claim")
+    (store.root / "progress" / f".{'1' * 32}.claim.{'2' * 32}.tmp").write_bytes(b"a claim that is removed")
+    before = everything(store.root)
+    assert Store(store.root, read_only=True).read(JOB).table == ARTIFACT.table
+    assert everything(store.root) == before
+    assert Store(store.root).read(JOB).table == ARTIFACT.table
+    assert set(everything(store.root)) == {*before, MARKER}
+
+
+def test_jobs_that_dvc_brought_are_a_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.write(JOB, ARTIFACT, {})
+    shutil.copytree(store.root / "jobs", tmp_path / "clone" / "jobs")
+    assert Store(tmp_path / "clone", read_only=True).has(JOB)
+    assert Store(tmp_path / "clone").has(JOB)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"harness": "store of results", "layout": 2}\n', b"x" * 10_000])
+def test_another_marker_is_another_store(content: bytes, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    (store.root / MARKER).write_bytes(content)
+    for read_only in (False, True):
+        with pytest.raises(RequestError, match="is not what this version of the harness writes"):
+            Store(store.root, read_only=read_only)
+
+
+def test_only_stale_names_of_the_store_are_swept(tmp_path: Path) -> None:
+    root = Store(tmp_path / "store").root
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "record.json").write_text("another's")
+    draft = "0123456789abcdef" * 2
+    stale = [root / "tmp" / draft, root / "progress" / f".{draft}.{'0' * 32}.tmp", root / "tmp" / ("f" * 32)]
+    stale[0].mkdir()
+    (stale[0] / "table.json").write_text("{}")
+    stale[1].write_text("half")
+    stale[2].symlink_to(tmp_path / "elsewhere")
+    stale.append(root / "progress" / f"{draft}.claim")
+    stale[3].write_text("of a run that is gone")
+    kept = [root / "tmp" / "thesis", root / "progress" / "notes.tmp", root / "tmp" / ("e" * 32), root / "tmp" / "x.tmp"]
+    for path in kept[:-1]:
+        path.mkdir()
+        (path / "letter").write_text("dear reader")
+    kept[-1].write_text("mine")
+    young = root / "tmp" / ("a" * 32)
+    young.mkdir()
+    (root / "progress" / f"{'a' * 32}.claim").write_text("of a run that may live")
+    for path in (*stale, *kept):
+        aged(path)
+    Store(root)
+    assert [os.path.lexists(path) for path in stale] == [False] * 4
+    assert (root / "progress" / f"{'a' * 32}.claim").exists()
+    assert all(path.exists() for path in (*kept, young))
+    assert (tmp_path / "elsewhere" / "record.json").read_text() == "another's"
+
+
+def test_a_check_tells_of_strangers_and_removes_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.write(JOB, ARTIFACT, {})
+    strangers = [store.root / "jobs/2024/letter", store.path(JOB.key).with_name("notes"), store.root / "jobs/ab/cd"]
+    for path in strangers:
+        path.mkdir(parents=True)
+        (path / "record.json").write_text("{}")
+    damaged = store.path(JOB.key) / "table.json"
+    damaged.write_text("{}")
+    said = cli("store", "check", "--store", store.root, "--remove")
+    assert said.code == 0
+    assert "1 of 1 artifacts were corrupt and are removed" in said.out
+    for told in (store.root / "jobs/2024", store.root / "jobs/ab", strangers[1]):
+        assert f"{told}: is no artifact, and is left alone" in said.err
+    assert all((path / "record.json").exists() for path in strangers)
+    assert not store.has(JOB)
+
+
+def test_what_a_user_put_into_an_artifact_is_not_removed_with_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.write(JOB, ARTIFACT, {})
+    (store.path(JOB.key) / "notes.txt").write_text("mine")
+    (store.path(JOB.key) / "table.json").write_text("{}")
+    with pytest.raises(StoreBroken, match=r"holds notes\.txt, which the store did not put there"):
+        store.remove(store.path(JOB.key))
+    assert (store.path(JOB.key) / "notes.txt").read_text() == "mine"
+    assert (store.path(JOB.key) / "record.json").exists()
+
+
+def test_a_link_at_an_artifacts_name_is_removed_and_what_it_leads_to_is_not(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "record.json").write_text("another's")
+    path = store.path(JOB.key)
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere")
+    assert cli("store", "check", "--store", store.root, "--remove").code == 0
+    assert not path.is_symlink()
+    assert (tmp_path / "elsewhere" / "record.json").read_text() == "another's"
+
+
+def test_a_store_that_is_opened_by_several_at_once_is_one(tmp_path: Path) -> None:
+    first, second = Store(tmp_path / "store"), Store(tmp_path / "store")
+    first.write(JOB, Artifact({"step": torch.tensor(1)}), {})
+    assert second.has(JOB)
+    assert not list(first.root.rglob("*.tmp"))
+
+
+def test_a_draft_that_cannot_be_removed_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another user's in a shared store."""
+    Store(tmp_path)
+    draft = tmp_path / "tmp" / ("0" * 32)
+    draft.mkdir()
+    os.utime(draft, (0, 0))
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(storefolder, "discard", refused)
+    Store(tmp_path)
+    assert draft.exists()
+
+
+def test_a_folder_that_another_run_marks_meanwhile_is_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path / "other")
+    real = Path.iterdir
+
+    def marked(path: Path) -> Iterator[Path]:
+        if path == tmp_path / "new" and not (path / MARKER).exists():
+            shutil.copy(tmp_path / "other" / MARKER, path / MARKER)
+            (path / "jobs" / "not-a-shard").mkdir(parents=True)
+        return real(path)
+
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(Path, "iterdir", marked)
+    storefolder.require_store(tmp_path / "new")

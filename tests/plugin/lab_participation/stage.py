@@ -1,0 +1,22 @@
+"""``participation``: how many weights a state would have if all that matter were equal."""
+
+from collections.abc import Sequence
+
+from harness.errors import HarnessError
+from harness.jobs.store import Artifact
+from harness.stages.base import WEIGHT, Context, Stage, Work, named
+
+
+class ParticipationStage(Stage):
+    """No params. Input: ``state``."""
+
+    def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
+        """Column ``ratio``, one row: (Σ w²)² / Σ w⁴ over all weights."""
+        (one,) = work
+        squares = [value.double().square() for value in named(one.inputs["state"], WEIGHT).values()]
+        second = sum(float(value.sum()) for value in squares)
+        fourth = sum(float(value.square().sum()) for value in squares)
+        return [Artifact(table={"ratio": [second**2 / fourth]})]
+
+
+STAGE = ParticipationStage()

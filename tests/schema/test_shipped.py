@@ -1,0 +1,172 @@
+"""The specs in ``specs/`` against LMC's Tables 1 and 2, and against the networks they name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.engine.networks.build import build
+from harness.pipeline.forecast import forecast
+from harness.protocols.imp.protocol import ImpOptions, Iterative
+from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin
+from tests.support import ROOT, SPECS, request
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of LMC Tables 1 and 2: training, the sparse level, accuracies in % rewound to 0."""
+
+    length: str
+    batch: int
+    optimiser: str
+    rate: float
+    drops: tuple[str, ...]
+    warmup: str
+    density: float
+    accuracy: float
+    imp: float
+    random_prune: float
+    random_reinit: float
+    drop: float
+    matching: bool
+
+
+DROPS = ("32000it", "48000it")
+# "Linear Mode Connectivity and the Lottery Ticket Hypothesis", Table 1 (columns up to the pruning level) and Table 2.
+LENET = Row("24000it", 60, "adam", 1.2e-3, (), "0it", 3.5, 98.3, 98.2, 96.7, 97.5, 0.1, True)
+RESNET = Row("63000it", 128, "sgd", 0.1, DROPS, "0it", 16.8, 91.7, 88.5, 88.6, 88.8, 3.2, False)
+LOW = Row("63000it", 128, "sgd", 0.01, DROPS, "0it", 8.6, 88.8, 89.0, 85.7, 84.7, -0.2, True)
+WARMUP = Row("63000it", 128, "sgd", 0.03, DROPS, "30000it", 8.6, 89.7, 89.6, 85.7, 85.6, 0.1, True)
+ROWS = {
+    "lenet_stability": LENET,
+    "lenet_imp": LENET,
+    "resnet20_stability": RESNET,
+    "resnet20_imp": RESNET,
+    "resnet20_low_imp": LOW,
+    "resnet20_warmup_imp": WARMUP,
+}
+LMC = [path for path in SPECS if path.stem in ROWS]
+IMP = [path for path in LMC if path.stem.endswith("_imp")]
+TRAINING = [path for path in SPECS if request(path).protocol.trains]
+
+
+def named(path: Path) -> str:
+    return path.stem
+
+
+def test_there_are_specs_for_every_row() -> None:
+    assert {path.stem for path in LMC} == ROWS.keys()
+    assert (ROOT / "specs").is_dir()
+
+
+@pytest.mark.parametrize("scale", ["toy", "paper"])
+@pytest.mark.parametrize("path", SPECS, ids=named)
+def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
+    asked = request(path, scale)
+    assert len(asked.plan.jobs) > 10
+    cost = forecast(asked.plan, lambda job: False, threads=2)
+    assert (cost.iterations > 0) == asked.protocol.trains
+    assert cost.seconds > 0
+    assert cost.disk_bytes > 0
+
+
+@pytest.mark.parametrize("scale", ["toy", "paper"])
+@pytest.mark.parametrize("path", TRAINING, ids=named)
+def test_parameters_are_those_of_the_network(path: Path, scale: str) -> None:
+    setting = request(path, scale).setting
+    network = build(setting.training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes)
+    assert network.size == setting.training.parameters
+
+
+@pytest.mark.parametrize("path", LMC, ids=named)
+def test_the_paper_scale_is_the_papers(path: Path) -> None:
+    row, setting = ROWS[path.stem], request(path, "paper").setting
+    training = setting.training
+    assert str(training.length) == row.length
+    assert training.batch == row.batch
+    assert training.optimiser.name == row.optimiser
+    assert training.schedule.rate == row.rate
+    assert tuple(map(str, training.schedule.drops)) == row.drops
+    assert str(training.schedule.warmup) == row.warmup
+    assert training.schedule.factor == 0.1
+    assert getattr(training.optimiser, "momentum", 0.9) == 0.9
+    assert training.parameters == (266_610 if row is LENET else 272_474)
+    assert training.data.name == ("mnist" if row is LENET else "cifar10")
+    assert (setting.replicates.initialisations, len(setting.replicates.pairs)) == (3, 3)
+    assert setting.options.line.alphas == 30
+    assert setting.options.stable_below == 2.0
+
+
+@pytest.mark.parametrize("path", IMP, ids=named)
+def test_the_sparse_level_leaves_the_papers_density(path: Path) -> None:
+    row, asked = ROWS[path.stem], request(path, "paper")
+    options: ImpOptions = asked.setting.options
+    assert isinstance(options.pruning, Iterative)
+    assert options.pruning.fraction == 0.2
+    (density,) = (claim for claim in asked.loaded.spec.claims if claim.id == "density")
+    level = density.checks["paper"].at["level"]
+    assert isinstance(level, int)
+    assert round(100 * 0.8**level, 1) == density.paper_value == row.density
+    assert level in options.compared_levels
+
+
+@pytest.mark.parametrize("path", LMC, ids=named)
+def test_claims_cite_the_table(path: Path) -> None:
+    row, spec = ROWS[path.stem], request(path, "paper").loaded.spec
+    table = {
+        "accuracy": row.accuracy,
+        "full_accuracy": row.accuracy,
+        "imp_accuracy": row.imp,
+        "random_prune_accuracy": row.random_prune,
+        "random_reinit_accuracy": row.random_reinit,
+        "imp_drop": row.drop,
+        "density": row.density,
+    }
+    cited = {claim.id: claim for claim in spec.claims if claim.id in table}
+    assert cited.keys() >= ({"accuracy"} if path not in IMP else table.keys() - {"accuracy"})
+    for name, claim in cited.items():
+        assert claim.paper_value == table[name], name
+        assert isinstance(claim.checks["paper"].expect, Equals)
+    assert row.drop == pytest.approx(row.accuracy - row.imp), "the table agrees with itself"
+
+
+@pytest.mark.parametrize("path", IMP, ids=named)
+def test_matching_is_claimed_where_the_table_says_so(path: Path) -> None:
+    row, spec = ROWS[path.stem], request(path, "paper").loaded.spec
+    found = [
+        claim for claim in spec.claims if claim.id in ("imp_matching", "imp_at_0_matching", "imp_at_0_not_matching")
+    ]
+    (claim,) = found
+    assert claim.quantity == "accuracy_drop"
+    assert isinstance(claim.checks["paper"].expect, AtMost if row.matching else AtLeast)
+    for arm in ("random_prune", "random_reinit"):
+        (other,) = (one for one in spec.claims if one.id == f"{arm}_not_matching")
+        assert other.checks["paper"].at["arm"] == arm
+        assert isinstance(other.checks["paper"].expect, AtLeast)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=named)
+def test_what_is_expected_agrees_with_the_papers_number(path: Path) -> None:
+    asked = request(path, "paper")
+    for claim in asked.loaded.spec.claims:
+        value = claim.paper_value
+        if value is None or "paper" not in claim.checks:
+            continue
+        expect = asked.protocol.resolve(asked.setting, claim.checks["paper"]).expect
+        if isinstance(expect, Equals):
+            assert expect.value == value, claim.id
+        elif isinstance(expect, AtMost):
+            assert value <= expect.bound, claim.id
+        elif isinstance(expect, AtLeast):
+            assert value >= expect.bound, claim.id
+        elif isinstance(expect, FirstWithin | LastWithin):
+            assert isinstance(expect.earliest, int)
+            assert isinstance(expect.latest, int)
+            assert expect.earliest <= value <= expect.latest, claim.id
+
+
+@pytest.mark.parametrize("path", SPECS, ids=named)
+def test_toy_departs_knowingly_and_paper_does_not(path: Path) -> None:
+    scales = request(path).loaded.spec.scales
+    assert scales["toy"].departures
+    assert not scales["paper"].departures
