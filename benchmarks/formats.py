@@ -42,7 +42,7 @@ from harness.jobs.store import Store, Table
 from harness.judging.conditions import at_words, conditions, select, values
 from harness.judging.statistics import Equivalence, Sample, differences, equivalence
 from harness.observation import Condition, Observation
-from harness.pipeline.verify import Request, prepare
+from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
 from harness.report.json import plain_value
 from harness.schema.claims import Equals, FirstWithin, LastWithin, LessThan

@@ -12,7 +12,7 @@ from unittest import mock
 from harness import stages
 from harness.cli import main
 from harness.jobs.job import Job
-from harness.pipeline.verify import Request, prepare
+from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
 from harness.schema.load import Loaded, load
 

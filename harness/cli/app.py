@@ -40,7 +40,7 @@ from harness.errors import HarnessError, RequestError, Unread
 from harness.jobs import provenance
 from harness.jobs.store import Store
 from harness.jobs.store_folder import require_writable
-from harness.pipeline.verify import check
+from harness.pipeline.request import check
 from harness.protocols import protocols
 from harness.schema import load as loading
 

@@ -13,7 +13,7 @@ from harness.errors import InvariantBroken, RequestError
 from harness.files import replace_file, require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
-from harness.pipeline import verify as verifying
+from harness.pipeline.request import Request, prepare, require_data
 from harness.protocols import protocols
 from harness.regress import files
 from harness.regress.compare import Finding, count_numbers, since
@@ -63,7 +63,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     require_same_specs(pairs)
     place = _place(options, quiet=quiet)
     comparisons = count_numbers(files.find(folder, options.scale))
-    ready: list[tuple[Baseline, list[Finding], verifying.Request | None]] = []
+    ready: list[tuple[Baseline, list[Finding], Request | None]] = []
     for loaded, baseline in pairs:  # before anything runs
         other = resized(loaded, baseline, options.data)
         if other:
@@ -191,16 +191,16 @@ def _place(options: Options, *, quiet: bool) -> Place:
     return Place(Store(options.store), device, options.data, partial(show.progress_of, quiet=quiet))
 
 
-def _require_room(requests: Sequence[verifying.Request], place: Place, *, rehearsal_only: bool = False) -> None:
+def _require_room(requests: Sequence[Request], place: Place, *, rehearsal_only: bool = False) -> None:
     """Raises RequestError where what the guard will run surely has no room in memory or on the disk."""
     plans = [rehearsal_of(one) if rehearsal_only else whole_plan(one) for one in requests]
     require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, [place.device])
 
 
-def _request(loaded: Loaded, options: Options) -> verifying.Request:
+def _request(loaded: Loaded, options: Options) -> Request:
     """A spec with its plan, its dataset being here."""
-    request = verifying.prepare(
+    request = prepare(
         loaded, options.scale, options.data, initialisations=options.replicates, first_seed=options.first_seed
     )
-    verifying.require_data(request)
+    require_data(request)
     return request

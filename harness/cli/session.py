@@ -20,6 +20,7 @@ from harness.jobs.store import Store
 from harness.pipeline import verify as verifying
 from harness.pipeline.forecast import forecast
 from harness.pipeline.outcome import Outcome
+from harness.pipeline.request import Request, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
 from harness.report import json as machine
 from harness.report.text import bytes_text
@@ -27,7 +28,7 @@ from harness.report.write import write, write_verdicts
 from harness.schema.load import Loaded, load
 
 
-def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request]:
+def _requests(specs: Sequence[Path], options: Options) -> list[Request]:
     """All specs, loaded and planned, before anything runs."""
     specs_by_id: dict[str, Loaded] = {}
     for path in dict.fromkeys(specs):
@@ -39,7 +40,7 @@ def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request
             )
         specs_by_id[loaded.spec.id] = loaded
     return [
-        verifying.prepare(
+        prepare(
             loaded,
             options.scale,
             options.data,
@@ -54,7 +55,7 @@ def _requests(specs: Sequence[Path], options: Options) -> list[verifying.Request
 class _Walk:
     """Specs that are ready to run, and what they run on."""
 
-    requests: Sequence[verifying.Request]
+    requests: Sequence[Request]
     store: Store
     devices: Sequence[torch.device]
     data: Path
@@ -64,7 +65,7 @@ class _Walk:
         together = _together(self.requests)
         for request in self.requests:
             if not run:
-                verifying.require_results(request, self.store)
+                require_results(request, self.store)
             with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
                 outcome = verifying.verify(
                     request,
@@ -82,9 +83,9 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
     requests = _requests(specs, options)
     chosen = _prepared(options)
     for request in requests:
-        verifying.require_data(request)
+        require_data(request)
         if run:
-            verifying.require_format(request, chosen)
+            require_format(request, chosen)
     store = Store(options.store, read_only=not run)
     if run:
         require_room(_together(requests), store, chosen)
@@ -187,14 +188,14 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         show.machine(rows)
 
 
-def _together(requests: Sequence[verifying.Request]) -> Plan:
+def _together(requests: Sequence[Request]) -> Plan:
     return Plan.of(target for one in requests for target in one.plan.targets)
 
 
-def _missing(request: verifying.Request, chosen: Sequence[torch.device]) -> str:
+def _missing(request: Request, chosen: Sequence[torch.device]) -> str:
     """What a run would be refused for."""
     try:
-        verifying.require_format(request, chosen)
+        require_format(request, chosen)
     except RequestError as error:
         return str(error)
     data = request.setting.dataset

@@ -10,7 +10,7 @@ from harness.engine.data.datasets import load
 from harness.execution.run import execute
 from harness.jobs.store import Store
 from harness.observation import Observation
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols import protocols
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness.jobs.plan import Plan
 from harness.jobs.stages import row
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols import protocols
 from harness.regress.fingerprints import READERS
 from harness.regress.kinds import kinds

@@ -1,7 +1,7 @@
 """What an experiment observes and draws when it is run."""
 
 from harness.observation import Observation
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.schema.claims import Check, Claim
 
 

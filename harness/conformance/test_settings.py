@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from harness.datainfo import nominal
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols.common.setting import Setting, TrainingSetting
 from harness.schema.model import Replicates
 from harness.schema.training import Adam, ClipValue, LeNet, PixelScale

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.errors import RequestError
-from harness.pipeline.verify import Request, prepare
+from harness.pipeline.request import Request, prepare
 from harness.protocols import folder_of, protocols
 from harness.schema.load import load
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-NUMBER, TEXT, FLAG, MAYBE_NUMBER, MAYBE_FLAG = "numbers", "texts", "flags", "numbers or nulls", "flags or nulls"
+NUMBER, AMOUNT, TEXT, FLAG = "numbers", "numbers of 0 or more", "texts", "flags"
+MAYBE_NUMBER, MAYBE_FLAG = "numbers or nulls", "flags or nulls"
 
 Params = Mapping[str, Any]
 Gives = Literal["state", "mask", "table", "eigenpairs"]
@@ -22,6 +23,7 @@ class Row:
             network's matrix; a ``table`` has none.
         columns: name -> kind, of the columns that are used; the table may have more. A function of the job's
             parameters where it depends on them.
+        also: name -> kind, of columns that the version's first results do not have.
         rows: how many; None: one at least.
         seeds: parameters that name a random stream. Initialisations differ in nothing else.
         role: what the invariants of every run may take it for; "" where nothing is asked of it.
@@ -35,6 +37,7 @@ class Row:
     version: int
     gives: Gives = "table"
     columns: Mapping[str, str] | Callable[[Params], Mapping[str, str]] = field(default_factory=dict)
+    also: Mapping[str, str] = field(default_factory=dict)
     rows: int | Callable[[Params], int] | None = None
     seeds: tuple[str, ...] = ()
     role: Role = ""

@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 from harness.errors import BrokenError
 from harness.jobs.outside import Package, packages
-from harness.jobs.stage_row import FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT, Params, Row, named
+from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT, Params, Row, named
 
+_COUNTED = named(AMOUNT, "examples", "undecided")
 _SPLITS = 2
 """Rows of a table with one for each of test and train."""
 
@@ -54,7 +55,7 @@ OWN = (
         name="prune",
         version=1,
         gives="mask",
-        columns=named(NUMBER, "kept", "total"),
+        columns=named(AMOUNT, "kept", "total"),
         rows=1,
         role="pruning",
         fingerprint="densities of layers",
@@ -63,7 +64,8 @@ OWN = (
     Row(
         name="evaluate",
         version=1,
-        columns=named(TEXT, "split") | named(NUMBER, "error", "loss"),
+        columns=named(TEXT, "split") | named(AMOUNT, "error") | named(NUMBER, "loss"),
+        also=_COUNTED,
         rows=_SPLITS,
         role="evaluation",
         fingerprint="losses",
@@ -72,7 +74,7 @@ OWN = (
     Row(
         name="line",
         version=1,
-        columns=named(TEXT, "batch_norm", "split") | named(NUMBER, "alpha", "error", "loss"),
+        columns=named(TEXT, "batch_norm", "split") | named(AMOUNT, "error") | named(NUMBER, "alpha", "loss"),
         rows=_line_rows,
         role="line",
         closely="means on the line",
@@ -80,7 +82,7 @@ OWN = (
     Row(
         name="compare",
         version=2,
-        columns=named(TEXT, "split") | named(NUMBER, "l2", "disagreements", "loss_l2") | named(MAYBE_NUMBER, "cosine"),
+        columns=named(TEXT, "split") | named(AMOUNT, "l2", "disagreements", "loss_l2") | named(MAYBE_NUMBER, "cosine"),
         rows=_SPLITS,
         role="comparison",
         fingerprint="L2 distance",
@@ -89,14 +91,14 @@ OWN = (
     Row(
         name="distance",
         version=2,
-        columns=named(NUMBER, "l2") | named(MAYBE_NUMBER, "cosine"),
+        columns=named(AMOUNT, "l2") | named(MAYBE_NUMBER, "cosine"),
         rows=1,
         fingerprint="L2 distance",
     ),
     Row(
         name="loss",
         version=1,
-        columns=named(NUMBER, "loss", "gradient"),
+        columns=named(NUMBER, "loss") | named(AMOUNT, "gradient"),
         rows=1,
         unguarded="it is measured beside curvature, which is not rehearsed; the states it is measured at are",
     ),
@@ -110,7 +112,7 @@ OWN = (
     Row(
         name="extremes",
         version=2,
-        columns=named(TEXT, "end") | named(NUMBER, "eigenvalue", "residual") | named(FLAG, "converged"),
+        columns=named(TEXT, "end") | named(NUMBER, "eigenvalue") | named(AMOUNT, "residual") | named(FLAG, "converged"),
         unguarded=_CURVATURE,
     ),
     Row(
@@ -161,7 +163,7 @@ OWN = (
     Row(
         name="valley_walk",
         version=1,
-        columns=named(NUMBER, "phase", "step", "position", "square", "loss", "negative", "sharpness"),
+        columns=named(AMOUNT, "phase", "step", "square") | named(NUMBER, "position", "loss", "negative", "sharpness"),
         rows=lambda params: len(params["lengths"]) * int(params["looks"]),
         seeds=("noise",),
         unguarded=_NO_NETWORK,

@@ -3,7 +3,7 @@
 Layout: ``<root>/jobs/<2 hex>/<key>/`` holds ``record.json`` and, as the result has them, ``tensors.safetensors``
 and ``table.json`` (columns of equal length). A directory is filled under ``<root>/tmp`` and appears by one
 rename, so a killed run leaves either a whole artifact or none. Nothing here is ever unpickled. What makes a folder
-a store, and what of it may be touched, is in ``storefolder``.
+a store, and what of it may be touched, is in ``store_folder``.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ class Store:
         """
         path = self.path(job.key)
         # In this order: another run may commit between the two looks, and then the record came with the directory.
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             return False
         if not (path / files_of.RECORD).is_file():
             raise self.corrupt(job, "has lost its record.json")
@@ -211,7 +211,7 @@ class Store:
         for shard in sorted((self.root / "jobs").glob("*")):
             inside = [] if shard.is_symlink() or not shard.is_dir() else sorted(shard.iterdir())
             own = [path for path in inside if store_folder.is_artifact(path)]
-            if not own and (inside or len(shard.name) != 2):
+            if not own and (inside or not shard.is_dir() or len(shard.name) != 2):
                 yield shard
             else:
                 yield from (path for path in inside if path not in own)

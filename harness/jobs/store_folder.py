@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from harness import jsonfile
 from harness.errors import RequestError, write_remedy
 from harness.files import put, read_regular
 
 MARKER = "harness_store.json"
-_CONTENT = json.dumps({"harness": "store of results", "layout": 1}) + "\n"
+_MARK = {"harness": "store of results", "layout": 1}
 PARTS = ("jobs", "tmp", "progress")
 FILES = ("record.json", "table.json", "tensors.safetensors")
 """Names of an artifact's files."""
@@ -41,6 +42,7 @@ def require_store(root: Path) -> None:
     try:
         if marker.exists() or marker.is_symlink():
             _require_marker(marker)
+            _require_parts(root)
             return
         foreign = next(_foreign(root), None)
     except OSError as error:
@@ -64,7 +66,9 @@ def make(root: Path) -> None:
     require_store(root)
     root.mkdir(parents=True, exist_ok=True)
     if not (root / MARKER).exists():
-        put(root / MARKER, _CONTENT.encode())  # first: a kill leaves no folder that is not known for what it is
+        put(
+            root / MARKER, f"{json.dumps(_MARK)}\n".encode()
+        )  # first: a kill leaves no folder that is not known for what it is
     for part in PARTS:
         (root / part).mkdir(exist_ok=True)
     _sweep(root)
@@ -138,7 +142,7 @@ def _is_folder(path: Path) -> bool:
 
 def _require_marker(marker: Path) -> None:
     try:
-        right = read_regular(marker, 4096) == _CONTENT.encode()
+        right = jsonfile.parse(read_regular(marker, 4096)) == _MARK
     except ValueError:
         right = False
     if not right:
@@ -146,6 +150,16 @@ def _require_marker(marker: Path) -> None:
             f"{marker} is not what this version of the harness writes: {marker.parent} may be a store of another "
             "version, or none. Choose another with --store"
         )
+
+
+def _require_parts(root: Path) -> None:
+    """A part may be a link to a folder, on another disk say."""
+    for part in PARTS:
+        place = root / part
+        if (place.exists() or place.is_symlink()) and not place.is_dir():
+            raise RequestError(
+                f"{place} is no folder, where the store has its {part}: remove it, or choose another with --store"
+            )
 
 
 def _foreign(root: Path) -> Iterator[Path]:

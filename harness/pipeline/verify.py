@@ -1,20 +1,17 @@
-"""The whole street for one spec at one scale: settings, plan, run, observations, judgements."""
+"""The whole street for one request: run, observations, judgements."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from harness import datainfo
-from harness.datainfo import DatasetInfo
 from harness.engine.data import datasets
-from harness.engine.device import has_format
-from harness.engine.networks.build import build
-from harness.errors import DataMissing, RequestError
+from harness.errors import BrokenError
 from harness.execution.run import Progress, Run, execute
 from harness.jobs import provenance
 from harness.jobs.job import Job
@@ -22,176 +19,15 @@ from harness.jobs.plan import Plan
 from harness.jobs.store import Store, Table
 from harness.judging.verdict import Judgement, judge
 from harness.observation import Condition, Gap, Observation
-from harness.pipeline import accounts, invariants
+from harness.pipeline import accounts
 from harness.pipeline.gaps import causes, gaps
 from harness.pipeline.outcome import Outcome
-from harness.protocols import protocols
-from harness.protocols.common.base import Protocol
-from harness.protocols.common.setting import Setting
+from harness.pipeline.request import Request, require_data
+from harness.pipeline.result_invariants import check_results
 from harness.schema.claims import Check, Claim
-from harness.schema.load import Loaded, local_path
-from harness.schema.model import PAPER_SCALE, Replicates, Scale
+from harness.schema.load import local_path
+from harness.schema.model import PAPER_SCALE
 from harness.stages import products
-
-MOST_JOBS = 100_000
-"""Of a plan, which is made, and kept in memory, as a whole."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A spec at a scale, ready to run.
-
-    Attributes:
-        loaded: the spec.
-        scale: which setting.
-        setting: resolved, with the replicates that were asked for.
-        protocol: its experiment family.
-        plan: every job it needs.
-    """
-
-    loaded: Loaded
-    scale: str
-    setting: Setting
-    protocol: Protocol[Any]
-    plan: Plan
-
-    @property
-    def planned(self) -> Replicates:
-        """The replicates that the spec itself plans."""
-        return self.loaded.spec.scales[self.scale].replicates
-
-
-def prepare(
-    loaded: Loaded,
-    scale: str,
-    data_root: Path,
-    *,
-    initialisations: int | None = None,
-    first_seed: int | None = None,
-) -> Request:
-    """Resolves a spec at a scale and names its jobs; runs nothing and needs no data.
-
-    Args:
-        loaded: the spec.
-        scale: one of its scales.
-        data_root: where imported datasets lie.
-        initialisations: in place of the spec's.
-        first_seed: in place of the spec's.
-
-    Raises:
-        RequestError: no such scale, a network of another size than the spec says, or too many jobs.
-        InvariantBroken: replicates of the plan are none, or what it compares is one thing.
-    """
-    protocol, setting = _resolved(loaded, scale, data_root, initialisations=initialisations, first_seed=first_seed)
-    measurements = list(protocol.measurements(setting))
-    plan = Plan.of(one.job for one in measurements)
-    invariants.check_plan(measurements, plan)
-    return Request(loaded, scale, setting, protocol, plan)
-
-
-def check(loaded: Loaded, scale: str, data_root: Path) -> None:
-    """Raises RequestError where ``prepare`` would, without naming the jobs of every replicate."""
-    _resolved(loaded, scale, data_root)
-
-
-def _resolved(
-    loaded: Loaded,
-    scale: str,
-    data_root: Path,
-    *,
-    initialisations: int | None = None,
-    first_seed: int | None = None,
-) -> tuple[Protocol[Any], Setting]:
-    """The setting of a scale, with all that can be wrong with it checked."""
-    spec = loaded.spec
-    if scale not in spec.scales:
-        raise RequestError(f"{loaded.path}: there is no scale {scale!r}; it has {', '.join(spec.scales)}")
-    chosen = spec.scales[scale]
-    protocol = protocols()[loaded.spec.protocol]
-    wanted = {"initialisations": initialisations, "first_seed": first_seed}
-    replicates = chosen.replicates.model_copy(update={k: v for k, v in wanted.items() if v is not None})
-    setting = protocol.setting(chosen, loaded.settings[scale], replicates, lambda name: data_of(name, data_root))
-    _check_parameters(loaded, scale, data_root)
-    _check_jobs(loaded, scale, protocol, setting)
-    return protocol, setting
-
-
-def _check_jobs(loaded: Loaded, scale: str, protocol: Protocol[Any], setting: Setting) -> None:
-    """Raises RequestError where there are too many jobs; those of one initialisation are counted."""
-    count = setting.replicates.initialisations
-    one = replace(setting, replicates=setting.replicates.model_copy(update={"initialisations": 1}))
-    most = MOST_JOBS // count
-    wanted = [measurement.job for measurement in islice(protocol.measurements(one), most + 1)]
-    jobs = len(Plan.of(wanted).jobs) if len(wanted) <= most else len(wanted)
-    if jobs > most:
-        raise RequestError(
-            f"{loaded.path}: scales.{scale}.replicates: {count:,} initialisations of {jobs:,} jobs or more each are "
-            f"{count * jobs:,}, and a plan has {MOST_JOBS:,} at most: ask for fewer replicates (initialisations, or "
-            "orders, whose pairs grow as their square), or for fewer times, levels or arms in the settings"
-        )
-
-
-def data_of(name: str, data_root: Path) -> DatasetInfo:
-    """The facts of a dataset, with an empty digest where it is not here."""
-    return datainfo.describe(name, data_root) or datainfo.nominal(name)
-
-
-def trainable(scale: Scale, data_root: Path) -> int:
-    """How many trainable parameters the network of a scale really has; 0 where it has none."""
-    if scale.training is None:
-        return 0
-    data = data_of(scale.training.data.name, data_root)
-    return build(scale.training.network.model_dump(mode="json"), data.shape, data.classes).size
-
-
-def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
-    training = loaded.spec.scales[scale].training
-    try:
-        size = trainable(loaded.spec.scales[scale], data_root)
-    except RuntimeError as error:  # of a layer
-        raise RequestError(
-            f"{loaded.path}: scales.{scale}.training.network: this network cannot take the dataset's images: one "
-            f"of its layers would get less than it needs ({error}). Fewer stages halve images less often"
-        ) from error
-    if training is not None and size != training.parameters:
-        raise RequestError(
-            f"{loaded.path}: scales.{scale}.training.parameters: found {training.parameters:,}, but this network has "
-            f"{size:,} trainable parameters: correct the network or the number"
-        )
-
-
-def require_data(request: Request) -> None:
-    """Raises DataMissing unless the request's dataset is here."""
-    data = request.setting.dataset
-    if data is not None and not data.digest:
-        raise DataMissing(
-            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {data.name!r}, which is not here. "
-            f"Run `harness data import {data.name} FOLDER_OR_ARCHIVE` or, with a network, "
-            f"`harness data download {data.name}`"
-        )
-
-
-def require_format(request: Request, devices: Sequence[torch.device]) -> None:
-    """Raises RequestError unless all devices can compute in the number format of the request's training."""
-    training = request.loaded.spec.scales[request.scale].training
-    for device in devices:
-        if training is not None and not has_format(training.precision, device):
-            raise RequestError(
-                f"{request.loaded.path}: scales.{request.scale}.training.precision: found {training.precision}, a "
-                f"format of CUDA's tensor cores, and {device} has none: use fp32, or a GPU that has them "
-                "(--device cuda)"
-            )
-
-
-def require_results(request: Request, store: Store) -> None:
-    """Raises RequestError unless every result that the report needs is in the store."""
-    missing = request.plan.missing(store.has)
-    if missing:
-        raise RequestError(
-            f"{request.loaded.path}: {len(missing)} of {len(request.plan.jobs)} jobs of the scale {request.scale!r} "
-            f"are not in the store {store.root}: "
-            f"run `harness verify {request.loaded.path} --scale {request.scale}` first"
-        )
 
 
 def verify(
@@ -222,7 +58,8 @@ def verify(
     plan = request.plan if beside is None else request.plan.along(beside)
     run, where = run_plan(plan, store, devices=devices, data_root=data_root, on_progress=on_progress)
     absent = run.failed.keys() | run.lost
-    invariants.check_results(request.plan, store, absent, request.setting.dataset)
+    with _reading(request, store):
+        check_results(request.plan, store, absent, request.setting.dataset)
     tables: dict[str, Table] = {}
 
     def read(job: Job) -> Table | None:
@@ -230,8 +67,10 @@ def verify(
             tables[job.key] = products.read_table(store, job)
         return tables.get(job.key)
 
-    observations = request.protocol.observations(request.setting, read)
-    missing = gaps(request.protocol, request.setting, read, partial(causes, failed=run.failed))
+    with _reading(request, store):
+        observations = request.protocol.observations(request.setting, read)
+        missing = gaps(request.protocol, request.setting, read, partial(causes, failed=run.failed))
+        figures = request.protocol.figures(request.setting, observations, _marked(request))
     spec = request.loaded.spec
     departures = _departures(request)
     return Outcome(
@@ -239,13 +78,28 @@ def verify(
         spec_path=str(local_path(request.loaded.path) or request.loaded.path),
         scale=request.scale,
         judgements=_judge(request, observations, missing, faithful=not departures),
-        figures=request.protocol.figures(request.setting, observations, _marked(request)),
+        figures=figures,
         departures=departures,
         provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store, run),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,
     )
+
+
+@contextmanager
+def _reading(request: Request, store: Store) -> Iterator[None]:
+    """Raises BrokenError where an experiment meets numbers in its tables that it can make nothing of."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise BrokenError(
+            f"{request.loaded.path}: the experiment {request.protocol.name!r} can make nothing of its results in "
+            f"{store.root}: {type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno}). Either "
+            "a table holds numbers that its stage cannot give: run with another --store; or the experiment has a "
+            "fault: report it with this line"
+        ) from error
 
 
 def run_plan(

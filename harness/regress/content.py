@@ -10,7 +10,7 @@ from harness.judging.conditions import at_words, conditions, select, values, why
 from harness.judging.verdict import Judgement
 from harness.observation import Condition, Quantity
 from harness.pipeline.outcome import Outcome
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.regress.fingerprints import fingerprints, rehearsed
 from harness.regress.kinds import kinds
 from harness.regress.model import ROUNDING, Content, Judged, Number

@@ -16,6 +16,7 @@ from harness.jobs.store import Store
 from harness.pipeline import verify as verifying
 from harness.pipeline.accounts import revision_words
 from harness.pipeline.outcome import Outcome
+from harness.pipeline.request import Request, trainable
 from harness.regress.compare import Finding, compare, since
 from harness.regress.content import content
 from harness.regress.fingerprints import rehearsed
@@ -90,7 +91,7 @@ def require_same_specs(pairs: Sequence[tuple[Loaded, Baseline]]) -> None:
 
 def resized(loaded: Loaded, baseline: Baseline, data: Path) -> Finding | None:
     """A network of another size than the baseline's: nothing can be run."""
-    size = verifying.trainable(loaded.spec.scales[baseline.scale], data)
+    size = trainable(loaded.spec.scales[baseline.scale], data)
     before = baseline.content.facts.get("trainable parameters", size)
     if size == before:
         return None
@@ -122,7 +123,7 @@ class Held:
         return f"{self.count} of {self.needed} results were in the store, made by {', '.join(self.made)}"
 
 
-def held(request: verifying.Request, store: Store) -> Held | None:
+def held(request: Request, store: Store) -> Held | None:
     """What the store has of a request and of its rehearsal; None: nothing."""
     jobs = {**request.plan.jobs, **rehearsal_of(request).jobs}
     found = [store.made(job) for job in jobs.values() if store.has(job)]
@@ -140,7 +141,7 @@ def held(request: verifying.Request, store: Store) -> Held | None:
     )
 
 
-def held_findings(request: verifying.Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
+def held_findings(request: Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
     """A note where the store has results of this code, an error where it has those of another."""
     found = held(request, store)
     if found is not None and found.alike:
@@ -150,13 +151,13 @@ def held_findings(request: verifying.Request, baseline: Baseline, store: Store) 
         yield Finding(baseline.name, "store", "error", f"{text}: run in a fresh --store, or without --store")
 
 
-def coverage(request: verifying.Request, baseline: Baseline) -> Iterator[Finding]:
+def coverage(request: Request, baseline: Baseline) -> Iterator[Finding]:
     """A note for every stage that the rehearsal leaves out, with the reason."""
     for stage, reason in left_out(request.plan, rehearsal_of(request)).items():
         yield Finding(baseline.name, f"stage {stage}", "note", f"not in the rehearsal: {reason}")
 
 
-def require_own(request: verifying.Request, store: Store) -> None:
+def require_own(request: Request, store: Store) -> None:
     """Raises RequestError where the store has results of other code, from which no baseline may be made."""
     found = held(request, store)
     if found is not None and not found.alike:
@@ -166,7 +167,7 @@ def require_own(request: verifying.Request, store: Store) -> None:
         )
 
 
-def guard(request: verifying.Request, baseline: Baseline, comparisons: int, place: Place) -> list[Finding]:
+def guard(request: Request, baseline: Baseline, comparisons: int, place: Place) -> list[Finding]:
     """Runs a spec and compares it with its baseline; what breaks is one of the findings.
 
     Args:
@@ -183,7 +184,7 @@ def guard(request: verifying.Request, baseline: Baseline, comparisons: int, plac
     return findings + compare(baseline, found, comparisons, broken=bool(outcome.failures))
 
 
-def measure(request: verifying.Request, path: Path, history: Sequence[Entry], reason: str, place: Place) -> Baseline:
+def measure(request: Request, path: Path, history: Sequence[Entry], reason: str, place: Place) -> Baseline:
     """A new baseline of a spec.
 
     Args:
@@ -212,7 +213,7 @@ def measure(request: verifying.Request, path: Path, history: Sequence[Entry], re
     )
 
 
-def measure_rehearsal(request: verifying.Request, baseline: Baseline, reason: str, place: Place) -> Baseline:
+def measure_rehearsal(request: Request, baseline: Baseline, reason: str, place: Place) -> Baseline:
     """A baseline with its rehearsal measured anew, and everything else as it was.
 
     Args:
@@ -231,7 +232,7 @@ def measure_rehearsal(request: verifying.Request, baseline: Baseline, reason: st
     return baseline.model_copy(update={"content": changed, "history": (*baseline.history, entry)})
 
 
-def whole_plan(request: verifying.Request) -> Plan:
+def whole_plan(request: Request) -> Plan:
     """All jobs of a request and of its rehearsal."""
     return Plan.of([*request.plan.targets, *rehearsal_of(request).targets])
 
@@ -241,12 +242,12 @@ def _entry(reason: str) -> Entry:
     return Entry(revision=code["revision"][:12], modified=code["modified"], date=today(), reason=reason)
 
 
-def rehearsal_of(request: verifying.Request) -> Plan:
+def rehearsal_of(request: Request) -> Plan:
     """The jobs of a request's rehearsal."""
     return rehearsal(request.protocol, request.setting)
 
 
-def _rehearse(request: verifying.Request, place: Place) -> Plan:
+def _rehearse(request: Request, place: Place) -> Plan:
     """Runs the rehearsal; its plan."""
     small, name = rehearsal_of(request), request.loaded.spec.id
     with place.progress(f"{name}, rehearsal") as told:
@@ -257,7 +258,7 @@ def _rehearse(request: verifying.Request, place: Place) -> Plan:
     return small
 
 
-def _run(request: verifying.Request, place: Place) -> tuple[Outcome, Content]:
+def _run(request: Request, place: Place) -> tuple[Outcome, Content]:
     small, name = _rehearse(request, place), request.loaded.spec.id
     with place.progress(name) as told:
         outcome = verifying.verify(request, place.store, devices=[place.device], data_root=place.data, on_progress=told)

@@ -14,7 +14,7 @@ from harness.engine import optimise
 from harness.engine.device import dtype_of
 from harness.engine.networks.build import Network, build
 from harness.jobs.job import Job
-from harness.jobs.stage_row import FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT
+from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT
 from harness.jobs.stages import row
 from harness.jobs.store import Artifact, Store, Table
 from harness.stages.base import BUFFER, MASK, OPTIMISER, STEP, WEIGHT
@@ -22,6 +22,7 @@ from harness.stages.evaluate import SPLITS
 
 _TYPES: Mapping[str, frozenset[type]] = {
     NUMBER: frozenset({int, float}),
+    AMOUNT: frozenset({int, float}),
     TEXT: frozenset({str}),
     FLAG: frozenset({bool}),
     MAYBE_NUMBER: frozenset({int, float, type(None)}),
@@ -41,11 +42,13 @@ class Product:
         columns: name -> kind, of the columns that are used; a table may have more.
         rows: how many; None: one at least.
         tensors: name -> form, all of them; None: they are not looked at.
+        also: name -> kind, of columns that need not be there.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     rows: int | None = None
     tensors: Mapping[str, Form] | None = field(default_factory=dict)
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(store: Store, job: Job) -> Artifact:
@@ -94,16 +97,17 @@ def product_of(job: Job) -> Product:
             pairs = _eigenpairs(job)
             return Product(columns, count if pairs is None else pairs["eigenvalues"][0][0], pairs)
         case "table":
-            return Product(columns, count)
+            return Product(columns, count, also=about.also)
 
 
 def _wrong_table(product: Product, table: Table) -> Iterator[str]:
-    for name, kind in product.columns.items():
+    there = {name: kind for name, kind in product.also.items() if name in table}
+    for name, kind in {**product.columns, **there}.items():
         if name not in table:
             yield f"has no column {name!r} in its table"
             continue
         column = table[name]
-        if not set(map(type, column)) <= _TYPES[kind]:
+        if not set(map(type, column)) <= _TYPES[kind] or (kind == AMOUNT and min(column, default=0) < 0):
             yield f"has other values than {kind} in the column {name!r} of its table"
         if product.rows is not None and len(column) != product.rows:
             yield f"has {len(column)} rows in its table, where {product.rows} are due"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InvariantBroken, RequestError
-from harness.pipeline.verify import Request, check, prepare
+from harness.pipeline.request import Request, check, prepare
 from harness.protocols import families
 from harness.schema.document import read
 from harness.schema.load import Loaded, load

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import storefolder
-from harness.errors import RequestError, StoreBroken
+from harness.errors import CorruptArtifact, RequestError, StoreBroken
+from harness.jobs import store_folder
 from harness.jobs.store import Artifact, Store
 from harness.jobs.store_folder import MARKER
 from tests.jobs.test_store import ARTIFACT, JOB
@@ -139,6 +139,56 @@ def test_another_marker_is_another_store(content: bytes, tmp_path: Path) -> None
             Store(store.root, read_only=read_only)
 
 
+def test_a_marker_whose_line_ends_another_way_is_the_same(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    marker = store.root / MARKER
+    marker.write_bytes(marker.read_bytes().replace(b"\n", b"\r\n"))
+    Store(store.root, read_only=True)
+
+
+@pytest.mark.parametrize("part", ["jobs", "tmp", "progress"])
+@pytest.mark.parametrize("how", ["a file", "a link to itself", "a link to nothing"])
+def test_a_part_that_is_no_folder_is_told(how: str, part: str, tmp_path: Path) -> None:
+    place = Store(tmp_path / "store").root / part
+    place.rmdir()
+    if how == "a file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(place if how == "a link to itself" else tmp_path / "nothing")
+    said = cli("store", "check", "--store", tmp_path / "store")
+    assert said.code == 2
+    assert f"{place} is no folder, where the store has its {part}: remove it" in " ".join(said.err.split())
+    assert os.path.lexists(place)
+
+
+def test_a_part_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    (store.root / "jobs").rename(tmp_path / "large")
+    (store.root / "jobs").symlink_to(tmp_path / "large")
+    store.write(JOB, ARTIFACT, {})
+    assert Store(store.root, read_only=True).has(JOB)
+
+
+def test_a_link_to_nothing_at_an_artifacts_name_is_no_result(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    path = store.path(JOB.key)
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "nothing")
+    with pytest.raises(CorruptArtifact, match=r"has lost its record\.json"):
+        store.has(JOB)
+    assert cli("store", "check", "--store", store.root, "--remove").code == 0
+    assert not store.has(JOB)
+
+
+def test_a_file_among_the_shards_is_told(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    (store.root / "jobs" / "ab").write_text("mine")
+    assert (
+        f"{store.root / 'jobs/ab'}: is no artifact, and is left alone"
+        in cli("store", "check", "--store", store.root).err
+    )
+
+
 def test_only_stale_names_of_the_store_are_swept(tmp_path: Path) -> None:
     root = Store(tmp_path / "store").root
     (tmp_path / "elsewhere").mkdir()
@@ -226,7 +276,7 @@ def test_a_draft_that_cannot_be_removed_keeps_nobody_out(tmp_path: Path, monkeyp
     def refused(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(storefolder, "discard", refused)
+    monkeypatch.setattr(store_folder, "discard", refused)
     Store(tmp_path)
     assert draft.exists()
 
@@ -243,4 +293,4 @@ def test_a_folder_that_another_run_marks_meanwhile_is_a_store(tmp_path: Path, mo
 
     (tmp_path / "new").mkdir()
     monkeypatch.setattr(Path, "iterdir", marked)
-    storefolder.require_store(tmp_path / "new")
+    store_folder.require_store(tmp_path / "new")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from harness.jobs.job import Job
+from harness.protocols.instability.protocol import Instability
 from tests.support import Place, claim, cli, counted, edited, imp_text, instability_text, request, stages_of
 
 FIRST = {"compare": 4, "distance": 12, "evaluate": 12, "init": 2, "line": 4, "train": 10}
@@ -269,6 +270,21 @@ def test_a_corrupt_artifact_is_named_with_a_remedy(known: Place) -> None:
     assert said.code == 3
     assert str(victim) in said.err
     assert f"harness store check --store {known.store} --remove" in said.err
+
+
+@pytest.mark.parametrize("where", ["observe", "figures"])
+def test_an_experiment_that_can_make_nothing_of_its_results_is_told(
+    known: Place, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("band")
+
+    monkeypatch.setattr(Instability, where, broken)
+    said = known.verify(known.write(instability_text()))
+    assert said.code == 3
+    shown = " ".join(said.err.split())
+    assert "tiny.yaml: the experiment 'instability' can make nothing of its results in" in shown
+    assert "KeyError: 'band' (test_verify.py, line" in shown
 
 
 def test_the_number_of_threads_does_not_decide_the_key(known: Place) -> None:

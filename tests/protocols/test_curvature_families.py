@@ -13,7 +13,7 @@ from harness import seeds, stages
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
 from harness.observation import Condition, Observation
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols.common.bands import BandOptions
 from harness.stages.base import Work
 from tests.stages.bench import Bench

@@ -10,7 +10,7 @@ from harness.errors import RequestError
 from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.observation import NoValue
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols.common import curvature
 from harness.protocols.common.phases import Phase, drops, largest_stable, phases
 from harness.protocols.edge_of_stability.protocol import PROTOCOL, without_decay

@@ -11,7 +11,7 @@ from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.measure.plane import grid
 from harness.observation import Observation
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols.common import lineage
 from harness.protocols.common.base import Measurement
 from harness.protocols.common.phases import phases

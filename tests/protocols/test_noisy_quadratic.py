@@ -9,7 +9,7 @@ import torch
 from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.judging.verdict import Judgement, Verdict, judge
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols.common import heavy_ball as theory
 from harness.report.numbers import estimate_text
 from tests.stages.bench import Bench

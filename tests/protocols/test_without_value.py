@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.observation import NoValue, Observation, observed, ratio
-from harness.pipeline.verify import Request
+from harness.pipeline.request import Request
 from harness.protocols.common import series
 from harness.protocols.common.base import Measurement
 from harness.protocols.common.curvature import Eigenvalue

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.pipeline.verify import Request, prepare
+from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
 from harness.protocols.common import lineage
 from harness.regress.kinds import Kind, kinds

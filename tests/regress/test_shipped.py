@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.pipeline.verify import prepare
+from harness.pipeline.request import prepare
 from harness.protocols import protocols
 from harness.regress import files
 from harness.regress.kinds import kinds

@@ -15,7 +15,7 @@ from harness.jobs.stages import OWN, row
 from harness.jobs.store import Store
 from harness.measure import evaluate as evaluating
 from harness.measure.evaluate import Scores
-from harness.pipeline.verify import Request, prepare
+from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
 from harness.regress.fingerprints import READERS
 from harness.regress.fingerprints import rehearsed as rehearsed_numbers

@@ -342,6 +342,10 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         (instability_text(claim(expect="{kind: less_than, than: {}}")), ""),
         ["claims[0].checks.toy", "with itself"],
     ),
+    "a batch of everything for copies": (
+        swapped(I, "batch: 50", "batch: 1400"),
+        ["training.batch: found 1400, all examples of digits", "copies have no orders", "choose a smaller batch"],
+    ),
     "batch beyond the dataset": (
         swapped(I, "batch: 50", "batch: 1401"),
         ["training.batch", "found 1401", "digits has 1400 examples"],

@@ -69,9 +69,12 @@ def shorter(table: dict[str, Any]) -> None:
 
 TABLES: dict[str, tuple[Change, str]] = {
     "a column missing": (lambda table: table.pop("error"), "has no column 'error'"),
-    "text for numbers": (texts, "has other values than numbers in the column 'error'"),
+    "text for numbers": (texts, "has other values than numbers of 0 or more in the column 'error'"),
     "nulls for numbers": (lambda table: table.update(error=[None] * 2), "other values than numbers"),
     "flags for numbers": (lambda table: table.update(error=[True] * 2), "other values than numbers"),
+    "a negative count": (lambda table: table.update(undecided=[0, -1]), "other values than numbers of 0 or more"),
+    "an error below 0": (lambda table: table.update(error=[-0.5, 1.0]), "other values than numbers of 0 or more"),
+    "texts for what need not be there": (lambda table: table.update(examples=["all"] * 2), "in the column 'examples'"),
     "numbers for text": (lambda table: table.update(split=[1, 2]), "has other values than texts in the column 'split'"),
     "a row missing": (shorter, "has 1 rows in its table, where 2 are due"),
     "a split twice": (lambda table: table.update(split=["test"] * 2), "has other splits than test and train"),
@@ -182,3 +185,21 @@ def test_a_corrupt_store_breaks_a_report_in_words_too(place: Place) -> None:
     said = cli("report", place.root / "tiny_imp.yaml", "--store", place.store, "--report", place.reports)
     assert said.code == 3
     assert f"artifact {victim!r} is corrupt" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize("columns", [["undecided"], ["examples", "undecided"]])
+def test_columns_of_later_results_may_be_missing(columns: list[str], place: Place) -> None:
+    victim = jobs_of(place, "evaluate")[-1]
+    rewrite(place, victim, "table.json", lambda table: [table.pop(column) for column in columns])
+    assert place.verify(place.root / "tiny_imp.yaml").code == 0
+
+
+@pytest.mark.parametrize("number", [0, 9.0])
+def test_numbers_that_nothing_can_be_made_of_are_told_in_words(number: float, place: Place) -> None:
+    """Every column has its type and every row is there."""
+    victim = jobs_of(place, "evaluate")[0]
+    for column in ("examples", "undecided"):
+        rewrite(place, victim, "table.json", lambda table, name=column: table.update({name: [number] * 2}))
+    said = place.verify(place.root / "tiny_imp.yaml")
+    assert said.code == 3
+    assert "Traceback" not in said.err

@@ -35,8 +35,8 @@ def batch_problems(setting: TrainingSetting) -> Iterable[Problem]:
         return
     if training.batch == 1:
         yield Problem(place, f"found 1: {_words(layer, 'a batch')}: choose 2 or more, or {_LARGER}")
-    elif training.sampling == "epochs" or recomputed:
-        other = "sampling: independent" if training.sampling == "epochs" and not recomputed else _LARGER
+    elif (sees_last := training.sampling == "epochs" and setting.length >= setting.per_epoch) or recomputed:
+        other = "sampling: independent" if sees_last and not recomputed else _LARGER
         yield _last(setting, place, training.batch, training.batch, layer, other)
 
 

@@ -1,10 +1,12 @@
 """What is observed of a pair of copies, whatever experiment made them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.jobs.store import Table
 from harness.observation import NoValue, Observation, Quantity, observed
 from harness.protocols.common.base import Measurement
+from harness.protocols.common.setting import TrainingSetting
+from harness.schema.load import Problem
 
 GUESSED = 1.0
 """An accuracy (%) that a network with up to 100 classes reaches by guessing."""
@@ -24,6 +26,18 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
     "disagreements": Quantity("examples", ("split",), "examples that two copies classify differently"),
     "loss_distance": Quantity("", ("split",), "L2 distance between two copies' losses of all examples", least=0.0),
 }
+
+
+def order_problems(setting: TrainingSetting) -> Iterable[Problem]:
+    """A batch of all examples, under no augmentation: two orders of it are one training but for rounding."""
+    training, count = setting.training, setting.data.n_train
+    augment = training.data.augment
+    if training.batch == count and not (augment.flip or augment.crop_padding):
+        yield Problem(
+            ("training", "batch"),
+            f"found {count}, all examples of {setting.data.name}, which are not augmented: then copies have no orders "
+            "that tell them apart: choose a smaller batch",
+        )
 
 
 def observe_pair(one: Measurement, table: Table) -> list[Observation]:

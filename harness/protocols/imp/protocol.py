@@ -11,7 +11,7 @@ from harness.jobs.store import Table
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import lineage
 from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
+from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair, order_problems
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.imp import figures as imp_figures
@@ -206,6 +206,7 @@ class Imp(TrainingProtocol):
         options: ImpOptions = setting.options
         yield from super().check_setting(setting)
         yield from time_problems(setting, "rewinds", options.rewinds)
+        yield from order_problems(setting)
         for number, level in enumerate(options.compared_levels):
             if level in options.compared_levels[:number]:
                 yield Problem(("settings", "compared_levels", number), f"found {level} twice: list each level once")

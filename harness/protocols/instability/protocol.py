@@ -10,7 +10,7 @@ from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity, observed, ratio
 from harness.protocols.common import lineage, series
 from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair
+from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair, order_problems
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.schema.base import Many, Model, Positive, Time
@@ -142,6 +142,7 @@ class Instability(TrainingProtocol):
         """Forks lie in training, in order."""
         yield from super().check_setting(setting)
         yield from time_problems(setting, "forks", setting.options.forks)
+        yield from order_problems(setting)
 
     def figures(
         self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims

@@ -1,14 +1,12 @@
-"""What must hold in every run, whatever its experiment: a breach is an error, never a verdict (docs/invariants.md).
+"""What must hold of every run's results: a breach is an error, never a verdict (docs/invariants.md).
 
-One function an invariant. Some are asked of the plan before anything runs, those of ``MEASURED`` of the results, also
-when all of them were found in the store.
+One function an invariant, those of ``MEASURED``; also where all results were found in the store.
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,12 +15,11 @@ from harness.datainfo import DatasetInfo
 from harness.engine.optimise import learning_rates
 from harness.engine.witness import CHANCE_BITS
 from harness.errors import InvariantBroken
-from harness.jobs.job import Job, ancestry, at_fork, canonical
+from harness.jobs.job import Job, canonical
 from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Role
 from harness.jobs.stages import row
 from harness.jobs.store import Store, Table
-from harness.protocols.common.base import Measurement
 from harness.stages import products
 from harness.stages.base import MASK, WEIGHT, named
 
@@ -66,19 +63,6 @@ class Results:
         return str(self.store.record(job)["files"].get("tensors.safetensors", ""))
 
 
-def check_plan(measurements: Sequence[Measurement], plan: Plan) -> None:
-    """Raises InvariantBroken unless a plan's replicates are replicates.
-
-    Args:
-        measurements: of the experiment.
-        plan: of their jobs.
-    """
-    initialisations_share_no_seed(measurements)
-    measurements_are_of_different_jobs(measurements)
-    redrawn_states_have_their_own_seed(plan)
-    copies_are_different_jobs(plan)
-
-
 def check_results(plan: Plan, store: Store, absent: Collection[str], dataset: DatasetInfo | None) -> None:
     """Raises InvariantBroken unless the results of a plan are what they are taken for.
 
@@ -92,81 +76,6 @@ def check_results(plan: Plan, store: Store, absent: Collection[str], dataset: Da
     results = Results(jobs, store, dataset)
     for invariant in MEASURED:
         invariant(results)
-
-
-def initialisations_share_no_seed(measurements: Sequence[Measurement]) -> None:
-    """Initial weights, orders, shuffles, noise: else replicates are counted that are none."""
-    by_initialisation: dict[int, list[Job]] = {}
-    for one in measurements:
-        by_initialisation.setdefault(one.initialisation, []).append(one.job)
-    owners: dict[tuple[str, str, Any], int] = {}
-    measured: dict[str, int] = {}
-    for number, jobs in by_initialisation.items():
-        for job in ancestry(jobs).values():
-            for name, seed in job.seeds.items():
-                owner = number if seed == "" else owners.setdefault((job.stage, name, seed), number)
-                if owner != number:
-                    raise InvariantBroken(
-                        f"initialisations {owner} and {number} share the {name} {seed!r} of {job.stage}: they are no "
-                        "independent replicates. Let the protocol name the initialisation in every seed"
-                    )
-        for job in jobs:
-            if measured.setdefault(job.key, number) != number:
-                raise InvariantBroken(
-                    f"{job!r} is measured for initialisations {measured[job.key]} and {number}: one result would "
-                    "count as two replicates. Let the protocol name the initialisation in its seeds"
-                )
-
-
-def measurements_are_of_different_jobs(measurements: Sequence[Measurement]) -> None:
-    """One job under two conditions compares a thing with itself, unless nothing was trained since the fork."""
-    seen: dict[tuple[str, str, int, int], Measurement] = {}
-    for one in measurements:
-        states = [job for role, job in one.job.inputs.items() if role != "mask"]
-        if not states or all(map(at_fork, states)):
-            continue
-        before = seen.setdefault((one.kind, one.job.key, one.initialisation, one.within), one)
-        if dict(before.at) != dict(one.at):
-            raise InvariantBroken(
-                f"{one.job!r} is measured at {dict(before.at)} and at {dict(one.at)}, initialisation "
-                f"{one.initialisation}: what these conditions are to tell apart is one thing"
-            )
-
-
-def redrawn_states_have_their_own_seed(plan: Plan) -> None:
-    """A state that takes the place of the one whose mask it gets is no second copy of it, put at another step."""
-    drawn_from: dict[str, dict[str, Job]] = {}
-    for key, job in plan.jobs.items():
-        origins = {draw: init for given in job.inputs.values() for draw, init in drawn_from[given.key].items()}
-        role = row(job.stage).role
-        drawn_from[key] = {_draw(job): job} if role == "initialisation" else origins
-        if role != "training" or "mask" not in job.inputs:
-            continue
-        masked = drawn_from[job.inputs["mask"].key]
-        for draw, init in drawn_from[job.inputs["state"].key].items():
-            if masked.get(draw, init) != init:
-                raise InvariantBroken(
-                    f"{init!r}, drawn again at step {init.params['step']} with the seed {init.params['seed']!r}, has "
-                    f"the weights of its original {masked[draw]!r}: give what is drawn again a seed of its own"
-                )
-
-
-def copies_are_different_jobs(plan: Plan) -> None:
-    """What is compared along a line or as a pair is two, unless the copies part at the end."""
-    trained_on = {
-        job.inputs["state"].key
-        for job in plan.jobs.values()
-        if row(job.stage).role == "training" and job.params["start"] < job.params["stop"]
-    }
-    for job in plan.jobs.values():
-        if row(job.stage).role not in ("line", "comparison"):
-            continue
-        a, b = job.inputs["a"], job.inputs["b"]
-        if a == b and (not at_fork(a) or a.key in trained_on):
-            raise InvariantBroken(
-                f"{job!r} compares {a!r} with itself, though copies were trained since the fork: give each copy its "
-                "own data order"
-            )
 
 
 def initial_states_differ(results: Results) -> None:
@@ -208,7 +117,7 @@ def orders_lead_apart(results: Results) -> None:
         if first.params["order"] != job.params["order"] and _moves(job):
             raise InvariantBroken(
                 f"{first!r}, order {first.params['order']!r}, and {job!r}, order {job.params['order']!r}, end in the "
-                f"same state bit by bit: they share their data order. {_AFRESH}"
+                f"same state bit by bit: they share their data order, or no step moved them. {_AFRESH}"
             )
 
 
@@ -274,11 +183,6 @@ MEASURED: Sequence[Callable[[Results], None]] = (
     evaluations_are_of_whole_splits,
     lines_end_in_their_copies,
 )
-
-
-def _draw(init: Job) -> str:
-    """Equal for fresh networks of equal weights."""
-    return canonical({name: value for name, value in init.params.items() if name != "step"})
 
 
 def _lines(table: Table) -> dict[tuple[str, str], dict[float, float]]:
