@@ -1,6 +1,6 @@
 """Estimates with their intervals, tests of equivalence, outliers.
 
-Student intervals (``scipy.stats``) over initialisations; no bootstrap: at three replicates a nominal 95 %
+Student intervals (``scipy``) over initialisations; no bootstrap: at three replicates a nominal 95 %
 bootstrap interval covers about 75 %. Orders and pairs of orders nest within an initialisation and share its
 fate, so they are averaged first and never counted as independent.
 
@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from harness.digits import ROUNDING
 from harness.errors import InvariantBroken
@@ -198,8 +198,8 @@ def replicates_needed(
         return None
     n = np.arange(estimate.n + 1, most + 1)
     error = estimate.sd / np.sqrt(n)
-    critical = stats.t.ppf(confidence, n - 1)
-    missed = sum(stats.t.sf(room / error - critical, n - 1) for room in (below, above) if math.isfinite(room))
+    critical = stdtrit(n - 1, confidence)
+    missed = sum(stdtr(n - 1, critical - room / error) for room in (below, above) if math.isfinite(room))
     enough = np.flatnonzero(missed <= 1 - SETTLING_POWER)
     return int(n[enough[0]]) if len(enough) else None
 
@@ -261,4 +261,4 @@ def means_of(values: Sample) -> dict[int, float]:
 
 @lru_cache(maxsize=1024)
 def _quantile(probability: float, freedom: int) -> float:
-    return float(stats.t.ppf(probability, freedom))
+    return float(stdtrit(freedom, probability))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats as distributions
+from scipy.special import stdtrit
 
 from harness.judging.statistics import no_more
 from harness.observation import UNITS, Unit
@@ -61,7 +61,7 @@ def interval(number: Number, n: int, comparisons: int) -> tuple[float, float]:
     """
     if number.sd is None:
         raise ValueError("an interval needs a baseline of at least two initialisations")
-    quantile = float(distributions.t.ppf(1 - FAMILY_WISE_ERROR / (2 * comparisons), number.n - 1))
+    quantile = float(stdtrit(number.n - 1, 1 - FAMILY_WISE_ERROR / (2 * comparisons)))
     half = quantile * max(number.sd, number.floor) * math.sqrt(1 / number.n + 1 / n)
     return number.mean - half, number.mean + half
 

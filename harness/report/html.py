@@ -10,7 +10,6 @@ from harness.digits import plain
 from harness.figure import Figure, Series, Surface
 from harness.judging.verdict import Verdict
 from harness.pipeline.outcome import Outcome
-from harness.report.figures.draw import svg
 from harness.report.figures.interval_plot import strip
 from harness.report.figures.palette import Look, looks
 from harness.report.page import render
@@ -71,6 +70,8 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
 
 def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[str, Any]:
     # A number, since a protocol's id need not be one that HTML allows.
+    from harness.report.figures.draw import svg  # brings Matplotlib, for which no other command need wait
+
     drawing = Markup(svg(figure, styles, prefix=f"f{number}"))
     words = dataclasses.replace(figure, series=(), references=())
     labels = (figure.y_label, *(one.y_label for one in figure.below))

@@ -10,7 +10,6 @@ It is stable for 0 < a < 2(1 + γ). Its level is E[λx²] once the start is forg
 
 import math
 
-from scipy.optimize import brentq
 
 
 def printed_level(rate: float, curvature: float, momentum: float, sigma: float) -> float:
@@ -81,4 +80,6 @@ def valley_edge(x: float) -> float:
     beyond = 1e-6
     while determinant(beyond) > 0:
         beyond *= 2
+    from scipy.optimize import brentq  # brings much that nothing else here needs
+
     return math.sqrt(float(brentq(determinant, 0.0, beyond)) / math.exp(5 * x + 1))
