@@ -121,7 +121,7 @@ def test_half_the_learning_rate_is_an_alarm(place: Place, monkeypatch: pytest.Mo
 def test_a_network_of_another_size_is_an_alarm_that_runs_nothing(
     made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.pipeline.request.trainable", lambda training, data: 1211)
+    monkeypatch.setattr("harness.regress.guard.trainable", lambda training, data: 1211)
     assert regress(place, made.root / "tiny.yaml").code == 1
     assert "1,211, baseline 1,210" in alarms(place)["trainable parameters"]
     assert not place.keys()

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import InvariantBroken, RequestError
 from harness.pipeline.request import Request, check, prepare
-from harness.protocols import families
+from harness.protocols import protocols
 from harness.schema.document import read
 from harness.schema.load import Loaded, load
 from harness.schema.model import Spec
@@ -60,21 +60,21 @@ def spec_outcome(draw: random.Random, folder: Path) -> Outcome:
 def warm() -> None:
     """Loads and checks what is shipped: what is imported at the first spec is no time of a case."""
     for path in SPECS:
-        loaded = load(path, families())
+        loaded = load(path, protocols())
         for name in loaded.spec.scales:
             check(loaded, name, path.parent / "data")
 
 
 def _loaded(path: Path) -> str:
     """What ``harness validate`` does."""
-    loaded = load(path, families())
+    loaded = load(path, protocols())
     for name in loaded.spec.scales:
         check(loaded, name, path.parent / "data")
     return "valid"
 
 
 def _prepared(path: Path, chosen: float, planned: list[Request]) -> str:
-    loaded = load(path, families())
+    loaded = load(path, protocols())
     _require_meaning(path, loaded)
     scales = sorted(loaded.spec.scales)
     try:
@@ -117,7 +117,7 @@ def _require_meaning(path: Path, loaded: Loaded) -> None:
     again = json.loads(loaded.spec.model_dump_json())
     if Spec.model_validate(again) != loaded.spec:
         raise Wrong("written and read again, it is another spec")
-    family = families()[loaded.spec.protocol]
+    family = protocols()[loaded.spec.protocol]
     for name, settings in loaded.settings.items():
         if family.settings.model_validate(json.loads(settings.model_dump_json())) != settings:
             raise Wrong(f"scales.{name}.settings: written and read again, they are others")

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RequestError
-from harness.protocols import families
+from harness.protocols import protocols
 from harness.schema.document import Location, read
 from harness.schema.load import load
 from harness.schema.model import Spec
@@ -46,7 +46,7 @@ def problems(text: str, folder: Path, name: str = "tiny.yaml") -> list[str]:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RequestError) as caught:
-        load(path, families())
+        load(path, protocols())
     return [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
 
 
@@ -77,7 +77,7 @@ def test_no_sentence_of_pydantic_is_told(tmp_path: Path) -> None:
         for value in spoilt(document.value, [place for place in document.lines if place]):
             said |= set(errors(Spec, value))
         settings = ("scales", "toy", "settings")
-        model = families()[document.value["protocol"]].settings
+        model = protocols()[document.value["protocol"]].settings
         inner = [place[3:] for place in document.lines if place[:3] == settings and place[3:]]
         for value in spoilt(document.value["scales"]["toy"]["settings"], inner):
             said |= set(errors(model, value))
