@@ -141,8 +141,8 @@ MUTATIONS = (
         _LENET,
         "harness/engine/feed.py",
         (
-            ("data.train_y.to(device)", f"{_SWAP}[data.train_y].to(device)"),
-            ("data.test_y.to(device)", f"{_SWAP}[data.test_y].to(device)"),
+            ("data.train.labels.to(device)", f"{_SWAP}[data.train.labels].to(device)"),
+            ("data.test.labels.to(device)", f"{_SWAP}[data.test.labels].to(device)"),
         ),
     ),
     Mutation(
