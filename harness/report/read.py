@@ -1,6 +1,5 @@
 """Machine reports back to judgements: what ``json.py`` wrote, now or by an earlier version, checked on the way in."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from harness import jsonfile
 from harness.errors import BrokenError, RequestError
 from harness.files import read_regular
 from harness.judging.verdict import Judgement
+from harness.printable import shown
 from harness.report.json import SCHEMA
 from harness.report.record import Form, JudgementRecord
 from harness.schema.base import Name, Version
@@ -21,8 +21,8 @@ from harness.schema.claims import Claim
 PATTERN = "*-*.json"
 """What a machine report is called: ``<spec id>-<scale>.json``."""
 
-_TOLD, _LETTERS = 4, 60
-"""How many problems of a file are told, and how much of what was found."""
+_TOLD = 4
+"""How many problems of a file are told."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _judgements(path: Path, document: _Document) -> tuple[Judgement, ...]:
     claims = {claim.id: claim for claim in document.spec.claims}
     told = [one.id for one in document.claims]
     if told != list(claims):
-        raise _wrong(path, [f"claims: found {_shown(told)}, but spec.claims has {_shown(list(claims))}"])
+        raise _wrong(path, [f"claims: found {shown(told)}, but spec.claims has {shown(list(claims))}"])
     return tuple(one.judgement(claims[one.id]) for one in document.claims)
 
 
@@ -187,9 +187,4 @@ def _problem(detail: ErrorDetails) -> str:
         return f"{field}: this field is missing"
     if detail["type"] == "json_invalid":
         return detail["msg"]
-    return f"{field or 'the whole file'}: found {_shown(detail['input'])}: {detail['msg']}"
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…"
+    return f"{field or 'the whole file'}: found {shown(detail['input'])}: {detail['msg']}"

@@ -61,11 +61,7 @@ def read_verdicts(path: Path) -> Verdicts:
     except OSError as error:
         raise RequestError(f"the verdicts {path} cannot be read ({error.strerror}). {remedy}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise RequestError(
-            f"{path} is no verdicts file: {place}: {first['msg']}, found {str(first['input'])[:60]!r}. {remedy}"
-        ) from error
+        raise RequestError(f"{path} is no verdicts file: {jsonfile.told(error)}. {remedy}") from error
     except ValueError as error:
         raise RequestError(f"{path} is no verdicts file: the file {error}. {remedy}") from error
     if not found:

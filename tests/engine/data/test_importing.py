@@ -180,7 +180,7 @@ def test_bombs_are_refused_before_they_unpack(tmp_path: Path, root: Path) -> Non
     many = as_tar(tmp_path / "d.tar", {f"{number}": b"" for number in range(101)})
     assert "more than 100 members" in refused(TINY_MNIST, many, root, limits=limits)
     folder = as_folder(tmp_path / "e", {"train-images-idx3-ubyte": bomb})
-    assert "more than 1000000 bytes" in refused(TINY_MNIST, folder, root, limits=limits)
+    assert "has more than the 1,000,000 bytes" in refused(TINY_MNIST, folder, root, limits=limits)
 
 
 def test_a_packed_idx_file_may_not_unpack_to_more_than_its_images(tmp_path: Path, root: Path) -> None:
