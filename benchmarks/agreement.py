@@ -43,7 +43,9 @@ def check(bench: Bench, precisions: Sequence[str], device: torch.device, steps: 
     exact = _states(bench, "fp64", CPU, steps)
     batches = _batches(bench, steps)
     told = [_check_plain(bench, exact, batches), *_check_formats(bench, exact, batches, precisions, device)]
-    resident = idiomatic.Resident(bench.dataset.train_x, bench.dataset.train_y, bench.data, device)
+    resident = idiomatic.Resident(
+        bench.dataset.train.images(slice(None)), bench.dataset.train.labels, bench.data, device
+    )
     few = torch.arange(4)
     _check_pictures(bench, resident.look(few.to(device)).cpu(), few)
     return f"{steps} steps of {REPLICAS} replicas: {'; '.join(told)}; images as torchvision makes them"
@@ -162,7 +164,7 @@ def _check_pictures(bench: Bench, x: Tensor, index: Tensor, count: int = 4) -> N
     functional = idiomatic.transforms.functional
     offsets = range(2 * padding + 1)
     for place, example in enumerate(index[:count].tolist()):
-        picture = idiomatic.picture(bench.dataset.train_x[example])
+        picture = idiomatic.picture(bench.dataset.train.images(torch.tensor(example)))
         padded = functional.pad(picture, padding) if padding else picture
         crops = [functional.crop(padded, top, left, size, size) for top in offsets for left in offsets]
         mirrored = [functional.hflip(crop) for crop in crops] if bench.data["augment"]["flip"] else []

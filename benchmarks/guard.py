@@ -141,8 +141,8 @@ MUTATIONS = (
         _LENET,
         "harness/engine/feed.py",
         (
-            ("data.train_y.to(device)", f"{_SWAP}[data.train_y].to(device)"),
-            ("data.test_y.to(device)", f"{_SWAP}[data.test_y].to(device)"),
+            ("data.train.labels.to(device)", f"{_SWAP}[data.train.labels].to(device)"),
+            ("data.test.labels.to(device)", f"{_SWAP}[data.test.labels].to(device)"),
         ),
     ),
     Mutation(
@@ -381,7 +381,7 @@ def results(path: Path) -> list[dict[str, Any]]:
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """Both kinds of runs as Markdown."""
-    lines = ["| Fault | Exit | Rehearsal | Other alarms | For example |", "|---|---|---|---|---|"]
+    lines = ["| Fault | Exit | Smoke run | Other alarms | For example |", "|---|---|---|---|---|"]
     lines += [_fault(one) for one in found if one["mode"] == "mutations"]
     fresh = [one for one in found if one["mode"] == "seeds"]
     lines += ["", "| Spec | Sets of fresh seeds | With an alarm | Comparisons |", "|---|---|---|---|"]
@@ -399,10 +399,10 @@ def table(found: Sequence[dict[str, Any]]) -> str:
 
 
 def _fault(one: dict[str, Any]) -> str:
-    """A row: what the rehearsal saw, how many verdicts, numbers and facts, and the first of them or the error."""
+    """A row: what the smoke run saw, how many verdicts, numbers and facts, and the first of them or the error."""
     told = [(name, message.split(" (since")[0]) for _, name, message in [*one["error"], *one["failure"]]]
-    small = [message.split(" changed")[0] for name, message in told if name == "rehearsal"]
-    rest = [(name, message) for name, message in told if name != "rehearsal"]
+    small = [message.split(" changed")[0] for name, message in told if name == "smoke run"]
+    rest = [(name, message) for name, message in told if name != "smoke run"]
     rest.sort(key=lambda row: not row[0].startswith(_FIRST))
     example = f"{rest[0][0]}: {rest[0][1]}" if rest else ""
     example = example if len(example) <= _LETTERS else f"{example[:_LETTERS]}…"

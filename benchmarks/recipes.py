@@ -9,7 +9,8 @@ import torch
 from harness.datainfo import nominal
 from harness.engine import device as devices
 from harness.engine import optimise
-from harness.engine.data.datasets import Dataset, load
+from harness.engine.data.dataset import Dataset, in_memory
+from harness.engine.data.datasets import load
 from harness.engine.feed import Images
 from harness.engine.networks.build import build
 from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
@@ -176,4 +177,4 @@ def _dataset(name: str, root: Path) -> tuple[Dataset, str]:
                 ("y", info.classes, (count,), torch.int64),
             )
         }
-        return Dataset(info, **parts), f"random {name}"
+        return in_memory(info, parts), f"random {name}"

@@ -139,7 +139,7 @@ class Plain:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Epoch after epoch."""
         bench, device = self._bench, self._device
-        images, labels = bench.dataset.train_x, bench.dataset.train_y
+        images, labels = bench.dataset.train.images(slice(None)), bench.dataset.train.labels
         if self._workers is None:
             resident = idiomatic.Resident(images, labels, bench.data, device)
             while True:

@@ -5,6 +5,7 @@ arrive in (``harness.engine.data.formats``; ``images`` reads any folder of ``tra
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,13 @@ from harness.errors import CorruptArtifact, RequestError
 from harness.files import read_regular
 
 DATA_FILE = "data.safetensors"
+SHARDS_FOLDER = "shards"
+MANIFEST_FILE = "manifest.json"
 RECORD_FILE = "record.json"
+
+MEMORY_BYTES = 4 << 30
+"""A dataset whose images and labels take more is imported as shards, from which batches are read, in place of one file
+that is loaded as a whole."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,8 @@ class DatasetInfo:
 
     Attributes:
         name: as specs call it.
-        digest: SHA-256 (hex) of the tensors, see ``harness.engine.data.datasets.digest``; "" without the data.
+        digest: SHA-256 (hex) of the content, see ``harness.engine.data.dataset.ContentDigest``, whichever files it
+            lies in; "" without the data.
         n_train: images to train on.
         n_test: images to test on.
         classes: labels are 0 .. classes-1.
@@ -47,6 +55,11 @@ class DatasetInfo:
     original: bool
     origin: str
     caveat: str | None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all images, a byte a channel of a pixel, and labels, eight bytes each."""
+        return (self.n_train + self.n_test) * (math.prod(self.shape) + 8)
 
 
 @dataclass(frozen=True)
@@ -72,13 +85,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Record:
-    """The commit record beside an imported dataset: its facts and what its file must hold.
+    """The commit record beside an imported dataset: its facts and what its file or its manifest must hold.
 
     Attributes:
         info: the facts.
         train_counts: training images of each label.
         test_counts: test images of each label.
-        file_sha256: SHA-256 (hex) of ``data.safetensors``.
+        file_sha256: SHA-256 (hex) of ``data.safetensors``, or of ``shards/manifest.json``, which has those of the
+            shards.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)

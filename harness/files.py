@@ -12,13 +12,18 @@ from pathlib import Path
 from harness.errors import BrokenError, RequestError, write_remedy
 
 _PART_BYTES = 1 << 24
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def kind_of(mode: int) -> str:
+    """What a path leads to where it is no regular file, in words."""
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 @contextmanager
@@ -35,8 +40,7 @@ def open_regular(path: Path) -> Iterator[tuple[FileIO, int]]:
     try:
         about = os.fstat(number)
         if not stat.S_ISREG(about.st_mode):
-            kind = next((words for is_kind, words in _KINDS if is_kind(about.st_mode)), "something else")
-            raise ValueError(f"is {kind}, not a regular file")
+            raise ValueError(f"is {kind_of(about.st_mode)}, not a regular file")
         with FileIO(number, closefd=False) as file:
             yield file, about.st_size
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.files import read_regular
+from harness.printable import shown
 
 LARGEST = 64 << 20
 """Bytes of a file, where its reader names no other limit."""
@@ -68,8 +69,7 @@ def told(error: ValidationError) -> str:
     """The first problem that a model has with a value, with its field, and what was found."""
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"])) or "the whole"
-    found = repr(first["input"])
-    return f"{place}: {first['msg']}, found {found if len(found) <= _SHOWN else found[:_SHOWN] + '…'}"
+    return f"{place}: {first['msg']}, found {shown(first['input'])}"
 
 
 def _require_shallow(text: str) -> None:

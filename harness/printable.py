@@ -1,6 +1,8 @@
 """Text of others, made fit to be shown: one line, without characters that command a terminal, a log or a reader."""
 
+import json
 import re
+from typing import Any
 
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -68,3 +70,23 @@ def unprintable(text: str) -> str | None:
     """
     found = _REFUSED.search(text)
     return f"U+{ord(found[0]):04X}" if found else None
+
+
+def shown(value: Any, letters: int = 60) -> str:
+    """A value that somebody gave, as an error shows what was found: as JSON has it, on one line and not too long.
+
+    Args:
+        value: any value; what JSON cannot say is shown as text.
+        letters: the most that are shown.
+
+    Returns:
+        A line without unprintable characters.
+    """
+    text = json.dumps(value, default=str, ensure_ascii=False)[: letters + 1]
+    text = re.sub("[^ -~]", lambda one: f"\\u{ord(one[0]):04x}" if unprintable(one[0]) else one[0], text)
+    return shortened(text, letters)
+
+
+def shortened(text: str, letters: int) -> str:
+    """A text of so many letters at most, three dots in place of what is cut off."""
+    return text if len(text) <= letters else text[: letters - 3] + "..."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.printable import log_line, unprintable
+from harness.printable import log_line, shortened, shown, unprintable
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,28 @@ def test_every_control_and_turn_of_direction_is_told() -> None:
     ):
         assert unprintable(f"a{chr(code)}") == f"U+{code:04X}"
     assert unprintable("Żółć, 𝜆 and 😀: a – b") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1.5, "1.5"),
+        ("a\x1b[31m\u202eb\nc", '"a\\u001b[31m\\u202eb\\nc"'),
+        ("Żółć 𝜆", '"Żółć 𝜆"'),
+        ([1, {"a": "b"}], '[1, {"a": "b"}]'),
+        (b"x", "\"b'x'\""),
+        ("x" * 58, '"' + "x" * 58 + '"'),
+        ("x" * 59, '"' + "x" * 56 + "..."),
+        ("x" * 10**7, '"' + "x" * 56 + "..."),
+    ],
+)
+def test_a_value_is_shown_on_one_short_line(value: object, line: str) -> None:
+    assert shown(value) == line
+    assert len(shown(value, 8)) <= 8
+
+
+def test_a_text_is_shortened_only_where_it_is_too_long() -> None:
+    assert shortened("12345678", 8) == "12345678"
+    assert shortened("123456789", 8) == "12345..."

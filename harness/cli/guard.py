@@ -26,11 +26,11 @@ from harness.regress.guard import (
     guard,
     held_findings,
     measure,
-    measure_rehearsal,
-    rehearsal_of,
+    measure_smoke_run,
     require_own,
     require_same_specs,
     resized,
+    smoke_plan_of,
     whole_plan,
 )
 from harness.regress.model import INITIALISATIONS, Baseline
@@ -92,8 +92,8 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
     return exit_code(guarded)
 
 
-def update_rehearsal(specs: Sequence[Path], options: Options, folder: Path, reason: str, *, quiet: bool) -> int:
-    """Measures the rehearsals of baselines anew and writes them, with the reason; all else stays as it was.
+def update_smoke_run(specs: Sequence[Path], options: Options, folder: Path, reason: str, *, quiet: bool) -> int:
+    """Measures the smoke runs of baselines anew and writes them, with the reason; all else stays as it was.
 
     Raises:
         RequestError: no reason is given, a baseline is missing or of another version of its spec, the folder cannot
@@ -108,11 +108,11 @@ def update_rehearsal(specs: Sequence[Path], options: Options, folder: Path, reas
     requests = [(_request(loaded, options), baseline) for loaded, baseline in pairs]
     for request, _ in requests:
         require_own(request, place.store)
-    _require_room([request for request, _ in requests], place, rehearsal_only=True)
+    _require_room([request for request, _ in requests], place, smoke_run_only=True)
     for request, baseline in requests:
-        file = files.write(measure_rehearsal(request, baseline, reason.strip(), place), folder)
+        file = files.write(measure_smoke_run(request, baseline, reason.strip(), place), folder)
         if not quiet:
-            show.out.print(f"baseline: {file} (rehearsal only)")
+            show.out.print(f"baseline: {file} (smoke run only)")
     return 0
 
 
@@ -192,9 +192,9 @@ def _place(options: Options, *, quiet: bool) -> Place:
     return Place(Store(options.store), backend, options.data, partial(show.progress_of, quiet=quiet))
 
 
-def _require_room(requests: Sequence[Request], place: Place, *, rehearsal_only: bool = False) -> None:
+def _require_room(requests: Sequence[Request], place: Place, *, smoke_run_only: bool = False) -> None:
     """Raises RequestError where what the guard will run surely has no room in memory or on the disk."""
-    plans = [rehearsal_of(one) if rehearsal_only else whole_plan(one) for one in requests]
+    plans = [smoke_plan_of(one) if smoke_run_only else whole_plan(one) for one in requests]
     require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, place.backend)
 
 

@@ -33,8 +33,11 @@ def regress(
     ] = None,
     baseline: BaselineOption = BASELINES,
     update: Annotated[bool, typer.Option("--update", help="Measure the baselines anew; needs --reason.")] = False,
-    rehearsal: Annotated[
-        bool, typer.Option("--rehearsal", help="With --update: the rehearsals only; the rest stays as it was.")
+    smoke_run: Annotated[
+        bool,
+        typer.Option(
+            "--smoke-run", "--rehearsal", help="With --update: the smoke runs only; the rest stays as it was."
+        ),
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="What changed and why; kept in the baseline.")] = "",
     scale: ScaleOption = "toy",
@@ -52,8 +55,8 @@ def regress(
     """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
     if reason and not update:
         raise RequestError("--reason is the reason of a new baseline: give --update with it")
-    if rehearsal and not update:
-        raise RequestError("--rehearsal says what is measured anew: give --update with it")
+    if smoke_run and not update:
+        raise RequestError("--smoke-run says what is measured anew: give --update with it")
     kept = KEPT if store else "Nothing is kept: to go on after a stop, give --store an empty folder of yours"
     with stoppable(kept), TemporaryDirectory(prefix="harness-") as fresh:
         options = Options(
@@ -66,8 +69,8 @@ def regress(
             data=data,
             report=report,
         )
-        if update and rehearsal:
-            code = guard.update_rehearsal(specs or [], options, baseline, reason, quiet=quiet)
+        if update and smoke_run:
+            code = guard.update_smoke_run(specs or [], options, baseline, reason, quiet=quiet)
         elif update:
             code = guard.update(specs or [], options, baseline, reason, quiet=quiet)
         else:

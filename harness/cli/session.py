@@ -1,4 +1,4 @@
-"""The commands that walk the street: load, prepare, run, judge, report."""
+"""The commands that run the pipeline: load, prepare, run, judge, report."""
 
 import dataclasses
 import os

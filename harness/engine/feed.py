@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness import seeds
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset, Pixels
 from harness.errors import InvariantBroken
 
 _STEPS_AHEAD = 64
@@ -23,7 +23,8 @@ class Images:
     """A dataset on a device, with a spec's normalisation and augmentation.
 
     Attributes:
-        split: ``train`` or ``test`` -> (uint8 images [N, C, H, W], labels [N]).
+        split: ``train`` or ``test`` -> (uint8 images [N, C, H, W], labels [N]): labels on the device, images there too,
+            or read from files batch by batch.
     """
 
     def __init__(
@@ -34,14 +35,15 @@ class Images:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.split = {
-            "train": (data.train_x.to(device), data.train_y.to(device)),
-            "test": (data.test_x.to(device), data.test_y.to(device)),
+        self.split: dict[str, tuple[Pixels, Tensor]] = {
+            "train": (data.train.on(device), data.train.labels.to(device)),
+            "test": (data.test.on(device), data.test.labels.to(device)),
         }
         self._normalise = settings["normalise"]
         augment = settings["augment"]
         self._crop, self._flip = int(augment["crop_padding"]), bool(augment["flip"])
-        self._padded = F.pad(self.split["train"][0], [self._crop] * 4) if self._crop else self.split["train"][0]
+        whole = self.split["train"][0]
+        self._padded = self._pad(whole) if isinstance(whole, Tensor) else None
         self._dtype = dtype
         channels = data.info.shape[0]
         shape = (channels, 1, 1)
@@ -72,7 +74,7 @@ class Images:
         labels = self.split["train"][1][index]
         turned = index.t()
         if not (self._crop or self._flip):
-            return self._to_float(self._padded[turned]), labels
+            return self._to_float(self.split["train"][0][turned]), labels
         draws = seeds.bits(keys[None, :], turned)[..., None, None, None]
         _, channels, height, width = self.split["train"][0].shape
         device = index.device
@@ -85,7 +87,15 @@ class Images:
             rows = rows + ((draws >> 8) & 0xFFFFFF) % choices
             columns = columns + ((draws >> 32) & 0xFFFFFF) % choices
         channel = torch.arange(channels, device=device).reshape(1, 1, -1, 1, 1)
-        return self._to_float(self._padded[turned[..., None, None, None], channel, rows, columns]), labels
+        if self._padded is not None:
+            return self._to_float(self._padded[turned[..., None, None, None], channel, rows, columns]), labels
+        padded = self._pad(self.split["train"][0][turned].flatten(0, 1))
+        place = torch.arange(turned.numel(), device=device).reshape(*turned.shape, 1, 1, 1)
+        return self._to_float(padded[place, channel, rows, columns]), labels
+
+    def _pad(self, x: Tensor) -> Tensor:
+        """Images with the border from which crops are taken."""
+        return F.pad(x, [self._crop] * 4) if self._crop else x
 
     def _to_float(self, x: Tensor) -> Tensor:
         y = x.to(self._dtype).div_(self._scale)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from harness import stages
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.engine.device import give_back_freed_memory, is_out_of_memory
 from harness.errors import BrokenError, HarnessError, InvariantBroken, StoreBroken
 from harness.execution.checkpoint import Checkpoint

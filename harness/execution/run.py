@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.errors import HarnessError, InvariantBroken
 from harness.execution.backends.base import Backend, OpenBackend, Workload
 from harness.execution.claims import Claims, Patience

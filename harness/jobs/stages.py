@@ -17,11 +17,11 @@ _SPLITS = 2
 """Rows of a table with one for each of test and train."""
 
 _CURVATURE = (
-    "curvature is not rehearsed: a Hessian takes longer than the whole smoke run; the states it is measured at are"
+    "curvature is not part of it: a Hessian takes longer than the whole smoke run; the states it is measured at are"
 )
 _OF_HESSIAN = (
     "it rests on the eigenpairs of a Hessian, which takes longer than the whole smoke run; the states it is measured "
-    "at are rehearsed"
+    "at are part of it"
 )
 _NO_NETWORK = "it trains no network: no chaos makes its numbers vary beyond their own noise"
 
@@ -119,7 +119,7 @@ OWN = (
         version=1,
         columns=named(NUMBER, "loss") | named(AMOUNT, "gradient"),
         rows=1,
-        unguarded="it is measured beside curvature, which is not rehearsed; the states it is measured at are",
+        unguarded="it is measured beside curvature, which is not part of it; the states it is measured at are",
     ),
     Row(
         name="hessian",

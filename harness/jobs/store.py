@@ -26,6 +26,7 @@ from harness.jobs import store_folder
 from harness.jobs.artifact import Artifact, Columns, Described, Table
 from harness.jobs.job import Job, canonical
 from harness.jobs.provenance import Made
+from harness.printable import shown
 
 __all__ = ["Artifact", "Store", "Table"]
 Judge = Callable[[Described, Artifact], str]
@@ -292,9 +293,4 @@ def _difference(found: Any, wanted: Any, place: str = "") -> str:
             if canonical(found.get(name)) != canonical(wanted.get(name))
         ]
         return "; ".join(parts)
-    return f"{place} is {_shown(found)}, wanted {_shown(wanted)}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"{place} is {shown(found, _SHOWN)}, wanted {shown(wanted, _SHOWN)}"

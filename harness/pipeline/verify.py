@@ -1,4 +1,4 @@
-"""The whole street for one request: run, observations, judgements."""
+"""The whole pipeline for one request: run, observations, judgements."""
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence

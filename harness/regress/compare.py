@@ -80,7 +80,7 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
         for name, number in baseline.content.numbers.items()
         if name in fresh.numbers
     }
-    found = [*_facts(baseline, fresh), _plan(baseline, fresh), _rehearsed(baseline, fresh)]
+    found = [*_facts(baseline, fresh), _plan(baseline, fresh), _smoke_run(baseline, fresh)]
     found += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
     for name, number in baseline.content.numbers.items():
         if name in fresh.numbers:
@@ -143,7 +143,7 @@ def _plan(baseline: Baseline, fresh: Content) -> Finding:
     return _finding(baseline, "plan", "alarm", f"other jobs than in the baseline: {_some(words)}")
 
 
-def _rehearsed(baseline: Baseline, fresh: Content) -> Finding:
+def _smoke_run(baseline: Baseline, fresh: Content) -> Finding:
     before, now = baseline.content.rehearsal, fresh.rehearsal
     changed = [
         f"{name}: {_change(name, value, now[name])}"
@@ -152,9 +152,9 @@ def _rehearsed(baseline: Baseline, fresh: Content) -> Finding:
     ]
     missing = [f"{name}: gone" for name in before if name not in now]
     if not changed and not missing:
-        return _finding(baseline, "rehearsal", "same", f"{len(before)} numbers as in the baseline")
+        return _finding(baseline, "smoke run", "same", f"{len(before)} numbers as in the baseline")
     text = f"{len(changed) + len(missing)} of {len(before)} numbers changed, beginning with "
-    return _finding(baseline, "rehearsal", "alarm", text + _some([*changed, *missing]))
+    return _finding(baseline, "smoke run", "alarm", text + _some([*changed, *missing]))
 
 
 def _change(name: str, before: float, now: float) -> str:

@@ -11,7 +11,7 @@ from harness.judging.verdict import Judgement
 from harness.observation import Condition, Quantity
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request
-from harness.regress.fingerprints import fingerprints, rehearsed
+from harness.regress.fingerprints import fingerprints, smoke_numbers
 from harness.regress.kinds import kinds
 from harness.regress.model import ROUNDING, Content, Judged, Number
 from harness.regress.spec_digest import compared_replicates
@@ -26,7 +26,7 @@ def content(request: Request, outcome: Outcome, store: Store, small: Plan) -> Co
         request: the spec with its plan.
         outcome: what became of it.
         store: with the results.
-        small: the plan of its rehearsal, whose results are in the store too.
+        small: the plan of its smoke run, whose results are in the store too.
     """
     setting = request.setting
     every = kinds(request.plan.jobs)
@@ -41,7 +41,7 @@ def content(request: Request, outcome: Outcome, store: Store, small: Plan) -> Co
         kinds={label: tuple(sorted(digests)) for label, digests in sorted(labels.items())},
         claims={one.claim.id: _judged(request, one) for one in outcome.judgements if one.check is not None},
         numbers={**_claimed(request, outcome, store), **fingerprints(request.plan.jobs, every, store)},
-        rehearsal=rehearsed(small.jobs, kinds(small.jobs), store),
+        rehearsal=smoke_numbers(small.jobs, kinds(small.jobs), store),
     )
 
 

@@ -27,8 +27,8 @@ _LEAST = 1e-12
 Seen = Iterator[tuple[str, float]]
 
 
-def rehearsed(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Store) -> dict[str, float]:
-    """Name -> the mean of the number of a rehearsal, see ``fingerprints``; measurements on images more closely.
+def smoke_numbers(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Store) -> dict[str, float]:
+    """Name -> the mean of the number of a smoke run, see ``fingerprints``; measurements on images more closely.
 
     Without a spread, errors and what is on a line tell of a change that no fresh run can.
     """

@@ -18,10 +18,10 @@ from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, trainable
 from harness.regress.compare import Finding, compare, since
 from harness.regress.content import content
-from harness.regress.fingerprints import rehearsed
+from harness.regress.fingerprints import smoke_numbers
 from harness.regress.kinds import kinds
 from harness.regress.model import Baseline, Content, Entry
-from harness.regress.smoke_run import left_out, rehearsal
+from harness.regress.smoke_run import left_out, smoke_plan
 from harness.regress.spec_digest import differences, digest, written
 from harness.schema.load import Loaded
 
@@ -123,8 +123,8 @@ class Held:
 
 
 def held(request: Request, store: Store) -> Held | None:
-    """What the store has of a request and of its rehearsal; None: nothing."""
-    jobs = {**request.plan.jobs, **rehearsal_of(request).jobs}
+    """What the store has of a request and of its smoke run; None: nothing."""
+    jobs = {**request.plan.jobs, **smoke_plan_of(request).jobs}
     found = [store.made(job) for job in jobs.values() if store.has(job)]
     if not found:
         return None
@@ -151,9 +151,9 @@ def held_findings(request: Request, baseline: Baseline, store: Store) -> Iterato
 
 
 def coverage(request: Request, baseline: Baseline) -> Iterator[Finding]:
-    """A note for every stage that the rehearsal leaves out, with the reason."""
-    for stage, reason in left_out(request.plan, rehearsal_of(request)).items():
-        yield Finding(baseline.name, f"stage {stage}", "note", f"not in the rehearsal: {reason}")
+    """A note for every stage that the smoke run leaves out, with the reason."""
+    for stage, reason in left_out(request.plan, smoke_plan_of(request)).items():
+        yield Finding(baseline.name, f"stage {stage}", "note", f"not in the smoke run: {reason}")
 
 
 def require_own(request: Request, store: Store) -> None:
@@ -212,28 +212,28 @@ def measure(request: Request, path: Path, history: Sequence[Entry], reason: str,
     )
 
 
-def measure_rehearsal(request: Request, baseline: Baseline, reason: str, place: Place) -> Baseline:
-    """A baseline with its rehearsal measured anew, and everything else as it was.
+def measure_smoke_run(request: Request, baseline: Baseline, reason: str, place: Place) -> Baseline:
+    """A baseline with its smoke run measured anew, and everything else as it was.
 
     Args:
         request: the spec with its plan.
         baseline: of the same spec.
-        reason: for the new rehearsal.
+        reason: for the new smoke run.
         place: where.
 
     Raises:
         BrokenError: jobs broke.
     """
-    small = _rehearse(request, place)
-    numbers = rehearsed(small.jobs, kinds(small.jobs), place.store)
+    small = _run_small(request, place)
+    numbers = smoke_numbers(small.jobs, kinds(small.jobs), place.store)
     changed = baseline.content.model_copy(update={"rehearsal": numbers})
-    entry = _entry(f"The rehearsal alone: {reason}")
+    entry = _entry(f"The smoke run alone: {reason}")
     return baseline.model_copy(update={"content": changed, "history": (*baseline.history, entry)})
 
 
 def whole_plan(request: Request) -> Plan:
-    """All jobs of a request and of its rehearsal."""
-    return Plan.of([*request.plan.targets, *rehearsal_of(request).targets])
+    """All jobs of a request and of its smoke run."""
+    return Plan.of([*request.plan.targets, *smoke_plan_of(request).targets])
 
 
 def _entry(reason: str) -> Entry:
@@ -241,24 +241,24 @@ def _entry(reason: str) -> Entry:
     return Entry(revision=code["revision"][:12], modified=code["modified"], date=today(), reason=reason)
 
 
-def rehearsal_of(request: Request) -> Plan:
-    """The jobs of a request's rehearsal."""
-    return rehearsal(request.protocol, request.setting)
+def smoke_plan_of(request: Request) -> Plan:
+    """The jobs of a request's smoke run."""
+    return smoke_plan(request.protocol, request.setting)
 
 
-def _rehearse(request: Request, place: Place) -> Plan:
-    """Runs the rehearsal; its plan."""
-    small, name = rehearsal_of(request), request.loaded.spec.id
-    with place.progress(f"{name}, rehearsal") as told:
+def _run_small(request: Request, place: Place) -> Plan:
+    """Runs the smoke run; its plan."""
+    small, name = smoke_plan_of(request), request.loaded.spec.id
+    with place.progress(f"{name}, smoke run") as told:
         run = verifying.run_plan(small, place.store, backend=place.backend, data_root=place.data, on_progress=told)
     if run.failed:
         words = "; ".join(sorted({str(error) for error in run.failed.values()}))
-        raise BrokenError(f"the rehearsal of {name} broke: {words}")
+        raise BrokenError(f"the smoke run of {name} broke: {words}")
     return small
 
 
 def _run(request: Request, place: Place) -> tuple[Outcome, Content]:
-    small, name = _rehearse(request, place), request.loaded.spec.id
+    small, name = _run_small(request, place), request.loaded.spec.id
     with place.progress(name) as told:
         outcome = verifying.verify(request, place.store, backend=place.backend, data_root=place.data, on_progress=told)
     return outcome, content(request, outcome, place.store, small)

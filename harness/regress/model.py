@@ -84,8 +84,8 @@ class Content(Model):
         kinds: label -> digests of the kinds of jobs called so: the plan without its seeds.
         claims: id -> verdict.
         numbers: name -> number.
-        rehearsal: name -> number (its logarithm, unless ``is_plain``) of the experiment in small, in the order in
-            which they come about.
+        rehearsal: name -> number (its logarithm, unless ``is_plain``) of the smoke run, the experiment in small, in the
+            order in which they come about. The name is that of the field in committed files.
     """
 
     initialisations: Few

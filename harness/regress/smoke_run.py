@@ -1,6 +1,6 @@
 """The experiment in small: two initialisations, a few iterations, double precision, fixed seeds.
 
-Statistics see a change only when it is large beside the spread between initialisations. A rehearsal has no spread: with
+Statistics see a change only when it is large beside the spread between initialisations. A smoke run has no spread: with
 the same seeds it gives the same states on every machine, up to rounding, so that whatever changes the meaning of a
 training step, a mask or an order changes its numbers. It says that something changed, never whether it matters.
 """
@@ -33,7 +33,7 @@ _ALPHAS = 5
 """Places on a line at most; a line's ends are always among them."""
 
 
-def rehearsal(protocol: Protocol[Any], setting: Setting) -> Plan:
+def smoke_plan(protocol: Protocol[Any], setting: Setting) -> Plan:
     """The plan of the experiment in small; empty for one that trains no network, which is no chaos to begin with.
 
     Args:
@@ -49,11 +49,11 @@ def rehearsal(protocol: Protocol[Any], setting: Setting) -> Plan:
 
 
 def left_out(plan: Plan, small: Plan) -> dict[str, str]:
-    """Stage -> why the rehearsal has no job of it, of those that the experiment has.
+    """Stage -> why the smoke run has no job of it, of those that the experiment has.
 
     Args:
         plan: of the experiment.
-        small: of its rehearsal.
+        small: of its smoke run.
     """
     there = {job.stage for job in small.jobs.values()}
     absent = {job.stage for job in plan.jobs.values()} - there

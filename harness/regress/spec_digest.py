@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.jobs.job import canonical
+from harness.printable import shortened
 from harness.schema.model import Spec
 
 _NOT_COMPARED = ("initialisations", "first_seed")
+_LETTERS = 80
+"""Of a value that is told."""
 
 
 def written(spec: Spec, scale: str) -> dict[str, Any]:
@@ -50,15 +53,14 @@ def differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
         for name in [*before, *(name for name in now if name not in before)]:
             inside = f"{place}.{name}" if place else str(name)
             if name not in now:
-                yield f"{inside}: was {_show(before[name])}, is gone"
+                yield f"{inside}: was {_shown(before[name])}, is gone"
             elif name not in before:
-                yield f"{inside}: is new, {_show(now[name])}"
+                yield f"{inside}: is new, {_shown(now[name])}"
             else:
                 yield from differences(before[name], now[name], inside)
     else:
-        yield f"{place}: was {_show(before)}, is {_show(now)}"
+        yield f"{place}: was {_shown(before)}, is {_shown(now)}"
 
 
-def _show(value: Any) -> str:
-    text = canonical(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _shown(value: Any) -> str:
+    return shortened(canonical(value), _LETTERS)

@@ -14,8 +14,9 @@ from harness.report.figures.interval_plot import strip
 from harness.report.page import digest, part, render
 from harness.report.read import Report
 from harness.report.text import count
-from harness.report.view import PAPERS, ClaimView, claim_view, counts
+from harness.report.view import ClaimView, claim_view, counts
 from harness.schema.model import PAPER_SCALE
+from harness.schema.papers import title_of
 
 _CHOICES = {"paper": "Papers", "spec": "Specs", "scale": "Scales", "verdict": "Verdicts"}
 """What the page is filtered by, in this order, and how all of a kind are called."""
@@ -186,7 +187,7 @@ def _choices(name: str, groups: Sequence[_Group], rows: Sequence[_Row]) -> Seque
 
 
 def _words(name: str, value: str) -> str:
-    return PAPERS.get(value, value) if name == "paper" else value
+    return title_of(value) if name == "paper" else value
 
 
 def _summary(groups: Sequence[_Group], rows: Sequence[_Row]) -> str:

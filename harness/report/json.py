@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harness.judging.verdict import Judgement
 from harness.pipeline.outcome import Outcome
+from harness.report.record import JudgementRecord
 from harness.report.view import summary
 
 SCHEMA = 1
@@ -49,7 +49,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "summary": summary(outcome),
         "exit_code": outcome.exit_code,
         "counts": {verdict.value: number for verdict, number in outcome.counts.items()},
-        "claims": [_claim(one) for one in outcome.judgements],
+        "claims": [plain_value(JudgementRecord.of(one)) for one in outcome.judgements],
         "failures": plain_value(outcome.failures),
         "departures": plain_value(outcome.departures),
         "cost": _cost(outcome),
@@ -103,24 +103,3 @@ def plain_value(value: Any) -> Any:
     if hasattr(value, "tolist"):  # arrays, which are no sequences
         return plain_value(value.tolist())
     return str(value)
-
-
-def _claim(judgement: Judgement) -> dict[str, Any]:
-    claim = judgement.claim
-    return {
-        "id": claim.id,
-        "sentence": claim.sentence,
-        "source": plain_value(claim.source),
-        "quantity": claim.quantity,
-        "paper_value": plain_value(claim.paper_value),
-        "check": plain_value(judgement.check),
-        "expected": judgement.expected,
-        "verdict": judgement.verdict.value,
-        "holds": judgement.verdict.good,
-        "in_order": judgement.in_order,
-        "estimate": plain_value(judgement.estimate),
-        "unit": judgement.unit,
-        "why": judgement.why,
-        "replicates_needed": judgement.replicates_needed,
-        "warnings": list(judgement.warnings),
-    }

@@ -1,28 +1,28 @@
 """Machine reports back to judgements: what ``json.py`` wrote, now or by an earlier version, checked on the way in."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness import jsonfile
 from harness.errors import BrokenError, RequestError
 from harness.files import read_regular
-from harness.judging.statistics import Estimate
-from harness.judging.verdict import Judgement, Verdict
+from harness.judging.verdict import Judgement
+from harness.printable import shown
 from harness.report.json import SCHEMA
+from harness.report.record import Form, JudgementRecord
 from harness.schema.base import Name, Version
-from harness.schema.claims import Check, Claim
+from harness.schema.claims import Claim
 
 PATTERN = "*-*.json"
 """What a machine report is called: ``<spec id>-<scale>.json``."""
 
-_TOLD, _LETTERS = 4, 60
-"""How many problems of a file are told, and how much of what was found."""
+_TOLD = 4
+"""How many problems of a file are told."""
 
 
 @dataclass(frozen=True)
@@ -54,30 +54,12 @@ class Report:
     departures: tuple[str, ...]
 
 
-class _Model(BaseModel):
-    """Strict in what is read; fields that a reader does not need, or does not know yet, are let be."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
-
-
-class _Judged(_Model):
-    id: Name
-    check: Check | None
-    expected: str
-    verdict: Verdict
-    estimate: Estimate | None
-    unit: str
-    why: str
-    replicates_needed: int | None
-    warnings: list[str]
-
-
-class _Spec(_Model):
+class _Spec(Form):
     protocol: Name
     claims: list[Claim]
 
 
-class _Document(_Model):
+class _Document(Form):
     # `schema` is a method of BaseModel, hence another name for the field.
     version: Annotated[Version, Field(alias="schema")]
     id: Name
@@ -85,7 +67,7 @@ class _Document(_Model):
     spec_path: str
     scale: Name
     summary: str
-    claims: list[_Judged]
+    claims: list[JudgementRecord]
     failures: list[dict[str, Any]]
     departures: list[str]
     spec: _Spec
@@ -179,21 +161,8 @@ def _judgements(path: Path, document: _Document) -> tuple[Judgement, ...]:
     claims = {claim.id: claim for claim in document.spec.claims}
     told = [one.id for one in document.claims]
     if told != list(claims):
-        raise _wrong(path, [f"claims: found {_shown(told)}, but spec.claims has {_shown(list(claims))}"])
-    return tuple(
-        Judgement(
-            claim=claims[one.id],
-            check=one.check,
-            verdict=one.verdict,
-            estimate=one.estimate,
-            unit=one.unit,
-            expected=one.expected,
-            why=one.why,
-            replicates_needed=one.replicates_needed,
-            warnings=tuple(one.warnings),
-        )
-        for one in document.claims
-    )
+        raise _wrong(path, [f"claims: found {shown(told)}, but spec.claims has {shown(list(claims))}"])
+    return tuple(one.judgement(claims[one.id]) for one in document.claims)
 
 
 def _wrong(path: Path, problems: Iterable[str]) -> RequestError:
@@ -218,9 +187,4 @@ def _problem(detail: ErrorDetails) -> str:
         return f"{field}: this field is missing"
     if detail["type"] == "json_invalid":
         return detail["msg"]
-    return f"{field or 'the whole file'}: found {_shown(detail['input'])}: {detail['msg']}"
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…"
+    return f"{field or 'the whole file'}: found {shown(detail['input'])}: {detail['msg']}"

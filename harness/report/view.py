@@ -9,14 +9,8 @@ from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.claims import FirstWithin, LastWithin
+from harness.schema.papers import title_of
 from harness.steps import Duration
-
-PAPERS = {
-    "lmc": "Linear Mode Connectivity and the Lottery Ticket Hypothesis",
-    "ep": "The Early Phase of Neural Network Training",
-    "ciuca": "Neural Network Training Dynamics",
-}
-"""Titles of the sources."""
 
 SYMBOLS = {
     Verdict.REPRODUCED: "✓",
@@ -76,7 +70,7 @@ def claim_view(judgement: Judgement) -> ClaimView:
     return ClaimView(
         id=claim.id,
         sentence=clean((judgement.check and judgement.check.sentence) or claim.sentence),
-        source=clean(f"{PAPERS.get(claim.source.paper, claim.source.paper)}, {claim.source.place}"),
+        source=clean(f"{title_of(claim.source.paper)}, {claim.source.place}"),
         expected=clean(judgement.expected) or "–",
         paper=_paper(claim.paper_value, unit, is_axis=unit == _searched(judgement)),
         measured=estimate_text(judgement.estimate, unit),

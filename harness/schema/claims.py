@@ -29,9 +29,8 @@ class Source(Model):
     """Where a claim stands.
 
     Attributes:
-        paper: its title, or a short name that reports write out. ``lmc``: Linear Mode Connectivity and the Lottery
-            Ticket Hypothesis (Frankle et al. 2020). ``ep``: The Early Phase of Neural Network Training (Frankle,
-            Schwab & Morcos 2020). ``ciuca``: Neural Network Training Dynamics (Ciuca, slides).
+        paper: its title, or a short name of ``harness/schema/papers.yaml`` (``lmc``, ``ep``, ``ciuca``), which reports
+            write out.
         place: section, table or figure.
     """
 

@@ -8,12 +8,12 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RequestError
-from harness.printable import one_line
+from harness.printable import one_line, shown
 from harness.schema.base import Model
 from harness.schema.claims import Claim
 from harness.schema.document import Document, Location, read
 from harness.schema.model import Scale, Spec
-from harness.schema.words import message, place, show
+from harness.schema.words import message, place
 
 _MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 100, 1000
 """Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
@@ -88,8 +88,9 @@ def load(path: Path, families: Mapping[str, Family]) -> Loaded:
     """
     document = read(path)
     if not isinstance(document.value, dict):
-        shown = show(document.value)
-        raise RequestError(f"{one_line(str(path))}:1: a spec is a mapping with schema_version, id, ..., found {shown}")
+        raise RequestError(
+            f"{one_line(str(path))}:1: a spec is a mapping with schema_version, id, ..., found {shown(document.value)}"
+        )
     problems: list[Problem] = []
     try:
         spec = Spec.model_validate(document.value)

@@ -1,8 +1,6 @@
 """What Pydantic finds wrong with a file, in our words: what was found, and what is allowed."""
 
 import difflib
-import json
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from harness.printable import unprintable
+from harness.printable import shown
 from harness.schema.document import Location
 
 _KEY = "[key]"
@@ -93,7 +91,7 @@ def message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return words
     if kind in _OF_SIZE and not isinstance(found, str):
         return f"found {_items(len(found), 'item')}: {words}"
-    return f"found {show(found)}: {words}"
+    return f"found {shown(found)}: {words}"
 
 
 def fields_at(model: type[BaseModel], location: Location) -> list[str]:
@@ -103,13 +101,6 @@ def fields_at(model: type[BaseModel], location: Location) -> list[str]:
     for part in location:
         node = _enter(whole, node, part)
     return sorted(_resolve(whole, node).get("properties", {}))
-
-
-def show(value: Any) -> str:
-    """A value as JSON has it, on one line and not too long."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    text = re.sub("[^ -~]", lambda one: f"\\u{ord(one[0]):04x}" if unprintable(one[0]) else one[0], text[:61])
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _unknown(name: str, allowed: list[str]) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.datainfo import nominal
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset, Pixels, Split
 from harness.engine.data.labels import with_noise
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
@@ -24,6 +24,8 @@ from harness.measure.evaluate import States
 WEIGHT, BUFFER, OPTIMISER, MASK, STEP = "weight:", "buffer:", "optimiser:", "mask:", "step"
 TABLE_BYTES = 12_000
 """A record and a table, as seen."""
+_COMPARED = 10_000
+"""Images that are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -207,14 +209,26 @@ def examples_of_both_splits(params: Mapping[str, Any]) -> int:
 
 def _require_same(images: Images, dataset: Dataset) -> None:
     """Raises InvariantBroken unless images and labels are, one by one, those whose digest the job names."""
-    whole = {"train": (dataset.train_x, dataset.train_y), "test": (dataset.test_x, dataset.test_y)}
-    for split, tensors in whole.items():
-        for what, seen, held in zip(("images", "labels"), images.split[split], tensors, strict=True):
-            if not torch.equal(seen, held.to(seen.device)):
+    for name, split in (("train", dataset.train), ("test", dataset.test)):
+        pixels, labels = images.split[name]
+        for what, same in (
+            ("images", _same_images(pixels, split)),
+            ("labels", torch.equal(labels, split.labels.to(labels.device))),
+        ):
+            if not same:
                 raise InvariantBroken(
-                    f"dataset {dataset.info.name}: the {what} of the {split} split are not those with the digest "
+                    f"dataset {dataset.info.name}: the {what} of the {name} split are not those with the digest "
                     f"{dataset.info.digest[:12]}: something between loading and training changed them"
                 )
+
+
+def _same_images(pixels: Pixels, split: Split) -> bool:
+    """Whether a device sees a split's images; compared in pieces, as they may be more than memory holds."""
+    count = len(split.labels)
+    pieces = (slice(start, min(start + _COMPARED, count)) for start in range(0, count, _COMPARED))
+    return pixels.shape[0] == count and all(
+        torch.equal(seen, split.images(piece).to(seen.device)) for piece in pieces for seen in [pixels[piece]]
+    )
 
 
 def states_of(artifact: Artifact, context: Context, precision: str) -> States:

@@ -70,7 +70,7 @@ def test_a_spec_outside_the_working_folder_gets_no_baseline(made: Place, place: 
     assert not place.keys(), "nothing was run"
 
 
-@pytest.mark.parametrize("more", [(), REASON, ("--update", "--rehearsal", "--reason", "why")], ids=" ".join)
+@pytest.mark.parametrize("more", [(), REASON, ("--update", "--smoke-run", "--reason", "why")], ids=" ".join)
 @pytest.mark.parametrize("lacking", ["disk", "memory"])
 def test_what_has_no_room_is_refused_before_it_starts(
     made: Place, place: Place, more: tuple[str, ...], lacking: str, monkeypatch: pytest.MonkeyPatch
@@ -86,10 +86,10 @@ def test_what_has_no_room_is_refused_before_it_starts(
     assert not place.keys(), "nothing was run"
 
 
-def test_what_the_rehearsal_leaves_out_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_what_the_smoke_run_leaves_out_is_told_with_the_reason(tmp_path: Path) -> None:
     place = Place(tmp_path)
     spec = place.write(quadratic_text())
-    words = "stage valley_walk: not in the rehearsal: it trains no network"
+    words = "stage valley_walk: not in the smoke run: it trains no network"
     made = regress(place, spec, "--update", "--reason", "first baseline", "--replicates", "2")
     assert words in made.out
     assert words in regress(place, spec, store="fresh").out
@@ -114,7 +114,7 @@ def test_half_the_learning_rate_is_an_alarm(place: Place, monkeypatch: pytest.Mo
     monkeypatch.setattr(optimise, "learning_rates", halved)
     said = regress(place, "--first-seed", "30")
     assert said.code == 1
-    assert {"rehearsal", "L2, distance of (init) and (train 0it → 40it, copy)"} <= alarms(place).keys()
+    assert {"smoke run", "L2, distance of (init) and (train 0it → 40it, copy)"} <= alarms(place).keys()
     assert "since " in (place.reports / "regress.md").read_text()
 
 
@@ -148,7 +148,7 @@ def test_results_from_the_store_count_only_if_this_code_made_them(
     assert words in " ".join(again.out.split())
 
 
-def test_a_rehearsal_that_other_libraries_made_is_no_fresh_one(
+def test_a_smoke_run_that_other_libraries_made_is_no_fresh_one(
     made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.jobs.provenance._code", lambda *_: {"revision": "a" * 40, "modified": False})
@@ -190,16 +190,16 @@ def test_an_update_keeps_the_history(made: Place, place: Place) -> None:
     assert regress(place, spec, store="fresh").code == 0
 
 
-def test_an_update_of_the_rehearsal_leaves_the_rest(made: Place, place: Place) -> None:
+def test_an_update_of_the_smoke_run_leaves_the_rest(made: Place, place: Place) -> None:
     path = place.root / "baseline" / "tiny.toy.json"
     before = files.read(path)
     stale = before.content.model_copy(update={"rehearsal": {"norm of weights, init": 0.0}})
     files.write(before.model_copy(update={"content": stale}), path.parent)
-    said = regress(place, made.root / "tiny.yaml", "--update", "--rehearsal", "--reason", "looks more closely")
+    said = regress(place, made.root / "tiny.yaml", "--update", "--smoke-run", "--reason", "looks more closely")
     assert said.code == 0
     after = files.read(path)
     assert after.content == before.content
-    assert [entry.reason for entry in after.history][-1] == "The rehearsal alone: looks more closely"
+    assert [entry.reason for entry in after.history][-1] == "The smoke run alone: looks more closely"
     other = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
     assert regress(place, other, "--update", "--rehearsal", "--reason", "x", store="other").code == 2
 
@@ -216,6 +216,7 @@ def test_a_plan_that_breaches_an_invariant_is_an_error(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (("--smoke-run",), "give --update"),
         (("--rehearsal",), "give --update"),
         (("--update",), "needs its reason"),
         (("--update", "--reason", " "), "needs its reason"),

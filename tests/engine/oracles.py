@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness import seeds
 from harness.datainfo import DatasetInfo
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset, in_memory
 from harness.engine.networks.build import Network
 
 SCALE = {"kind": "scale", "scale": 255.0}
@@ -46,7 +46,8 @@ def dataset(n_train: int = 23, n_test: int = 11, shape: tuple[int, int, int] = (
             ("y", 3, (count,), torch.int64),
         )
     }
-    return Dataset(DatasetInfo("made-up", "f" * 64, n_train, n_test, 3, shape, False, "made up", None), **parts)
+    info = DatasetInfo("made-up", "f" * 64, n_train, n_test, 3, shape, False, "made up", None)
+    return in_memory(info, parts)
 
 
 class PlainLeNet(nn.Module):
@@ -313,7 +314,7 @@ def naive_training(
     else:
         betas = (optimiser["beta1"], optimiser["beta2"])
         steps = torch.optim.Adam(groups, lr=1.0, betas=betas, eps=optimiser["epsilon"])
-    examples = len(data.train_y)
+    examples = len(data.train.labels)
     with torch.no_grad():
         for name, kept in masks.items():
             held[name].mul_(kept)
@@ -323,7 +324,7 @@ def naive_training(
         x = torch.stack(
             [
                 naive_image(
-                    data.train_x[index],
+                    data.train.images(torch.tensor(index)),
                     int(seeds.bits(key, torch.tensor(index))),
                     padding=augment["crop_padding"],
                     flip=augment["flip"],
@@ -332,7 +333,7 @@ def naive_training(
             ]
         )
         steps.zero_grad()
-        F.cross_entropy(module(x.double() / 255), data.train_y[chosen]).backward()
+        F.cross_entropy(module(x.double() / 255), data.train.labels[chosen]).backward()
         for name, kept in masks.items():  # the gradient that is clipped has no part outside the mask
             whole = held[name] if held[name]._base is None else held[name]._base
             whole.grad.mul_(kept if whole is held[name] else kept.t())

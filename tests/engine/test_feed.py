@@ -275,7 +275,7 @@ def test_the_test_split_is_never_augmented() -> None:
 
 def test_the_dataset_is_not_written_to() -> None:
     data = dataset()
-    before = data.train_x.clone()
+    before = data.train.images(slice(None)).clone()
     source = Images(
         data,
         {"normalise": {"kind": "unit_norm", "scale": 255.0}, "augment": {"flip": True, "crop_padding": 1}},
@@ -283,4 +283,4 @@ def test_the_dataset_is_not_written_to() -> None:
     )
     source.augmented(torch.arange(23)[None], torch.tensor([1]))
     source.plain("train", 0, 23)
-    assert torch.equal(data.train_x, before)
+    assert torch.equal(data.train.images(slice(None)), before)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness import seeds
 from harness.engine import optimise
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network, build
 from harness.engine.networks.initialise import flatten, unflatten

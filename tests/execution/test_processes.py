@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from harness.engine.data import datasets
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
 from harness.execution.backends import on_devices
 from harness.execution.run import Progress, Run, execute

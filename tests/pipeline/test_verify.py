@@ -1,4 +1,4 @@
-"""The whole street through the command line: what is kept, what is run again, what a verdict costs when it is no."""
+"""The whole pipeline through the command line: what is kept, what is run again, what a verdict costs when it is no."""
 
 import contextlib
 import json

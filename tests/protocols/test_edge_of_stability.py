@@ -12,7 +12,8 @@ from harness.jobs.store import Table
 from harness.observation import NoValue
 from harness.pipeline.request import Request
 from harness.protocols.common import curvature
-from harness.protocols.common.phases import Phase, drops, largest_stable, phases
+from harness.protocols.common.heavy_ball import largest_stable
+from harness.protocols.common.phases import Phase, drops, phases
 from harness.protocols.edge_of_stability.protocol import PROTOCOL, without_decay
 from tests.support import claim, edge_text, edited, request
 

@@ -10,7 +10,7 @@ from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.judging.verdict import Judgement, Verdict, judge
 from harness.pipeline.request import Request
-from harness.protocols.common import heavy_ball as theory
+from harness.protocols.noisy_quadratic import theory
 from harness.report.numbers import estimate_text
 from tests.stages.bench import Bench
 from tests.support import ROOT, Place, claim, edited, line_of, quadratic_text, request

@@ -7,7 +7,7 @@ import torch
 
 from harness.datainfo import DatasetInfo
 from harness.engine.data import datasets
-from harness.engine.data.datasets import Dataset, digest
+from harness.engine.data.dataset import Dataset, digest, in_memory
 from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.plan import Plan
@@ -36,7 +36,7 @@ def made_up(setting: TrainingSetting, n: int) -> Dataset:
     tensors["test_y"] = torch.arange(20) % setting.data.classes
     shape = setting.data.shape
     info = DatasetInfo(setting.data.name, digest(tensors), n, 20, setting.data.classes, shape, False, "made up", None)
-    return Dataset(info, **tensors)
+    return in_memory(info, tensors)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

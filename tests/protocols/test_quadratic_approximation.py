@@ -11,7 +11,7 @@ import pytest
 from harness import seeds
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation
-from harness.protocols.common.phases import largest_stable
+from harness.protocols.common.heavy_ball import largest_stable
 from harness.protocols.quadratic_approximation.protocol import predicted_level
 from tests.support import ROOT, approximation_text, request
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.measure import valley
-from harness.protocols.common import heavy_ball as theory
+from harness.protocols.noisy_quadratic import theory
 from tests.measure.test_quadratic import lyapunov_level
 
 POINTS = [

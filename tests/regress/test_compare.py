@@ -154,14 +154,14 @@ def test_all_numbers_of_a_run_share_the_error() -> None:
     assert count_numbers([baseline(), baseline(numbers={"a": number(), "b": number()})]) == 3
 
 
-def test_a_rehearsal_is_exact_but_for_rounding() -> None:
+def test_a_smoke_run_is_exact_but_for_rounding() -> None:
     init, distance = baseline().content.rehearsal
-    rounded = found({}, {"rehearsal": {init: 1.0 + 1e-9, distance: -2.0}}, "rehearsal")
+    rounded = found({}, {"rehearsal": {init: 1.0 + 1e-9, distance: -2.0}}, "smoke run")
     assert rounded.tone == "same"
-    changed = found({}, {"rehearsal": {init: 1.0, distance: -1.99}}, "rehearsal")
+    changed = found({}, {"rehearsal": {init: 1.0, distance: -1.99}}, "smoke run")
     assert changed.tone == "alarm"
     assert f"1 of 2 numbers changed, beginning with {distance}: +1 %" in changed.text
-    assert found({}, {"rehearsal": {init: 1.0}}, "rehearsal").tone == "alarm"
+    assert found({}, {"rehearsal": {init: 1.0}}, "smoke run").tone == "alarm"
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,9 @@ from harness.measure import evaluate as evaluating
 from harness.measure.evaluate import Scores
 from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
-from harness.regress.fingerprints import READERS
-from harness.regress.fingerprints import rehearsed as rehearsed_numbers
+from harness.regress.fingerprints import READERS, smoke_numbers
 from harness.regress.kinds import kinds
-from harness.regress.smoke_run import LENGTH, TOLERANCE, left_out, rehearsal, shrunk
+from harness.regress.smoke_run import LENGTH, TOLERANCE, left_out, shrunk, smoke_plan
 from harness.schema.load import load
 from harness.stages import train as training
 from tests.support import ROOT, SPECS, edited, imp_text, instability_text
@@ -34,9 +33,9 @@ def request(path: Path, **more: int) -> Request:
     return prepare(load(path, protocols()), "toy", ROOT / "data", **more)
 
 
-def test_what_trains_nothing_has_no_rehearsal() -> None:
+def test_what_trains_nothing_has_no_smoke_run() -> None:
     whole = request(QUADRATIC, initialisations=1)
-    assert not rehearsal(whole.protocol, whole.setting).jobs
+    assert not smoke_plan(whole.protocol, whole.setting).jobs
 
 
 def test_the_smoke_run_has_what_makes_states_and_masks_and_what_is_measured_on_images() -> None:
@@ -47,13 +46,13 @@ def test_the_smoke_run_has_what_makes_states_and_masks_and_what_is_measured_on_i
 
 def test_what_is_left_out_is_told_with_its_reason() -> None:
     whole = request(QUADRATIC, initialisations=1)
-    told = left_out(whole.plan, rehearsal(whole.protocol, whole.setting))
+    told = left_out(whole.plan, smoke_plan(whole.protocol, whole.setting))
     assert told.keys() == {job.stage for job in whole.plan.jobs.values()}
     assert set(told.values()) == {row("valley_walk").unguarded}
     drift = request(ROOT / "specs" / "eigenvector_drift.yaml", initialisations=1)
-    assert left_out(drift.plan, rehearsal(drift.protocol, drift.setting)).keys() == {"hessian", "overlap"}
+    assert left_out(drift.plan, smoke_plan(drift.protocol, drift.setting)).keys() == {"hessian", "overlap"}
     imp = request(ROOT / "specs" / "lenet_imp.yaml", initialisations=1)
-    assert left_out(imp.plan, rehearsal(imp.protocol, imp.setting)) == {}
+    assert left_out(imp.plan, smoke_plan(imp.protocol, imp.setting)) == {}
 
 
 @pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.stem)
@@ -63,16 +62,16 @@ def test_the_whole_training_is_there_in_small(path: Path) -> None:
     assert (small.length, small.training.precision) == (LENGTH, "fp64")
     assert len(small.training.schedule.drops) == len(whole.setting.training.schedule.drops)
     stages = {job.stage for job in whole.plan.jobs.values()}
-    jobs = rehearsal(whole.protocol, whole.setting).jobs.values()
+    jobs = smoke_plan(whole.protocol, whole.setting).jobs.values()
     assert {job.stage for job in jobs} == {stage for stage in stages if not row(stage).unguarded}
     assert {"init", "train"} <= {job.stage for job in jobs}
     assert max(job.params["stop"] for job in jobs if job.stage == "train") == LENGTH
 
 
-def test_seeds_of_the_run_are_not_those_of_its_rehearsal() -> None:
+def test_seeds_of_the_run_are_not_those_of_its_smoke_run() -> None:
     path = ROOT / "specs" / "lenet_imp.yaml"
     one, other = (request(path, first_seed=seed, initialisations=seed + 1) for seed in (0, 7))
-    assert rehearsal(one.protocol, one.setting).jobs.keys() == rehearsal(other.protocol, other.setting).jobs.keys()
+    assert smoke_plan(one.protocol, one.setting).jobs.keys() == smoke_plan(other.protocol, other.setting).jobs.keys()
 
 
 def test_times_of_a_short_training_are_left_as_they_are(tmp_path: Path) -> None:
@@ -81,23 +80,23 @@ def test_times_of_a_short_training_are_left_as_they_are(tmp_path: Path) -> None:
     assert shrunk(request(path).setting).length == 31
 
 
-def rehearsed(path: Path, folder: Path) -> dict[str, float]:
+def run_small(path: Path, folder: Path) -> dict[str, float]:
     whole = request(path)
-    plan, store = rehearsal(whole.protocol, whole.setting), Store(folder)
+    plan, store = smoke_plan(whole.protocol, whole.setting), Store(folder)
     load_dataset: Any = lambda name: datasets.load(name, folder)  # noqa: E731
     run = execute(plan, store, backend=InProcess(torch.device("cpu")), load_dataset=load_dataset)
     assert not run.failed
-    return rehearsed_numbers(plan.jobs, kinds(plan.jobs), store)
+    return smoke_numbers(plan.jobs, kinds(plan.jobs), store)
 
 
 def test_rounding_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images changed in their twelfth digit, ten thousand times a rounding, stay far within the tolerance."""
     path = tmp_path / "tiny_imp.yaml"
     path.write_text(imp_text())
-    before = rehearsed(path, tmp_path / "before")
+    before = run_small(path, tmp_path / "before")
     kept = Images._to_float
     monkeypatch.setattr(Images, "_to_float", lambda self, x: kept(self, x) * (1 + 1e-12))
-    now = rehearsed(path, tmp_path / "now")
+    now = run_small(path, tmp_path / "now")
     assert before.keys() == now.keys()
     assert now != before
     assert max(abs(now[name] - value) for name, value in before.items()) < TOLERANCE / 100
@@ -156,8 +155,8 @@ def test_a_fault_that_only_numbers_show_is_seen(
 ) -> None:
     path = tmp_path / ("tiny_imp.yaml" if "tiny_imp" in text else "tiny.yaml")
     path.write_text(text)
-    before = rehearsed(path, tmp_path / "before")
+    before = run_small(path, tmp_path / "before")
     plant(monkeypatch)
-    now = rehearsed(path, tmp_path / "now")
+    now = run_small(path, tmp_path / "now")
     assert before.keys() == now.keys()
     assert max(abs(now[name] - value) for name, value in before.items()) > 10 * TOLERANCE

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness import stages
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.engine.networks.build import build
 from harness.errors import HarnessError
 from harness.jobs.job import Job, ancestry

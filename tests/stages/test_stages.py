@@ -209,7 +209,7 @@ def test_evaluation_is_of_unaugmented_images() -> None:
     table = bench[lineage.evaluate(here, end)].table
     context = bench.context()
     images = context.images(lineage.evaluate(here, end).params["data"], "fp64")
-    assert torch.equal(images.plain("train", 0, 23)[0][:, 0], bench.data.train_x.double() / 255)
+    assert torch.equal(images.plain("train", 0, 23)[0][:, 0], bench.data.train.images(slice(None)).double() / 255)
     network = context.network(lineage.evaluate(here, end).params, images)
     for split, error, loss in zip(table["split"], table["error"], table["loss"], strict=True):
         scores = evaluate(network, states_of(bench[end], context, "fp64"), images, split, precision="fp64")
@@ -230,7 +230,7 @@ def test_label_noise_is_what_training_and_evaluation_see() -> None:
     ends = [lineage.train(each, state, 0, 3, order="copy/0/0") for each in (here, noisy)]
     assert not torch.equal(*(bench[end].tensors[WEIGHT + "output.weight"] for end in ends))
     context = bench.context()
-    expected = with_noise(bench.data, 1.0, 1).train_y
+    expected = with_noise(bench.data, 1.0, 1).train.labels
     for job in (jobs[1], ends[1], lineage.line(noisy, *ends, LINE), lineage.compare(noisy, *ends)):
         data = {"augment": {"flip": False, "crop_padding": 0}, **job.params["data"]}
         assert torch.equal(context.images(data, "fp64").split["train"][1], expected)

@@ -26,11 +26,11 @@ from harness.engine.data.bounds import (
     check_path,
     check_size,
     check_total,
-    kind_of,
     told_as_damage,
 )
 from harness.engine.data.folders import folder_members
 from harness.errors import RequestError
+from harness.files import kind_of
 
 __all__ = ["GZIP_START", "Limits", "Source", "gunzip", "read_source"]
 

@@ -1,7 +1,5 @@
 """Bounds on what a stranger's files may make the harness read, and words for where they are exceeded or break off."""
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +8,6 @@ from pathlib import Path, PurePosixPath
 from harness.errors import HarnessError, RequestError
 
 Wanted = Callable[[PurePosixPath], bool]
-
-_KINDS: dict[int, str] = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFCHR: "a character device",
-    stat.S_IFBLK: "a block device",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFDIR: "a folder",
-}
 
 
 @dataclass(frozen=True)
@@ -69,28 +59,6 @@ def check_path(path: Path, member: PurePosixPath, wanted: bool, limits: Limits) 
         )
     if wanted and not str(member).isprintable():
         raise RequestError(f"{path} holds {str(member)!r}, a path with control or undecodable characters: rename it")
-
-
-def kind_of(mode: int) -> str:
-    """What a path leads to where it is no regular file, in words."""
-    return _KINDS.get(stat.S_IFMT(mode), "no regular file")
-
-
-def read_regular(path: Path, limits: Limits) -> bytes:
-    """The content of a regular file; never waits for a FIFO or a device, never reads beyond the limit.
-
-    Raises:
-        RequestError: it is no regular file or too large.
-        OSError: it cannot be read.
-    """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise RequestError(f"{path} is {kind_of(state.st_mode)}, not a file: remove it, or put the file there")
-        check_size(path, state.st_size, limits)  # which may be 0 of a file that has more, such as those of /proc
-        content = file.read(limits.file_bytes + 1)
-    check_size(path, len(content), limits)
-    return content
 
 
 @contextmanager

@@ -1,13 +1,13 @@
-"""Datasets as four tensors each, checked against their record whenever they are loaded.
+"""Datasets, checked against their record whenever they are loaded.
 
-``harness.datainfo`` holds the facts and needs no torch; ``dataset_import`` brings data in.
+``harness.datainfo`` holds the facts and needs no torch; ``importing`` brings data in. What lies in one file is loaded
+into memory; what is larger than ``datainfo.MEMORY_BYTES`` lies in a folder of shards, from which batches are read.
 """
 
 import hashlib
 import importlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,51 +15,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.datainfo import DATA_FILE, DatasetInfo, Known, describe, find, nominal, read_record, remedy
+from harness.datainfo import (
+    DATA_FILE,
+    MANIFEST_FILE,
+    SHARDS_FOLDER,
+    DatasetInfo,
+    Known,
+    Record,
+    describe,
+    find,
+    nominal,
+    read_record,
+    remedy,
+)
+from harness.engine.data.dataset import TENSORS, Dataset, digest, in_memory
+from harness.engine.data.shard_folder import open_shards
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
 from harness.jobs.artifact import decode_tensors, read_tensors
 
 __all__ = ["Dataset", "DatasetInfo", "describe", "digest", "fault", "label_counts", "load", "nominal"]
 
-TENSORS = ("train_x", "train_y", "test_x", "test_y")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Images and labels, to be read and never written: ``load`` gives every caller the same tensors.
-
-    Attributes:
-        info: the facts.
-        train_x: uint8 [N, C, H, W].
-        train_y: int64 [N], 0 .. classes-1.
-        test_x: uint8 [N, C, H, W].
-        test_y: int64 [N].
-    """
-
-    info: DatasetInfo
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-
 
 def load(name: str, root: Path) -> Dataset:
     """The dataset, from ``root/<name>`` or, for an embedded one, from the library it comes with.
 
-    Every load in a fresh process checks the file's SHA-256, the digest of the tensors, shapes, image counts,
+    Every load in a fresh process checks the SHA-256 of every file, the digest of the content, shapes, image counts,
     label range and the count of every label.
 
     Raises:
         RequestError: no dataset has this name.
         DataMissing: it was not imported under ``root``.
-        CorruptArtifact: the file is damaged or is not what its record says.
+        CorruptArtifact: a file is damaged or is not what its record says.
     """
     known = find(name)
     if not known.formats:
         return _load_embedded(name)
-    path = root / name / DATA_FILE
     try:
-        state = path.stat()
+        state = _whole(known, root).stat()
     except OSError:
         return load_known(known, root)  # says what is missing
     record = read_record(known, root)
@@ -86,7 +78,26 @@ def load_known(known: Known, root: Path) -> Dataset:
             f"dataset {name} is not under {root}: run `harness data download {name}`, or "
             f"`harness data import {name} FOLDER_OR_ARCHIVE` with a copy you have"
         )
-    path = root / name / DATA_FILE
+    path = _whole(known, root)
+    if path.name == MANIFEST_FILE:
+        data = open_shards(path.parent, record, known)
+    else:
+        data = in_memory(record.info, _read_tensors(path, record, known))
+    if label_counts(data) != (record.train_counts, record.test_counts):
+        raise CorruptArtifact(
+            f"{path}: its labels count {label_counts(data)}, its record says otherwise: {remedy(known)}"
+        )
+    return data
+
+
+def _whole(known: Known, root: Path) -> Path:
+    """The file whose checksum the record has: the manifest where there is a folder of shards, else the tensors."""
+    folder = root / known.info.name
+    shards = folder / SHARDS_FOLDER
+    return shards / MANIFEST_FILE if shards.exists() else folder / DATA_FILE
+
+
+def _read_tensors(path: Path, record: Record, known: Known) -> dict[str, Tensor]:
     try:
         content = read_tensors(path)
         found = hashlib.sha256(content).hexdigest()
@@ -103,25 +114,9 @@ def load_known(known: Known, root: Path) -> Dataset:
     problem = fault(tensors, known)
     if problem is None and (found := digest(tensors)) != record.info.digest:
         problem = f"its digest is {found}, its record says {record.info.digest}"
-    if problem is None and label_counts(tensors, known) != (record.train_counts, record.test_counts):
-        problem = f"its labels count {label_counts(tensors, known)}, its record says otherwise"
     if problem is not None:
         raise CorruptArtifact(f"{path}: {problem}: {remedy(known)}")
-    return Dataset(record.info, **tensors)
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) of the four tensors, whatever file they lie in.
-
-    Hashed are the line ``harness-dataset-1``, then for train_x, train_y, test_x, test_y in this order a line
-    ``<name> <uint8|int64> <length>x<length>...`` and the elements in C order, little-endian.
-    """
-    state = hashlib.sha256(b"harness-dataset-1\n")
-    for name in TENSORS:
-        array = tensors[name].contiguous().numpy()
-        state.update(f"{name} {array.dtype.name} {'x'.join(map(str, array.shape))}\n".encode())
-        state.update(array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).data)
-    return state.hexdigest()
+    return tensors
 
 
 def fault(tensors: Mapping[str, Tensor], known: Known) -> str | None:
@@ -182,10 +177,10 @@ def _as_published(known: Known) -> str:
     return f"in {known.info.name} as published {known.repeats or 'no'} images are the same as another"
 
 
-def label_counts(tensors: Mapping[str, Tensor], known: Known) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def label_counts(data: Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Images of each label, in training and in test data."""
-    train, test = (Counter(tensors[name].tolist()) for name in ("train_y", "test_y"))
-    labels = range(known.info.classes)
+    train, test = (Counter(split.labels.tolist()) for split in (data.train, data.test))
+    labels = range(data.info.classes)
     return tuple(train[label] for label in labels), tuple(test[label] for label in labels)
 
 
@@ -199,7 +194,7 @@ def _load_embedded(name: str) -> Dataset:
         problem = f"their digest is {found}, pinned is {known.info.digest}"
     if problem is not None:
         raise BrokenError(f"scikit-learn's digits are not those known: {problem}: install the pinned scikit-learn")
-    return Dataset(known.info, **tensors)
+    return in_memory(known.info, tensors)
 
 
 def _digits(n_train: int) -> dict[str, Tensor]:

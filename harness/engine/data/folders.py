@@ -5,8 +5,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from harness.engine.data.bounds import Limits, Wanted, check_count, check_path, check_total, read_regular
+from harness.engine.data.bounds import Limits, Wanted, check_count, check_path, check_total
 from harness.errors import RequestError
+from harness.files import read_regular
 
 _Identity = tuple[int, int]  # device and inode
 
@@ -24,9 +25,11 @@ def folder_members(root: Path, wanted: Wanted, limits: Limits) -> Iterator[tuple
     total = 0
     for member, path in _walk(root, wanted, limits):
         try:
-            content = read_regular(path, limits)
+            content = read_regular(path, limits.file_bytes)
         except OSError as error:
             raise _unreadable(path, error) from error
+        except ValueError as error:
+            raise RequestError(f"{path} {error}: remove it, or put the dataset's own file there") from error
         total += len(content)
         check_total(root, total, limits)
         yield member, content

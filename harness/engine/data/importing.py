@@ -1,7 +1,8 @@
 """Brings a dataset in: a folder or an archive -> ``<root>/<name>/data.safetensors`` and its ``record.json``.
 
-The data is renamed into place first and the record last, so a killed import leaves no record, which is the
-same as no import. Nothing is unpacked to disk, and nothing is unpickled before its checksum is verified.
+A dataset beyond ``datainfo.MEMORY_BYTES`` goes to a folder ``shards`` in place of that file. The data is renamed into
+place first and the record last, so a killed import leaves no record, which is the same as no import. Nothing is
+unpacked to disk, and nothing is unpickled before its checksum is verified.
 """
 
 import contextlib
@@ -19,7 +20,9 @@ from torch import Tensor
 
 from harness.datainfo import (
     DATA_FILE,
+    MEMORY_BYTES,
     RECORD_FILE,
+    SHARDS_FOLDER,
     DatasetInfo,
     Known,
     Record,
@@ -28,10 +31,12 @@ from harness.datainfo import (
     record_text,
 )
 from harness.engine.data.archives import Limits, Source, read_source
-from harness.engine.data.datasets import digest, fault, label_counts
+from harness.engine.data.dataset import digest, in_memory
+from harness.engine.data.datasets import fault, label_counts
 from harness.engine.data.formats import FORMATS, Format, Reading
+from harness.engine.data.shard_folder import open_shards, write_shards
 from harness.engine.data.vision import torchvision_part
-from harness.errors import BrokenError, RequestError
+from harness.errors import BrokenError, CorruptArtifact, RequestError
 from harness.files import digest_of, write_new
 
 _TORCHVISION_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR10"}
@@ -78,9 +83,14 @@ def download_dataset(name: str, root: Path, replace: bool = False) -> DatasetInf
 
 
 def import_known(
-    known: Known, path: Path, root: Path, replace: bool = False, limits: Limits | None = None
+    known: Known,
+    path: Path,
+    root: Path,
+    replace: bool = False,
+    limits: Limits | None = None,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> DatasetInfo:
-    """``import_dataset`` for given facts and limits."""
+    """``import_dataset`` for given facts, limits, and bytes of a dataset above which it is put into shards."""
     reading = _read(known, path, limits or Limits())
     tensors = {part: torch.from_numpy(np.array(array, order="C")) for part, array in reading.arrays.items()}
     problem = fault(tensors, known)
@@ -99,9 +109,10 @@ def import_known(
             f"{root / info.name} already holds other data (digest {existing.info.digest[:12]}, "
             f"{existing.info.origin}; {path} has {info.digest[:12]}): pass --replace to give it up"
         )
-    if existing is not None and _intact(root / info.name / DATA_FILE, existing):
+    sharded = info.memory_bytes > memory_bytes
+    if existing is not None and _intact(root / info.name, existing, known, sharded):
         return existing.info
-    _commit(info, tensors, known, root)
+    _commit(info, tensors, root, sharded)
     return info
 
 
@@ -147,28 +158,25 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _intact(path: Path, record: Record) -> bool:
+def _intact(folder: Path, record: Record, known: Known, sharded: bool) -> bool:
+    """Whether an import in this form lies here undamaged."""
     try:
-        return digest_of(path) == record.file_sha256
-    except (OSError, ValueError):
+        if sharded:
+            open_shards(folder / SHARDS_FOLDER, record, known)
+            return True
+        return not (folder / SHARDS_FOLDER).exists() and digest_of(folder / DATA_FILE) == record.file_sha256
+    except (OSError, ValueError, CorruptArtifact):
         return False
 
 
-def _commit(info: DatasetInfo, tensors: dict[str, Tensor], known: Known, root: Path) -> None:
+def _commit(info: DatasetInfo, tensors: dict[str, Tensor], root: Path, sharded: bool) -> None:
     folder = root / info.name
-    content = save_tensors(tensors)
-    train_counts, test_counts = label_counts(tensors, known)
-    record = Record(info, train_counts, test_counts, hashlib.sha256(content).hexdigest())
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
         try:
-            write_new(staging / DATA_FILE, content)
-            write_new(staging / RECORD_FILE, record_text(record).encode())
-            (folder / RECORD_FILE).unlink(missing_ok=True)  # from here on there is no import, until the last rename
-            (staging / DATA_FILE).replace(folder / DATA_FILE)
-            (staging / RECORD_FILE).replace(folder / RECORD_FILE)
+            _put_in_place(folder, staging, *_stage(info, tensors, staging, sharded))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
@@ -178,3 +186,27 @@ def _commit(info: DatasetInfo, tensors: dict[str, Tensor], known: Known, root: P
         raise BrokenError(
             f"{folder} cannot be written ({error}): free the disk or choose another data folder"
         ) from error
+
+
+def _stage(info: DatasetInfo, tensors: dict[str, Tensor], staging: Path, sharded: bool) -> tuple[str, str]:
+    """Writes data and record beside their places; names of what is to stay and of what the other form would have."""
+    data = in_memory(info, tensors)
+    if sharded:
+        (staging / SHARDS_FOLDER).mkdir()
+        checksum = write_shards(data, staging / SHARDS_FOLDER)
+    else:
+        content = save_tensors(tensors)
+        checksum = hashlib.sha256(content).hexdigest()
+        write_new(staging / DATA_FILE, content)
+    record = Record(info, *label_counts(data), checksum)
+    write_new(staging / RECORD_FILE, record_text(record).encode())
+    return (SHARDS_FOLDER, DATA_FILE) if sharded else (DATA_FILE, SHARDS_FOLDER)
+
+
+def _put_in_place(folder: Path, staging: Path, kept: str, other: str) -> None:
+    (folder / RECORD_FILE).unlink(missing_ok=True)  # from here on there is no import, until the last rename
+    for name in (kept, other) if kept == SHARDS_FOLDER else (other,):
+        if (folder / name).exists():  # one step, so that a kill leaves the whole of it in the staging folder, or none
+            (folder / name).rename(staging / f"old-{name}")
+    (staging / kept).replace(folder / kept)
+    (staging / RECORD_FILE).replace(folder / RECORD_FILE)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness import seeds
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 
 
 def with_noise(data: Dataset, share: float, seed: int) -> Dataset:
@@ -15,7 +15,7 @@ def with_noise(data: Dataset, share: float, seed: int) -> Dataset:
             share * (K - 1) / K are wrong. A greater share redraws the same examples and more.
         seed: every seed gives another draw.
     """
-    count = len(data.train_y)
+    count = len(data.train.labels)
     chosen = seeds.permutation(seeds.stream("noise", seed, "examples"), count)[: round(share * count)]
     drawn = (seeds.uniform(seeds.stream("noise", seed, "labels"), count) * data.info.classes).long()
-    return replace(data, train_y=data.train_y.index_copy(0, chosen, drawn[chosen]))
+    return replace(data, train=data.train.relabelled(data.train.labels.index_copy(0, chosen, drawn[chosen])))

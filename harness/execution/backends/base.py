@@ -11,7 +11,7 @@ from typing import Protocol, get_args
 
 import torch
 
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.engine.device import has_format
 from harness.execution.group import Finished
 from harness.jobs.job import Job

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from harness.engine import device as devices_
-from harness.engine.data.datasets import Dataset
+from harness.engine.data.dataset import Dataset
 from harness.errors import BrokenError, StoreBroken
 from harness.execution.backends.base import Slot, Workload
 from harness.execution.group import Finished, Runner

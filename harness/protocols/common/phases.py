@@ -1,4 +1,4 @@
-"""Training between the drops of its learning rate, and the edge of stability there."""
+"""Training between the drops of its learning rate."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,15 +39,6 @@ def phases(setting: TrainingSetting) -> list[Phase]:
 def drops(setting: TrainingSetting) -> dict[int, int]:
     """Number of each drop, from 1 -> its iteration."""
     return {phase.number: phase.start for phase in phases(setting)[1:]}
-
-
-def largest_stable(rate: float, momentum: float) -> float:
-    """The greatest eigenvalue of the Hessian with which gradient descent on a quadratic does not diverge.
-
-    x' = x - rate * m with m = momentum * m + λ x keeps within bounds for λ < 2 (1 + momentum) / rate: the roots of
-    z² - (1 + momentum - rate λ) z + momentum then lie within the unit circle (Polyak 1964). Without momentum: 2 / rate.
-    """
-    return 2 * (1 + momentum) / rate
 
 
 def phase_problems(setting: TrainingSetting) -> Iterable[Problem]:

@@ -6,7 +6,8 @@ from harness.figure import Figure, Panel, Reference, Series
 from harness.observation import Observation
 from harness.protocols.common import series
 from harness.protocols.common.base import Claims
-from harness.protocols.common.phases import drops, largest_stable, phases
+from harness.protocols.common.heavy_ball import largest_stable
+from harness.protocols.common.phases import drops, phases
 from harness.protocols.common.setting import TrainingSetting
 
 ARMS = (("with", "with weight decay"), ("without", "without weight decay"))

@@ -10,7 +10,8 @@ from harness.figure import Figure
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols.common import curvature, lineage
 from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.phases import drops, largest_stable, phase_problems, phases
+from harness.protocols.common.heavy_ball import largest_stable
+from harness.protocols.common.phases import drops, phase_problems, phases
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.edge_of_stability import figures as edge_figures

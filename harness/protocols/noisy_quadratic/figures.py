@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from harness.figure import Figure, Series
 from harness.observation import Observation
-from harness.protocols.common import heavy_ball as theory
 from harness.protocols.common import series
 from harness.protocols.noisy_quadratic import jobs as quadratic_jobs
+from harness.protocols.noisy_quadratic import theory
 from harness.protocols.noisy_quadratic.options import NoisyQuadraticOptions, named
 
 _CURVE_POINTS = 60

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from harness.jobs.job import Job
-from harness.protocols.common import heavy_ball as theory
+from harness.protocols.noisy_quadratic import theory
 from harness.protocols.noisy_quadratic.options import (
     NoisyQuadraticOptions,
     SpectrumOptions,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from harness.protocols.common import heavy_ball as theory
 from harness.protocols.common.setting import Setting
+from harness.protocols.noisy_quadratic import theory
 from harness.schema.base import Chains, Many, Model, NonNegative, Positive
 from harness.schema.load import Problem
 

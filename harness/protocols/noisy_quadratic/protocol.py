@@ -11,11 +11,11 @@ from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common import heavy_ball as theory
 from harness.protocols.common.base import Claims, Measurement, Protocol, Read
 from harness.protocols.common.setting import Setting
 from harness.protocols.noisy_quadratic import figures as quadratic_figures
 from harness.protocols.noisy_quadratic import jobs as quadratic_jobs
+from harness.protocols.noisy_quadratic import theory
 from harness.protocols.noisy_quadratic.options import NoisyQuadraticOptions, named, problems
 from harness.schema.load import Problem
 from harness.schema.model import Replicates, Scale

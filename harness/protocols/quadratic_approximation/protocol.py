@@ -11,7 +11,7 @@ from harness.jobs.store import Table
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols.common import curvature, lineage
 from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.heavy_ball import exact_level, is_stable
+from harness.protocols.common.heavy_ball import is_stable, level
 from harness.protocols.common.phases import phase_problems, phases
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
@@ -241,9 +241,9 @@ def predicted_level(noise: Table, rate: float, momentum: float) -> float:
         momentum: of the heavy ball.
     """
     return sum(
-        exact_level(rate, value / 2, momentum, sd / value)
+        level(rate, value, momentum, sd / value)
         for value, sd in zip(noise["eigenvalue"], noise["sd"], strict=True)
-        if value > 0 and is_stable(rate, value / 2, momentum)
+        if value > 0 and is_stable(rate, value, momentum)
     )
 
 

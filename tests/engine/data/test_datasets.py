@@ -86,12 +86,17 @@ def test_torchvision_gives_networks_and_transforms_too() -> None:
 def test_digits_are_complete_and_split_once() -> None:
     data = load("digits", Path("nowhere"))
     assert data.info == describe("digits", Path("nowhere"))
-    assert digest({name: getattr(data, name) for name in datasets.TENSORS}) == data.info.digest
-    assert data.train_x.shape == (1400, 1, 8, 8)
-    assert data.test_x.shape == (397, 1, 8, 8)
-    assert (int(data.train_x.min()), int(data.train_x.max())) == (0, 16)
-    assert data.train_y.bincount().tolist() == [137, 136, 148, 142, 138, 125, 145, 140, 145, 144]
-    assert data.test_y.bincount().tolist() == [41, 46, 29, 41, 43, 57, 36, 39, 29, 36]
+    tensors = {
+        f"{part}_{kind}": tensor
+        for part, split in (("train", data.train), ("test", data.test))
+        for kind, tensor in (("x", split.images(slice(None))), ("y", split.labels))
+    }
+    assert digest(tensors) == data.info.digest
+    assert data.train.images(slice(None)).shape == (1400, 1, 8, 8)
+    assert data.test.images(slice(None)).shape == (397, 1, 8, 8)
+    assert (int(data.train.images(slice(None)).min()), int(data.train.images(slice(None)).max())) == (0, 16)
+    assert data.train.labels.bincount().tolist() == [137, 136, 148, 142, 138, 125, 145, 140, 145, 144]
+    assert data.test.labels.bincount().tolist() == [41, 46, 29, 41, 43, 57, 36, 39, 29, 36]
     assert load("digits", Path("elsewhere")) is data
 
 
@@ -169,7 +174,7 @@ def test_the_same_import_again_writes_nothing(imported: Path, tmp_path: Path, ro
 def test_the_same_import_again_mends_a_damaged_file(imported: Path, tmp_path: Path, root: Path) -> None:
     (imported / "data.safetensors").write_bytes(b"")
     import_known(TINY_MNIST, tmp_path / "in", root)
-    assert load_known(TINY_MNIST, root).train_x.shape == (30, 1, 4, 5)
+    assert load_known(TINY_MNIST, root).train.images(slice(None)).shape == (30, 1, 4, 5)
 
 
 def test_other_data_needs_replace(imported: Path, tmp_path: Path, root: Path) -> None:

@@ -80,8 +80,8 @@ def itself(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (fifo, "is a FIFO"),
-        (zeros, "is a character device"),
+        (fifo, "is a named pipe, not a regular file"),
+        (zeros, "is a device, not a regular file"),
         (bound_socket, f"{NAME} "),
         (nothing, "is a link that leads to nothing"),
         (itself, f"{NAME} "),
@@ -144,7 +144,7 @@ def test_a_file_without_a_size_is_bounded(tmp_path: Path, root: Path) -> None:
     (folder / NAME).unlink()
     with (folder / NAME).open("wb") as file:
         file.truncate(1 << 40)  # a hole: it takes no room on disk
-    assert "more than 268435456 bytes" in refused(TINY_MNIST, folder, root)
+    assert "has more than the 268,435,456 bytes" in refused(TINY_MNIST, folder, root)
     with (tmp_path / "a.tar").open("wb") as file:
         file.truncate(1 << 40)
     assert "more than 1073741824 bytes" in refused(TINY_MNIST, tmp_path / "a.tar", root)

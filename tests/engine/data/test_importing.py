@@ -69,9 +69,9 @@ def test_mnist_from_packed_and_plain_files_anywhere_below(tmp_path: Path, root: 
     data = load_known(TINY_MNIST, root)
     assert data.info == info
     assert (info.original, info.caveat) == (True, None)
-    assert np.array_equal(data.train_x.numpy(), pixels(30, 4, 5)[:, None])
-    assert np.array_equal(data.test_x.numpy(), TEST_PIXELS[:, None])
-    assert np.array_equal(data.train_y.numpy(), labels(30))
+    assert np.array_equal(data.train.images(slice(None)).numpy(), pixels(30, 4, 5)[:, None])
+    assert np.array_equal(data.test.images(slice(None)).numpy(), TEST_PIXELS[:, None])
+    assert np.array_equal(data.train.labels.numpy(), labels(30))
     assert sorted(path.name for path in (root / "mnist").iterdir()) == ["data.safetensors", "record.json"]
 
 
@@ -94,7 +94,7 @@ def test_three_forms_of_cifar_agree_where_they_hold_the_same_pixels(tmp_path: Pa
     assert not second.original
     assert "not compared" in str(second.caveat)
     data = load_known(TINY_CIFAR, root / "1")
-    assert np.array_equal(data.train_x[10].numpy().reshape(-1), cifar_batches()["data_batch_2"][0][0])
+    assert np.array_equal(data.train.images(slice(None))[10].numpy().reshape(-1), cifar_batches()["data_batch_2"][0][0])
 
 
 def test_the_binary_archive_is_original_by_its_published_checksum(tmp_path: Path, root: Path) -> None:
@@ -107,8 +107,8 @@ def test_images_are_ordered_by_class_then_name(tmp_path: Path, root: Path) -> No
     files = image_files() | {"train/cat/._0000.png": b"", "notes.txt": b"?"}
     info = import_known(TINY_CIFAR, as_folder(tmp_path / "in", files), root)
     data = load_known(TINY_CIFAR, root)
-    assert data.train_y.tolist() == [label for label in range(10) for _ in range(5)]
-    assert data.train_x[13, :, 0, 0].tolist() == [40, 120, 7]  # class 2, number 3
+    assert data.train.labels.tolist() == [label for label in range(10) for _ in range(5)]
+    assert data.train.images(slice(None))[13, :, 0, 0].tolist() == [40, 120, 7]  # class 2, number 3
     assert not info.original
     assert info.caveat == "not compared with the original"
 
@@ -180,7 +180,7 @@ def test_bombs_are_refused_before_they_unpack(tmp_path: Path, root: Path) -> Non
     many = as_tar(tmp_path / "d.tar", {f"{number}": b"" for number in range(101)})
     assert "more than 100 members" in refused(TINY_MNIST, many, root, limits=limits)
     folder = as_folder(tmp_path / "e", {"train-images-idx3-ubyte": bomb})
-    assert "more than 1000000 bytes" in refused(TINY_MNIST, folder, root, limits=limits)
+    assert "has more than the 1,000,000 bytes" in refused(TINY_MNIST, folder, root, limits=limits)
 
 
 def test_a_packed_idx_file_may_not_unpack_to_more_than_its_images(tmp_path: Path, root: Path) -> None:
@@ -382,8 +382,8 @@ def test_real_mnist(root: Path) -> None:
     assert info.digest == MNIST_DIGEST
     assert info.original
     data = load("mnist", root)
-    assert round(data.train_x.double().mean().item() / 255, 4) == 0.1307
-    assert data.train_y.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert round(data.train.images(slice(None)).double().mean().item() / 255, 4) == 0.1307
+    assert data.train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
 @pytest.mark.slow
@@ -393,5 +393,5 @@ def test_real_cifar_jpeg(root: Path) -> None:
     assert info.digest == CIFAR_JPEG_DIGEST
     assert (info.original, info.caveat) == (False, "JPEG copy: other pixels than the original")
     data = load("cifar10", root)
-    assert data.train_y.bincount().tolist() == [5000] * 10
-    assert data.test_y.bincount().tolist() == [1000] * 10
+    assert data.train.labels.bincount().tolist() == [5000] * 10
+    assert data.test.labels.bincount().tolist() == [1000] * 10

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from harness.engine.data.datasets import load_known
@@ -147,7 +148,7 @@ def interlaced(row: bytes) -> bytes:
 def test_an_interlaced_png_has_its_pixels(tmp_path: Path, root: Path) -> None:
     row = bytes(range(100, 115))
     import_known(TINY_CIFAR, as_folder(tmp_path / "in", image_files() | {PLACE: interlaced(row)}), root)
-    found = load_known(TINY_CIFAR, root).train_x[16].numpy()  # class 3, number 1
+    found = load_known(TINY_CIFAR, root).train.images(torch.tensor(16)).numpy()  # class 3, number 1
     assert np.array_equal(found.transpose(1, 2, 0).reshape(4, 15), [list(row)] * 4)
 
 

@@ -1,0 +1,136 @@
+"""A judgement as files have it: the whole record of machine reports, and the row of a metrics file made from it."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.digits import plain
+from harness.judging.statistics import Estimate
+from harness.judging.verdict import Judgement, Verdict
+from harness.schema.base import Model, Name
+from harness.schema.claims import Check, Claim, Source
+
+_DIGITS = 5
+"""Significant digits of a row's number that is no count."""
+
+
+class Form(BaseModel):
+    """Strict in what is read; fields that a reader does not need, or does not know yet, are let be."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class JudgementRecord(Form):
+    """What became of a claim, in the order in which it is written.
+
+    Attributes:
+        id: of the claim, whose sentence, source, quantity and paper_value follow.
+        check: at this scale; None where the claim has none.
+        expected: the expectation in words.
+        verdict: the outcome.
+        holds: whether the claim stands.
+        in_order: whether that is the verdict to expect; None in reports of versions that did not tell.
+        estimate: the measured number; None where there is none.
+        unit: of the estimate.
+        why: the reason.
+        replicates_needed: about how many initialisations would settle it, where that can be said.
+        warnings: what weakens it.
+    """
+
+    id: Name
+    sentence: str
+    source: Source
+    quantity: Name
+    paper_value: float | None
+    check: Check | None
+    expected: str
+    verdict: Verdict
+    holds: bool
+    in_order: bool | None = None
+    estimate: Estimate | None
+    unit: str
+    why: str
+    replicates_needed: int | None
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, judgement: Judgement) -> "JudgementRecord":
+        """The record of a judgement; numbers are as they are, also those that are not finite."""
+        claim = judgement.claim
+        return cls.model_construct(
+            id=claim.id,
+            sentence=claim.sentence,
+            source=claim.source,
+            quantity=claim.quantity,
+            paper_value=claim.paper_value,
+            check=judgement.check,
+            expected=judgement.expected,
+            verdict=judgement.verdict,
+            holds=judgement.verdict.good,
+            in_order=judgement.in_order,
+            estimate=judgement.estimate,
+            unit=judgement.unit,
+            why=judgement.why,
+            replicates_needed=judgement.replicates_needed,
+            warnings=list(judgement.warnings),
+        )
+
+    def judgement(self, claim: Claim) -> Judgement:
+        """The judgement again, of the claim that the report's spec has."""
+        return Judgement(
+            claim=claim,
+            check=self.check,
+            verdict=self.verdict,
+            estimate=self.estimate,
+            unit=self.unit,
+            expected=self.expected,
+            why=self.why,
+            replicates_needed=self.replicates_needed,
+            warnings=tuple(self.warnings),
+        )
+
+
+class Row(Model):
+    """What became of a claim, in short: the fields of a record that a metrics file has.
+
+    Attributes:
+        verdict: the outcome.
+        in_order: whether that is the verdict to expect.
+        value: the measured number; None where there is none.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        n: initialisations.
+        unit: of the numbers.
+    """
+
+    verdict: Verdict
+    in_order: bool
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    unit: str = ""
+
+    @classmethod
+    def of(cls, record: JudgementRecord) -> Self:
+        """The row of a record; only fields that have a value are set."""
+        fields: dict[str, Any] = {"verdict": record.verdict, "in_order": record.in_order}
+        if record.estimate is not None:
+            numbers = {name: getattr(record.estimate, name) for name in ("value", "low", "high")}
+            fields |= {name: _short(number) for name, number in numbers.items() if number is not None}
+            fields |= {"n": record.estimate.n, "unit": record.unit}
+        return cls(**fields)
+
+    @property
+    def words(self) -> str:
+        """Verdict and numbers in one line: "FAILS, 2.6 [1.9, 3.3] points, n = 5"."""
+        if self.n is None:
+            return str(self.verdict)
+        value, low, high = ("none" if one is None else plain(one) for one in (self.value, self.low, self.high))
+        interval = "" if self.low is None and self.high is None else f" [{low}, {high}]"
+        return f"{self.verdict}, {value}{interval}{' ' if self.unit else ''}{self.unit}, n = {self.n}"
+
+
+def _short(number: float) -> float:
+    """Counts and times as they are, other numbers without the digits that nobody compares."""
+    return number if float(number).is_integer() else float(f"{number:.{_DIGITS}g}")

@@ -1,0 +1,71 @@
+"""The sources that specs call by a short name: ``papers.yaml`` beside this module, part of the package wherever it is.
+
+It lies in the package, not among the specs: a spec may lie anywhere, reports of it are read again without it, and
+``specs/*.yaml`` are specs and nothing else.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import RequestError
+from harness.printable import one_line
+from harness.schema.base import Model, Name, Text
+from harness.schema.document import read
+from harness.schema.words import message, place
+
+FILE = Path(__file__).with_name("papers.yaml")
+
+
+class Paper(Model):
+    """A source.
+
+    Attributes:
+        title: as reports have it.
+        cited: authors and year.
+    """
+
+    title: Text
+    cited: Text
+
+
+class Papers(Model):
+    """The form of the file.
+
+    Attributes:
+        papers: short name -> source.
+    """
+
+    papers: dict[Name, Paper]
+
+
+def load_papers(path: Path = FILE) -> Mapping[str, Paper]:
+    """Short name -> source.
+
+    Raises:
+        RequestError: the file cannot be read, or is none: every problem with its line, one a line.
+    """
+    document = read(path)
+    try:
+        return Papers.model_validate(document.value).papers
+    except ValidationError as error:
+        raise RequestError(
+            "\n".join(
+                f"{one_line(str(path))}:{document.line(place(one))}: {'.'.join(map(str, place(one))) or 'the file'}: "
+                f"{message(one, Papers)}"
+                for one in error.errors()
+            )
+        ) from None
+
+
+def title_of(paper: str) -> str:
+    """The title of a source that is called by its short name; any other name is a title itself."""
+    known = _known().get(paper)
+    return known.title if known else paper
+
+
+@cache
+def _known() -> Mapping[str, Paper]:
+    return load_papers()

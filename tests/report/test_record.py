@@ -1,0 +1,45 @@
+"""The record of a judgement: what is written is what is read, in committed reports too."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.pipeline.outcome import Outcome
+from harness.report.json import plain_value
+from harness.report.read import PATTERN
+from harness.report.record import JudgementRecord, Row
+from tests.support import ROOT
+
+REPORTS = sorted((ROOT / "reports").rglob(PATTERN))
+
+
+def test_a_judgement_comes_back(realistic: Outcome, awkward: Outcome, paper: Outcome) -> None:
+    for outcome in (realistic, awkward, paper):
+        for one in outcome.judgements:
+            text = json.dumps(plain_value(JudgementRecord.of(one)), allow_nan=False)
+            assert JudgementRecord.model_validate_json(text).judgement(one.claim) == one
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.stem)
+def test_committed_records_are_read_and_written_with_the_same_bytes(path: Path) -> None:
+    claims: list[dict[str, Any]] = json.loads(path.read_bytes())["claims"]
+    assert claims
+    for one in claims:
+        text = json.dumps(one)
+        record = JudgementRecord.model_validate_json(text)
+        if "in_order" in one:  # else written before reports told it, and kept twelve digits
+            assert json.dumps(plain_value(record)) == text
+        assert record.holds == record.verdict.good
+
+
+def test_most_committed_reports_are_of_this_form() -> None:
+    assert sum("in_order" in json.loads(path.read_bytes())["claims"][0] for path in REPORTS) > 10
+
+
+def test_a_row_has_only_what_the_record_has(realistic: Outcome) -> None:
+    for one in realistic.judgements:
+        row = Row.of(JudgementRecord.of(one))
+        assert ("n" in row.model_fields_set) == (one.estimate is not None)
+        assert row.in_order == one.in_order
