@@ -37,7 +37,7 @@ def _planted(
         decay, iteration = str(one.at["decay"]), int(one.at["iteration"])
         tables[one.job.key] = (
             {"loss": [0.5], "gradient": [1.0]}
-            if one.kind == "loss"
+            if one.job.stage == "loss"
             else {
                 "end": ["top", "bottom"],
                 "eigenvalue": [sharpness(decay, iteration), -1.0],

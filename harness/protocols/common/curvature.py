@@ -74,10 +74,9 @@ def extremes(setting: TrainingSetting, state: Job, options: ObjectiveOptions, pa
     return Job("extremes", {**objective_params(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
 
 
-def checkpoints(setting: TrainingSetting, *more: Duration) -> list[int]:
-    """The checkpoints of the options, more times, and the end of training; in iterations, in order."""
-    times = (*setting.options.checkpoints, *more, setting.training.length)
-    return sorted({setting.iterations(time) for time in times})
+def checkpoints(setting: TrainingSetting, times: Iterable[Duration]) -> list[int]:
+    """Times in training, and its end; in iterations, in order."""
+    return sorted({setting.iterations(time) for time in (*times, setting.training.length)})
 
 
 def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:
@@ -101,9 +100,10 @@ class Eigenvalue:
     error: float
 
 
-def objective_problems(setting: TrainingSetting, *, also_of_all: bool = False) -> Iterable[Problem]:
+def objective_problems(
+    setting: TrainingSetting, options: ObjectiveOptions, *, also_of_all: bool = False
+) -> Iterable[Problem]:
     """Chunks that batch normalisation cannot normalise; ``also_of_all``: a loss over all examples is taken too."""
-    options: ObjectiveOptions = setting.options.objective
     params = objective_params(setting, options)
     if params["batch_norm"] != "batch":
         return

@@ -2,17 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from harness.datainfo import DatasetInfo
+from harness.schema.base import Model
 from harness.schema.load import Problem
 from harness.schema.model import Replicates
 from harness.schema.training import Training
 from harness.steps import MOST_ITERATIONS, Duration
 
+Options = TypeVar("Options", bound=Model, default=Any)
+"""An experiment's own settings."""
+
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(Generic[Options]):
     """A scale of a spec with everything resolved that jobs depend on.
 
     Attributes:
@@ -21,7 +27,7 @@ class Setting:
     """
 
     replicates: Replicates
-    options: Any
+    options: Options
 
     @property
     def dataset(self) -> DatasetInfo | None:
@@ -48,7 +54,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class TrainingSetting(Setting):
+class TrainingSetting(Setting[Options]):
     """The setting of an experiment that trains networks.
 
     Attributes:

@@ -6,7 +6,7 @@ from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
 from harness.protocols.common import lineage, series
 from harness.protocols.common.base import Claims
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.imp.options import ImpSetting
 from harness.schema.claims import Check
 
 ARM_NAMES: Mapping[Condition, str] = {
@@ -21,7 +21,7 @@ def _arm(check: Check) -> str:
     return "full network" if check.at.get("level") == 0 else ARM_NAMES.get(check.at.get("arm", "imp"), "")
 
 
-def figures(setting: TrainingSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
+def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
     """All figures; those against the rewinding iteration are for the sparsest compared level."""
     rewinds = [setting.iterations(rewind) for rewind in setting.options.rewinds]
     level = max(setting.options.compared_levels)
@@ -42,7 +42,7 @@ def figures(setting: TrainingSetting, observations: Sequence[Observation], claim
 
 
 def _accuracy(
-    setting: TrainingSetting, observations: Sequence[Observation], rewind: int, marks: Sequence[Reference]
+    setting: ImpSetting, observations: Sequence[Observation], rewind: int, marks: Sequence[Reference]
 ) -> Figure:
     """LMC Fig. 9: accuracy against the share of weights that remain, for every arm."""
     densities: dict[Condition, float] = {0: 100.0}
@@ -75,7 +75,7 @@ def _accuracy(
     )
 
 
-def _matching(setting: TrainingSetting, lines: Sequence[Series]) -> list[Reference]:
+def _matching(setting: ImpSetting, lines: Sequence[Series]) -> list[Reference]:
     """The accuracy from which a subnetwork is matching: the full network's less the margin."""
     full = _full(lines)
     if not full:
@@ -95,7 +95,7 @@ def _full(lines: Sequence[Series]) -> list[Series]:
 
 
 def _against_rewind(
-    setting: TrainingSetting,
+    setting: ImpSetting,
     observations: Sequence[Observation],
     claims: Claims,
     level: int,
@@ -142,7 +142,7 @@ def _against_rewind(
     )
 
 
-def _differences(setting: TrainingSetting, observations: Sequence[Observation], level: int) -> Figure:
+def _differences(setting: ImpSetting, observations: Sequence[Observation], level: int) -> Figure:
     """LMC Fig. 28: examples that two copies classify differently."""
     return Figure(
         "differences",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.protocols.common import lineage
+from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
 
 Arm = Literal["imp", "random_prune", "random_reinit"]
@@ -83,3 +84,6 @@ class ImpOptions(Model):
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms names an arm twice: list each once")
         return self
+
+
+ImpSetting = TrainingSetting[ImpOptions]

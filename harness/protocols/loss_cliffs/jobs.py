@@ -4,36 +4,37 @@ from dataclasses import replace
 
 from harness.jobs.job import Job
 from harness.protocols.common import curvature, lineage
-from harness.protocols.common.phases import Phase
-from harness.protocols.common.setting import TrainingSetting
-from harness.protocols.loss_cliffs.options import CliffOptions, offsets
+from harness.protocols.common.phases import Phase, drops
+from harness.protocols.loss_cliffs.options import CliffSetting, offsets
 from harness.schema.training import Schedule
 
+SUBSPACES = ("top", "random")
 
-def loss(setting: TrainingSetting, state: Job) -> Job:
+
+def loss(setting: CliffSetting, state: Job) -> Job:
     """The loss over all examples at a state."""
-    options: CliffOptions = setting.options
+    options = setting.options
     return curvature.loss(setting, state, options.objective.model_copy(update={"examples": None}))
 
 
-def hessian(setting: TrainingSetting, state: Job) -> Job:
+def hessian(setting: CliffSetting, state: Job) -> Job:
     """The exact Hessian at a state."""
-    options: CliffOptions = setting.options
+    options = setting.options
     return curvature.hessian(setting, state, options.objective)
 
 
-def displacement(setting: TrainingSetting, seed: int, drop: int) -> Job:
+def displacement(setting: CliffSetting, seed: int, drop: int) -> Job:
     """The way over a cliff in the eigenvectors of the Hessian just before it."""
-    options: CliffOptions = setting.options
+    options = setting.options
     before = lineage.trunk(setting, seed, drop)
     after = lineage.trunk(setting, seed, drop + setting.iterations(options.width))
     params = {name: lineage.measuring(setting)[name] for name in ("network", "classes", "data")}
     return Job("displacement", params, {"before": before, "after": after, "hessian": hessian(setting, before)})
 
 
-def plane(setting: TrainingSetting, seed: int, drop: int) -> Job:
+def plane(setting: CliffSetting, seed: int, drop: int) -> Job:
     """The loss in the plane of the checkpoints before a cliff (their mean), the last of them and the one after it."""
-    options: CliffOptions = setting.options
+    options = setting.options
     earlier = [offset for offset in offsets(setting) if offset < 0]
     inputs = {f"earlier{number}": lineage.trunk(setting, seed, drop + offset) for number, offset in enumerate(earlier)}
     inputs["state"] = lineage.trunk(setting, seed, drop)
@@ -46,9 +47,9 @@ def plane(setting: TrainingSetting, seed: int, drop: int) -> Job:
     return Job("plane", params, inputs)
 
 
-def descent(setting: TrainingSetting, seed: int, drop: int, subspace: str) -> Job:
+def descent(setting: CliffSetting, seed: int, drop: int, subspace: str) -> Job:
     """The state just before a drop after descent in the ``top`` or a ``random`` subspace."""
-    options: CliffOptions = setting.options
+    options = setting.options
     state = lineage.trunk(setting, seed, drop)
     params = {
         **curvature.objective_params(setting, options.objective),
@@ -61,9 +62,19 @@ def descent(setting: TrainingSetting, seed: int, drop: int, subspace: str) -> Jo
     return Job("descend", params, {"state": state, "hessian": hessian(setting, state)})
 
 
-def twin(setting: TrainingSetting, seed: int, before: Phase, arm: str, age: int) -> Job:
+def gated_from(setting: CliffSetting, seed: int) -> Job:
+    """The exact Hessian just before the first of the chosen drops, where descent in a subspace begins."""
+    return hessian(setting, lineage.trunk(setting, seed, drops(setting)[setting.options.cliffs[0]]))
+
+
+def gated(setting: CliffSetting, seed: int, subspace: str) -> Job:
+    """The exact Hessian after that descent."""
+    return hessian(setting, descent(setting, seed, drops(setting)[setting.options.cliffs[0]], subspace))
+
+
+def twin(setting: CliffSetting, seed: int, before: Phase, arm: str, age: int) -> Job:
     """Training on from the end of a phase at its rate, but with a larger ``batch`` or a lower ``rate``."""
-    options: CliffOptions = setting.options
+    options = setting.options
     training, factor = setting.training, options.twins.factor
     rate = before.rate / factor if arm == "rate" else before.rate
     changed = {

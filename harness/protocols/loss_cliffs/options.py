@@ -78,28 +78,31 @@ class CliffOptions(Model):
     twins: TwinOptions = TwinOptions()
 
 
-def offsets(setting: TrainingSetting) -> list[int]:
+CliffSetting = TrainingSetting[CliffOptions]
+
+
+def offsets(setting: CliffSetting) -> list[int]:
     """The checkpoints around a drop, from -W to W, in iterations after it."""
-    options: CliffOptions = setting.options
+    options = setting.options
     width, every = setting.iterations(options.width), setting.iterations(options.every)
     after = {*range(0, width, every), width}
     return sorted(after | {-offset for offset in after})
 
 
-def ages(setting: TrainingSetting) -> list[int]:
+def ages(setting: CliffSetting) -> list[int]:
     """The checkpoints of the twins, in iterations after the drop."""
-    options: CliffOptions = setting.options
+    options = setting.options
     length, every = setting.iterations(options.twins.length), setting.iterations(options.every)
     return sorted({*range(every, length, every), length})
 
 
-def cliff_problems(setting: TrainingSetting) -> Iterable[Problem]:
+def cliff_problems(setting: CliffSetting) -> Iterable[Problem]:
     """What is wrong with the settings: cliffs that overlap, drops that are not there, sizes beyond the network's."""
     yield from phase_problems(setting)
     yield from curvature.exact_problems(setting)
-    yield from curvature.objective_problems(setting, also_of_all=True)
+    yield from curvature.objective_problems(setting, setting.options.objective, also_of_all=True)
     yield from _time_problems(setting)
-    options: CliffOptions = setting.options
+    options = setting.options
     known, size, data = drops(setting), setting.training.parameters, setting.data
     for number, drop in enumerate(options.cliffs):
         place = ("settings", "cliffs", number)
@@ -122,8 +125,8 @@ def cliff_problems(setting: TrainingSetting) -> Iterable[Problem]:
         yield from epoch_problems(setting, ("settings", "twins", "factor"), options.twins.factor, batch)
 
 
-def _time_problems(setting: TrainingSetting) -> Iterable[Problem]:
-    options: CliffOptions = setting.options
+def _time_problems(setting: CliffSetting) -> Iterable[Problem]:
+    options = setting.options
     width = setting.iterations(options.width)
     times: dict[tuple[str, ...], Duration] = {
         ("width",): options.width,

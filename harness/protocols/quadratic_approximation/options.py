@@ -42,9 +42,12 @@ class QuadraticApproximationOptions(Model):
     lowest: Fraction = 1e-4
 
 
-def parabolas(setting: TrainingSetting, state: Job, hessian: Job, seed: int) -> Job:
+ApproximationSetting = TrainingSetting[QuadraticApproximationOptions]
+
+
+def parabolas(setting: ApproximationSetting, state: Job, hessian: Job, seed: int) -> Job:
     """The losses of batches along some eigenvectors."""
-    options: QuadraticApproximationOptions = setting.options
+    options = setting.options
     params = {
         **_batches(setting, seed),
         "ranks": chosen(options, setting.training.parameters),
@@ -60,9 +63,9 @@ def minima(lines: Job, options: QuadraticApproximationOptions) -> Job:
     return Job("minima", {"significance": options.significance}, {"parabolas": lines})
 
 
-def newton(setting: TrainingSetting, state: Job, hessian: Job) -> Job:
+def newton(setting: ApproximationSetting, state: Job, hessian: Job) -> Job:
     """The loss where the local quadratic has its minimum."""
-    options: QuadraticApproximationOptions = setting.options
+    options = setting.options
     params = {
         **curvature.objective_params(setting, options.objective),
         "thresholds": options.thresholds,
@@ -71,7 +74,7 @@ def newton(setting: TrainingSetting, state: Job, hessian: Job) -> Job:
     return Job("newton", params, {"state": state, "hessian": hessian})
 
 
-def gradient_noise(setting: TrainingSetting, state: Job, hessian: Job, seed: int) -> Job:
+def gradient_noise(setting: ApproximationSetting, state: Job, hessian: Job, seed: int) -> Job:
     """How the gradients of batches scatter."""
     return Job("gradient_noise", _batches(setting, seed), {"state": state, "hessian": hessian})
 
@@ -84,8 +87,8 @@ def chosen(options: QuadraticApproximationOptions, size: int) -> dict[str, list[
     }
 
 
-def _batches(setting: TrainingSetting, seed: int) -> dict[str, Any]:
-    options: QuadraticApproximationOptions = setting.options
+def _batches(setting: ApproximationSetting, seed: int) -> dict[str, Any]:
+    options = setting.options
     return {
         **curvature.objective_params(setting, options.objective),
         "batch": setting.training.batch,
