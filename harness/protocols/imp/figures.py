@@ -1,24 +1,19 @@
 """Figures of pruning experiments, in the papers' form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
 from harness.protocols.common import lineage, series
+from harness.protocols.common.arms import ARMS
 from harness.protocols.common.base import Claims
 from harness.protocols.imp.options import ImpSetting
 from harness.schema.claims import Check
 
-ARM_NAMES: Mapping[Condition, str] = {
-    "imp": "IMP",
-    "random_prune": "random pruning",
-    "random_reinit": "random reinitialisation",
-}
-
 
 def _arm(check: Check) -> str:
     """The arm that a check is about; level 0 of any arm is the full network."""
-    return "full network" if check.at.get("level") == 0 else ARM_NAMES.get(check.at.get("arm", "imp"), "")
+    return "full network" if check.at.get("level") == 0 else ARMS[str(check.at.get("arm", "imp"))].words
 
 
 def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
@@ -57,7 +52,7 @@ def _accuracy(
             "accuracy",
             "level",
             {"arm": arm, "rewind": rewind, "split": "test"},
-            label=ARM_NAMES[arm],
+            label=ARMS[arm].words,
             role=arm,
             places=densities,
         )
@@ -110,7 +105,7 @@ def _against_rewind(
             quantity,
             "rewind",
             {"arm": arm, "level": level, "split": "test", **extra},
-            label=ARM_NAMES[arm],
+            label=ARMS[arm].words,
             role=arm,
         )
         for arm in setting.options.arms
@@ -156,7 +151,7 @@ def _differences(setting: ImpSetting, observations: Sequence[Observation], level
                 "disagreements",
                 "rewind",
                 {"arm": arm, "level": level, "split": "test"},
-                label=ARM_NAMES[arm],
+                label=ARMS[arm].words,
                 role=arm,
             )
             for arm in setting.options.arms

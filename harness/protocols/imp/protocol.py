@@ -1,7 +1,6 @@
 """Iterative magnitude pruning with rewinding (LMC section 4, algorithm 2), its baselines, and their instability."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import ClassVar
 
@@ -9,25 +8,13 @@ from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import lineage, pairs
+from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.imp import figures as imp_figures
 from harness.protocols.imp.options import ImpOptions, ImpSetting, Iterative
 from harness.schema.load import Problem
-
-
-@dataclass(frozen=True)
-class Subnetwork:
-    """A state of step k under a mask, not yet trained.
-
-    Attributes:
-        state: weights (and optimiser) at step k.
-        mask: or None for the full network.
-    """
-
-    state: Job
-    mask: Job | None
 
 
 class Imp(TrainingProtocol[ImpOptions]):
@@ -67,8 +54,9 @@ class Imp(TrainingProtocol[ImpOptions]):
 
     def measurements(self, setting: ImpSetting) -> Iterable[Measurement]:
         """Errors at every level; lines and comparisons of copies at the compared levels."""
+        options = setting.options
         for seed in setting.replicates.seeds:
-            for rewind in map(setting.iterations, setting.options.rewinds):
+            for rewind in map(setting.iterations, options.rewinds):
                 trunk = lineage.trunk(setting, seed, rewind)
                 yield Measurement(_at_rewind, lineage.evaluate(setting, trunk), {"rewind": rewind}, seed)
                 chain = self._chain(setting, seed, trunk, rewind)
@@ -76,9 +64,9 @@ class Imp(TrainingProtocol[ImpOptions]):
                     at: dict[str, Condition] = {"arm": "imp", "rewind": rewind, "level": level}
                     if subnetwork.mask is not None:
                         yield Measurement(_density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
-                    if level in setting.options.compared_levels:
-                        yield from self._compared(setting, seed, rewind, subnetwork, at)
-                        yield from self._baselines(setting, seed, rewind, subnetwork, level)
+                    if level in options.compared_levels:
+                        for arm, made in subnetworks(setting, options.arms, seed, rewind, subnetwork, options):
+                            yield from self._compared(setting, seed, rewind, made, {**at, "arm": arm})
                         yield from self._travel(setting, seed, rewind, subnetwork, level)
                     else:
                         end = self._chained(setting, seed, rewind, subnetwork)
@@ -129,23 +117,6 @@ class Imp(TrainingProtocol[ImpOptions]):
             line = lineage.line(setting, copies[a], copies[b], setting.options.line, subnetwork.mask)
             yield Measurement(pairs.on_line, line, at, seed, number)
             yield Measurement(pairs.compared, lineage.compare(setting, copies[a], copies[b]), at, seed, number)
-
-    def _baselines(
-        self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
-    ) -> Iterable[Measurement]:
-        if subnetwork.mask is None:
-            return
-        baselines = {}
-        if "random_prune" in setting.options.arms:
-            shuffled = Job("shuffle", {"seed": f"shuffle/{seed}"}, {"mask": subnetwork.mask})
-            baselines["random_prune"] = Subnetwork(subnetwork.state, shuffled)
-        if "random_reinit" in setting.options.arms:
-            trained = setting.options.reinit == "trained_to_rewind"
-            fresh = lineage.fresh_draw(setting, seed, rewind, trained=trained)
-            baselines["random_reinit"] = Subnetwork(fresh, subnetwork.mask)
-        for arm, baseline in baselines.items():
-            at: dict[str, Condition] = {"arm": arm, "rewind": rewind, "level": level}
-            yield from self._compared(setting, seed, rewind, baseline, at)
 
     def _travel(
         self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
