@@ -10,8 +10,9 @@ from harness.errors import RequestError
 from harness.jobs.job import Job
 from harness.observation import Observation
 from harness.pipeline.request import Request
-from harness.protocols.common import arms, lineage
+from harness.protocols.common import arms
 from harness.protocols.common.arms import ARMS, Arm, Origin, Subnetwork, subnetworks
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from tests.support import cli, edited, imp_text, request
 
@@ -29,12 +30,12 @@ def asked(tmp_path: Path) -> Callable[[str], Request]:
 def _found(asked: Request) -> tuple[TrainingSetting, Subnetwork]:
     assert isinstance(asked.setting, TrainingSetting)
     mask = next(job for job in asked.plan.jobs.values() if job.stage == "prune")
-    return asked.setting, Subnetwork(lineage.trunk(asked.setting, 0, 10), mask)
+    return asked.setting, Subnetwork(asked.setting.recipe.trunk(0, 10), mask)
 
 
 def test_every_arm_is_another_subnetwork_of_the_same_step(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: at_rewind"))
-    made = dict(subnetworks(setting, reversed(ARMS), 0, 10, found, setting.options))
+    made = dict(subnetworks(setting.recipe, reversed(ARMS), 0, 10, found, setting.options))
     assert list(made) == list(ARMS)
     assert made["imp"] == found
     assert made["random_prune"].state == found.state
@@ -46,19 +47,19 @@ def test_every_arm_is_another_subnetwork_of_the_same_step(asked: Callable[[str],
 
 def test_the_experiments_choice_reaches_the_arm(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: trained_to_rewind"))
-    made = dict(subnetworks(setting, ["random_reinit"], 0, 10, found, setting.options))
+    made = dict(subnetworks(setting.recipe, ["random_reinit"], 0, 10, found, setting.options))
     assert (made["random_reinit"].state.stage, made["random_reinit"].state.params["stop"]) == ("train", 10)
 
 
 def test_a_full_network_has_no_baselines(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: at_rewind"))
     full = Subnetwork(found.state, None)
-    assert list(subnetworks(setting, ARMS, 0, 10, full, setting.options)) == [("imp", full)]
+    assert list(subnetworks(setting.recipe, ARMS, 0, 10, full, setting.options)) == [("imp", full)]
 
 
-def _late(setting: TrainingSetting, origin: Origin) -> Subnetwork:
+def _late(recipe: Recipe, origin: Origin) -> Subnetwork:
     """Its mask with the weights of a step later."""
-    return Subnetwork(lineage.trunk(setting, origin.seed, origin.step + 1), origin.mask)
+    return Subnetwork(recipe.trunk(origin.seed, origin.step + 1), origin.mask)
 
 
 def test_an_arm_is_added_by_one_function(asked: Callable[[str], Request], monkeypatch: pytest.MonkeyPatch) -> None:

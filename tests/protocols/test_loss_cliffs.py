@@ -12,7 +12,6 @@ from harness.jobs.store import Table
 from harness.measure.plane import grid
 from harness.observation import Observation
 from harness.pipeline.request import Request
-from harness.protocols.common import lineage
 from harness.protocols.common.base import Measurement, unread
 from harness.protocols.common.phases import phases
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
@@ -131,8 +130,8 @@ def test_twins_are_compared_at_equal_age(asked: Request) -> None:
 
 def test_twins_differ_from_the_trunk_in_batch_or_rate_alone(asked: Request) -> None:
     setting = asked.setting
-    before = phases(setting)[0]
-    trunk = lineage.train(setting, lineage.trunk(setting, 0, 20), 20, 26, order="twin/0")
+    before = phases(setting.recipe)[0]
+    trunk = setting.recipe.train(setting.recipe.trunk(0, 20), 20, 26, order="twin/0")
 
     def changed(job: Job) -> dict[str, Any]:
         return {name: value for name, value in job.params.items() if value != trunk.params[name]}

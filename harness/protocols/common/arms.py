@@ -11,8 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticKnownError, core_schema
 
 from harness.jobs.job import Job
-from harness.protocols.common import lineage
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.common.recipe import Recipe
 
 Reinit = Literal["at_rewind", "trained_to_rewind"]
 
@@ -63,28 +62,28 @@ class Arm:
 
     Attributes:
         words: in legends.
-        make: its state and mask, from a setting and what it is made of; its docstring says what it is.
+        make: its state and mask, from the recipe that trains it and what it is made of; its docstring says what it is.
     """
 
     words: str
-    make: Callable[[TrainingSetting, Origin], Subnetwork]
+    make: Callable[[Recipe, Origin], Subnetwork]
 
 
-def itself(setting: TrainingSetting, origin: Origin) -> Subnetwork:
+def itself(recipe: Recipe, origin: Origin) -> Subnetwork:
     """The subnetwork that the others are baselines of."""
     return origin.subnetwork
 
 
-def random_prune(setting: TrainingSetting, origin: Origin) -> Subnetwork:
+def random_prune(recipe: Recipe, origin: Origin) -> Subnetwork:
     """Its mask shuffled within each layer, its weights of step k."""
     shuffled = Job("shuffle", {"seed": f"shuffle/{origin.seed}"}, {"mask": origin.mask})
     return Subnetwork(origin.subnetwork.state, shuffled)
 
 
-def random_reinit(setting: TrainingSetting, origin: Origin) -> Subnetwork:
+def random_reinit(recipe: Recipe, origin: Origin) -> Subnetwork:
     """Its mask with a fresh draw of the weights."""
     trained = origin.options.reinit == "trained_to_rewind"
-    return Subnetwork(lineage.fresh_draw(setting, origin.seed, origin.step, trained=trained), origin.mask)
+    return Subnetwork(recipe.fresh_draw(origin.seed, origin.step, trained=trained), origin.mask)
 
 
 ARMS: Mapping[str, Arm] = {
@@ -96,12 +95,12 @@ ARMS: Mapping[str, Arm] = {
 
 
 def subnetworks(
-    setting: TrainingSetting, names: Iterable[str], seed: int, step: int, of: Subnetwork, options: ArmOptions
+    recipe: Recipe, names: Iterable[str], seed: int, step: int, of: Subnetwork, options: ArmOptions
 ) -> Iterator[tuple[str, Subnetwork]]:
     """Name -> subnetwork of the arms that are asked for, in the table's order; a full network has no baselines.
 
     Args:
-        setting: of the experiment.
+        recipe: that trains them.
         names: of the arms.
         seed: of the initialisation.
         step: k.
@@ -111,7 +110,7 @@ def subnetworks(
     chosen = set(names)
     for name, arm in ARMS.items():
         if name in chosen and of.mask is not None:
-            yield name, arm.make(setting, Origin(seed, step, of, of.mask, options))
+            yield name, arm.make(recipe, Origin(seed, step, of, of.mask, options))
         elif name in chosen and arm.make is itself:
             yield name, of
 

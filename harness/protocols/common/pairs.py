@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from harness.observation import NoValue, Observation, Quantity
 from harness.protocols.common.base import Measured
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.common.recipe import Recipe
 from harness.schema.load import Problem
 
 GUESSED = 1.0
@@ -28,14 +28,14 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
 }
 
 
-def order_problems(setting: TrainingSetting) -> Iterable[Problem]:
+def order_problems(recipe: Recipe) -> Iterable[Problem]:
     """A batch of all examples, under no augmentation: two orders of it are one training but for rounding."""
-    training, count = setting.training, setting.data.n_train
+    training, count = recipe.training, recipe.data.n_train
     augment = training.data.augment
     if training.batch == count and not (augment.flip or augment.crop_padding):
         yield Problem(
             ("training", "batch"),
-            f"found {count}, all examples of {setting.data.name}, which are not augmented: then copies have no orders "
+            f"found {count}, all examples of {recipe.data.name}, which are not augmented: then copies have no orders "
             "that tell them apart: choose a smaller batch",
         )
 

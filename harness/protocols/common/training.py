@@ -7,6 +7,7 @@ from harness.datainfo import DatasetInfo
 from harness.observation import Condition
 from harness.protocols.common.base import Protocol
 from harness.protocols.common.normalisation import batch_problems
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import Options, TrainingSetting, training_problems
 from harness.schema.load import Problem
 from harness.schema.model import Replicates, Scale
@@ -28,7 +29,7 @@ class TrainingProtocol(Protocol[TrainingSetting[Options]]):
     ) -> TrainingSetting[Options]:
         """The scale with its recipe and the facts of its dataset."""
         assert scale.training is not None, "a scale without a recipe is refused when it is loaded"
-        return TrainingSetting(replicates, options, scale.training, dataset(scale.training.data.name))
+        return TrainingSetting(replicates, options, Recipe(scale.training, dataset(scale.training.data.name)))
 
     def check_setting(self, setting: TrainingSetting[Options]) -> Iterable[Problem]:
         """What no single field shows of the recipe and the replicates."""
@@ -38,7 +39,7 @@ class TrainingProtocol(Protocol[TrainingSetting[Options]]):
             yield Problem(place, f"found {orders}, but {self.name} compares copies: give 2 data orders or more")
         if not self.compares_copies and orders > 1:
             yield Problem(place, f"found {orders}, but {self.name} compares no copies: leave this field out")
-        yield from training_problems(setting)
+        yield from training_problems(setting.recipe)
         yield from batch_problems(setting)
 
     def _condition(self, setting: TrainingSetting[Options], axis: str, value: Condition) -> Condition:

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from harness.digits import plain
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.phases import drops, largest_stable, phase_problems, phases
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.edge_of_stability import figures as edge_figures
@@ -80,11 +80,11 @@ class EdgeOfStability(TrainingProtocol[EdgeOptions]):
         whole = setting.options.objective.model_copy(update={"examples": None})
         for seed in setting.replicates.seeds:
             for decay in DECAYS:
-                arm = _arm(setting, decay)
+                recipe = _recipe(setting, decay)
                 for iteration in _checkpoints(setting):
                     at: dict[str, Condition] = {"decay": decay, "iteration": iteration}
-                    state = lineage.trunk(arm, seed, iteration)
-                    yield Measurement(_loss, curvature.loss(arm, state, whole), at, seed)
+                    state = recipe.trunk(seed, iteration)
+                    yield Measurement(_loss, curvature.loss(recipe, state, whole), at, seed)
                     yield Measurement(_sharpness, _extremes(setting, decay, seed, iteration), at, seed)
 
     def derived(self, setting: EdgeSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
@@ -104,8 +104,8 @@ class EdgeOfStability(TrainingProtocol[EdgeOptions]):
         return {
             "decay": DECAYS,
             "iteration": _checkpoints(setting),
-            "drop": list(drops(setting)),
-            "phase": [phase.number for phase in phases(setting)],
+            "drop": list(drops(setting.recipe)),
+            "phase": [phase.number for phase in phases(setting.recipe)],
             "edge": ("heavy_ball", "plain"),
         }
 
@@ -122,10 +122,10 @@ class EdgeOfStability(TrainingProtocol[EdgeOptions]):
     def check_setting(self, setting: EdgeSetting) -> Iterable[Problem]:
         """Drops in order, checkpoints within training, a decay that can be left out."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting, setting.options.objective, also_of_all=True)
-        yield from phase_problems(setting)
-        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
-        if setting.training.optimiser.weight_decay == 0:
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective, also_of_all=True)
+        yield from phase_problems(setting.recipe)
+        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
+        if setting.recipe.training.optimiser.weight_decay == 0:
             yield Problem(
                 ("training", "optimiser", "weight_decay"), "found 0, but it is compared with training without: give one"
             )
@@ -135,23 +135,23 @@ class EdgeOfStability(TrainingProtocol[EdgeOptions]):
         return edge_figures.figures(setting, observations, claims)
 
 
-def without_decay(setting: EdgeSetting) -> EdgeSetting:
-    """The same setting with no weight decay; all else is equal."""
-    optimiser = setting.training.optimiser.model_copy(update={"weight_decay": 0.0})
-    return replace(setting, training=setting.training.model_copy(update={"optimiser": optimiser}))
+def without_decay(recipe: Recipe) -> Recipe:
+    """The same recipe with no weight decay; all else is equal."""
+    optimiser = recipe.training.optimiser.model_copy(update={"weight_decay": 0.0})
+    return Recipe(recipe.training.model_copy(update={"optimiser": optimiser}), recipe.data)
 
 
-def _arm(setting: EdgeSetting, decay: str) -> EdgeSetting:
-    return without_decay(setting) if decay == "without" else setting
+def _recipe(setting: EdgeSetting, decay: str) -> Recipe:
+    return without_decay(setting.recipe) if decay == "without" else setting.recipe
 
 
 def _extremes(setting: EdgeSetting, decay: str, seed: int, iteration: int) -> Job:
-    arm, options = _arm(setting, decay), setting.options
-    return curvature.extremes(arm, lineage.trunk(arm, seed, iteration), options.objective, options.extremes)
+    recipe, options = _recipe(setting, decay), setting.options
+    return curvature.extremes(recipe, recipe.trunk(seed, iteration), options.objective, options.extremes)
 
 
 def _checkpoints(setting: EdgeSetting) -> list[int]:
-    ends = {phase.stop for phase in phases(setting)}
+    ends = {phase.stop for phase in phases(setting.recipe)}
     return sorted(ends | {setting.iterations(time) for time in setting.options.checkpoints})
 
 
@@ -178,8 +178,8 @@ def _run(setting: EdgeSetting, decay: str, seed: int, read: Read) -> Run:
 
 
 def _of_run(setting: EdgeSetting, sharpness: Run, seed: int, decay: Condition) -> Iterable[Observation]:
-    momentum = getattr(setting.training.optimiser, "momentum", 0.0)
-    for phase in phases(setting):
+    momentum = getattr(setting.recipe.training.optimiser, "momentum", 0.0)
+    for phase in phases(setting.recipe):
         end = sharpness.get(phase.stop)
         if end is None:
             continue

@@ -10,7 +10,7 @@ from harness.digits import plain
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, NoValue, Observation, Quantity
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.protocols.common.bands import BandOptions, no_vectors
 from harness.protocols.common.base import Claims, Measured, Measurement, unread
 from harness.protocols.common.setting import TrainingSetting, time_problems
@@ -87,10 +87,10 @@ class EigenvectorDrift(TrainingProtocol[EigenvectorDriftOptions]):
 
     def measurements(self, setting: DriftSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint but the last: its eigenvectors and those of the next."""
-        options, times, size = setting.options, _checkpoints(setting), setting.training.parameters
+        options, times, size = setting.options, _checkpoints(setting), setting.recipe.training.parameters
         for seed in setting.replicates.seeds:
             hessians = [
-                curvature.hessian(setting, lineage.trunk(setting, seed, time), options.objective) for time in times
+                curvature.hessian(setting.recipe, setting.recipe.trunk(seed, time), options.objective) for time in times
             ]
             for time, hessian in zip(times, hessians, strict=True):
                 yield Measurement(unread, hessian, {"start": time}, seed)
@@ -108,13 +108,13 @@ class EigenvectorDrift(TrainingProtocol[EigenvectorDriftOptions]):
     def check_setting(self, setting: DriftSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting, setting.options.objective)
-        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective)
+        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
         if len(_checkpoints(setting)) < 2:
-            message = f"found {setting.training.length} alone, the end of training: give an earlier time"
+            message = f"found {setting.recipe.training.length} alone, the end of training: give an earlier time"
             yield Problem(("settings", "checkpoints"), message)
-        yield from curvature.exact_problems(setting)
-        yield from setting.options.bands.problems(setting.training.parameters)
+        yield from curvature.exact_problems(setting.recipe)
+        yield from setting.options.bands.problems(setting.recipe.training.parameters)
 
     def figures(self, setting: DriftSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Overlaps between bins, for every pair; how much stays, against the earlier checkpoint."""
@@ -128,12 +128,12 @@ class EigenvectorDrift(TrainingProtocol[EigenvectorDriftOptions]):
 
 
 def _checkpoints(setting: DriftSetting) -> list[int]:
-    return curvature.checkpoints(setting, setting.options.checkpoints)
+    return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
 
 
 def _of_pair(one: Measured[DriftSetting]) -> Iterable[Observation]:
     """The observations of a table of ``overlap``, as far as the eigenvalues at both ends tell eigenvectors apart."""
-    table, options, size = one.table, one.setting.options, one.setting.training.parameters
+    table, options, size = one.table, one.setting.options, one.setting.recipe.training.parameters
     bands, null = options.bands.ranks(size), 100 * options.bands.top / size
     sides = {"": one.of_input("a"), " at the next checkpoint": one.of_input("b")}
     ends = {where: side["eigenvalue"] for where, side in sides.items() if side is not None}

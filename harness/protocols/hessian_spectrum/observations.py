@@ -129,7 +129,7 @@ def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
 
 def drawn(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """Some eigenvalues of each sign, and their shares beyond magnitudes, of a table of ``spectrum``."""
-    table, size = one.table, one.setting.training.parameters
+    table, size = one.table, one.setting.recipe.training.parameters
     for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True):
         yield one.seen("eigenvalue", value, sign=sign, rank=rank)
     for sign in ("positive", "negative"):
@@ -200,7 +200,7 @@ def of_concentration(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """Over how many components the eigenvectors of each band are spread, of a table of ``concentration``."""
     table, options, hessian = one.table, one.setting.options, one.of_input("hessian")
     spectrum = None if hessian is None else spectrum_of(one.setting, hessian)
-    bands = options.bands.ranks(one.setting.training.parameters)
+    bands = options.bands.ranks(one.setting.recipe.training.parameters)
     null = dict(zip(table["components"], table["null"], strict=True))
     for band, count, share in zip(table["band"], table["components"], table["share"], strict=True):
         yield one.seen("cumulative", share, band=band, components=count)

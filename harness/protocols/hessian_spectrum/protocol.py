@@ -6,7 +6,7 @@ from typing import ClassVar
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.protocols.common.base import Claims, Measurement, Read
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingProtocol
@@ -44,7 +44,7 @@ def concentration(hessian: Job, options: HessianSpectrumOptions, size: int) -> J
 
 def density(setting: SpectrumSetting, state: Job, options: DensityOptions, seed: int) -> Job:
     """The spectral density at a state, from probes of the initialisation's own."""
-    about = curvature.objective_params(setting, setting.options.objective)
+    about = curvature.objective_params(setting.recipe, setting.options.objective)
     return Job("density", {**about, **options.model_dump(mode="json"), "seed": f"density/{seed}"}, {"state": state})
 
 
@@ -92,7 +92,7 @@ class HessianSpectrum(TrainingProtocol[HessianSpectrumOptions]):
 
     def measurements(self, setting: SpectrumSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint: what its eigenvalues and what its eigenvectors say."""
-        options, size = setting.options, setting.training.parameters
+        options, size = setting.options, setting.recipe.training.parameters
         for seed in setting.replicates.seeds:
             for checkpoint in _checkpoints(setting):
                 about = _about(setting, seed, checkpoint)
@@ -134,18 +134,20 @@ class HessianSpectrum(TrainingProtocol[HessianSpectrumOptions]):
     def check_setting(self, setting: SpectrumSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting, setting.options.objective)
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective)
         options = setting.options
-        yield from time_problems(setting, "checkpoints", options.checkpoints)
+        yield from time_problems(setting.recipe, "checkpoints", options.checkpoints)
         if setting.iterations(options.reference) > setting.length:
-            message = f"found {options.reference}, but training ends at {setting.training.length}: choose k <= T"
+            message = f"found {options.reference}, but training ends at {setting.recipe.training.length}: choose k <= T"
             yield Problem(("settings", "reference"), message)
         if options.density is None:
-            yield from curvature.exact_problems(setting)
-        yield from options.bands.problems(setting.training.parameters)
+            yield from curvature.exact_problems(setting.recipe)
+        yield from options.bands.problems(setting.recipe.training.parameters)
         for field in ("ranks", "components"):
-            if getattr(options, field) > setting.training.parameters:
-                message = f"found {getattr(options, field)}, but there are {setting.training.parameters}: choose fewer"
+            if getattr(options, field) > setting.recipe.training.parameters:
+                message = (
+                    f"found {getattr(options, field)}, but there are {setting.recipe.training.parameters}: choose fewer"
+                )
                 yield Problem(("settings", field), message)
 
     def figures(
@@ -162,15 +164,15 @@ class HessianSpectrum(TrainingProtocol[HessianSpectrumOptions]):
 
 
 def _checkpoints(setting: SpectrumSetting) -> list[int]:
-    return curvature.checkpoints(setting, (*setting.options.checkpoints, setting.options.reference))
+    return curvature.checkpoints(setting.recipe, (*setting.options.checkpoints, setting.options.reference))
 
 
 def _about(setting: SpectrumSetting, seed: int, checkpoint: int) -> Job:
     """The exact Hessian at a checkpoint, or the spectral density in its place."""
-    state, options = lineage.trunk(setting, seed, checkpoint), setting.options
+    state, options = setting.recipe.trunk(seed, checkpoint), setting.options
     if options.density is not None:
         return density(setting, state, options.density, seed)
-    return curvature.hessian(setting, state, options.objective)
+    return curvature.hessian(setting.recipe, state, options.objective)
 
 
 PROTOCOL = HessianSpectrum()

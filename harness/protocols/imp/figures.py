@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
-from harness.protocols.common import lineage, series
+from harness.protocols.common import series
 from harness.protocols.common.arms import ARMS
 from harness.protocols.common.base import Claims
 from harness.protocols.imp.options import ImpSetting
@@ -30,7 +30,7 @@ def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Cl
         for rewind in rewinds
     ]
     found += [_against_rewind(setting, observations, claims, level, quantity) for quantity in ("instability", "error")]
-    mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+    mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
     found.append(series.line_figure(observations, "rewind", rewinds, mode, {"arm": "imp", "level": level}))
     found.append(_differences(setting, observations, level))
     return found
@@ -97,7 +97,7 @@ def _against_rewind(
     quantity: str,
 ) -> Figure:
     """LMC Fig. 6 and 7: instability and error against the rewinding iteration."""
-    mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+    mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
     extra = {"batch_norm": mode} if quantity == "instability" else {}
     arms = [
         series.along(

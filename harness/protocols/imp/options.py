@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.protocols.common import lineage
 from harness.protocols.common.arms import ArmName, Reinit
+from harness.protocols.common.recipe import LineOptions
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
 
@@ -69,7 +69,7 @@ class ImpOptions(Model):
     chain_order: Literal["own", "copy"] = "own"
     matching_within: NonNegative
     stable_below: Positive = 2.0
-    line: lineage.LineOptions = lineage.LineOptions()
+    line: LineOptions = LineOptions()
 
     @property
     def levels(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import lineage, pairs
+from harness.protocols.common import pairs
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.setting import time_problems
@@ -54,23 +54,23 @@ class Imp(TrainingProtocol[ImpOptions]):
 
     def measurements(self, setting: ImpSetting) -> Iterable[Measurement]:
         """Errors at every level; lines and comparisons of copies at the compared levels."""
-        options = setting.options
+        options, recipe = setting.options, setting.recipe
         for seed in setting.replicates.seeds:
             for rewind in map(setting.iterations, options.rewinds):
-                trunk = lineage.trunk(setting, seed, rewind)
-                yield Measurement(_at_rewind, lineage.evaluate(setting, trunk), {"rewind": rewind}, seed)
+                trunk = recipe.trunk(seed, rewind)
+                yield Measurement(_at_rewind, recipe.evaluate(trunk), {"rewind": rewind}, seed)
                 chain = self._chain(setting, seed, trunk, rewind)
                 for level, subnetwork in enumerate(chain):
                     at: dict[str, Condition] = {"arm": "imp", "rewind": rewind, "level": level}
                     if subnetwork.mask is not None:
                         yield Measurement(_density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
                     if level in options.compared_levels:
-                        for arm, made in subnetworks(setting, options.arms, seed, rewind, subnetwork, options):
+                        for arm, made in subnetworks(recipe, options.arms, seed, rewind, subnetwork, options):
                             yield from self._compared(setting, seed, rewind, made, {**at, "arm": arm})
                         yield from self._travel(setting, seed, rewind, subnetwork, level)
                     else:
                         end = self._chained(setting, seed, rewind, subnetwork)
-                        yield Measurement(pairs.at_end, lineage.evaluate(setting, end), at, seed)
+                        yield Measurement(pairs.at_end, recipe.evaluate(end), at, seed)
 
     def _chain(self, setting: ImpSetting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
         """IMP's subnetworks by level; the first is the full network."""
@@ -84,21 +84,20 @@ class Imp(TrainingProtocol[ImpOptions]):
     def _prune(self, setting: ImpSetting, end: Job, mask: Job | None) -> Job:
         pruning = setting.options.pruning
         amount = {"fraction": pruning.fraction} if isinstance(pruning, Iterative) else {"density": pruning.density}
-        return lineage.prune(setting, end, mask, output_layer=setting.options.prune_output_layer, **amount)
+        return setting.recipe.prune(end, mask, output_layer=setting.options.prune_output_layer, **amount)
 
     def _chained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
         """The training that IMP prunes next."""
         own = setting.options.chain_order == "own"
-        order = f"chain/{seed}" if own else lineage.copy_order(seed, 0)
+        order = f"chain/{seed}" if own else setting.recipe.copy_order(seed, 0)
         return self._ordered(setting, rewind, subnetwork, order)
 
     def _trained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
         """One of the copies that are compared."""
-        return self._ordered(setting, rewind, subnetwork, lineage.copy_order(seed, copy))
+        return self._ordered(setting, rewind, subnetwork, setting.recipe.copy_order(seed, copy))
 
     def _ordered(self, setting: ImpSetting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
-        return lineage.train(
-            setting,
+        return setting.recipe.train(
             subnetwork.state,
             rewind,
             setting.length,
@@ -112,22 +111,23 @@ class Imp(TrainingProtocol[ImpOptions]):
     ) -> Iterable[Measurement]:
         copies = [self._trained(setting, seed, rewind, subnetwork, order) for order in range(setting.replicates.orders)]
         for order, copy in enumerate(copies):
-            yield Measurement(pairs.at_end, lineage.evaluate(setting, copy), at, seed, order)
+            yield Measurement(pairs.at_end, setting.recipe.evaluate(copy), at, seed, order)
         for number, (a, b) in enumerate(setting.replicates.pairs):
-            line = lineage.line(setting, copies[a], copies[b], setting.options.line, subnetwork.mask)
+            line = setting.recipe.line(copies[a], copies[b], setting.options.line, subnetwork.mask)
             yield Measurement(pairs.on_line, line, at, seed, number)
-            yield Measurement(pairs.compared, lineage.compare(setting, copies[a], copies[b]), at, seed, number)
+            yield Measurement(pairs.compared, setting.recipe.compare(copies[a], copies[b]), at, seed, number)
 
     def _travel(
         self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
     ) -> Iterable[Measurement]:
         at: dict[str, Condition] = {"rewind": rewind, "level": level}
-        start = lineage.initial(setting, seed)
-        yield Measurement(pairs.travel_before, lineage.distance(start, subnetwork.state, subnetwork.mask), at, seed)
+        recipe = setting.recipe
+        start = recipe.initial(seed)
+        yield Measurement(pairs.travel_before, recipe.distance(start, subnetwork.state, subnetwork.mask), at, seed)
         for order in range(setting.replicates.orders):
             end = self._trained(setting, seed, rewind, subnetwork, order)
             yield Measurement(
-                pairs.travel_after, lineage.distance(subnetwork.state, end, subnetwork.mask), at, seed, order
+                pairs.travel_after, recipe.distance(subnetwork.state, end, subnetwork.mask), at, seed, order
             )
 
     def derived(self, setting: ImpSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
@@ -142,12 +142,12 @@ class Imp(TrainingProtocol[ImpOptions]):
             "rewind": [setting.iterations(rewind) for rewind in setting.options.rewinds],
             "level": range(setting.options.levels + 1),
             "split": ("test", "train"),
-            "batch_norm": lineage.batch_norm_modes(setting, setting.options.line),
+            "batch_norm": setting.recipe.batch_norm_modes(setting.options.line),
         }
 
     def defaults(self, setting: ImpSetting) -> Mapping[str, Condition]:
         """IMP, the test set, and the first mode of batch normalisation."""
-        mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+        mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
         return {"arm": "imp", "split": "test", "batch_norm": mode}
 
     def unmeasured(self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
@@ -164,8 +164,8 @@ class Imp(TrainingProtocol[ImpOptions]):
         """Rewinding iterations lie in training, in order; compared levels exist."""
         options = setting.options
         yield from super().check_setting(setting)
-        yield from time_problems(setting, "rewinds", options.rewinds)
-        yield from pairs.order_problems(setting)
+        yield from time_problems(setting.recipe, "rewinds", options.rewinds)
+        yield from pairs.order_problems(setting.recipe)
         for number, level in enumerate(options.compared_levels):
             if level in options.compared_levels[:number]:
                 yield Problem(("settings", "compared_levels", number), f"found {level} twice: list each level once")

@@ -8,8 +8,9 @@ from pydantic import Field
 from harness.figure import Figure, Reference
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity, observed, ratio
-from harness.protocols.common import lineage, pairs, series
+from harness.protocols.common import pairs, series
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
+from harness.protocols.common.recipe import LineOptions
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.schema.base import Many, Model, Positive, Time
@@ -32,7 +33,7 @@ class InstabilityOptions(Model):
     further: Literal["remaining", "full"] = "remaining"
     optimiser_at_fork: Literal["carried", "reset"] = "carried"
     stable_below: Positive = 2.0
-    line: lineage.LineOptions = lineage.LineOptions()
+    line: LineOptions = LineOptions()
 
 
 InstabilitySetting = TrainingSetting[InstabilityOptions]
@@ -63,23 +64,24 @@ class Instability(TrainingProtocol[InstabilityOptions]):
 
     def measurements(self, setting: InstabilitySetting) -> Iterable[Measurement]:
         """Lines and comparisons of all pairs; errors of all copies and of the trunk; distances travelled."""
+        recipe = setting.recipe
         for seed in setting.replicates.seeds:
-            start = lineage.initial(setting, seed)
+            start = recipe.initial(seed)
             for fork in _forks(setting):
                 at = {"fork": fork}
-                trunk = lineage.trunk(setting, seed, fork)
+                trunk = recipe.trunk(seed, fork)
                 copies = _copies(setting, seed, fork)
-                yield Measurement(_at_fork, lineage.evaluate(setting, trunk), at, seed)
-                yield Measurement(pairs.travel_before, lineage.distance(start, trunk), at, seed)
+                yield Measurement(_at_fork, recipe.evaluate(trunk), at, seed)
+                yield Measurement(pairs.travel_before, recipe.distance(start, trunk), at, seed)
                 for order, copy in enumerate(copies):
-                    yield Measurement(pairs.at_end, lineage.evaluate(setting, copy), at, seed, order)
-                    yield Measurement(pairs.travel_after, lineage.distance(trunk, copy), at, seed, order)
+                    yield Measurement(pairs.at_end, recipe.evaluate(copy), at, seed, order)
+                    yield Measurement(pairs.travel_after, recipe.distance(trunk, copy), at, seed, order)
                     if fork == 0:
-                        yield Measurement(unread, lineage.distance(start, copy), at, seed, order)
+                        yield Measurement(unread, recipe.distance(start, copy), at, seed, order)
                 for number, (a, b) in enumerate(setting.replicates.pairs):
-                    line = lineage.line(setting, copies[a], copies[b], setting.options.line)
+                    line = recipe.line(copies[a], copies[b], setting.options.line)
                     yield Measurement(pairs.on_line, line, at, seed, number)
-                    compared = lineage.compare(setting, copies[a], copies[b])
+                    compared = recipe.compare(copies[a], copies[b])
                     yield Measurement(pairs.compared, compared, at, seed, number)
 
     def derived(self, setting: InstabilitySetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
@@ -99,12 +101,12 @@ class Instability(TrainingProtocol[InstabilityOptions]):
         return {
             "fork": _forks(setting),
             "split": ("test", "train"),
-            "batch_norm": lineage.batch_norm_modes(setting, setting.options.line),
+            "batch_norm": setting.recipe.batch_norm_modes(setting.options.line),
         }
 
     def defaults(self, setting: InstabilitySetting) -> Mapping[str, Condition]:
         """Test set, and the first mode of batch normalisation."""
-        return {"split": "test", "batch_norm": lineage.batch_norm_modes(setting, setting.options.line)[0]}
+        return {"split": "test", "batch_norm": setting.recipe.batch_norm_modes(setting.options.line)[0]}
 
     def unmeasured(self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """The relative distance needs the copies from 0."""
@@ -115,8 +117,8 @@ class Instability(TrainingProtocol[InstabilityOptions]):
     def check_setting(self, setting: InstabilitySetting) -> Iterable[Problem]:
         """Forks lie in training, in order."""
         yield from super().check_setting(setting)
-        yield from time_problems(setting, "forks", setting.options.forks)
-        yield from pairs.order_problems(setting)
+        yield from time_problems(setting.recipe, "forks", setting.options.forks)
+        yield from pairs.order_problems(setting.recipe)
 
     def figures(
         self, setting: InstabilitySetting, observations: Sequence[Observation], claims: Claims
@@ -124,7 +126,7 @@ class Instability(TrainingProtocol[InstabilityOptions]):
         """Instability against k; the error along the line at the first and last k; distances; differences."""
         threshold = setting.options.stable_below
         stable = Reference(f"stable below {threshold:g}", threshold, "y", "threshold")
-        modes = lineage.batch_norm_modes(setting, setting.options.line)
+        modes = setting.recipe.batch_norm_modes(setting.options.line)
         lines = [
             series.along(
                 observations,
@@ -194,12 +196,11 @@ def _copies(setting: InstabilitySetting, seed: int, fork: int) -> list[Job]:
     """Trained on from step k, each with a data order of its own."""
     full = setting.options.further == "full"
     return [
-        lineage.train(
-            setting,
-            lineage.trunk(setting, seed, fork),
+        setting.recipe.train(
+            setting.recipe.trunk(seed, fork),
             fork,
             fork + setting.length if full else setting.length,
-            order=lineage.copy_order(seed, order),
+            order=setting.recipe.copy_order(seed, order),
             schedule_start=fork if full else 0,
             optimiser_state=setting.options.optimiser_at_fork,
         )
@@ -209,8 +210,8 @@ def _copies(setting: InstabilitySetting, seed: int, fork: int) -> list[Job]:
 
 def _ways(setting: InstabilitySetting, seed: int) -> list[Job]:
     """How far the copies from 0 travel in all; none where there are no such copies."""
-    start = lineage.initial(setting, seed)
-    return [lineage.distance(start, copy) for copy in _copies(setting, seed, 0)] if 0 in _forks(setting) else []
+    start = setting.recipe.initial(seed)
+    return [setting.recipe.distance(start, copy) for copy in _copies(setting, seed, 0)] if 0 in _forks(setting) else []
 
 
 def _at_fork(one: Measured) -> Iterable[Observation]:

@@ -26,7 +26,7 @@ def figures(setting: CliffSetting, observations: Sequence[Observation], claims: 
 
 def _cliffs(setting: CliffSetting, observations: Sequence[Observation]) -> Figure:
     lines = []
-    for drop, place in drops(setting).items():
+    for drop, place in drops(setting.recipe).items():
         places: dict[Condition, float] = {place + offset: float(offset) for offset in offsets(setting)}
         near = [one for one in observations if one.quantity == "loss" and one.at["iteration"] in places]
         lines.append(
@@ -96,7 +96,7 @@ def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: in
         for name in ("path_along", "path_across")
     )
     path = sorted((along[time], across[time], time) for time in along)
-    place = drops(setting)[drop]
+    place = drops(setting.recipe)[drop]
     before = [one for one in path if one[2] <= place]
     after = [one for one in path if one[2] > place]
     groups = (("before the drop", "before", before), ("after the cliff", "after", after))

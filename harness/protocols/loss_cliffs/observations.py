@@ -79,12 +79,12 @@ def _frozen(at: Mapping[str, Condition]) -> tuple[tuple[str, Condition], ...]:
 
 def _ends(setting: CliffSetting) -> list[int]:
     width = offsets(setting)[-1]
-    return [place + offset for place in drops(setting).values() for offset in (-width, 0, width)]
+    return [place + offset for place in drops(setting.recipe).values() for offset in (-width, 0, width)]
 
 
 def _cliffs(setting: CliffSetting, seed: int, losses: Mapping[int, float | None]) -> Iterable[Observation]:
     width = offsets(setting)[-1]
-    for drop, place in drops(setting).items():
+    for drop, place in drops(setting.recipe).items():
         before, here, after = (losses[place + offset] for offset in (-width, 0, width))
         at = {"drop": drop}
         falls = [
@@ -158,7 +158,7 @@ def in_plane(one: Measured[CliffSetting]) -> Iterable[Observation]:
     yield one.seen("valley_contrast", ratio(across - abs(along), both, error=error, of="the sum of both curvatures"))
     for number, (_, _, _, height) in enumerate(points):
         yield one.seen("loss_in_plane", height, row=number // side, column=number % side)
-    place = drops(setting)[int(one.measurement.at["drop"])]
+    place = drops(setting.recipe)[int(one.measurement.at["drop"])]
     times = [*(offset for offset in offsets(setting) if offset <= 0), offsets(setting)[-1]]
     for offset, (_, x, y, _) in zip(times, rows[len(points) :], strict=True):
         yield one.seen("path_along", x, iteration=place + offset)

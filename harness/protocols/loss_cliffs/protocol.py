@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from harness.figure import Figure
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import lineage
 from harness.protocols.common.base import Claims, Measurement, Read, unread
 from harness.protocols.common.phases import drops, phases
 from harness.protocols.common.training import TrainingProtocol
@@ -97,10 +96,10 @@ class LossCliffs(TrainingProtocol[CliffOptions]):
 
     def measurements(self, setting: CliffSetting) -> Iterable[Measurement]:
         """Losses around all drops; displacement, plane and twins at the chosen ones; descent at the first of those."""
-        options, places = setting.options, drops(setting)
+        options, places = setting.options, drops(setting.recipe)
         for seed in setting.replicates.seeds:
             for iteration in _checkpoints(setting):
-                job = cliff_jobs.loss(setting, lineage.trunk(setting, seed, iteration))
+                job = cliff_jobs.loss(setting, setting.recipe.trunk(seed, iteration))
                 yield Measurement(observations.loss, job, {"iteration": iteration}, seed)
             for drop in options.cliffs:
                 place = places[drop]
@@ -111,7 +110,7 @@ class LossCliffs(TrainingProtocol[CliffOptions]):
             yield from self._gating(setting, seed, places[options.cliffs[0]])
 
     def _twins(self, setting: CliffSetting, seed: int, drop: int) -> Iterable[Measurement]:
-        before = phases(setting)[drop - 1]
+        before = phases(setting.recipe)[drop - 1]
         for arm in ARMS:
             for age in ages(setting):
                 at: dict[str, Condition] = {"drop": drop, "arm": arm, "after": age}
@@ -132,7 +131,7 @@ class LossCliffs(TrainingProtocol[CliffOptions]):
     def axes(self, setting: CliffSetting) -> Mapping[str, Sequence[Condition]]:
         """Drops, checkpoints, arms of the twins and their age, subspaces."""
         return {
-            "drop": list(drops(setting)),
+            "drop": list(drops(setting.recipe)),
             "iteration": _checkpoints(setting),
             "arm": ARMS,
             "after": ages(setting),
@@ -150,7 +149,7 @@ class LossCliffs(TrainingProtocol[CliffOptions]):
         if "drop" in at and quantity not in everywhere and at["drop"] not in chosen:
             return f"{quantity} is measured at the drops {', '.join(map(str, chosen))}: add it to settings.cliffs"
         if quantity in ("path_along", "path_across"):
-            place = drops(setting)[int(at["drop"])]
+            place = drops(setting.recipe)[int(at["drop"])]
             if int(at["iteration"]) - place not in [
                 *(one for one in offsets(setting) if one <= 0),
                 offsets(setting)[-1],
@@ -169,7 +168,7 @@ class LossCliffs(TrainingProtocol[CliffOptions]):
 
 
 def _checkpoints(setting: CliffSetting) -> list[int]:
-    around = {place + offset for place in drops(setting).values() for offset in offsets(setting)}
+    around = {place + offset for place in drops(setting.recipe).values() for offset in offsets(setting)}
     return sorted(around | {setting.length})
 
 

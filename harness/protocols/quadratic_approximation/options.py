@@ -50,7 +50,7 @@ def parabolas(setting: ApproximationSetting, state: Job, hessian: Job, seed: int
     options = setting.options
     params = {
         **_batches(setting, seed),
-        "ranks": chosen(options, setting.training.parameters),
+        "ranks": chosen(options, setting.recipe.training.parameters),
         "points": options.points,
         "rise": options.rise,
         "flattest": options.flattest,
@@ -67,7 +67,7 @@ def newton(setting: ApproximationSetting, state: Job, hessian: Job) -> Job:
     """The loss where the local quadratic has its minimum."""
     options = setting.options
     params = {
-        **curvature.objective_params(setting, options.objective),
+        **curvature.objective_params(setting.recipe, options.objective),
         "thresholds": options.thresholds,
         "lowest": options.lowest,
     }
@@ -90,8 +90,8 @@ def chosen(options: QuadraticApproximationOptions, size: int) -> dict[str, list[
 def _batches(setting: ApproximationSetting, seed: int) -> dict[str, Any]:
     options = setting.options
     return {
-        **curvature.objective_params(setting, options.objective),
-        "batch": setting.training.batch,
+        **curvature.objective_params(setting.recipe, options.objective),
+        "batch": setting.recipe.training.batch,
         "batches": options.batches,
         "seed": seed,
     }

@@ -10,7 +10,7 @@ from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
 from harness.protocols.common.heavy_ball import exact_level, is_stable
 from harness.protocols.common.phases import phase_problems, phases
@@ -132,11 +132,11 @@ class QuadraticApproximation(TrainingProtocol[QuadraticApproximationOptions]):
     def check_setting(self, setting: ApproximationSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; the recipe is the quadratic's; there are as many eigenvectors."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting, setting.options.objective)
-        yield from phase_problems(setting)
-        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
-        yield from curvature.exact_problems(setting)
-        yield from setting.options.bands.problems(setting.training.parameters)
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective)
+        yield from phase_problems(setting.recipe)
+        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
+        yield from curvature.exact_problems(setting.recipe)
+        yield from setting.options.bands.problems(setting.recipe.training.parameters)
 
     def figures(
         self, setting: ApproximationSetting, observations: Sequence[Observation], claims: Claims
@@ -156,8 +156,8 @@ class _Jobs:
 
 
 def _jobs(setting: ApproximationSetting, seed: int, checkpoint: int) -> _Jobs:
-    state = lineage.trunk(setting, seed, checkpoint)
-    hessian = curvature.hessian(setting, state, setting.options.objective)
+    state = setting.recipe.trunk(seed, checkpoint)
+    hessian = curvature.hessian(setting.recipe, state, setting.options.objective)
     lines = parabolas(setting, state, hessian, seed)
     return _Jobs(
         newton(setting, state, hessian),
@@ -168,7 +168,7 @@ def _jobs(setting: ApproximationSetting, seed: int, checkpoint: int) -> _Jobs:
 
 
 def _checkpoints(setting: ApproximationSetting) -> list[int]:
-    return curvature.checkpoints(setting, setting.options.checkpoints)
+    return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
 
 
 def _of_newton(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
@@ -191,7 +191,7 @@ def _drawn(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
         return
     table, options = one.table, one.setting.options
     points = options.points
-    ranks = chosen(options, one.setting.training.parameters)
+    ranks = chosen(options, one.setting.recipe.training.parameters)
     drawn = {(band, some[0 if band == "top" else len(some) // 2] + 1) for band, some in ranks.items()}
     for row, (band, rank, batch) in enumerate(zip(table["band"], table["rank"], table["batch"], strict=True)):
         if (band, rank) in drawn and batch < _DRAWN:
@@ -217,13 +217,13 @@ def _explained(setting: ApproximationSetting, here: Table, end: Table) -> float 
 
 def _overpredicted(setting: ApproximationSetting, here: Table, noise: Table, checkpoint: int) -> float | NoValue:
     """The sum of the levels over the loss above the lowest, which may be less than the rounding of the losses."""
-    rate = next(one.rate for one in phases(setting) if one.start < checkpoint <= one.stop)
+    rate = next(one.rate for one in phases(setting.recipe) if one.start < checkpoint <= one.stop)
     lowest, now = _lowest(here), here["here"][0]
     if isinstance(lowest, NoValue):
         return lowest
     if lowest >= now:
         return NoValue(f"no step to a minimum of the local quadratic lowers the loss of {plain(now)}")
-    total = predicted_level(noise, rate, getattr(setting.training.optimiser, "momentum", 0.0))
+    total = predicted_level(noise, rate, getattr(setting.recipe.training.optimiser, "momentum", 0.0))
     of = "the loss above the lowest of the minima of the local quadratic"
     return ratio(total, now - lowest, error=_error(setting, now), of=of)
 

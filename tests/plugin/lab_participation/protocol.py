@@ -8,7 +8,7 @@ from pydantic import Field
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import lineage, series
+from harness.protocols.common import series
 from harness.protocols.common.base import Claims, Measured, Measurement
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
@@ -51,7 +51,7 @@ class Participation(TrainingProtocol[ParticipationOptions]):
         """A job for each seed and time."""
         for seed in setting.replicates.seeds:
             for time in _times(setting):
-                state = lineage.trunk(setting, seed, time)
+                state = setting.recipe.trunk(seed, time)
                 yield Measurement(_ratio, Job("participation", {}, {"state": state}), {"time": time}, seed)
 
     def figures(
