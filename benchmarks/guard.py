@@ -75,7 +75,7 @@ MUTATIONS = (
     Mutation(
         "both copies given one order, by the protocol",
         _LENET,
-        "harness/protocols/common/lineage.py",
+        "harness/protocols/common/recipe.py",
         (('return f"copy/{seed}/{order}"', 'return f"copy/{seed}/0"'),),
     ),
     Mutation(
@@ -99,7 +99,7 @@ MUTATIONS = (
         "rewinding one step late, by the protocol",
         _IMP,
         "harness/protocols/imp/protocol.py",
-        (("trunk = lineage.trunk(setting, seed, rewind)", "trunk = lineage.trunk(setting, seed, rewind + 1)"),),
+        (("trunk = recipe.trunk(seed, rewind)", "trunk = recipe.trunk(seed, rewind + 1)"),),
     ),
     Mutation(
         "fork states one step late and labelled as in time",
@@ -154,7 +154,7 @@ MUTATIONS = (
     Mutation(
         "one initialisation for all, by the protocol",
         _LENET,
-        "harness/protocols/common/lineage.py",
+        "harness/protocols/common/recipe.py",
         (('"seed": seed,', '"seed": 0,'),),
     ),
     Mutation(
@@ -166,7 +166,7 @@ MUTATIONS = (
     Mutation(
         "equal orders in all initialisations, by the protocol",
         _LENET,
-        "harness/protocols/common/lineage.py",
+        "harness/protocols/common/recipe.py",
         (('return f"copy/{seed}/{order}"', 'return f"copy/{order}"'),),
     ),
     Mutation(
@@ -183,7 +183,7 @@ MUTATIONS = (
     Mutation(
         "one order of the trunk in all initialisations",
         _LENET,
-        "harness/protocols/common/lineage.py",
+        "harness/protocols/common/recipe.py",
         (('order=f"trunk/{seed}"', 'order="trunk"'),),
     ),
     Mutation(
@@ -230,7 +230,7 @@ MUTATIONS = (
     Mutation(
         "reinitialisation with the original's seed",
         _IMP,
-        "harness/protocols/common/lineage.py",
+        "harness/protocols/common/recipe.py",
         (('"seed": f"reinit/{seed}"', '"seed": seed'),),
     ),
     Mutation(

@@ -21,7 +21,7 @@ from harness.jobs.store import Store
 from harness.pipeline import verify as verifying
 from harness.pipeline.forecast import forecast
 from harness.pipeline.outcome import Outcome
-from harness.pipeline.request import Request, prepare, require_data, require_format, require_results
+from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
 from harness.report import json as machine
 from harness.report.text import bytes_text
@@ -193,7 +193,7 @@ def _missing(request: Request, slots: Sequence[Slot]) -> str:
         require_format(request, slots)
     except RequestError as error:
         return str(error)
-    data = request.setting.dataset
-    if data is None or data.digest:
-        return ""
-    return f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"
+    return "; ".join(
+        f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"
+        for data in missing_data(request)
+    )

@@ -13,6 +13,7 @@ from harness.datainfo import nominal
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.pipeline.request import Request
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import Setting, TrainingSetting
 from harness.schema.model import Replicates
 from harness.schema.training import Adam, ClipValue, LeNet, PixelScale
@@ -92,7 +93,7 @@ def test_every_choice_of_the_recipe_reaches_the_jobs(asked: Request) -> None:
         pytest.skip("this experiment trains no network")
     setting = asked.setting
     assert isinstance(setting, TrainingSetting)
-    before, training = _keys(asked, setting), setting.training
+    before, training = _keys(asked, setting), setting.recipe.training
     clipped = training.optimiser.model_copy(update={"clip": ClipValue(kind="value", at=0.1)})
     data = [*_changed(training.data, frozenset({"name"}))]
     data.append(("normalise", training.data.model_copy(update={"normalise": PixelScale(kind="scale")})))
@@ -105,7 +106,7 @@ def test_every_choice_of_the_recipe_reaches_the_jobs(asked: Request) -> None:
     ]
     assert {name.split(".")[0] for name, _ in others} == set(type(training).model_fields)
     for name, changed in others:
-        after = _keys(asked, dataclasses.replace(setting, training=changed))
+        after = _keys(asked, dataclasses.replace(setting, recipe=Recipe(changed, setting.recipe.data)))
         assert after != before, f"training.{name} decides nothing"
 
 
@@ -123,10 +124,10 @@ def test_replicates_and_data_reach_the_jobs(asked: Request) -> None:
     setting = asked.setting
     if not isinstance(setting, TrainingSetting):
         return
-    other = dataclasses.replace(setting.data, digest="0" * 64)
-    changed = _keys(asked, dataclasses.replace(setting, data=other))
+    other = dataclasses.replace(setting.recipe.data, digest="0" * 64)
+    changed = _keys(asked, dataclasses.replace(setting, recipe=Recipe(setting.recipe.training, other)))
     assert not {job for job in changed & _keys(asked, setting) if not _is_of_weights_alone(asked, job)}
-    assert nominal("digits") == setting.data
+    assert nominal("digits") == setting.recipe.data
 
 
 def _is_of_weights_alone(asked: Request, key: str) -> bool:

@@ -13,7 +13,7 @@ from harness.jobs.store import Store
 from harness.pipeline.outcome import Cost, Failure
 
 
-def provenance_of(plan: Plan, data: DatasetInfo | None, store: Store, run: Run) -> dict[str, Any]:
+def provenance_of(plan: Plan, datasets: Sequence[DatasetInfo], store: Store, run: Run) -> dict[str, Any]:
     """Where the results of a plan come from, whenever they were made, and which workers the last run lost."""
     made = [store.made(job) for job in plan.jobs.values() if store.has(job)]
     outside = sorted({_outside_words(name, about) for one in made for name, about in one.outside.items()})
@@ -31,9 +31,14 @@ def provenance_of(plan: Plan, data: DatasetInfo | None, store: Store, run: Run) 
             **({"packages outside": outside} if outside else {}),
             "container": sorted({one.container or "none: made outside the container" for one in made}),
         },
-        "dataset": "none" if data is None else {"name": data.name, "digest": data.digest, "origin": data.origin},
+        "dataset": _dataset_words(datasets[0]) if datasets else "none",
+        **{f"dataset {data.name}": _dataset_words(data) for data in datasets[1:]},
         **({"worker processes that died": list(run.workers_lost)} if run.workers_lost else {}),
     }
+
+
+def _dataset_words(data: DatasetInfo) -> dict[str, str]:
+    return {"name": data.name, "digest": data.digest, "origin": data.origin}
 
 
 def _range(counts: Sequence[int]) -> str:

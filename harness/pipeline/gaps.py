@@ -24,10 +24,11 @@ def gaps(
     """The observations that an experiment lost, or that rest on survivors.
 
     The tables of broken measurements are replaced by those of other replicates of the same measurement, or, where it
-    broke in all of them, by one of its kind under the most alike conditions. What is then observed and was not, or with
-    another value, is lost: so nothing need be known of how a protocol derives its quantities, and what a setting does
-    not measure is no gap. As a replicate may happen to have another's numbers, what is observed with numbers moved a
-    little from theirs must be the same, too. A measurement without any such table has a gap without a quantity.
+    broke in all of them, by one that the same function reads, under the most alike conditions. What is then observed
+    and was not, or with another value, is lost: so nothing need be known of how a protocol derives its quantities, and
+    what a setting does not measure is no gap. As a replicate may happen to have another's numbers, what is observed
+    with numbers moved a little from theirs must be the same, too. A measurement without any such table has a gap
+    without a quantity.
 
     Args:
         protocol: the experiment family.
@@ -60,7 +61,7 @@ def gaps(
 
 def _substitute(one: Measurement, sound: Sequence[tuple[Measurement, Table]]) -> Table | None:
     """A table that may stand for that of a broken measurement."""
-    kin = [(other, table) for other, table in sound if (other.kind, other.job.stage) == (one.kind, one.job.stage)]
+    kin = [(other, table) for other, table in sound if (other.reads, other.job.stage) == (one.reads, one.job.stage)]
 
     def alike(pair: tuple[Measurement, Table]) -> int:
         return sum(pair[0].at.get(axis) == condition for axis, condition in one.at.items())

@@ -52,12 +52,12 @@ def initialisations_share_no_seed(measurements: Sequence[Measurement]) -> None:
 
 def measurements_are_of_different_jobs(measurements: Sequence[Measurement]) -> None:
     """One job under two conditions compares a thing with itself, unless nothing was trained since the fork."""
-    seen: dict[tuple[str, str, int, int], Measurement] = {}
+    seen: dict[tuple[object, str, int, int], Measurement] = {}
     for one in measurements:
         states = [job for role, job in one.job.inputs.items() if role != "mask"]
         if not states or all(map(at_fork, states)):
             continue
-        before = seen.setdefault((one.kind, one.job.key, one.initialisation, one.within), one)
+        before = seen.setdefault((one.reads, one.job.key, one.initialisation, one.within), one)
         if dict(before.at) != dict(one.at):
             raise InvariantBroken(
                 f"{one.job!r} is measured at {dict(before.at)} and at {dict(one.at)}, initialisation "

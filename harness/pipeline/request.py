@@ -147,10 +147,16 @@ def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
         )
 
 
+def missing_data(request: Request) -> list[DatasetInfo]:
+    """The datasets that the request needs and that are not here."""
+    return [data for data in request.setting.datasets if not data.digest]
+
+
 def require_data(request: Request) -> None:
-    """Raises DataMissing unless the request's dataset is here."""
-    data = request.setting.dataset
-    if data is not None and not data.digest:
+    """Raises DataMissing unless the request's datasets are here."""
+    missing = missing_data(request)
+    if missing:
+        data = missing[0]
         raise DataMissing(
             f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {data.name!r}, which is not here. "
             f"Run `harness data import {data.name} FOLDER_OR_ARCHIVE` or, with a network, "

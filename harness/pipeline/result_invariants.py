@@ -35,12 +35,12 @@ class Results:
     Attributes:
         jobs: those that gave one, inputs first.
         store: holds them.
-        dataset: the facts of the setting's dataset, or None where there is none.
+        datasets: the facts of the setting's datasets.
     """
 
     jobs: Sequence[Job]
     store: Store
-    dataset: DatasetInfo | None
+    datasets: Sequence[DatasetInfo]
     _tables: dict[str, Table] = field(default_factory=dict)
 
     def of(self, *roles: Role) -> list[Job]:
@@ -63,17 +63,17 @@ class Results:
         return str(self.store.record(job)["files"].get("tensors.safetensors", ""))
 
 
-def check_results(plan: Plan, store: Store, absent: Collection[str], dataset: DatasetInfo | None) -> None:
+def check_results(plan: Plan, store: Store, absent: Collection[str], datasets: Sequence[DatasetInfo]) -> None:
     """Raises InvariantBroken unless the results of a plan are what they are taken for.
 
     Args:
         plan: the jobs.
         store: with their results.
         absent: keys of the jobs that gave none.
-        dataset: of the setting.
+        datasets: of the setting.
     """
     jobs = [job for key, job in plan.jobs.items() if key not in absent and store.has(job)]
-    results = Results(jobs, store, dataset)
+    results = Results(jobs, store, datasets)
     for invariant in MEASURED:
         invariant(results)
 
@@ -139,11 +139,10 @@ def orders_differ(results: Results) -> None:
 
 def evaluations_are_of_whole_splits(results: Results) -> None:
     """Errors are counted over all examples of the split that they name, and of no other."""
-    if results.dataset is None:
-        return
-    sizes = {"test": results.dataset.n_test, "train": results.dataset.n_train}
+    known = {data.digest: {"test": data.n_test, "train": data.n_train} for data in results.datasets}
     for job in results.of("evaluation", "line"):
-        if job.params["data"]["digest"] != results.dataset.digest:
+        sizes = known.get(job.params["data"]["digest"])
+        if sizes is None:
             continue
         table = results.table(job)
         counted = table.get("examples") or [sizes[split] for split in table["split"]]

@@ -56,7 +56,7 @@ def verify(
     run = run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress)
     absent = run.failed.keys() | run.lost
     with _reading(request, store):
-        check_results(request.plan, store, absent, request.setting.dataset)
+        check_results(request.plan, store, absent, request.setting.datasets)
     tables: dict[str, Table] = {}
 
     def read(job: Job) -> Table | None:
@@ -77,7 +77,7 @@ def verify(
         judgements=_judge(request, observations, missing, faithful=not departures),
         figures=figures,
         departures=departures,
-        provenance=accounts.provenance_of(request.plan, request.setting.dataset, store, run),
+        provenance=accounts.provenance_of(request.plan, request.setting.datasets, store, run),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,

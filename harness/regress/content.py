@@ -119,8 +119,8 @@ def _tables(request: Request, store: Store) -> Callable[[Job], Table | None]:
 
 def _resolution(request: Request, quantity: Quantity, at: Mapping[str, Condition]) -> float | None:
     """The step in which a quantity counts images: one of them. None where it counts none."""
-    data = request.setting.dataset
-    if data is None or at.get("split") not in ("train", "test"):
+    datasets = request.setting.datasets
+    if not datasets or at.get("split") not in ("train", "test"):
         return None
-    images = data.n_train if at["split"] == "train" else data.n_test
+    images = min(data.n_train if at["split"] == "train" else data.n_test for data in datasets)
     return {"%": 100 / images, "points": 100 / images, "examples": 1.0}.get(quantity.unit)

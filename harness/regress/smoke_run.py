@@ -8,6 +8,7 @@ training step, a mask or an order changes its numbers. It says that something ch
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from harness.jobs.plan import Plan
 from harness.jobs.stages import row
 from harness.protocols.common.base import Protocol
-from harness.protocols.common.lineage import LineOptions
+from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import Setting, TrainingSetting
 from harness.schema.model import Replicates
 from harness.steps import Duration
@@ -63,14 +64,24 @@ def left_out(plan: Plan, small: Plan) -> dict[str, str]:
 
 def shrunk(setting: TrainingSetting) -> TrainingSetting:
     """The setting with every duration scaled to a training of ``LENGTH``, two initialisations, double precision."""
-
-    def scaled(time: Duration) -> Duration:
-        return Duration(math.ceil(setting.iterations(time) * min(1.0, LENGTH / setting.length)), "it")
-
-    training = _mapped(setting.training, scaled).model_copy(update={"precision": "fp64"})
     orders = setting.replicates.orders
     few = Replicates(initialisations=_INITIALISATIONS, orders=orders, pairing=setting.replicates.pairing, first_seed=0)
-    return replace(setting, training=training, options=_mapped(setting.options, scaled), replicates=few)
+    return replace(
+        setting,
+        recipe=_short(setting.recipe),
+        others={name: _short(recipe) for name, recipe in setting.others.items()},
+        options=_mapped(setting.options, partial(_scaled, setting.recipe)),
+        replicates=few,
+    )
+
+
+def _scaled(recipe: Recipe, time: Duration) -> Duration:
+    return Duration(math.ceil(recipe.iterations(time) * min(1.0, LENGTH / recipe.length)), "it")
+
+
+def _short(recipe: Recipe) -> Recipe:
+    training = _mapped(recipe.training, partial(_scaled, recipe))
+    return Recipe(training.model_copy(update={"precision": "fp64"}), recipe.data)
 
 
 def _mapped(value: Any, scaled: Callable[[Duration], Duration]) -> Any:

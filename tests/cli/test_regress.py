@@ -12,6 +12,7 @@ import pytest
 from harness import seeds
 from harness.cli import room
 from harness.engine import optimise
+from harness.protocols.common.recipe import Recipe
 from harness.regress import files
 from tests.support import Place, Said, claim, cli, edited, imp_text, instability_text, quadratic_text
 
@@ -164,7 +165,7 @@ def test_a_baseline_from_another_version_of_the_spec(made: Place, place: Place) 
     spec = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
     said = regress(place, spec)
     assert said.code == 2
-    for part in ("another version of this spec", "setting.training.batch: was 50, is 40", "--update --reason"):
+    for part in ("another version of this spec", "setting.recipe.training.batch: was 50, is 40", "--update --reason"):
         assert part in said.err
     assert not place.keys(), "nothing was run"
 
@@ -207,7 +208,7 @@ def test_an_update_of_the_smoke_run_leaves_the_rest(made: Place, place: Place) -
 def test_a_plan_that_breaches_an_invariant_is_an_error(
     made: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.protocols.common.lineage.copy_order", lambda seed, order: f"copy/{order}")
+    monkeypatch.setattr(Recipe, "copy_order", staticmethod(lambda seed, order: f"copy/{order}"))
     assert regress(place, made.root / "tiny.yaml").code == 3
     assert "share the order" in (place.reports / "regress.xml").read_text()
     assert not place.keys()

@@ -11,7 +11,6 @@ import torch
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.jobs.store import Artifact, Store
-from harness.protocols.common import lineage
 from harness.stages.base import WEIGHT
 from tests.jobs.test_store import ARTIFACT, JOB
 from tests.stages.bench import TINY_LENET, Bench, setting
@@ -33,9 +32,9 @@ def test_divergence_of_a_pruned_replica_is_its_own() -> None:
 # 2
 def test_masked_copies_that_part_at_the_end_have_a_flat_line() -> None:
     here, bench = setting(), Bench()
-    mask, trunk = mask_of(here), lineage.trunk(here, 0, 14)
-    a, b = (lineage.train(here, trunk, 14, 14, order=f"copy/0/{i}", mask=mask) for i in range(2))
-    assert len(set(bench[lineage.line(here, a, b, LINE, mask)].table["error"])) <= 4
+    mask, trunk = mask_of(here), here.recipe.trunk(0, 14)
+    a, b = (here.recipe.train(trunk, 14, 14, order=f"copy/0/{i}", mask=mask) for i in range(2))
+    assert len(set(bench[here.recipe.line(a, b, LINE, mask)].table["error"])) <= 4
 
 
 # 3
@@ -56,9 +55,9 @@ def test_a_table_that_is_not_finite_is_told_in_words(tmp_path: Path) -> None:
 # 4b
 def test_weights_that_left_the_numbers_at_the_last_step_fail_their_job_only(tmp_path: Path) -> None:
     here = setting(TINY_LENET, rate=1e38, precision="fp32")
-    end = lineage.train(here, lineage.initial(here, 0), 0, 2, order="x")
-    other = lineage.evaluate(here, lineage.initial(here, 1))
-    run = execute_here([lineage.evaluate(here, end), other], tmp_path)
+    end = here.recipe.train(here.recipe.initial(0), 0, 2, order="x")
+    other = here.recipe.evaluate(here.recipe.initial(1))
+    run = execute_here([here.recipe.evaluate(end), other], tmp_path)
     assert len(run.failed) == 1
     assert Store(tmp_path).has(other)
 
@@ -90,7 +89,7 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
     monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
     monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     here = setting()
-    target = copy_job(here, lineage.initial(here, 0), 0, 14)
+    target = copy_job(here, here.recipe.initial(0), 0, 14)
     real, calls = checkpoints.put, []
 
     def full(path: Path, content: bytes) -> None:

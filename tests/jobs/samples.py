@@ -5,7 +5,8 @@ from functools import cache
 
 from harness.jobs.job import Job
 from harness.jobs.stages import OWN
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
+from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.eigenvector_drift import protocol as eigenvector_drift
 from harness.protocols.hessian_spectrum import protocol as hessian_spectrum
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
@@ -47,11 +48,11 @@ def jobs_of_every_stage() -> dict[str, Job]:
 def _samples() -> dict[str, Job]:
     """As the protocols plan them, for one tiny setting."""
     here = setting()
-    initial = lineage.initial(here, 0)
-    trunk = lineage.trunk(here, 0, 6)
-    a, b = (lineage.train(here, trunk, 6, 14, order=lineage.copy_order(0, order)) for order in range(2))
-    mask = lineage.prune(here, a, None, output_layer=True, fraction=0.2)
-    hessian = curvature.hessian(here, a, curvature.ObjectiveOptions())
+    initial = here.recipe.initial(0)
+    trunk = here.recipe.trunk(0, 6)
+    a, b = (here.recipe.train(trunk, 6, 14, order=Recipe.copy_order(0, order)) for order in range(2))
+    mask = here.recipe.prune(a, None, output_layer=True, fraction=0.2)
+    hessian = curvature.hessian(here.recipe, a, curvature.ObjectiveOptions())
     spectrum = hessian_spectrum.HessianSpectrumOptions(reference=Duration(5, "it"))
     drift = eigenvector_drift.EigenvectorDriftOptions(checkpoints=(Duration(5, "it"),))
     asked = replace(here, options=approximation_options.QuadraticApproximationOptions())
@@ -62,16 +63,16 @@ def _samples() -> dict[str, Job]:
         "train": a,
         "prune": mask,
         "shuffle": Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask}),
-        "evaluate": lineage.evaluate(here, a),
+        "evaluate": here.recipe.evaluate(a),
         "displacement": cliff_jobs.displacement(cliffs, 0, 10),
         "plane": cliff_jobs.plane(cliffs, 0, 10),
         "descend": cliff_jobs.descent(cliffs, 0, 10, "top"),
-        "line": lineage.line(here, a, b, lineage.LineOptions()),
-        "compare": lineage.compare(here, a, b),
-        "distance": lineage.distance(initial, a, mask),
-        "loss": curvature.loss(here, a, curvature.ObjectiveOptions()),
+        "line": here.recipe.line(a, b, LineOptions()),
+        "compare": here.recipe.compare(a, b),
+        "distance": Recipe.distance(initial, a, mask),
+        "loss": curvature.loss(here.recipe, a, curvature.ObjectiveOptions()),
         "hessian": hessian,
-        "extremes": curvature.extremes(here, a, curvature.ObjectiveOptions(), curvature.ExtremesOptions()),
+        "extremes": curvature.extremes(here.recipe, a, curvature.ObjectiveOptions(), curvature.ExtremesOptions()),
         "spectrum": hessian_spectrum.spectrum(hessian, spectrum),
         "concentration": hessian_spectrum.concentration(hessian, spectrum, 317),
         "overlap": eigenvector_drift.overlap(hessian, hessian, drift, 317),

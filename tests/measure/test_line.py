@@ -12,8 +12,8 @@ from harness.jobs.job import Job
 from harness.measure import line as module
 from harness.measure.evaluate import States, evaluate, recompute_statistics
 from harness.measure.line import alphas, interpolate, scores_on_line
-from harness.protocols.common.base import Measurement
-from harness.protocols.common.pairs import observe_pair
+from harness.protocols.common.base import Measured, Measurement
+from harness.protocols.common.pairs import on_line as read_line
 from tests.engine.oracles import PLAIN, TINY_LENET, TINY_RESNET, dataset, random_state
 
 Rows = list[tuple[float, str, float, float]]
@@ -148,8 +148,8 @@ def test_instability_of_known_curves(errors: list[float], instability: float) ->
         "error": [errors[i] for i in order] + [3.0] * count,
         "loss": [0.0] * 2 * count,
     }
-    one = Measurement("line", Job("line", {}), {"fork": 7}, 2, 1)
-    found = observe_pair(one, table)
+    one = Measurement(read_line, Job("line", {}), {"fork": 7}, 2, 1)
+    found = list(read_line(Measured(None, one, table, lambda job: None)))
     values = {o.at["batch_norm"]: o for o in found if o.quantity == "instability"}
     assert values["interpolated"].value == pytest.approx(instability, abs=1e-12)
     assert values["recomputed"].value == 0.0

@@ -17,7 +17,7 @@ from harness.jobs.job import Job
 from harness.measure import evaluate as evaluating
 from harness.measure.evaluate import Scores
 from harness.measure.line import alphas
-from harness.protocols.common import lineage
+from harness.protocols.common.recipe import Recipe
 from tests.support import Place, claim, cli, edited, imp_text, instability_text
 
 Patch = pytest.MonkeyPatch
@@ -34,19 +34,19 @@ def place(tmp_path: Path) -> Place:
 
 
 def one_order_in_all_initialisations(patch: Patch) -> None:
-    patch.setattr(lineage, "copy_order", lambda seed, order: f"copy/{order}")
+    patch.setattr(Recipe, "copy_order", staticmethod(lambda seed, order: f"copy/{order}"))
 
 
 def one_trunk_order(patch: Patch) -> None:
-    def trunk(setting: Any, seed: int, k: int) -> Job:
-        return lineage.train(setting, lineage.initial(setting, seed), 0, k, order="trunk", keep_optimiser=True)
+    def trunk(self: Recipe, seed: int, k: int) -> Job:
+        return self.train(self.initial(seed), 0, k, order="trunk", keep_optimiser=True)
 
-    patch.setattr(lineage, "trunk", trunk)
+    patch.setattr(Recipe, "trunk", trunk)
 
 
 def one_initialisation_by_the_protocol(patch: Patch) -> None:
-    real = lineage.initial
-    patch.setattr(lineage, "initial", lambda setting, seed: real(setting, 0))
+    real = Recipe.initial
+    patch.setattr(Recipe, "initial", lambda self, seed: real(self, 0))
 
 
 def one_initialisation_by_the_stage(patch: Patch) -> None:
@@ -88,7 +88,7 @@ def one_augmentation(patch: Patch) -> None:
 
 
 def aliased_by_the_protocol(patch: Patch) -> None:
-    patch.setattr(lineage, "copy_order", lambda seed, order: f"copy/{seed}/0")
+    patch.setattr(Recipe, "copy_order", staticmethod(lambda seed, order: f"copy/{seed}/0"))
 
 
 def no_end(patch: Patch) -> None:
@@ -120,11 +120,11 @@ def first_images_are_right(patch: Patch) -> None:
 
 
 def redrawn_as_it_was(patch: Patch) -> None:
-    def fresh(setting: Any, seed: int, k: int, *, trained: bool) -> Job:
-        job = lineage.initial(setting, seed)
+    def fresh(self: Recipe, seed: int, k: int, *, trained: bool) -> Job:
+        job = self.initial(seed)
         return Job("init", {**job.params, "step": k})
 
-    patch.setattr(lineage, "fresh_draw", fresh)
+    patch.setattr(Recipe, "fresh_draw", fresh)
 
 
 def redrawn_as_it_was_by_the_stage(patch: Patch) -> None:

@@ -38,7 +38,7 @@ def _planted(
         decay, iteration = str(one.at["decay"]), int(one.at["iteration"])
         tables[one.job.key] = (
             {"loss": [0.5], "gradient": [1.0]}
-            if one.kind == "loss"
+            if one.job.stage == "loss"
             else {
                 "end": ["top", "bottom"],
                 "eigenvalue": [sharpness(decay, iteration), -1.0],
@@ -59,12 +59,12 @@ def _values(asked: Request, read: Callable[[Job], Table | None], quantity: str) 
 
 
 def test_phases_are_between_the_drops(asked: Request) -> None:
-    assert phases(asked.setting) == [
+    assert phases(asked.setting.recipe) == [
         Phase(0, 0, 20, 0.1),
         Phase(1, 20, 30, pytest.approx(0.01)),
         Phase(2, 30, 40, pytest.approx(0.001)),
     ]
-    assert drops(asked.setting) == {1: 20, 2: 30}
+    assert drops(asked.setting.recipe) == {1: 20, 2: 30}
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.97])
@@ -161,7 +161,7 @@ def test_the_logarithm_of_no_sharpness_is_none(asked: Request) -> None:
 
 
 def test_the_arms_differ_in_the_decay_alone(asked: Request) -> None:
-    ours, other = asked.setting.training, without_decay(asked.setting).training
+    ours, other = asked.setting.recipe.training, without_decay(asked.setting.recipe).training
     assert other.optimiser.weight_decay == 0.0 < ours.optimiser.weight_decay
     decay = {"weight_decay": ours.optimiser.weight_decay}
     assert other.model_copy(update={"optimiser": other.optimiser.model_copy(update=decay)}) == ours

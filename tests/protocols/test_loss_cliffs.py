@@ -12,10 +12,10 @@ from harness.jobs.store import Table
 from harness.measure.plane import grid
 from harness.observation import Observation
 from harness.pipeline.request import Request
-from harness.protocols.common import lineage
-from harness.protocols.common.base import Measurement
+from harness.protocols.common.base import Measurement, unread
 from harness.protocols.common.phases import phases
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
+from harness.protocols.loss_cliffs import observations
 from harness.protocols.loss_cliffs.protocol import PROTOCOL
 from tests.support import cliffs_text, edited, request
 
@@ -52,22 +52,21 @@ def _valley() -> Table:
 
 
 def _table(one: Measurement) -> Table:
-    spectra = {"top": [2.0, -1.0, -1.0], "random": [4.0, -3.0, -2.0]}
-    tables: Mapping[str, Callable[[], Table]] = {
-        "loss": lambda: {"loss": [LOSSES[int(one.at["iteration"])]], "gradient": [1.0]},
-        "twin_loss": lambda: {"loss": [0.6 if one.at["arm"] == "batch" else 0.5], "gradient": [1.0]},
-        "displacement": lambda: {
+    spectra = {"before": [4.0, -1.0, -3.0], "top": [2.0, -1.0, -1.0], "random": [4.0, -3.0, -2.0]}
+    tables: Mapping[Any, Callable[[], Table]] = {
+        observations.loss: lambda: {"loss": [LOSSES[int(one.at["iteration"])]], "gradient": [1.0]},
+        observations.twin_loss: lambda: {"loss": [0.6 if one.at["arm"] == "batch" else 0.5], "gradient": [1.0]},
+        observations.displaced: lambda: {
             "eigenvalue": EIGENVALUES,
             "share": SHARES,
             "transverse": SHARES[::-1],
             "along_weights": [30.0] * 6,
         },
-        "plane": _valley,
-        "before": lambda: {"eigenvalue": [4.0, -1.0, -3.0]},
-        "gated": lambda: {"eigenvalue": spectra[str(one.at["subspace"])]},
-        "descended": lambda: {"before": [0.8], "after": [0.6]},
+        observations.in_plane: _valley,
+        unread: lambda: {"eigenvalue": spectra[str(one.at.get("subspace", "before"))]},
+        observations.descended: lambda: {"before": [0.8], "after": [0.6]},
     }
-    return tables[one.kind]()
+    return tables[one.reads]()
 
 
 def _observed(asked: Request, without: Callable[[Measurement], bool] = lambda one: False) -> list[Observation]:
@@ -92,7 +91,7 @@ def test_a_cliff_is_the_fall_after_the_drop_beyond_the_one_before(asked: Request
 
 
 def test_a_lost_loss_takes_only_its_own_cliff(asked: Request) -> None:
-    found = _observed(asked, lambda one: one.kind == "loss" and one.at["iteration"] == 10)
+    found = _observed(asked, lambda one: one.reads is observations.loss and one.at["iteration"] == 10)
     assert _values(found, "cliff").keys() == {(2,)}
     assert _values(found, "fall_after").keys() == {(1,), (2,)}
 
@@ -122,7 +121,7 @@ def test_gating_compares_negative_masses(asked: Request) -> None:
     assert _values(found, "negative_after") == {("top",): 0.5, ("random",): 1.25}
     assert _values(found, "negative_over_positive_after") == {("top",): 1.0, ("random",): 1.25}
     assert _values(found, "descended") == {("top",): pytest.approx(25), ("random",): pytest.approx(25)}
-    assert not _values(_observed(asked, lambda one: one.kind == "before"), "negative_after")
+    assert not _values(_observed(asked, lambda one: one.reads is unread and not one.at), "negative_after")
 
 
 def test_twins_are_compared_at_equal_age(asked: Request) -> None:
@@ -131,8 +130,8 @@ def test_twins_are_compared_at_equal_age(asked: Request) -> None:
 
 def test_twins_differ_from_the_trunk_in_batch_or_rate_alone(asked: Request) -> None:
     setting = asked.setting
-    before = phases(setting)[0]
-    trunk = lineage.train(setting, lineage.trunk(setting, 0, 20), 20, 26, order="twin/0")
+    before = phases(setting.recipe)[0]
+    trunk = setting.recipe.train(setting.recipe.trunk(0, 20), 20, 26, order="twin/0")
 
     def changed(job: Job) -> dict[str, Any]:
         return {name: value for name, value in job.params.items() if value != trunk.params[name]}

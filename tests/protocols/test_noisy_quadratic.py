@@ -11,6 +11,7 @@ from harness.jobs.store import Table
 from harness.judging.verdict import Judgement, Verdict, judge
 from harness.pipeline.request import Request
 from harness.protocols.noisy_quadratic import theory
+from harness.protocols.noisy_quadratic.protocol import _grid
 from harness.report.numbers import estimate_text
 from tests.stages.bench import Bench
 from tests.support import ROOT, Place, claim, edited, line_of, quadratic_text, request
@@ -33,7 +34,7 @@ def tables(shipped: Request) -> dict[str, Table]:
     """The tables of the grid, for every seed of the toy scale."""
     torch.set_num_threads(1)
     bench = Bench()
-    jobs = [one.job for one in shipped.protocol.measurements(shipped.setting) if one.kind == "grid"]
+    jobs = [one.job for one in shipped.protocol.measurements(shipped.setting) if one.reads is _grid]
     return {job.key: bench[job].table for job in jobs}
 
 
@@ -109,7 +110,7 @@ def test_the_level_of_tiny_noise_is_judged_by_its_own_size(place: Place) -> None
         text = edited(text, old, new)
     torch.set_num_threads(1)
     asked, bench = request(place.write(text)), Bench()
-    jobs = [one.job for one in asked.protocol.measurements(asked.setting) if one.kind == "grid"]
+    jobs = [one.job for one in asked.protocol.measurements(asked.setting) if one.reads is _grid]
     found = judged(asked, {job.key: bench[job].table for job in jobs})
     assert {name: one.verdict for name, one in found.items()} == {name: one for name, (_, one) in expected.items()}
     estimate = found["right"].estimate

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from harness.jobs.job import Job
+from harness.jobs.store import Table
 from harness.observation import NoValue, Observation, observed, ratio
 from harness.pipeline.request import Request
 from harness.protocols.common import series
-from harness.protocols.common.base import Measurement
+from harness.protocols.common.base import Measured, Protocol, Read
 from harness.protocols.common.curvature import Eigenvalue
 from harness.protocols.edge_of_stability import protocol as edge_of_stability
 from harness.protocols.hessian_spectrum.observations import Spectrum, mass
-from harness.protocols.loss_cliffs import observations as cliff_observations
+from harness.protocols.loss_cliffs import observations
+from harness.protocols.loss_cliffs.jobs import gated_from
 from harness.protocols.loss_cliffs.protocol import PROTOCOL as CLIFFS
 from harness.protocols.noisy_quadratic import protocol as noisy_quadratic
 from harness.protocols.quadratic_approximation import protocol as quadratic_approximation
@@ -37,6 +40,14 @@ def asked(folder: Path, text: str, name: str) -> Request:
     path = folder / f"{name}.yaml"
     path.write_text(text)
     return request(path)
+
+
+def seen(
+    protocol: Protocol[Any], setting: Any, reads: Any, table: Table, read: Read = lambda job: None
+) -> list[Observation]:
+    """What a table says by the first measurement that a function reads."""
+    one = next(one for one in protocol.measurements(setting) if one.reads is reads)
+    return list(reads(Measured(setting, one, table, read)))
 
 
 def words(found: float | NoValue) -> str:
@@ -98,23 +109,22 @@ def test_copies_are_not_measured_by_a_way_of_no_length(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_rounding_falls_by_no_share_of_it(tmp_path: Path) -> None:
     setting = asked(tmp_path, cliffs_text(), "tiny_cliffs").setting
-    one = next(one for one in CLIFFS.measurements(setting) if one.kind == "descended")
-    (known,) = cliff_observations.observe_table(setting, one, {"before": [2.0], "after": [1.0]})
+    (known,) = seen(CLIFFS, setting, observations.descended, {"before": [2.0], "after": [1.0]})
     assert known.value == 50.0
-    (lost,) = cliff_observations.observe_table(setting, one, {"before": [5e-7], "after": [1e-7]})
+    (lost,) = seen(CLIFFS, setting, observations.descended, {"before": [5e-7], "after": [1e-7]})
     assert lost.why == "the loss before is 5e-7, no more than its error of 1e-6"
 
 
 def test_a_gated_spectrum_is_compared_with_what_is_known_of_it(tmp_path: Path) -> None:
     setting = asked(tmp_path, cliffs_text(), "tiny_cliffs").setting
-    measurements = [one for one in CLIFFS.measurements(setting) if one.kind in ("before", "gated")]
 
     def left(before: list[float], after: list[float]) -> dict[str, Observation]:
-        found: list[Observation] = []
-        for one in measurements:
-            table = {"eigenvalue": before if one.kind == "before" else after}
-            found += cliff_observations.observe_table(setting, one, table)
-        return {one.quantity: one for one in cliff_observations.derived(setting, found)}
+        starts = [gated_from(setting, seed) for seed in setting.replicates.seeds]
+
+        def read(job: Job) -> Table | None:
+            return {"eigenvalue": before if job in starts else after} if job.stage == "hessian" else None
+
+        return {one.quantity: one for one in CLIFFS.derived(setting, [], read)}
 
     known = left([2.0, -1.0], [1.0, -0.25])
     assert (known["negative_after"].value, known["negative_over_positive_after"].value) == (0.25, 0.5)
@@ -128,13 +138,12 @@ def test_a_gated_spectrum_is_compared_with_what_is_known_of_it(tmp_path: Path) -
 
 def test_where_no_curvature_is_positive_none_is_low(tmp_path: Path) -> None:
     setting = asked(tmp_path, cliffs_text(), "tiny_cliffs").setting
-    one = next(one for one in CLIFFS.measurements(setting) if one.kind == "displacement")
     columns = {"eigenvalue": [-1.0, -2.0], "share": [50.0, 50.0], "transverse": [50.0, 50.0]}
-    found = cliff_observations.observe_table(setting, one, {**columns, "along_weights": [0.0, 0.0]})
+    found = seen(CLIFFS, setting, observations.displaced, {**columns, "along_weights": [0.0, 0.0]})
     without = {one.quantity for one in found if one.why}
     assert without == {"low_share", "transverse_low_share", "low_share_over_null"}
     flat = {**columns, "eigenvalue": [2.0, 2.0], "along_weights": [0.0, 0.0]}
-    none = {one.quantity: one.why for one in cliff_observations.observe_table(setting, one, flat)}
+    none = {one.quantity: one.why for one in seen(CLIFFS, setting, observations.displaced, flat)}
     assert none["low_share_over_null"] == "the share of directions below 0.01 of the largest is 0"
 
 
@@ -160,8 +169,7 @@ def test_what_a_fall_that_is_rounding_explains_is_nothing(tmp_path: Path) -> Non
 
 
 def test_parabolas_through_rounding_have_no_curvature(tmp_path: Path) -> None:
-    setting = asked(tmp_path, approximation_text(), "tiny_approximation")
-    one: Measurement = next(one for one in setting.protocol.measurements(setting.setting) if one.kind == "minima")
+    request = asked(tmp_path, approximation_text(), "tiny_approximation")
     table: dict[str, list[Any]] = {
         "band": ["top", "low", "low"],
         "rank": [1, 9, 10],
@@ -175,7 +183,8 @@ def test_parabolas_through_rounding_have_no_curvature(tmp_path: Path) -> None:
         "slope": [None] * 3,
     }
     lines = {"rank": [1, 9, 10], "reach": [1.0] * 3, "loss_0": [2.0, 1.0, 1.5], "loss_1": [1.0, 1.0 + 1e-7, 1.0]}
-    found = {(one.quantity, one.at.get("band")): one for one in of_minima(one, table, lines, 1e-6)}
+    some = seen(request.protocol, request.setting, of_minima, table, lambda job: lines)
+    found = {(one.quantity, one.at.get("band")): one for one in some}
     assert (found["fit_r2", "top"].value, found["curvature_spread", "top"].value) == (1.0, 0.1)
     assert (
         found["fit_r2", "low"].why == "along the eigenvectors of ranks 9 the losses of a batch vary by their rounding"
@@ -188,12 +197,11 @@ def test_parabolas_through_rounding_have_no_curvature(tmp_path: Path) -> None:
 
 def test_a_simulation_that_does_not_decay_has_no_relaxation_time(tmp_path: Path) -> None:
     request = asked(tmp_path, quadratic_text(), "tiny_quadratic")
-    one = next(one for one in request.protocol.measurements(request.setting) if one.kind == "relaxation")
-    ((_, _, seen),) = noisy_quadratic._relaxation(request.setting.options, one, {"mean": [1.0, 1.0, 1.0, 2.0]})
-    assert words(seen) == "E[x] goes from 1 to 2: that is no decay"
-    ((_, _, known),) = noisy_quadratic._relaxation(request.setting.options, one, {"mean": [1.0, 1.0, 1.0, 0.5]})
-    assert isinstance(known, float)
-    assert math.isfinite(known)
+    here = request.protocol, request.setting, noisy_quadratic._relaxation
+    (none,) = seen(*here, {"mean": [1.0, 1.0, 1.0, 2.0]})
+    assert none.why == "E[x] goes from 1 to 2: that is no decay"
+    (known,) = seen(*here, {"mean": [1.0, 1.0, 1.0, 0.5]})
+    assert math.isfinite(known.value)
 
 
 def spectrum(largest: float, negative: list[float]) -> Spectrum:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.jobs.job import Job, ancestry
 from harness.jobs.store import Artifact, Store
-from harness.protocols.common import lineage
+from harness.protocols.common.recipe import Recipe
 from harness.regress.fingerprints import fingerprints
 from harness.regress.kinds import kinds
 from harness.regress.model import Number
@@ -45,7 +45,7 @@ def state(weight: float) -> Artifact:
 
 
 def test_norms_of_states_by_initialisation(tmp_path: Path) -> None:
-    found = seen(tmp_path, {lineage.initial(HERE, seed): state(seed + 1.0) for seed in range(3)})
+    found = seen(tmp_path, {HERE.recipe.initial(seed): state(seed + 1.0) for seed in range(3)})
     weights = found["norm of weights, init"]
     assert (weights.n, weights.logarithm) == (3, True)
     assert weights.mean == pytest.approx(math.log(3 * 6 * 9) / 3)
@@ -55,8 +55,8 @@ def test_norms_of_states_by_initialisation(tmp_path: Path) -> None:
 
 
 def test_orders_of_an_initialisation_are_averaged_not_counted(tmp_path: Path) -> None:
-    start = lineage.initial(HERE, 0)
-    copies = [lineage.train(HERE, start, 0, 5, order=lineage.copy_order(0, order)) for order in range(2)]
+    start = HERE.recipe.initial(0)
+    copies = [HERE.recipe.train(start, 0, 5, order=Recipe.copy_order(0, order)) for order in range(2)]
     found = seen(tmp_path, {copies[0]: state(1.0), copies[1]: state(3.0)})
     number = found["norm of weights, train 0it → 5it, copy"]
     assert (number.mean, number.n) == (pytest.approx(math.log(3 * 9) / 2), 1)
@@ -64,8 +64,8 @@ def test_orders_of_an_initialisation_are_averaged_not_counted(tmp_path: Path) ->
 
 def test_a_mask_is_seen_layer_by_layer(tmp_path: Path) -> None:
     """Two masks with as many weights kept, spread otherwise."""
-    end = lineage.trunk(HERE, 0, 5)
-    mask = lineage.prune(HERE, end, None, output_layer=True, fraction=0.5)
+    end = HERE.recipe.trunk(0, 5)
+    mask = HERE.recipe.prune(end, None, output_layer=True, fraction=0.5)
     one, two = (
         seen(tmp_path / str(kept), {mask: Artifact({MASK + "a": bits(2, kept), MASK + "b": bits(8, 5 - kept)})})
         for kept in (1, 2)
@@ -80,15 +80,15 @@ def bits(length: int, kept: int) -> Tensor:
 
 
 def test_a_distance_is_compared_by_its_logarithm(tmp_path: Path) -> None:
-    start = lineage.initial(HERE, 0)
-    job = lineage.distance(start, lineage.trunk(HERE, 0, 5))
+    start = HERE.recipe.initial(0)
+    job = Recipe.distance(start, HERE.recipe.trunk(0, 5))
     found = seen(tmp_path, {job: Artifact(table={"l2": [5.0]})})
     number = found["L2, distance of (init) and (train 0it → 5it, trunk)"]
     assert (number.mean, number.logarithm) == (pytest.approx(math.log(5)), True)
 
 
 def test_losses_are_compared_by_their_logarithm(tmp_path: Path) -> None:
-    job = lineage.evaluate(HERE, lineage.initial(HERE, 0))
+    job = HERE.recipe.evaluate(HERE.recipe.initial(0))
     table = {"split": ["test", "train"], "error": [1.0, 0.0], "loss": [2.0, 0.0]}
     found = seen(tmp_path, {job: Artifact(table=table)})
     number = found["loss on test images, evaluate of (init)"]
@@ -97,5 +97,5 @@ def test_losses_are_compared_by_their_logarithm(tmp_path: Path) -> None:
 
 
 def test_results_that_are_not_there_are_passed_over(tmp_path: Path) -> None:
-    jobs = ancestry([lineage.initial(HERE, 0)])
+    jobs = ancestry([HERE.recipe.initial(0)])
     assert fingerprints(jobs, kinds(jobs), Store(tmp_path)) == {}

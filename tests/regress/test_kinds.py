@@ -4,7 +4,7 @@ import pytest
 
 from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
-from harness.protocols.common import lineage
+from harness.protocols.common.recipe import Recipe
 from harness.regress.kinds import Kind, kinds
 from harness.schema.load import load
 from tests.support import ROOT, SPECS
@@ -49,6 +49,6 @@ def test_labels_are_readable() -> None:
 
 def test_copies_that_start_late_are_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     before = pairs(kinds(request("lenet_stability.yaml", initialisations=1).plan.jobs))
-    trunk = lineage.trunk
-    monkeypatch.setattr(lineage, "trunk", lambda setting, seed, k: trunk(setting, seed, k + 1))
+    trunk = Recipe.trunk
+    monkeypatch.setattr(Recipe, "trunk", lambda self, seed, k: trunk(self, seed, k + 1))
     assert pairs(kinds(request("lenet_stability.yaml", initialisations=1).plan.jobs)) != before

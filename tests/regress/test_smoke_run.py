@@ -59,8 +59,8 @@ def test_what_is_left_out_is_told_with_its_reason() -> None:
 def test_the_whole_training_is_there_in_small(path: Path) -> None:
     whole = request(path, initialisations=1)
     small = shrunk(whole.setting)
-    assert (small.length, small.training.precision) == (LENGTH, "fp64")
-    assert len(small.training.schedule.drops) == len(whole.setting.training.schedule.drops)
+    assert (small.length, small.recipe.training.precision) == (LENGTH, "fp64")
+    assert len(small.recipe.training.schedule.drops) == len(whole.setting.recipe.training.schedule.drops)
     stages = {job.stage for job in whole.plan.jobs.values()}
     jobs = smoke_plan(whole.protocol, whole.setting).jobs.values()
     assert {job.stage for job in jobs} == {stage for stage in stages if not row(stage).unguarded}

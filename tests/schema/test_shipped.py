@@ -74,14 +74,16 @@ def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
 @pytest.mark.parametrize("path", TRAINING, ids=named)
 def test_parameters_are_those_of_the_network(path: Path, scale: str) -> None:
     setting = request(path, scale).setting
-    network = build(setting.training.network.model_dump(mode="json"), setting.data.shape, setting.data.classes)
-    assert network.size == setting.training.parameters
+    network = build(
+        setting.recipe.training.network.model_dump(mode="json"), setting.recipe.data.shape, setting.recipe.data.classes
+    )
+    assert network.size == setting.recipe.training.parameters
 
 
 @pytest.mark.parametrize("path", LMC, ids=named)
 def test_the_paper_scale_is_the_papers(path: Path) -> None:
     row, setting = ROWS[path.stem], request(path, "paper").setting
-    training = setting.training
+    training = setting.recipe.training
     assert str(training.length) == row.length
     assert training.batch == row.batch
     assert training.optimiser.name == row.optimiser

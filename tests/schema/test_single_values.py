@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.protocols.common.normalisation import batch_problems, epoch_problems
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.steps import Duration
 from tests.support import (
@@ -116,15 +117,15 @@ def test_so_is_a_last_batch_of_another_size_than_the_recipes(tmp_path: Path) -> 
     setting = request(place.write(vgg(C, 50, sampling="      sampling: epochs\n"))).setting
     assert isinstance(setting, TrainingSetting)
     where = ("settings", "twins", "factor")
-    (found,) = epoch_problems(setting, where, 3, 1399)
+    (found,) = epoch_problems(setting.recipe, where, 3, 1399)
     assert (found.location, LAYER in found.message) == (where, True)
     assert "found 3: the last batch of the 1,400 examples of digits, 1399 at a time, has 1 example" in found.message
-    assert not list(epoch_problems(setting, where, 3, 1398))
+    assert not list(epoch_problems(setting.recipe, where, 3, 1398))
 
 
 @pytest.mark.parametrize(("length", "count"), [(1, 0), (2, 1)])
 def test_a_last_batch_that_training_does_not_reach_is_taken(length: int, count: int, tmp_path: Path) -> None:
     setting = request(Place(tmp_path).write(vgg(C, 50, sampling="      sampling: epochs\n"))).setting
     assert isinstance(setting, TrainingSetting)
-    recipe = setting.training.model_copy(update={"batch": 1399, "length": Duration(length, "it")})
-    assert len(list(batch_problems(replace(setting, training=recipe)))) == count
+    training = setting.recipe.training.model_copy(update={"batch": 1399, "length": Duration(length, "it")})
+    assert len(list(batch_problems(replace(setting, recipe=Recipe(training, setting.recipe.data))))) == count

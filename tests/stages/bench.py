@@ -13,6 +13,7 @@ from harness.engine.networks.build import build
 from harness.errors import HarnessError
 from harness.jobs.job import Job, ancestry
 from harness.jobs.store import Artifact
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.model import Replicates
 from harness.schema.training import Training
@@ -58,7 +59,9 @@ def setting(
             "precision": precision,
         }
     )
-    return TrainingSetting(Replicates(initialisations=1, orders=2), None, training, replace(data.info, name="digits"))
+    return TrainingSetting(
+        Replicates(initialisations=1, orders=2), None, Recipe(training, replace(data.info, name="digits"))
+    )
 
 
 class NoCheckpoint:

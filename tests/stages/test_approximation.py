@@ -12,7 +12,7 @@ from harness.jobs.job import Job
 from harness.jobs.store import Artifact
 from harness.measure.curvature import Objective
 from harness.measure.newton import components
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.protocols.common.bands import BandOptions
 from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.quadratic_approximation.options import (
@@ -44,8 +44,8 @@ def here(batch: int = 23, **changed: float) -> TrainingSetting:
 
 
 def jobs(setting: TrainingSetting) -> tuple[Job, Job]:
-    state = lineage.trunk(setting, 0, 8)
-    return state, curvature.hessian(setting, state, setting.options.objective)
+    state = setting.recipe.trunk(0, 8)
+    return state, curvature.hessian(setting.recipe, state, setting.options.objective)
 
 
 def planted(bench: Bench, hessian: Job) -> Tensor:
@@ -175,7 +175,7 @@ def test_newton_starts_from_the_loss_and_knows_its_gradient() -> None:
     bench, asked = Bench(), here()
     state, hessian = jobs(asked)
     table = bench[newton(asked, state, hessian)].table
-    loss = bench[curvature.loss(asked, state, asked.options.objective)].table
+    loss = bench[curvature.loss(asked.recipe, state, asked.options.objective)].table
     assert table["here"] == loss["loss"] * 4
     slopes = bench[gradient_noise(asked, state, hessian, 0)].table["mean"]
     value = bench[hessian].tensors["eigenvalues"][0]

@@ -9,7 +9,6 @@ from torch import Tensor
 from harness.errors import BrokenError, HarnessError, RequestError
 from harness.jobs.job import Job
 from harness.measure.plane import curvatures
-from harness.protocols.common import lineage
 from harness.protocols.common.curvature import ObjectiveOptions, loss
 from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
@@ -43,12 +42,14 @@ def _planted(bench: Bench, job: Job) -> Tensor:
 
 
 def _flat(bench: Bench, here: TrainingSetting, job: Job) -> Tensor:
-    network = bench.context().network(loss(here, job, OBJECTIVE).params, bench.context().images(_data(here), "fp64"))
+    network = bench.context().network(
+        loss(here.recipe, job, OBJECTIVE).params, bench.context().images(_data(here), "fp64")
+    )
     return flat_weights(network, named(bench[job], WEIGHT), torch.float64)
 
 
 def _data(here: TrainingSetting) -> dict[str, object]:
-    return dict(lineage.measuring(here)["data"])
+    return dict(here.recipe.measuring["data"])
 
 
 def _refused(bench: Bench, job: Job) -> HarnessError:
@@ -59,13 +60,13 @@ def _refused(bench: Bench, job: Job) -> HarnessError:
 
 def test_displacement_is_spread_over_the_eigenvectors() -> None:
     here, bench = _setting(), Bench()
-    basis = _planted(bench, cliff_jobs.hessian(here, lineage.trunk(here, 0, 10)))
-    moved = _flat(bench, here, lineage.trunk(here, 0, 12)) - _flat(bench, here, lineage.trunk(here, 0, 10))
+    basis = _planted(bench, cliff_jobs.hessian(here, here.recipe.trunk(0, 10)))
+    moved = _flat(bench, here, here.recipe.trunk(0, 12)) - _flat(bench, here, here.recipe.trunk(0, 10))
     table = bench[cliff_jobs.displacement(here, 0, 10)].table
     assert sum(table["share"]) == pytest.approx(100, rel=1e-5)
     assert table["share"][7] == pytest.approx(100 * float((basis[7].double() @ moved) ** 2 / (moved @ moved)))
     assert (table["eigenvalue"][0], table["eigenvalue"][-1]) == (20, -5)
-    weights = _flat(bench, here, lineage.trunk(here, 0, 10))
+    weights = _flat(bench, here, here.recipe.trunk(0, 10))
     along = weights / weights.norm()
     assert table["along_weights"][0] == pytest.approx(100 * float((along @ moved) ** 2 / (moved @ moved)))
     beside = moved - (along @ moved) * along
@@ -84,7 +85,7 @@ def test_the_plane_holds_the_losses_of_its_states() -> None:
     table = bench[cliff_jobs.plane(here, 0, 10)].table
     assert table["kind"] == ["grid"] * 9 + ["earlier0", "earlier1", "state", "after"]
     for place, step in ((9, 8), (10, 9), (11, 10), (12, 12)):
-        own = bench[loss(here, lineage.trunk(here, 0, step), OBJECTIVE)].table["loss"][0]
+        own = bench[loss(here.recipe, here.recipe.trunk(0, step), OBJECTIVE)].table["loss"][0]
         assert table["loss"][place] == pytest.approx(own, rel=1e-9)
     assert (table["x"][12], table["y"][12]) == pytest.approx((1, 0), abs=1e-9)
     assert table["y"][11] == pytest.approx(1)
@@ -95,7 +96,7 @@ def test_the_plane_holds_the_losses_of_its_states() -> None:
 def test_the_plane_is_of_the_states_around_the_cliff() -> None:
     """The lengths of its axes are those of the way, and the loss on the grid is that of the points there."""
     here, bench = _setting(), Bench()
-    a, b, before, after = (_flat(bench, here, lineage.trunk(here, 0, step)) for step in (8, 9, 10, 12))
+    a, b, before, after = (_flat(bench, here, here.recipe.trunk(0, step)) for step in (8, 9, 10, 12))
     table = bench[cliff_jobs.plane(here, 0, 10)].table
     along = after - (a + b) / 2
     assert table["length_along"] == pytest.approx([float(along.norm())] * 13)
@@ -107,7 +108,7 @@ def test_the_plane_is_of_the_states_around_the_cliff() -> None:
 
 def test_descent_moves_in_the_top_eigenvectors_alone_and_lowers_the_loss() -> None:
     here, bench = _setting(), Bench()
-    start = lineage.trunk(here, 0, 10)
+    start = here.recipe.trunk(0, 10)
     basis = _planted(bench, cliff_jobs.hessian(here, start))
     end = cliff_jobs.descent(here, 0, 10, "top")
     moved = basis.double() @ (_flat(bench, here, end) - _flat(bench, here, start))
@@ -116,12 +117,12 @@ def test_descent_moves_in_the_top_eigenvectors_alone_and_lowers_the_loss() -> No
     table = bench[end].table
     assert table["after"][0] < table["before"][0]
     for job, column in ((start, "before"), (end, "after")):
-        assert bench[loss(here, job, OBJECTIVE)].table["loss"][0] == pytest.approx(table[column][0], rel=1e-9)
+        assert bench[loss(here.recipe, job, OBJECTIVE)].table["loss"][0] == pytest.approx(table[column][0], rel=1e-9)
 
 
 def test_random_descent_moves_elsewhere_and_its_end_is_a_state() -> None:
     here, bench = _setting(), Bench()
-    start = lineage.trunk(here, 0, 10)
+    start = here.recipe.trunk(0, 10)
     top, other = (cliff_jobs.descent(here, 0, 10, subspace) for subspace in ("top", "random"))
     assert not torch.allclose(_flat(bench, here, top), _flat(bench, here, other))
     assert int(bench[other].tensors[STEP]) == 10
@@ -137,7 +138,7 @@ def test_descent_that_cannot_be_is_an_error() -> None:
     assert "found 318 dimensions of 317" in str(found)
     here = _setting()
     downwards = -torch.linspace(1, 2, SIZE, dtype=torch.float64)
-    bench.plant(cliff_jobs.hessian(here, lineage.trunk(here, 0, 10)), {"eigenvalues": downwards})
+    bench.plant(cliff_jobs.hessian(here, here.recipe.trunk(0, 10)), {"eigenvalues": downwards})
     found = _refused(bench, cliff_jobs.descent(here, 0, 10, "top"))
     assert isinstance(found, BrokenError)
     assert "the largest eigenvalue is -1" in str(found)

@@ -9,20 +9,20 @@ import torch
 from harness.errors import BrokenError
 from harness.measure.extreme import MOST_PRODUCTS
 from harness.measure.spectrum import Eigenpairs
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.stages import extremes as stage
 from tests.engine.oracles import TINY_LENET
 from tests.stages.bench import Bench, setting
 
 OPTIONS = curvature.ObjectiveOptions(precision="fp64")
 HERE = replace(setting(TINY_LENET, augment={"flip": False, "crop_padding": 0}), options=OPTIONS)
-STATE = lineage.trunk(HERE, 0, 8)
-JOB = curvature.extremes(HERE, STATE, OPTIONS, curvature.ExtremesOptions(top=2, bottom=2, tolerance=1e-6))
+STATE = HERE.recipe.trunk(0, 8)
+JOB = curvature.extremes(HERE.recipe, STATE, OPTIONS, curvature.ExtremesOptions(top=2, bottom=2, tolerance=1e-6))
 
 
 def test_both_ends_are_those_of_the_exact_hessian() -> None:
     bench = Bench()
-    every = bench[curvature.hessian(HERE, STATE, OPTIONS)].tensors["eigenvalues"].sort(descending=True).values
+    every = bench[curvature.hessian(HERE.recipe, STATE, OPTIONS)].tensors["eigenvalues"].sort(descending=True).values
     table = bench[JOB].table
     assert table is not None
     assert table["end"] == ["top", "top", "bottom", "bottom"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job
-from harness.protocols.common import curvature, lineage
+from harness.protocols.common import curvature
 from harness.stages import hessian as stage
 from tests.engine.oracles import TINY_LENET
 from tests.stages.bench import Bench, same, setting
@@ -51,7 +51,7 @@ def hessian() -> Job:
     plain = {"flip": False, "crop_padding": 0}
     options = curvature.ObjectiveOptions(precision="fp64")
     here = replace(setting(TINY_LENET, augment=plain), options=options)
-    return curvature.hessian(here, lineage.trunk(here, 0, 8), options)
+    return curvature.hessian(here.recipe, here.recipe.trunk(0, 8), options)
 
 
 @pytest.mark.parametrize("saves", [1, 3])

@@ -13,22 +13,22 @@ from harness.errors import InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.stages import OWN
 from harness.measure.evaluate import evaluate
-from harness.protocols.common import lineage
+from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.stages.base import BUFFER, MASK, STEP, WEIGHT, masked, named, states_of
 from tests.stages.bench import TINY_LENET, Bench, setting
 
-LINE = lineage.LineOptions(alphas=5)
+LINE = LineOptions(alphas=5)
 
 
 def copies_of(here: TrainingSetting, *, mask: Job | None = None, start: int = 6, stop: int = 12) -> tuple[Job, Job]:
-    trunk = lineage.trunk(here, 0, start)
-    a, b = (lineage.train(here, trunk, start, stop, order=f"copy/0/{i}", mask=mask) for i in range(2))
+    trunk = here.recipe.trunk(0, start)
+    a, b = (here.recipe.train(trunk, start, stop, order=f"copy/0/{i}", mask=mask) for i in range(2))
     return a, b
 
 
 def mask_of(here: TrainingSetting, **more: Any) -> Job:
-    return lineage.prune(here, copies_of(here)[0], None, output_layer=True, **(more or {"fraction": 0.4}))
+    return here.recipe.prune(copies_of(here)[0], None, output_layer=True, **(more or {"fraction": 0.4}))
 
 
 def test_every_stage_with_a_row_is_found() -> None:
@@ -41,8 +41,8 @@ def test_every_stage_with_a_row_is_found() -> None:
 
 def test_init_gives_every_parameter_at_step_0() -> None:
     here, bench = setting(), Bench()
-    artifact = bench[lineage.initial(here, 3)]
-    assert sum(value.numel() for value in named(artifact, WEIGHT).values()) == here.training.parameters
+    artifact = bench[here.recipe.initial(3)]
+    assert sum(value.numel() for value in named(artifact, WEIGHT).values()) == here.recipe.training.parameters
     assert int(artifact.tensors[STEP]) == 0
     assert all(value.dtype == torch.float32 for value in named(artifact, WEIGHT).values())
     key = seeds.stream("init", 3, "stem.weight")
@@ -52,15 +52,15 @@ def test_init_gives_every_parameter_at_step_0() -> None:
 
 def test_init_can_stand_at_a_later_step() -> None:
     here, bench = setting(), Bench()
-    fresh = lineage.fresh_draw(here, 3, 6, trained=False)
+    fresh = here.recipe.fresh_draw(3, 6, trained=False)
     assert int(bench[fresh].tensors[STEP]) == 6
-    ours, theirs = (named(bench[job], WEIGHT) for job in (lineage.initial(here, 3), fresh))
+    ours, theirs = (named(bench[job], WEIGHT) for job in (here.recipe.initial(3), fresh))
     assert not torch.equal(ours["stem.weight"], theirs["stem.weight"])
 
 
 def test_another_number_of_parameters_than_the_specs_is_an_error() -> None:
     here = setting(TINY_LENET)
-    job = lineage.initial(here, 0)
+    job = here.recipe.initial(0)
     wrong = Job("init", {**job.params, "parameters": 266_610})
     with pytest.raises(InvariantBroken, match=r"has 317 trainable parameters, the spec says 266,610: correct"):
         Bench()[wrong]
@@ -70,8 +70,8 @@ def test_pruning_level_by_level_keeps_exact_counts() -> None:
     here, bench = setting(), Bench()
     mask: Job | None = None
     for level in range(1, 6):
-        end = lineage.train(here, lineage.trunk(here, 0, 6), 6, 12, order="copy/0/0", mask=mask)
-        mask = lineage.prune(here, end, mask, output_layer=True, fraction=0.2)
+        end = here.recipe.train(here.recipe.trunk(0, 6), 6, 12, order="copy/0/0", mask=mask)
+        mask = here.recipe.prune(end, mask, output_layer=True, fraction=0.2)
         artifact = bench[mask]
         total = artifact.table["total"][0]
         assert artifact.table["kept"] == [kept_after(total, 0.2, level)]
@@ -90,7 +90,7 @@ def test_the_output_layer_is_left_out_where_asked() -> None:
     here, bench = setting(), Bench()
     end = copies_of(here)[0]
     with_it, without = (
-        bench[lineage.prune(here, end, None, output_layer=pruned, fraction=0.5)] for pruned in (True, False)
+        bench[here.recipe.prune(end, None, output_layer=pruned, fraction=0.5)] for pruned in (True, False)
     )
     assert MASK + "output.weight" in with_it.tensors
     assert MASK + "output.weight" not in without.tensors
@@ -106,7 +106,7 @@ def test_pruning_a_state_whose_mask_leaks_is_an_error() -> None:
     weight[~bench[mask].tensors[MASK + "stem.weight"]] = 1e-20
     bench.plant(end, {WEIGHT + "stem.weight": weight})
     with pytest.raises(InvariantBroken, match="the mask leaks"):
-        bench[lineage.prune(here, end, mask, output_layer=True, fraction=0.2)]
+        bench[here.recipe.prune(end, mask, output_layer=True, fraction=0.2)]
 
 
 def test_pruning_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +139,11 @@ def test_shuffling_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 def test_the_line_has_all_points_and_the_copies_errors_at_its_ends() -> None:
     here, bench = setting(), Bench()
     a, b = copies_of(here)
-    table = bench[lineage.line(here, a, b, LINE)].table
+    table = bench[here.recipe.line(a, b, LINE)].table
     rows = list(zip(*(table[name] for name in ("batch_norm", "split", "alpha", "error", "loss")), strict=True))
     assert len(rows) == 2 * 2 * 5
     for end, job in ((0.0, a), (1.0, b)):
-        own = bench[lineage.evaluate(here, job)].table
+        own = bench[here.recipe.evaluate(job)].table
         for split, error, loss in zip(own["split"], own["error"], own["loss"], strict=True):
             ((at_end, loss_at_end),) = [row[3:] for row in rows if row[:3] == ("interpolated", split, end)]
             assert at_end == error
@@ -152,18 +152,18 @@ def test_the_line_has_all_points_and_the_copies_errors_at_its_ends() -> None:
 
 def test_copies_that_share_their_order_are_an_error() -> None:
     here, bench = setting(), Bench()
-    trunk = lineage.trunk(here, 0, 6)
-    a = lineage.train(here, trunk, 6, 12, order="copy/0/0")
-    planted = lineage.train(here, trunk, 6, 12, order="copy/0/1")
+    trunk = here.recipe.trunk(0, 6)
+    a = here.recipe.train(trunk, 6, 12, order="copy/0/0")
+    planted = here.recipe.train(trunk, 6, 12, order="copy/0/1")
     bench.made[planted.key] = bench[a]  # as if the second copy had drawn the first one's order
     with pytest.raises(InvariantBroken, match="copies are the same bit by bit: do they share their data order"):
-        bench[lineage.line(here, a, planted, LINE)]
+        bench[here.recipe.line(a, planted, LINE)]
 
 
 def test_copies_that_never_parted_but_differ_are_an_error() -> None:
     here, bench = setting(), Bench()
-    end = lineage.trunk(here, 0, 12)
-    job = lineage.line(here, end, end, LINE)
+    end = here.recipe.trunk(0, 12)
+    job = here.recipe.line(end, end, LINE)
     assert job.params["same"] is True
     other = copies_of(here)[0]
     work = Job("line", job.params, {"a": end, "b": other})
@@ -174,9 +174,9 @@ def test_copies_that_never_parted_but_differ_are_an_error() -> None:
 def test_copies_that_part_at_the_end_have_a_flat_line() -> None:
     """k = T gives instability 0."""
     here, bench = setting(), Bench()
-    trunk = lineage.trunk(here, 0, 12)
-    a, b = (lineage.train(here, trunk, 12, 12, order=f"copy/0/{i}") for i in range(2))
-    table = bench[lineage.line(here, a, b, LINE)].table
+    trunk = here.recipe.trunk(0, 12)
+    a, b = (here.recipe.train(trunk, 12, 12, order=f"copy/0/{i}") for i in range(2))
+    table = bench[here.recipe.line(a, b, LINE)].table
     for mode in ("interpolated", "recomputed"):
         for split in ("test", "train"):
             places = zip(table["batch_norm"], table["split"], table["error"], strict=True)
@@ -191,26 +191,26 @@ def test_a_copy_whose_mask_leaks_is_an_error(leaky: str) -> None:
     weight = bench[pair[leaky]].tensors[WEIGHT + "output.weight"].clone()
     pruned = (~bench[mask].tensors[MASK + "output.weight"]).nonzero()[0]
     weight[tuple(pruned)] = 1e-300
-    assert bench[lineage.line(here, pair["a"], pair["b"], LINE, mask)].table
+    assert bench[here.recipe.line(pair["a"], pair["b"], LINE, mask)].table
     bench.plant(pair[leaky], {WEIGHT + "output.weight": weight})
-    planted = lineage.line(here, pair["a"], pair["b"], lineage.LineOptions(alphas=4), mask)
+    planted = here.recipe.line(pair["a"], pair["b"], LineOptions(alphas=4), mask)
     with pytest.raises(InvariantBroken, match=r"the mask leaks: 1 pruned weights of output\.weight are not zero"):
         bench[planted]
 
 
 def test_networks_without_batch_norm_have_one_mode() -> None:
     here, bench = setting(TINY_LENET), Bench()
-    assert set(bench[lineage.line(here, *copies_of(here), LINE)].table["batch_norm"]) == {"interpolated"}
+    assert set(bench[here.recipe.line(*copies_of(here), LINE)].table["batch_norm"]) == {"interpolated"}
 
 
 def test_evaluation_is_of_unaugmented_images() -> None:
     here, bench = setting(), Bench()
     end = copies_of(here)[0]
-    table = bench[lineage.evaluate(here, end)].table
+    table = bench[here.recipe.evaluate(end)].table
     context = bench.context()
-    images = context.images(lineage.evaluate(here, end).params["data"], "fp64")
+    images = context.images(here.recipe.evaluate(end).params["data"], "fp64")
     assert torch.equal(images.plain("train", 0, 23)[0][:, 0], bench.data.train.images(slice(None)).double() / 255)
-    network = context.network(lineage.evaluate(here, end).params, images)
+    network = context.network(here.recipe.evaluate(end).params, images)
     for split, error, loss in zip(table["split"], table["error"], table["loss"], strict=True):
         scores = evaluate(network, states_of(bench[end], context, "fp64"), images, split, precision="fp64")
         assert (error, loss) == (scores.errors[0], scores.mean_losses[0])
@@ -221,17 +221,17 @@ def test_label_noise_is_what_training_and_evaluation_see() -> None:
     """The training set is measured with its noisy labels, the test set as it is."""
     noisy, other = (setting(label_noise=1.0, noise_seed=seed) for seed in (1, 2))
     here, bench = setting(), Bench()
-    state = lineage.initial(here, 0)
-    assert lineage.initial(noisy, 0) == state
-    jobs = [lineage.evaluate(each, state) for each in (here, noisy, other)]
+    state = here.recipe.initial(0)
+    assert noisy.recipe.initial(0) == state
+    jobs = [each.recipe.evaluate(state) for each in (here, noisy, other)]
     plain, first, second = (dict(zip(bench[job].table["split"], bench[job].table["loss"], strict=True)) for job in jobs)
     assert plain["test"] == first["test"] == second["test"]
     assert len({plain["train"], first["train"], second["train"]}) == 3
-    ends = [lineage.train(each, state, 0, 3, order="copy/0/0") for each in (here, noisy)]
+    ends = [each.recipe.train(state, 0, 3, order="copy/0/0") for each in (here, noisy)]
     assert not torch.equal(*(bench[end].tensors[WEIGHT + "output.weight"] for end in ends))
     context = bench.context()
     expected = with_noise(bench.data, 1.0, 1).train.labels
-    for job in (jobs[1], ends[1], lineage.line(noisy, *ends, LINE), lineage.compare(noisy, *ends)):
+    for job in (jobs[1], ends[1], noisy.recipe.line(*ends, LINE), noisy.recipe.compare(*ends)):
         data = {"augment": {"flip": False, "crop_padding": 0}, **job.params["data"]}
         assert torch.equal(context.images(data, "fp64").split["train"][1], expected)
 
@@ -239,7 +239,7 @@ def test_label_noise_is_what_training_and_evaluation_see() -> None:
 def test_comparison_and_distance_agree_and_see_the_copies() -> None:
     here, bench = setting(), Bench()
     a, b = copies_of(here)
-    compared, apart = bench[lineage.compare(here, a, b)].table, bench[lineage.distance(a, b)].table
+    compared, apart = bench[here.recipe.compare(a, b)].table, bench[Recipe.distance(a, b)].table
     total = sum(
         float((named(bench[a], WEIGHT)[name] - value).square().sum()) for name, value in named(bench[b], WEIGHT).items()
     )
@@ -248,21 +248,21 @@ def test_comparison_and_distance_agree_and_see_the_copies() -> None:
     assert compared["cosine"] == apart["cosine"] * 2
     assert all(0 <= count <= size for count, size in zip(compared["disagreements"], (11, 23), strict=True))
     assert all(distance > 0 for distance in compared["loss_l2"])
-    itself = bench[lineage.compare(here, a, a)].table
+    itself = bench[here.recipe.compare(a, a)].table
     assert itself["l2"] == itself["loss_l2"] == [0.0, 0.0]
     assert itself["disagreements"] == [0, 0]
 
 
 def test_distance_under_a_mask_counts_kept_weights_only() -> None:
     here, bench = setting(), Bench()
-    mask, start = mask_of(here), lineage.initial(here, 0)
-    trunk = lineage.trunk(here, 0, 6)
+    mask, start = mask_of(here), here.recipe.initial(0)
+    trunk = here.recipe.trunk(0, 6)
     kept = named(bench[mask], MASK)
     parts = [masked(named(bench[job], WEIGHT), kept) for job in (start, trunk)]
     total = sum(float((parts[0][name].double() - parts[1][name]).square().sum()) for name in parts[0])
-    found = bench[lineage.distance(start, trunk, mask)].table["l2"][0]
+    found = bench[Recipe.distance(start, trunk, mask)].table["l2"][0]
     assert found == pytest.approx(total**0.5, rel=1e-12)
-    assert found < bench[lineage.distance(start, trunk)].table["l2"][0]
+    assert found < bench[Recipe.distance(start, trunk)].table["l2"][0]
 
 
 def test_masked_leaves_what_no_mask_names() -> None:

@@ -25,7 +25,7 @@ from harness.execution.run import Progress, Run, execute
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
-from harness.protocols.common import lineage
+from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
 from tests.engine.oracles import TINY_RESNET9, dataset
@@ -35,16 +35,16 @@ STAGE = stages.find("train")
 
 
 def state_job(here: TrainingSetting, k: int = 6, seed: int = 0) -> Job:
-    return lineage.trunk(here, seed, k)
+    return here.recipe.trunk(seed, k)
 
 
 def copy_job(here: TrainingSetting, state: Job, start: int, stop: int, order: str = "copy/0/0", **more: Any) -> Job:
-    return lineage.train(here, state, start, stop, order=order, **more)
+    return here.recipe.train(state, start, stop, order=order, **more)
 
 
 def mask_job(here: TrainingSetting, seed: int = 0) -> Job:
     end = copy_job(here, state_job(here, 6, seed), 6, 9, f"copy/{seed}/0")
-    return lineage.prune(here, end, None, output_layer=True, fraction=0.4)
+    return here.recipe.prune(end, None, output_layer=True, fraction=0.4)
 
 
 def plain_artifacts(results: list[Artifact | HarnessError]) -> list[Artifact]:
@@ -73,13 +73,13 @@ THIN: dict[str, Any] = {
 def test_jobs_together_are_the_jobs_alone(recipe: dict[str, Any]) -> None:
     """Other initialisations, orders, stops and masks, one not pruned at all; two snapshots of one training."""
     here = setting(**recipe)
-    bench = Bench(dataset(shape=here.data.shape))
+    bench = Bench(dataset(shape=here.recipe.data.shape))
     jobs = [
         copy_job(here, state_job(here), 6, 14),
         copy_job(here, state_job(here), 6, 14, "copy/0/1", mask=mask_job(here)),
         copy_job(here, state_job(here, seed=1), 6, 9, "copy/1/0", mask=mask_job(here, 1), keep_optimiser=True),
         copy_job(here, state_job(here), 6, 11, keep_optimiser=True),
-        copy_job(here, lineage.trunk(here, 1, 11), 11, 13, "copy/1/0"),
+        copy_job(here, here.recipe.trunk(1, 11), 11, 13, "copy/1/0"),
         copy_job(here, state_job(here), 6, 14, "copy/0/2", schedule_start=6),
     ]
     assert len({STAGE.fuse(job) for job in jobs}) == 1
@@ -91,14 +91,14 @@ def test_independent_batches_fuse_whatever_the_start() -> None:
     """No batch is short, so replicas need not be at the same place of an epoch."""
     for sampling, groups in (("epochs", 3), ("independent", 1)):
         here = setting(sampling=sampling)
-        state = lineage.initial(here, 0)
+        state = here.recipe.initial(0)
         jobs = [copy_job(here, state_job(here, k) if k else state, k, 12) for k in (0, 5, 7, 8)]
         assert len({STAGE.fuse(job) for job in jobs}) == groups
 
 
 def test_training_in_one_go_and_in_pieces_is_the_same() -> None:
     here, bench = setting(), Bench()
-    start = lineage.initial(here, 0)
+    start = here.recipe.initial(0)
     whole = copy_job(here, start, 0, 13, "trunk/0", keep_optimiser=True)
     first = copy_job(here, start, 0, 7, "trunk/0", keep_optimiser=True)
     rest = copy_job(here, first, 7, 13, "trunk/0", keep_optimiser=True)
@@ -160,11 +160,11 @@ def ordered(here: TrainingSetting, state: Artifact) -> dict[str, Tensor]:
         Bench()
         .context()
         .network(
-            {"network": here.training.network.model_dump(mode="json"), "classes": 3},
+            {"network": here.recipe.training.network.model_dump(mode="json"), "classes": 3},
             Bench()
             .context()
             .images(
-                lineage.train(here, lineage.initial(here, 0), 0, 1, order="x").params["data"]
+                here.recipe.train(here.recipe.initial(0), 0, 1, order="x").params["data"]
                 | {"augment": {"flip": False, "crop_padding": 0}},
                 "fp64",
             ),
@@ -175,7 +175,7 @@ def ordered(here: TrainingSetting, state: Artifact) -> dict[str, Tensor]:
 
 def test_a_state_that_cannot_be_carried_is_an_error() -> None:
     here, bench = setting(), Bench()
-    trunk = lineage.train(here, lineage.initial(here, 0), 0, 6, order="trunk/0", keep_optimiser=False)
+    trunk = here.recipe.train(here.recipe.initial(0), 0, 6, order="trunk/0", keep_optimiser=False)
     with pytest.raises(InvariantBroken, match=r"an optimiser state that its input train:\w+ does not hold"):
         bench[copy_job(here, trunk, 6, 9)]
     assert STEP in bench[copy_job(here, trunk, 6, 9, optimiser_state="reset")].tensors
@@ -183,7 +183,7 @@ def test_a_state_that_cannot_be_carried_is_an_error() -> None:
 
 def test_nor_can_that_of_another_stage_than_training() -> None:
     here, bench = setting(), Bench()
-    trunk = lineage.train(here, lineage.initial(here, 0), 0, 6, order="trunk/0", keep_optimiser=False)
+    trunk = here.recipe.train(here.recipe.initial(0), 0, 6, order="trunk/0", keep_optimiser=False)
     moved = Job("descend", {"seed": 0}, {"state": trunk})
     bench.made[moved.key] = bench[trunk]
     with pytest.raises(InvariantBroken, match=r"an optimiser state that its input descend:\w+ does not hold"):
@@ -232,7 +232,7 @@ def test_a_snapshot_before_the_divergence_stands() -> None:
     """What was right at its stop is a result, even though the training beyond it diverges."""
     here = setting(TINY_LENET, rate=1e38, length=14)
     bench = Bench()
-    start = lineage.initial(here, 0)  # warmup: the first step has rate 0
+    start = here.recipe.initial(0)  # warmup: the first step has rate 0
     jobs = [copy_job(here, start, 0, 1), copy_job(here, start, 0, 9)]
     first, last = bench.together(*jobs)
     assert isinstance(first, Artifact)
@@ -243,12 +243,10 @@ def test_a_snapshot_before_the_divergence_stands() -> None:
 
 def scaled(here: TrainingSetting, scale: float) -> TrainingSetting:
     """The setting with pixels divided by another number."""
-    data = here.training.data
+    data = here.recipe.training.data
     normalise = data.normalise.model_copy(update={"scale": scale})
-    return replace(
-        here,
-        training=here.training.model_copy(update={"data": data.model_copy(update={"normalise": normalise})}),
-    )
+    changed = here.recipe.training.model_copy(update={"data": data.model_copy(update={"normalise": normalise})})
+    return replace(here, recipe=Recipe(changed, here.recipe.data))
 
 
 VGG = {"name": "vgg", "widths": [2, 2, 2], "convolutions": [1, 1, 1], "last_pooling": "mean"}
@@ -283,8 +281,8 @@ CAUSES: dict[str, tuple[TrainingSetting, str]] = {
 def test_a_cause_of_divergence_is_found_before_it_is_named(cause: str) -> None:
     """None of these is mended by another rate."""
     here, words = CAUSES[cause]
-    bench = Bench(dataset(shape=here.data.shape))
-    (result,) = bench.together(copy_job(here, lineage.initial(here, 0), 0, 9))
+    bench = Bench(dataset(shape=here.recipe.data.shape))
+    (result,) = bench.together(copy_job(here, here.recipe.initial(0), 0, 9))
     assert isinstance(result, TrainingDiverged)
     assert re.search(words, str(result)), str(result)
     assert "schedule.rate" not in str(result)
@@ -293,7 +291,7 @@ def test_a_cause_of_divergence_is_found_before_it_is_named(cause: str) -> None:
 def test_another_dataset_than_planned_is_an_error() -> None:
     here = setting()
     bench = Bench()
-    job = copy_job(here, lineage.initial(here, 0), 0, 2)
+    job = copy_job(here, here.recipe.initial(0), 0, 2)
     data = job.params["data"]
     other = Job("train", {**job.params, "data": {**data, "digest": "0" * 64}}, job.inputs)
     with pytest.raises(HarnessError, match=r"dataset digits has digest ffffffffffff, .* planned for 000000000000"):
@@ -304,7 +302,7 @@ def test_what_fuses() -> None:
     here, even = setting(), setting(n_train=20)
 
     def kind(where: TrainingSetting, start: int, **more: Any) -> str | None:
-        state = lineage.trunk(where, 0, start)
+        state = where.recipe.trunk(0, start)
         return STAGE.fuse(copy_job(where, state, start, 14, **more))
 
     assert kind(here, 1) == kind(here, 6) == kind(here, 6, order="copy/0/1", keep_optimiser=True)
@@ -331,10 +329,10 @@ def test_global_random_state_is_untouched() -> None:
     shuffled = Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask_job(here)})
     for job in (
         *copies,
-        lineage.line(here, *copies, lineage.LineOptions(alphas=3)),
-        lineage.compare(here, *copies),
-        lineage.distance(*copies),
-        lineage.evaluate(here, copies[0]),
+        here.recipe.line(*copies, LineOptions(alphas=3)),
+        here.recipe.compare(*copies),
+        Recipe.distance(*copies),
+        here.recipe.evaluate(copies[0]),
         shuffled,
     ):
         assert bench[job]
@@ -442,7 +440,7 @@ def test_a_resumed_training_does_not_start_again(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
     monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
     here = setting()
-    target = copy_job(here, lineage.initial(here, 0), 0, 14)
+    target = copy_job(here, here.recipe.initial(0), 0, 14)
     with pytest.raises(Killed):
         execute_here([target], tmp_path, Killer(14))
     made: list[int] = []

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
+
+from typing_extensions import TypeVar
 
 from harness.datainfo import DatasetInfo, nominal
 from harness.errors import RequestError
@@ -11,7 +13,7 @@ from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.judging.conditions import conditions
 from harness.judging.plausible import doubts, impossible
-from harness.observation import Condition, Observation, Quantity, checked
+from harness.observation import Condition, NoValue, Observation, Quantity, checked, observed
 from harness.protocols.common.setting import Setting
 from harness.schema.base import Model
 from harness.schema.claims import Check, Claim, FirstWithin, LastWithin, LessThan
@@ -25,7 +27,8 @@ Read = Callable[[Job], Table | None]
 Claims = Sequence[tuple[Claim, Check]]
 """Claims with their checks at a scale, times in iterations."""
 
-S = TypeVar("S", bound=Setting)
+S = TypeVar("S", bound=Setting, default=Any)
+"""A kind of resolved setting."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,58 @@ class Measurement:
     """A job whose table holds observations, with the conditions that hold for all of it.
 
     Attributes:
-        kind: tells the protocol how to read the table.
+        reads: says what the table tells; measurements that are read by one function are of a kind.
         job: the job.
         at: axis -> condition.
         initialisation: seed.
         within: replicate inside the initialisation.
     """
 
-    kind: str
+    reads: "Callable[[Measured], Iterable[Observation]]"
     job: Job
     at: Mapping[str, Condition]
     initialisation: int
     within: int = 0
 
 
+@dataclass(frozen=True)
+class Measured(Generic[S]):
+    """A measurement with its table: what a function that reads tables is given.
+
+    Attributes:
+        setting: of the experiment.
+        measurement: of the job whose table this is.
+        table: of that job.
+        read: the tables of other jobs, such as its inputs.
+    """
+
+    setting: S
+    measurement: Measurement
+    table: Table
+    read: Read
+
+    def of_input(self, role: str) -> Table | None:
+        """The table of one of the job's inputs; None where that failed."""
+        return self.read(self.measurement.job.inputs[role])
+
+    def seen(self, quantity: str, value: float | NoValue, **at: Condition) -> Observation:
+        """An observation under the measurement's conditions and further ones."""
+        one = self.measurement
+        return observed(quantity, {**one.at, **at}, one.initialisation, one.within, value)
+
+
+def unread(one: Measured) -> Iterable[Observation]:
+    """Nothing: the table is of use together with others only (see ``Protocol.derived``)."""
+    return ()
+
+
 class Protocol(Generic[S]):
     """An experiment family over one kind of resolved setting: which jobs, which observations, which figures.
 
-    Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``observe``,
-    ``figures``, ``axes`` and ``defaults``; the conditions on ``time_axes`` are times, the settings
-    ``judged_only`` are thresholds of figures and of judgements and decide no job. Instances hold no state.
+    Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``figures``,
+    ``axes`` and ``defaults``, and ``derived`` where a quantity follows from several tables; the conditions on
+    ``time_axes`` are times, the settings ``judged_only`` are thresholds of figures and of judgements and decide no
+    job. Instances hold no state.
     """
 
     name: ClassVar[str]
@@ -70,9 +105,24 @@ class Protocol(Generic[S]):
         """The jobs whose tables are read, each with its conditions."""
         raise NotImplementedError
 
+    def derived(self, setting: S, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """What follows from several tables.
+
+        Args:
+            setting: of the experiment.
+            found: what single tables say.
+            read: the tables.
+        """
+        return ()
+
     def observe(self, setting: S, read: Read) -> Sequence[Observation]:
-        """What the tables say."""
-        raise NotImplementedError
+        """What the tables say, each read by its measurement's function, and what is derived from several."""
+        found: list[Observation] = []
+        for one in self.measurements(setting):
+            table = read(one.job)
+            if table is not None:
+                found += one.reads(Measured(setting, one, table, read))
+        return [*found, *self.derived(setting, found, read)]
 
     def observations(self, setting: S, read: Read) -> list[Observation]:
         """What the tables say, as far as it is possible.

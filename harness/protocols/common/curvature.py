@@ -12,9 +12,8 @@ from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.measure.curvature import require_affordable
 from harness.observation import SINGLE, NoValue
-from harness.protocols.common import lineage
 from harness.protocols.common.normalisation import chunk_problems
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.common.recipe import Recipe
 from harness.schema.base import Count, Fraction, Hundreds, Model
 from harness.schema.load import Problem
 from harness.steps import Duration
@@ -59,31 +58,30 @@ def loss_error(options: ObjectiveOptions) -> float:
     return {"fp32": SINGLE, "fp64": ROUNDING}[options.precision]
 
 
-def loss(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
+def loss(recipe: Recipe, state: Job, options: ObjectiveOptions) -> Job:
     """The loss at a state, and the length of its gradient."""
-    return Job("loss", objective_params(setting, options), {"state": state})
+    return Job("loss", objective_params(recipe, options), {"state": state})
 
 
-def hessian(setting: TrainingSetting, state: Job, options: ObjectiveOptions) -> Job:
+def hessian(recipe: Recipe, state: Job, options: ObjectiveOptions) -> Job:
     """The exact Hessian at a state: all eigenvalues and eigenvectors."""
-    return Job("hessian", objective_params(setting, options), {"state": state})
+    return Job("hessian", objective_params(recipe, options), {"state": state})
 
 
-def extremes(setting: TrainingSetting, state: Job, options: ObjectiveOptions, pairs: ExtremesOptions) -> Job:
+def extremes(recipe: Recipe, state: Job, options: ObjectiveOptions, pairs: ExtremesOptions) -> Job:
     """The largest and smallest eigenvalues at a state."""
-    return Job("extremes", {**objective_params(setting, options), **pairs.model_dump(mode="json")}, {"state": state})
+    return Job("extremes", {**objective_params(recipe, options), **pairs.model_dump(mode="json")}, {"state": state})
 
 
-def checkpoints(setting: TrainingSetting, *more: Duration) -> list[int]:
-    """The checkpoints of the options, more times, and the end of training; in iterations, in order."""
-    times = (*setting.options.checkpoints, *more, setting.training.length)
-    return sorted({setting.iterations(time) for time in times})
+def checkpoints(recipe: Recipe, times: Iterable[Duration]) -> list[int]:
+    """Times in training, and its end; in iterations, in order."""
+    return sorted({recipe.iterations(time) for time in (*times, recipe.training.length)})
 
 
-def exact_problems(setting: TrainingSetting) -> Iterable[Problem]:
+def exact_problems(recipe: Recipe) -> Iterable[Problem]:
     """A network whose exact Hessian would cost too much."""
     try:
-        require_affordable(setting.training.parameters)
+        require_affordable(recipe.training.parameters)
     except RequestError as error:
         yield Problem(("training", "network"), str(error))
 
@@ -101,16 +99,15 @@ class Eigenvalue:
     error: float
 
 
-def objective_problems(setting: TrainingSetting, *, also_of_all: bool = False) -> Iterable[Problem]:
+def objective_problems(recipe: Recipe, options: ObjectiveOptions, *, also_of_all: bool = False) -> Iterable[Problem]:
     """Chunks that batch normalisation cannot normalise; ``also_of_all``: a loss over all examples is taken too."""
-    options: ObjectiveOptions = setting.options.objective
-    params = objective_params(setting, options)
+    params = objective_params(recipe, options)
     if params["batch_norm"] != "batch":
         return
     field = "examples" if options.chunk is None else "chunk"
-    for examples in dict.fromkeys([params["examples"], *([setting.data.n_train] if also_of_all else [])]):
+    for examples in dict.fromkeys([params["examples"], *([recipe.data.n_train] if also_of_all else [])]):
         chunk = min(options.chunk or examples, examples)
-        found = list(chunk_problems(setting, ("settings", "objective", field), examples, chunk))
+        found = list(chunk_problems(recipe, ("settings", "objective", field), examples, chunk))
         if found:
             yield from found
             return
@@ -133,13 +130,13 @@ def extreme_of(table: Table, end: Literal["top", "bottom"]) -> Eigenvalue | NoVa
     return Eigenvalue(value, residual)
 
 
-def objective_params(setting: TrainingSetting, options: ObjectiveOptions) -> dict[str, Any]:
+def objective_params(recipe: Recipe, options: ObjectiveOptions) -> dict[str, Any]:
     """The parameters of a job that tell which loss is meant."""
-    examples = min(options.examples or setting.data.n_train, setting.data.n_train)
+    examples = min(options.examples or recipe.data.n_train, recipe.data.n_train)
     return {
-        **lineage.measuring(setting),
+        **recipe.measuring,
         "precision": options.precision,
-        "batch_norm": options.batch_norm if lineage.has_batch_norm(setting) else "eval",
+        "batch_norm": options.batch_norm if recipe.has_batch_norm else "eval",
         "examples": examples,
         "chunk": min(options.chunk or examples, examples),
     }

@@ -7,15 +7,16 @@ the running variance, which is over n - 1 values, is not a number from the first
 from collections.abc import Iterable
 
 from harness.engine.networks.normalised import pixels
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.load import Problem
 
 Location = tuple[str | int, ...]
 
 
-def single(setting: TrainingSetting) -> str | None:
+def single(recipe: Recipe) -> str | None:
     """The first layer of batch normalisation whose images are one pixel; None where there is none."""
-    network, data = setting.training.network, setting.data
+    network, data = recipe.training.network, recipe.data
     if not network.batch_norm:
         return None
     try:
@@ -27,46 +28,47 @@ def single(setting: TrainingSetting) -> str | None:
 
 def batch_problems(setting: TrainingSetting) -> Iterable[Problem]:
     """A batch of one example, or a last one of an epoch, at a layer whose images are one pixel."""
-    training, place = setting.training, ("training", "batch")
+    recipe, place = setting.recipe, ("training", "batch")
     line = getattr(setting.options, "line", None)
     recomputed = line is not None and "recomputed" in line.batch_norm
-    layer = single(setting) if training.batch == 1 or setting.data.n_train % training.batch == 1 else None
+    training = recipe.training
+    layer = single(recipe) if training.batch == 1 or recipe.data.n_train % training.batch == 1 else None
     if layer is None:
         return
     if training.batch == 1:
         yield Problem(place, f"found 1: {_words(layer, 'a batch')}: choose 2 or more, or {_LARGER}")
-    elif (sees_last := training.sampling == "epochs" and setting.length >= setting.per_epoch) or recomputed:
+    elif (sees_last := training.sampling == "epochs" and recipe.length >= recipe.per_epoch) or recomputed:
         other = "sampling: independent" if sees_last and not recomputed else _LARGER
-        yield _last(setting, place, training.batch, training.batch, layer, other)
+        yield _last(recipe, place, training.batch, training.batch, layer, other)
 
 
-def epoch_problems(setting: TrainingSetting, place: Location, found: int, batch: int) -> Iterable[Problem]:
+def epoch_problems(recipe: Recipe, place: Location, found: int, batch: int) -> Iterable[Problem]:
     """A last batch of one example in epochs of batches of another size than the recipe's.
 
     Args:
-        setting: of the experiment.
+        recipe: of the experiment.
         place: the field that the size follows from.
         found: what it is.
         batch: the size.
     """
-    if setting.training.sampling == "epochs" and setting.data.n_train % batch == 1:
-        layer = single(setting)
+    if recipe.training.sampling == "epochs" and recipe.data.n_train % batch == 1:
+        layer = single(recipe)
         if layer is not None:
-            yield _last(setting, place, found, batch, layer, "sampling: independent")
+            yield _last(recipe, place, found, batch, layer, "sampling: independent")
 
 
-def chunk_problems(setting: TrainingSetting, place: Location, examples: int, chunk: int) -> Iterable[Problem]:
+def chunk_problems(recipe: Recipe, place: Location, examples: int, chunk: int) -> Iterable[Problem]:
     """A chunk of one example, that is normalised by itself, at a layer whose images are one pixel.
 
     Args:
-        setting: of the experiment.
+        recipe: of the experiment.
         place: the field that the chunks follow from.
         examples: that are cut into chunks.
         chunk: examples of each but the last.
     """
     if chunk != 1 and examples % chunk != 1:
         return
-    layer = single(setting)
+    layer = single(recipe)
     if layer is not None:
         last = "a chunk" if chunk == 1 else f"the last chunk of {examples:,} examples"
         yield Problem(place, f"found {chunk}: {_words(layer, last)}: choose another size, or batch_norm: eval")
@@ -82,9 +84,9 @@ def _words(layer: str, batch: str) -> str:
     )
 
 
-def _last(setting: TrainingSetting, place: Location, found: int, batch: int, layer: str, other: str) -> Problem:
-    count = setting.data.n_train
-    last = f"the last batch of the {count:,} examples of {setting.data.name}, {batch} at a time,"
+def _last(recipe: Recipe, place: Location, found: int, batch: int, layer: str, other: str) -> Problem:
+    count = recipe.data.n_train
+    last = f"the last batch of the {count:,} examples of {recipe.data.name}, {batch} at a time,"
     near = next(size for size in range(batch + 1, count + 2) if count % size != 1)
     size = f"a batch that leaves more over, such as {near}" if found == batch else "another size"
     return Problem(place, f"found {found}: {_words(layer, last)}: choose {size}, or {other}")

@@ -1,11 +1,11 @@
 """What is observed of a pair of copies, whatever experiment made them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from harness.jobs.store import Table
-from harness.observation import NoValue, Observation, Quantity, observed
-from harness.protocols.common.base import Measurement
-from harness.protocols.common.setting import TrainingSetting
+from harness.observation import NoValue, Observation, Quantity
+from harness.protocols.common.base import Measured
+from harness.protocols.common.recipe import Recipe
 from harness.schema.load import Problem
 
 GUESSED = 1.0
@@ -28,65 +28,65 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
 }
 
 
-def order_problems(setting: TrainingSetting) -> Iterable[Problem]:
+def order_problems(recipe: Recipe) -> Iterable[Problem]:
     """A batch of all examples, under no augmentation: two orders of it are one training but for rounding."""
-    training, count = setting.training, setting.data.n_train
+    training, count = recipe.training, recipe.data.n_train
     augment = training.data.augment
     if training.batch == count and not (augment.flip or augment.crop_padding):
         yield Problem(
             ("training", "batch"),
-            f"found {count}, all examples of {setting.data.name}, which are not augmented: then copies have no orders "
+            f"found {count}, all examples of {recipe.data.name}, which are not augmented: then copies have no orders "
             "that tell them apart: choose a smaller batch",
         )
 
 
-def observe_pair(one: Measurement, table: Table) -> list[Observation]:
-    """The observations of a ``line`` or ``pair`` (comparison) measurement."""
-    return _on_line(one, table) if one.kind == "line" else _apart(one, table)
-
-
-def observe_error(one: Measurement, table: Table, name: str) -> list[Observation]:
-    """Error of a single state on both splits; of a state at the end (``error``) also the accuracy."""
-    found = []
-    for split, error in zip(table["split"], table["error"], strict=True):
-        at = {**one.at, "split": split}
-        found.append(Observation(name, at, one.initialisation, one.within, error))
-        if name == "error":
-            found.append(Observation("accuracy", at, one.initialisation, one.within, 100 - error))
-    return found
-
-
-def _on_line(one: Measurement, table: Table) -> list[Observation]:
-    found = []
+def on_line(one: Measured) -> Iterable[Observation]:
+    """The error along the line between two copies, and its rise, of a table of ``line``."""
+    table = one.table
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for mode, alpha, split, error in zip(
         table["batch_norm"], table["alpha"], table["split"], table["error"], strict=True
     ):
         lines.setdefault((mode, split), []).append((alpha, error))
     for (mode, split), points in lines.items():
-        at = {**one.at, "split": split, "batch_norm": mode}
         errors = [error for _, error in sorted(points)]
         rise = max(errors) - (errors[0] + errors[-1]) / 2
-        found.append(Observation("instability", at, one.initialisation, one.within, rise))
-        found += [
-            Observation("error_on_line", {**at, "alpha": f"{alpha:.4f}"}, one.initialisation, one.within, error)
-            for alpha, error in sorted(points)
-        ]
-    return found
+        yield one.seen("instability", rise, split=split, batch_norm=mode)
+        for alpha, error in sorted(points):
+            yield one.seen("error_on_line", error, split=split, batch_norm=mode, alpha=f"{alpha:.4f}")
 
 
-def _apart(one: Measurement, table: Table) -> list[Observation]:
+def compared(one: Measured) -> Iterable[Observation]:
+    """How two copies differ, of a table of ``compare``."""
+    table = one.table
     cosine: float | NoValue = NoValue("the weights of a copy are all zero: they have no direction")
     if table["cosine"][0] is not None:
         cosine = table["cosine"][0]
-    found = [
-        Observation("l2_distance", one.at, one.initialisation, one.within, table["l2"][0]),
-        observed("cosine_distance", one.at, one.initialisation, one.within, cosine),
-    ]
-    columns: Sequence[tuple[str, str]] = (("disagreements", "disagreements"), ("loss_distance", "loss_l2"))
-    for name, column in columns:
-        found += [
-            Observation(name, {**one.at, "split": split}, one.initialisation, one.within, value)
-            for split, value in zip(table["split"], table[column], strict=True)
-        ]
-    return found
+    yield one.seen("l2_distance", table["l2"][0])
+    yield one.seen("cosine_distance", cosine)
+    for name, column in (("disagreements", "disagreements"), ("loss_distance", "loss_l2")):
+        for split, value in zip(table["split"], table[column], strict=True):
+            yield one.seen(name, value, split=split)
+
+
+def errors(one: Measured, name: str) -> Iterable[Observation]:
+    """The error of a single state on both splits, under a name, of a table of ``evaluate``."""
+    for split, error in zip(one.table["split"], one.table["error"], strict=True):
+        yield one.seen(name, error, split=split)
+
+
+def at_end(one: Measured) -> Iterable[Observation]:
+    """Error and accuracy of a trained state on both splits, of a table of ``evaluate``."""
+    for error in errors(one, "error"):
+        yield error
+        yield replace(error, quantity="accuracy", value=100 - error.value)
+
+
+def travel_before(one: Measured) -> Iterable[Observation]:
+    """The way from the first weights to step k, of a table of ``distance``."""
+    yield one.seen("travel_before", one.table["l2"][0])
+
+
+def travel_after(one: Measured) -> Iterable[Observation]:
+    """The way from step k to the end, of a table of ``distance``."""
+    yield one.seen("travel_after", one.table["l2"][0])

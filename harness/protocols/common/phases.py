@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.common.recipe import Recipe
 from harness.schema.load import Problem
 from harness.schema.training import Sgd
 
@@ -26,24 +26,24 @@ class Phase:
     rate: float
 
 
-def phases(setting: TrainingSetting) -> list[Phase]:
+def phases(recipe: Recipe) -> list[Phase]:
     """The phases of a recipe, in order; a warmup is not told apart."""
-    schedule = setting.training.schedule
-    ends = [0, *(setting.iterations(drop) for drop in schedule.drops), setting.length]
+    schedule = recipe.training.schedule
+    ends = [0, *(recipe.iterations(drop) for drop in schedule.drops), recipe.length]
     return [
         Phase(number, start, stop, schedule.rate * schedule.factor**number)
         for number, (start, stop) in enumerate(pairwise(ends))
     ]
 
 
-def drops(setting: TrainingSetting) -> dict[int, int]:
+def drops(recipe: Recipe) -> dict[int, int]:
     """Number of each drop, from 1 -> its iteration."""
-    return {phase.number: phase.start for phase in phases(setting)[1:]}
+    return {phase.number: phase.start for phase in phases(recipe)[1:]}
 
 
-def phase_problems(setting: TrainingSetting) -> Iterable[Problem]:
+def phase_problems(recipe: Recipe) -> Iterable[Problem]:
     """What is wrong with a recipe that is to have drops: none, out of order, during the warmup; another optimiser."""
-    schedule, optimiser = setting.training.schedule, setting.training.optimiser
+    schedule, optimiser = recipe.training.schedule, recipe.training.optimiser
     place = ("training", "schedule", "drops")
     if not isinstance(optimiser, Sgd):
         yield Problem(
@@ -52,9 +52,9 @@ def phase_problems(setting: TrainingSetting) -> Iterable[Problem]:
         )
     if not schedule.drops:
         yield Problem(place, "found none: name the iterations at which the learning rate drops")
-    times: Sequence[int] = [setting.iterations(drop) for drop in schedule.drops]
+    times: Sequence[int] = [recipe.iterations(drop) for drop in schedule.drops]
     for number, (before, here) in enumerate(pairwise([0, *times])):
         if here <= before:
             yield Problem((*place, number), f"found {schedule.drops[number]}: list each drop once, in order, after 0")
-    if times and setting.iterations(schedule.warmup) > times[0]:
+    if times and recipe.iterations(schedule.warmup) > times[0]:
         yield Problem(("training", "schedule", "warmup"), f"found {schedule.warmup}: it must end before the first drop")

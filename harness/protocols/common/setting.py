@@ -1,18 +1,24 @@
 """The resolved setting that an experiment works on, and what can be wrong with it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from harness.datainfo import DatasetInfo
+from harness.protocols.common.recipe import Recipe
+from harness.schema.base import Model
 from harness.schema.load import Problem
 from harness.schema.model import Replicates
-from harness.schema.training import Training
 from harness.steps import MOST_ITERATIONS, Duration
+
+Options = TypeVar("Options", bound=Model, default=Any)
+"""An experiment's own settings."""
 
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(Generic[Options]):
     """A scale of a spec with everything resolved that jobs depend on.
 
     Attributes:
@@ -21,12 +27,12 @@ class Setting:
     """
 
     replicates: Replicates
-    options: Any
+    options: Options
 
     @property
-    def dataset(self) -> DatasetInfo | None:
-        """The dataset that is needed, if one is; its digest is "" where it is absent."""
-        return None
+    def datasets(self) -> Sequence[DatasetInfo]:
+        """The datasets that are needed; the digest of one that is absent is ""."""
+        return ()
 
     @property
     def departures(self) -> list[str]:
@@ -48,73 +54,78 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class TrainingSetting(Setting):
+class TrainingSetting(Setting[Options]):
     """The setting of an experiment that trains networks.
 
     Attributes:
-        training: the recipe.
-        data: the dataset's facts.
+        recipe: that the scale's ``training`` gives.
+        others: further recipes, by the name that the scale has for each.
     """
 
-    training: Training
-    data: DatasetInfo
+    recipe: Recipe
+    others: Mapping[str, Recipe] = field(default_factory=dict)
 
     @property
-    def dataset(self) -> DatasetInfo:
-        """The dataset of the recipe."""
-        return self.data
+    def recipes(self) -> Mapping[str, Recipe]:
+        """Name in the scale -> recipe."""
+        return {"training": self.recipe, **self.others}
+
+    @property
+    def datasets(self) -> Sequence[DatasetInfo]:
+        """Those of the recipes."""
+        return list(dict.fromkeys(recipe.data for recipe in self.recipes.values()))
 
     @property
     def departures(self) -> list[str]:
-        """Another dataset than the original, another number format than fp32."""
+        """Other datasets than the originals, other number formats than fp32."""
         found = []
-        if not self.data.original:
-            caveat = self.data.caveat or "not verified to be the original"
-            found.append(f"dataset {self.data.name}, digest {self.data.digest[:12]}: {caveat}")
-        if self.training.precision != "fp32":
-            found.append(f"number format {self.training.precision} in place of fp32")
-        return found
+        for data in self.datasets:
+            if not data.original:
+                caveat = data.caveat or "not verified to be the original"
+                found.append(f"dataset {data.name}, digest {data.digest[:12]}: {caveat}")
+        formats = dict.fromkeys(recipe.training.precision for recipe in self.recipes.values())
+        return found + [f"number format {one} in place of fp32" for one in formats if one != "fp32"]
 
     @property
     def facts(self) -> dict[str, str | int]:
-        """Parameters of the network, digest and size of the dataset."""
-        return {
-            "trainable parameters": self.training.parameters,
-            "dataset digest": self.data.digest,
-            "training images": self.data.n_train,
-            "test images": self.data.n_test,
-        }
+        """Of each recipe: parameters of the network, digest and size of the dataset."""
+        found: dict[str, str | int] = {}
+        for name, recipe in self.recipes.items():
+            where = "" if recipe is self.recipe else f"{name}: "
+            found |= {
+                f"{where}trainable parameters": recipe.training.parameters,
+                f"{where}dataset digest": recipe.data.digest,
+                f"{where}training images": recipe.data.n_train,
+                f"{where}test images": recipe.data.n_test,
+            }
+        return found
 
     @property
     def description(self) -> dict[str, Any]:
-        """The recipe, and what every setting has."""
-        return {"training": self.training.model_dump(mode="json"), **super().description}
-
-    @property
-    def per_epoch(self) -> int:
-        """Iterations of an epoch; the last may be short."""
-        return -(-self.data.n_train // self.training.batch)
+        """The recipes, and what every setting has."""
+        recipes = {name: recipe.training.model_dump(mode="json") for name, recipe in self.recipes.items()}
+        return {**recipes, **super().description}
 
     @property
     def length(self) -> int:
-        """T, in iterations."""
-        return self.iterations(self.training.length)
+        """T of the recipe, in iterations."""
+        return self.recipe.length
 
     def iterations(self, time: Duration) -> int:
-        """A duration in iterations."""
-        return time.iterations(self.per_epoch)
+        """A duration in iterations of the recipe."""
+        return self.recipe.iterations(time)
 
 
-def training_problems(setting: TrainingSetting) -> Iterable[Problem]:
-    """Problems of the recipe that no single field shows."""
-    training, data = setting.training, setting.data
+def training_problems(recipe: Recipe) -> Iterable[Problem]:
+    """Problems of a recipe that no single field shows."""
+    training, data = recipe.training, recipe.data
     normalise = training.data.normalise
     channels = data.shape[0]
-    for field in ("mean", "std"):
-        values = getattr(normalise, field, None)
+    for part in ("mean", "std"):
+        values = getattr(normalise, part, None)
         if values is not None and len(values) != channels:
             yield Problem(
-                ("training", "data", "normalise", field),
+                ("training", "data", "normalise", part),
                 f"found {len(values)} numbers, but {data.name} has {channels} channels",
             )
     if training.data.augment.crop_padding > min(data.shape[1:]):
@@ -124,32 +135,32 @@ def training_problems(setting: TrainingSetting) -> Iterable[Problem]:
         )
     if training.batch > data.n_train:
         yield Problem(("training", "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
-    if setting.length < 1:
+    if recipe.length < 1:
         yield Problem(("training", "length"), f"found {training.length}: a training needs at least one iteration")
-    if setting.length > MOST_ITERATIONS:
-        found = f"found {training.length}, {setting.length:,} iterations: at most {MOST_ITERATIONS:,}"
+    if recipe.length > MOST_ITERATIONS:
+        found = f"found {training.length}, {recipe.length:,} iterations: at most {MOST_ITERATIONS:,}"
         yield Problem(("training", "length"), found)
     for number, drop in enumerate(training.schedule.drops):
-        if setting.iterations(drop) >= setting.length:
+        if recipe.iterations(drop) >= recipe.length:
             yield Problem(
                 ("training", "schedule", "drops", number),
                 f"found {drop}, but training ends at {training.length}: drop earlier or train longer",
             )
-    if setting.iterations(training.schedule.warmup) > setting.length:
+    if recipe.iterations(training.schedule.warmup) > recipe.length:
         yield Problem(
             ("training", "schedule", "warmup"),
             f"found {training.schedule.warmup}, longer than the training ({training.length})",
         )
 
 
-def time_problems(setting: TrainingSetting, field: str, times: Sequence[Duration]) -> Iterable[Problem]:
+def time_problems(recipe: Recipe, field: str, times: Sequence[Duration]) -> Iterable[Problem]:
     """Problems of a list of times in training: beyond the end, twice, or not in order."""
     before = -1
     for number, time in enumerate(times):
-        here = setting.iterations(time)
+        here = recipe.iterations(time)
         place = ("settings", field, number)
-        if here > setting.length:
-            yield Problem(place, f"found {time}, but training ends at {setting.training.length}: choose k <= T")
+        if here > recipe.length:
+            yield Problem(place, f"found {time}, but training ends at {recipe.training.length}: choose k <= T")
         elif here <= before:
             yield Problem(place, f"found {time} after {times[number - 1]}: list each time once, in order")
         before = here

@@ -1,35 +1,37 @@
 """What all experiments that train networks have in common."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from harness.datainfo import DatasetInfo
 from harness.observation import Condition
 from harness.protocols.common.base import Protocol
 from harness.protocols.common.normalisation import batch_problems
-from harness.protocols.common.setting import TrainingSetting, training_problems
+from harness.protocols.common.recipe import Recipe
+from harness.protocols.common.setting import Options, TrainingSetting, training_problems
 from harness.schema.load import Problem
 from harness.schema.model import Replicates, Scale
 from harness.steps import Duration
 
 
-class TrainingProtocol(Protocol[TrainingSetting]):
+class TrainingProtocol(Protocol[TrainingSetting[Options]]):
     """An experiment family that trains networks; ``time_axes`` are read as durations of training.
 
     Subclasses that compare copies trained with different data orders say so: then ``replicates.orders`` matters.
     """
 
+    settings: type[Options]
     trains = True
     compares_copies: ClassVar[bool] = False
 
     def setting(
-        self, scale: Scale, options: Any, replicates: Replicates, dataset: Callable[[str], DatasetInfo]
-    ) -> TrainingSetting:
+        self, scale: Scale, options: Options, replicates: Replicates, dataset: Callable[[str], DatasetInfo]
+    ) -> TrainingSetting[Options]:
         """The scale with its recipe and the facts of its dataset."""
         assert scale.training is not None, "a scale without a recipe is refused when it is loaded"
-        return TrainingSetting(replicates, options, scale.training, dataset(scale.training.data.name))
+        return TrainingSetting(replicates, options, Recipe(scale.training, dataset(scale.training.data.name)))
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: TrainingSetting[Options]) -> Iterable[Problem]:
         """What no single field shows of the recipe and the replicates."""
         orders = setting.replicates.orders
         place = ("replicates", "orders")
@@ -37,10 +39,10 @@ class TrainingProtocol(Protocol[TrainingSetting]):
             yield Problem(place, f"found {orders}, but {self.name} compares copies: give 2 data orders or more")
         if not self.compares_copies and orders > 1:
             yield Problem(place, f"found {orders}, but {self.name} compares no copies: leave this field out")
-        yield from training_problems(setting)
+        yield from training_problems(setting.recipe)
         yield from batch_problems(setting)
 
-    def _condition(self, setting: TrainingSetting, axis: str, value: Condition) -> Condition:
+    def _condition(self, setting: TrainingSetting[Options], axis: str, value: Condition) -> Condition:
         return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value
 
     def _shown(self, axis: str, value: Condition) -> str:

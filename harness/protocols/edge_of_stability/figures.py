@@ -20,7 +20,7 @@ def figures(setting: TrainingSetting, observations: Sequence[Observation], claim
 
 def drop_marks(setting: TrainingSetting) -> list[Reference]:
     """The drops of the learning rate as lines across a figure over iterations."""
-    return [Reference("learning rate drops", float(place), "x", "event") for place in drops(setting).values()]
+    return [Reference("learning rate drops", float(place), "x", "event") for place in drops(setting.recipe).values()]
 
 
 def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> Figure:
@@ -51,14 +51,14 @@ def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> 
 
 def _limits(setting: TrainingSetting) -> list[Series]:
     """What each phase's rate allows, as steps over the iterations."""
-    momentum = getattr(setting.training.optimiser, "momentum", 0.0)
+    momentum = getattr(setting.recipe.training.optimiser, "momentum", 0.0)
     found = []
     for role, label, carried in (
         ("heavy_ball", "stable with momentum below 2(1+β)/η", momentum),
         ("plain", "stable without momentum below 2/η", 0.0),
     ):
-        allowed = [largest_stable(phase.rate, carried) for phase in phases(setting)]
-        x = [float(phase.start) for phase in phases(setting)] + [float(setting.length)]
+        allowed = [largest_stable(phase.rate, carried) for phase in phases(setting.recipe)]
+        x = [float(phase.start) for phase in phases(setting.recipe)] + [float(setting.length)]
         found.append(Series(label, role, x, [*allowed, allowed[-1]], dashed=True, style="steps", panel=1))
     return found
 

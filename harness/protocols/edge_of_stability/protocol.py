@@ -2,21 +2,24 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from harness.digits import plain
 from harness.figure import Figure
+from harness.jobs.job import Job
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common import curvature, lineage
-from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common import curvature
+from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.heavy_ball import largest_stable
 from harness.protocols.common.phases import drops, phase_problems, phases
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.edge_of_stability import figures as edge_figures
 from harness.schema.base import Many, Model, Time
 from harness.schema.load import Problem
+
+DECAYS = ("with", "without")
 
 Run = Mapping[int, curvature.Eigenvalue | NoValue]
 """Iteration -> the largest eigenvalue, of one initialisation with or without decay."""
@@ -37,7 +40,10 @@ class EdgeOptions(Model):
     extremes: curvature.ExtremesOptions = curvature.ExtremesOptions()
 
 
-class EdgeOfStability(TrainingProtocol):
+EdgeSetting = TrainingSetting[EdgeOptions]
+
+
+class EdgeOfStability(TrainingProtocol[EdgeOptions]):
     """The sharpness (largest eigenvalue of the Hessian) through training, with and without weight decay."""
 
     name = "edge_of_stability"
@@ -70,91 +76,94 @@ class EdgeOfStability(TrainingProtocol):
         ),
     }
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: EdgeSetting) -> Iterable[Measurement]:
         """Loss and extreme eigenvalues at every checkpoint, with the recipe's decay and without."""
-        options: EdgeOptions = setting.options
-        whole = options.objective.model_copy(update={"examples": None})
+        whole = setting.options.objective.model_copy(update={"examples": None})
         for seed in setting.replicates.seeds:
-            for decay, arm in (("with", setting), ("without", without_decay(setting))):
+            for decay in DECAYS:
+                recipe = _recipe(setting, decay)
                 for iteration in _checkpoints(setting):
                     at: dict[str, Condition] = {"decay": decay, "iteration": iteration}
-                    state = lineage.trunk(arm, seed, iteration)
-                    yield Measurement("loss", curvature.loss(arm, state, whole), at, seed)
-                    sharpest = curvature.extremes(arm, state, options.objective, options.extremes)
-                    yield Measurement("sharpness", sharpest, at, seed)
+                    state = recipe.trunk(seed, iteration)
+                    yield Measurement(_loss, curvature.loss(recipe, state, whole), at, seed)
+                    yield Measurement(_sharpness, _extremes(setting, decay, seed, iteration), at, seed)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """The tables' numbers; rises, distances from the edge and the factor of the decay from them."""
-        found: list[Observation] = []
-        runs: dict[tuple[int, Condition], dict[int, curvature.Eigenvalue | NoValue]] = {}
-        for one in self.measurements(setting):
-            table = read(one.job)
-            if table is None:
-                continue
-            if one.kind == "loss":
-                found.append(Observation("loss", one.at, one.initialisation, 0, float(table["loss"][0])))
-                continue
-            largest = curvature.extreme_of(table, "top")
-            runs.setdefault((one.initialisation, one.at["decay"]), {})[int(one.at["iteration"])] = largest
-            found.append(observed("sharpness", one.at, one.initialisation, 0, _number(largest)))
-            if setting.options.extremes.bottom:
-                smallest = _number(curvature.extreme_of(table, "bottom"))
-                found.append(observed("smallest_eigenvalue", one.at, one.initialisation, 0, smallest))
+    def derived(self, setting: EdgeSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """Rises, distances from the edge, and the factor of the decay."""
+        runs = {
+            (seed, decay): _run(setting, decay, seed, read) for seed in setting.replicates.seeds for decay in DECAYS
+        }
         for (seed, decay), run in runs.items():
-            found += _of_run(setting, run, seed, decay)
+            yield from _of_run(setting, run, seed, decay)
         for seed in setting.replicates.seeds:
-            ends = [runs.get((seed, decay), {}).get(setting.length) for decay in ("with", "without")]
+            ends = [runs[seed, decay].get(setting.length) for decay in DECAYS]
             if ends[0] is not None and ends[1] is not None:
-                found.append(observed("decay_orders", {}, seed, 0, _orders(ends[0], ends[1])))
-        return found
+                yield observed("decay_orders", {}, seed, 0, _orders(ends[0], ends[1]))
 
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: EdgeSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints, drops, phases, the two arms and the two edges."""
         return {
-            "decay": ("with", "without"),
+            "decay": DECAYS,
             "iteration": _checkpoints(setting),
-            "drop": list(drops(setting)),
-            "phase": [phase.number for phase in phases(setting)],
+            "drop": list(drops(setting.recipe)),
+            "phase": [phase.number for phase in phases(setting.recipe)],
             "edge": ("heavy_ball", "plain"),
         }
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: EdgeSetting) -> Mapping[str, Condition]:
         """With the recipe's decay; the edge of heavy-ball momentum."""
         return {"decay": "with", "edge": "heavy_ball"}
 
-    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: EdgeSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """The smallest eigenvalue takes a search of its own."""
         if quantity == "smallest_eigenvalue" and not setting.options.extremes.bottom:
             return "smallest_eigenvalue is not looked for with settings.extremes.bottom at 0: give 1 or more"
         return None
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: EdgeSetting) -> Iterable[Problem]:
         """Drops in order, checkpoints within training, a decay that can be left out."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting, also_of_all=True)
-        yield from phase_problems(setting)
-        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
-        if setting.training.optimiser.weight_decay == 0:
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective, also_of_all=True)
+        yield from phase_problems(setting.recipe)
+        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
+        if setting.recipe.training.optimiser.weight_decay == 0:
             yield Problem(
                 ("training", "optimiser", "weight_decay"), "found 0, but it is compared with training without: give one"
             )
 
-    def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
-    ) -> Sequence[Figure]:
+    def figures(self, setting: EdgeSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Loss and sharpness through training; the distance from the edge."""
         return edge_figures.figures(setting, observations, claims)
 
 
-def without_decay(setting: TrainingSetting) -> TrainingSetting:
-    """The same setting with no weight decay; all else is equal."""
-    optimiser = setting.training.optimiser.model_copy(update={"weight_decay": 0.0})
-    return replace(setting, training=setting.training.model_copy(update={"optimiser": optimiser}))
+def without_decay(recipe: Recipe) -> Recipe:
+    """The same recipe with no weight decay; all else is equal."""
+    optimiser = recipe.training.optimiser.model_copy(update={"weight_decay": 0.0})
+    return Recipe(recipe.training.model_copy(update={"optimiser": optimiser}), recipe.data)
 
 
-def _checkpoints(setting: TrainingSetting) -> list[int]:
-    ends = {phase.stop for phase in phases(setting)}
+def _recipe(setting: EdgeSetting, decay: str) -> Recipe:
+    return without_decay(setting.recipe) if decay == "without" else setting.recipe
+
+
+def _extremes(setting: EdgeSetting, decay: str, seed: int, iteration: int) -> Job:
+    recipe, options = _recipe(setting, decay), setting.options
+    return curvature.extremes(recipe, recipe.trunk(seed, iteration), options.objective, options.extremes)
+
+
+def _checkpoints(setting: EdgeSetting) -> list[int]:
+    ends = {phase.stop for phase in phases(setting.recipe)}
     return sorted(ends | {setting.iterations(time) for time in setting.options.checkpoints})
+
+
+def _loss(one: Measured) -> Iterable[Observation]:
+    yield one.seen("loss", float(one.table["loss"][0]))
+
+
+def _sharpness(one: Measured[EdgeSetting]) -> Iterable[Observation]:
+    yield one.seen("sharpness", _number(curvature.extreme_of(one.table, "top")))
+    if one.setting.options.extremes.bottom:
+        yield one.seen("smallest_eigenvalue", _number(curvature.extreme_of(one.table, "bottom")))
 
 
 def _number(found: curvature.Eigenvalue | NoValue) -> float | NoValue:
@@ -164,9 +173,14 @@ def _number(found: curvature.Eigenvalue | NoValue) -> float | NoValue:
     return found.value if abs(found.value) > found.error else 0.0
 
 
-def _of_run(setting: TrainingSetting, sharpness: Run, seed: int, decay: Condition) -> Iterable[Observation]:
-    momentum = getattr(setting.training.optimiser, "momentum", 0.0)
-    for phase in phases(setting):
+def _run(setting: EdgeSetting, decay: str, seed: int, read: Read) -> Run:
+    tables = {time: read(_extremes(setting, decay, seed, time)) for time in _checkpoints(setting)}
+    return {time: curvature.extreme_of(table, "top") for time, table in tables.items() if table is not None}
+
+
+def _of_run(setting: EdgeSetting, sharpness: Run, seed: int, decay: Condition) -> Iterable[Observation]:
+    momentum = getattr(setting.recipe.training.optimiser, "momentum", 0.0)
+    for phase in phases(setting.recipe):
         end = sharpness.get(phase.stop)
         if end is None:
             continue

@@ -9,11 +9,10 @@ from pydantic import Field
 from harness.digits import plain
 from harness.figure import Figure
 from harness.jobs.job import Job
-from harness.jobs.store import Table
-from harness.observation import Condition, NoValue, Observation, Quantity, observed
-from harness.protocols.common import curvature, lineage
+from harness.observation import Condition, NoValue, Observation, Quantity
+from harness.protocols.common import curvature
 from harness.protocols.common.bands import BandOptions, no_vectors
-from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common.base import Claims, Measured, Measurement, unread
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.eigenvector_drift.figures import drift_figures
@@ -43,6 +42,9 @@ class EigenvectorDriftOptions(Model):
     ranks: Count = 100
 
 
+DriftSetting = TrainingSetting[EigenvectorDriftOptions]
+
+
 def overlap(a: Job, b: Job, options: EigenvectorDriftOptions, size: int) -> Job:
     """How alike the ``size`` eigenvectors of two Hessians are."""
     params = {
@@ -55,7 +57,7 @@ def overlap(a: Job, b: Job, options: EigenvectorDriftOptions, size: int) -> Job:
     return Job("overlap", params, {"a": a, "b": b})
 
 
-class EigenvectorDrift(TrainingProtocol):
+class EigenvectorDrift(TrainingProtocol[EigenvectorDriftOptions]):
     """The exact Hessian at several checkpoints, each with the next; ``start`` is the earlier one of a pair."""
 
     name = "eigenvector_drift"
@@ -83,99 +85,67 @@ class EigenvectorDrift(TrainingProtocol):
     }
     time_axes: ClassVar[frozenset[str]] = frozenset({"start"})
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: DriftSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint but the last: its eigenvectors and those of the next."""
-        options: EigenvectorDriftOptions = setting.options
-        times, size = curvature.checkpoints(setting), setting.training.parameters
+        options, times, size = setting.options, _checkpoints(setting), setting.recipe.training.parameters
         for seed in setting.replicates.seeds:
             hessians = [
-                curvature.hessian(setting, lineage.trunk(setting, seed, time), options.objective) for time in times
+                curvature.hessian(setting.recipe, setting.recipe.trunk(seed, time), options.objective) for time in times
             ]
             for time, hessian in zip(times, hessians, strict=True):
-                yield Measurement("eigenvalues", hessian, {"start": time}, seed)
+                yield Measurement(unread, hessian, {"start": time}, seed)
             for start, a, b in zip(times[:-1], hessians[:-1], hessians[1:], strict=True):
-                yield Measurement("overlap", overlap(a, b, options, size), {"start": start}, seed)
+                yield Measurement(_of_pair, overlap(a, b, options, size), {"start": start}, seed)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """What the tables hold."""
-        found: list[Observation] = []
-        options: EigenvectorDriftOptions = setting.options
-        size = setting.training.parameters
-        null = 100 * options.bands.top / size
-        for one in self.measurements(setting):
-            table = read(one.job)
-            if one.kind == "overlap" and table is not None:
-                sides = {"": read(one.job.inputs["a"]), " at the next checkpoint": read(one.job.inputs["b"])}
-                ends = {where: side["eigenvalue"] for where, side in sides.items() if side is not None}
-                found += _of_pair(one, table, null, options.bands.ranks(size), ends, options.ranks)
-        return found
-
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: DriftSetting) -> Mapping[str, Sequence[Condition]]:
         """The earlier checkpoint of each pair, and the bands."""
-        return {"start": curvature.checkpoints(setting)[:-1], "band": list(setting.options.bands.ranks(1))}
+        return {"start": _checkpoints(setting)[:-1], "band": list(setting.options.bands.ranks(1))}
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: DriftSetting) -> Mapping[str, Condition]:
         """The last pair, the top band."""
         return {"start": self.axes(setting)["start"][-1], "band": "top"}
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: DriftSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting)
-        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
-        if len(curvature.checkpoints(setting)) < 2:
-            message = f"found {setting.training.length} alone, the end of training: give an earlier time"
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective)
+        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
+        if len(_checkpoints(setting)) < 2:
+            message = f"found {setting.recipe.training.length} alone, the end of training: give an earlier time"
             yield Problem(("settings", "checkpoints"), message)
-        yield from curvature.exact_problems(setting)
-        yield from setting.options.bands.problems(setting.training.parameters)
+        yield from curvature.exact_problems(setting.recipe)
+        yield from setting.options.bands.problems(setting.recipe.training.parameters)
 
-    def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
-    ) -> Sequence[Figure]:
+    def figures(self, setting: DriftSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Overlaps between bins, for every pair; how much stays, against the earlier checkpoint."""
         return drift_figures(
             observations,
-            list(itertools.pairwise(curvature.checkpoints(setting))),
+            list(itertools.pairwise(_checkpoints(setting))),
             list(self.axes(setting)["band"]),
             floor=setting.options.floor,
             per_decade=setting.options.per_decade,
         )
 
 
-def _of_pair(
-    one: Measurement,
-    table: Table,
-    null: float,
-    bands: Mapping[str, Sequence[int]],
-    ends: Mapping[str, Sequence[float]],
-    ranks: int,
-) -> list[Observation]:
-    """The observations of a table of ``overlap``.
+def _checkpoints(setting: DriftSetting) -> list[int]:
+    return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
 
-    Args:
-        one: the measurement.
-        table: its table.
-        null: the top overlap of a random rotation, in percent.
-        bands: name -> ranks.
-        ends: in words at which checkpoint -> all eigenvalues there.
-        ranks: how many of the largest the shift is of.
-    """
 
-    def seen(quantity: str, value: float, without: NoValue | None, **at: Condition) -> Observation:
-        return observed(quantity, {**one.at, **at}, one.initialisation, one.within, without or value)
-
-    top, no_span, no_shift = table["subspace"][0], _no_span(ends, bands["top"][1]), _no_shift(ends, ranks)
-    return [
-        seen("own_bin", table["own_bin"][0], no_shift),
-        seen("spectrum_shift", table["shift"][0], no_shift),
-        seen("top_overlap", top, no_span),
-        seen("top_overlap_over_null", top / null, no_span),
-        *(seen("self_overlap", table[f"self_{band}"][0], _alike(ends, bands[band]), band=band) for band in bands),
-        *(
-            seen("bin_overlap", value, None, bin=row, other=column)
-            for row, column, value in zip(table["bin"], table["other"], table["over_null"], strict=True)
-        ),
-    ]
+def _of_pair(one: Measured[DriftSetting]) -> Iterable[Observation]:
+    """The observations of a table of ``overlap``, as far as the eigenvalues at both ends tell eigenvectors apart."""
+    table, options, size = one.table, one.setting.options, one.setting.recipe.training.parameters
+    bands, null = options.bands.ranks(size), 100 * options.bands.top / size
+    sides = {"": one.of_input("a"), " at the next checkpoint": one.of_input("b")}
+    ends = {where: side["eigenvalue"] for where, side in sides.items() if side is not None}
+    top, no_span, no_shift = table["subspace"][0], _no_span(ends, bands["top"][1]), _no_shift(ends, options.ranks)
+    yield one.seen("own_bin", no_shift or table["own_bin"][0])
+    yield one.seen("spectrum_shift", no_shift or table["shift"][0])
+    yield one.seen("top_overlap", no_span or top)
+    yield one.seen("top_overlap_over_null", no_span or top / null)
+    for band in bands:
+        yield one.seen("self_overlap", _alike(ends, bands[band]) or table[f"self_{band}"][0], band=band)
+    for row, column, value in zip(table["bin"], table["other"], table["over_null"], strict=True):
+        yield one.seen("bin_overlap", value, bin=row, other=column)
 
 
 def _error(values: Sequence[float]) -> float:

@@ -8,9 +8,10 @@ from typing import TypeVar
 from harness.digits import plain
 from harness.jobs.store import Table
 from harness.measure import power_law
-from harness.observation import Condition, NoValue, Observation, observed
+from harness.observation import NoValue, Observation, observed
 from harness.protocols.common.bands import no_vectors
-from harness.protocols.common.base import Measurement
+from harness.protocols.common.base import Measured
+from harness.protocols.hessian_spectrum.options import SpectrumSetting
 
 MAGNITUDES: Mapping[str, float] = {f"1e{quarter / 4:g}": 10 ** (quarter / 4) for quarter in range(-24, 25)}
 """Of eigenvalues, in quarters of a decade, beyond which their share is counted."""
@@ -95,10 +96,22 @@ class Density:
 Part = TypeVar("Part", Spectrum, Density)
 
 
-def of_spectrum(one: Measurement, seen: Spectrum) -> Iterable[Observation]:
+def spectrum_of(setting: SpectrumSetting, table: Table) -> Spectrum:
+    """Of a table of ``hessian``."""
+    return Spectrum(table["eigenvalue"], setting.options.ranks, setting.options.tolerance)
+
+
+def density_of(setting: SpectrumSetting, table: Table) -> Density:
+    """Of a table of ``density``."""
+    return Density(table, setting.options.tolerance)
+
+
+def of_eigenvalues(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """The power law through the largest eigenvalues, and the share of the negative ones."""
-    for name, value in (*_law(seen).items(), ("negative_share", power_law.negative_share(seen.values, seen.error))):
-        yield observed(name, one.at, one.initialisation, 0, value)
+    spectrum = spectrum_of(one.setting, one.table)
+    for name, value in _law(spectrum).items():
+        yield one.seen(name, value)
+    yield one.seen("negative_share", power_law.negative_share(spectrum.values, spectrum.error))
 
 
 def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
@@ -114,31 +127,29 @@ def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
     return {"orders": power_law.orders_of_magnitude(largest), "power_exponent": law.exponent, "power_law_r2": r2}
 
 
-def drawn(one: Measurement, table: Table, size: int) -> list[Observation]:
-    """Some eigenvalues of each sign, and their shares beyond magnitudes."""
-    found = [
-        Observation("eigenvalue", {**one.at, "sign": sign, "rank": rank}, one.initialisation, 0, value)
-        for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True)
-    ]
+def drawn(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
+    """Some eigenvalues of each sign, and their shares beyond magnitudes, of a table of ``spectrum``."""
+    table, size = one.table, one.setting.recipe.training.parameters
+    for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True):
+        yield one.seen("eigenvalue", value, sign=sign, rank=rank)
     for sign in ("positive", "negative"):
         values = [value for value, its in zip(table["eigenvalue"], table["sign"], strict=True) if its == sign]
-        found += _beyond(one, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
-    return found
+        yield from _beyond(one, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
 
 
-def of_density(one: Measurement, seen: Density) -> Iterable[Observation]:
+def of_density(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """The shares of the eigenvalues of each sign beyond magnitudes."""
+    density = density_of(one.setting, one.table)
     for sign, turn in (("positive", 1), ("negative", -1)):
-        yield from _beyond(one, sign, [(turn * node, share) for node, share in seen.shares], seen.error)
+        yield from _beyond(one, sign, [(turn * node, share) for node, share in density.shares], density.error)
 
 
-def _beyond(one: Measurement, sign: str, points: Sequence[tuple[float, float]], error: float) -> Iterable[Observation]:
+def _beyond(one: Measured, sign: str, points: Sequence[tuple[float, float]], error: float) -> Iterable[Observation]:
     """Shares (%) beyond each magnitude, of (magnitude, share); magnitudes below the error tell nothing."""
     for name, magnitude in MAGNITUDES.items():
         beyond = sum(share for value, share in points if value > magnitude)
         if beyond > 0 and magnitude >= error:
-            at: Mapping[str, Condition] = {**one.at, "sign": sign, "magnitude": name}
-            yield Observation("share_beyond", at, one.initialisation, 0, beyond)
+            yield one.seen("share_beyond", beyond, sign=sign, magnitude=name)
 
 
 def over_reference(
@@ -185,20 +196,17 @@ def mass(here: Part, there: Part, reference: int) -> float | NoValue:
     return masses[0] / masses[1]
 
 
-def of_concentration(
-    one: Measurement, table: Table, components: int, bands: Mapping[str, Sequence[int]], seen: Spectrum | None
-) -> list[Observation]:
-    """Over how many components the eigenvectors of each band are spread."""
-    found, null = [], dict(zip(table["components"], table["null"], strict=True))
+def of_concentration(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
+    """Over how many components the eigenvectors of each band are spread, of a table of ``concentration``."""
+    table, options, hessian = one.table, one.setting.options, one.of_input("hessian")
+    spectrum = None if hessian is None else spectrum_of(one.setting, hessian)
+    bands = options.bands.ranks(one.setting.recipe.training.parameters)
+    null = dict(zip(table["components"], table["null"], strict=True))
     for band, count, share in zip(table["band"], table["components"], table["share"], strict=True):
-        at = {**one.at, "band": band}
-        found.append(Observation("cumulative", {**at, "components": count}, one.initialisation, 0, share))
-        if count == components:
-            without = None if seen is None else no_vectors(seen.values, bands[band], seen.error)
-            for name, value in (("concentration", share), ("concentration_over_null", share / null[count])):
-                found.append(observed(name, at, one.initialisation, 0, without or value))
-    found += [
-        Observation("cumulative_null", {**one.at, "components": count}, one.initialisation, 0, share)
-        for count, share in null.items()
-    ]
-    return found
+        yield one.seen("cumulative", share, band=band, components=count)
+        if count == options.components:
+            without = None if spectrum is None else no_vectors(spectrum.values, bands[band], spectrum.error)
+            yield one.seen("concentration", without or share, band=band)
+            yield one.seen("concentration_over_null", without or share / null[count], band=band)
+    for count, share in null.items():
+        yield one.seen("cumulative_null", share, components=count)

@@ -3,74 +3,28 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from pydantic import Field
-
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import curvature, lineage
-from harness.protocols.common.bands import BandOptions
+from harness.protocols.common import curvature
 from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.hessian_spectrum.figures import concentration_figures, density_figures, spectrum_figures
 from harness.protocols.hessian_spectrum.observations import (
     MAGNITUDES,
-    Density,
-    Spectrum,
+    density_of,
     drawn,
     mass,
     of_concentration,
     of_density,
-    of_spectrum,
+    of_eigenvalues,
     over_reference,
     scale,
+    spectrum_of,
 )
-from harness.schema.base import Count, Fraction, Hundreds, Many, Model, Time
+from harness.protocols.hessian_spectrum.options import DensityOptions, HessianSpectrumOptions, SpectrumSetting
 from harness.schema.load import Problem
-
-
-class DensityOptions(Model):
-    """Stochastic Lanczos quadrature in place of the exact Hessian, for networks too large for it.
-
-    Attributes:
-        probes: random directions [open].
-        steps: of Lanczos, from each [open].
-    """
-
-    probes: Hundreds = 8
-    steps: Hundreds = 80
-
-
-class HessianSpectrumOptions(Model):
-    """What the study of the spectrum leaves to choose.
-
-    Attributes:
-        checkpoints: times at which all eigenpairs are computed; the end of training is always one more.
-        reference: the time that others are compared with, just before the first drop of the learning rate [open];
-            one more checkpoint where it is none of them.
-        objective: the loss that is differentiated.
-        ranks: how many of the largest eigenvalues the power law goes through [paper: the 100th is 1/100 of the first].
-        tolerance: numerical error of an eigenvalue over the largest magnitude of any; what is nearer to zero counts
-            as neither positive nor negative, in shares and sums alike, and a number that rests on it alone has no value
-            [open]. Single precision moves those of the toy network by 7e-7 at most.
-        components: k of the concentration: the squared length in the k largest components [paper: 100].
-        bands: whose eigenvectors' concentration is measured.
-        draws: Gaussian vectors that the null of the concentration is the mean of [open].
-        density: estimate the density of the eigenvalues in place of computing all of them: what is about single
-            eigenvalues or eigenvectors is not measured then.
-    """
-
-    checkpoints: Many[Time] = ()
-    reference: Time
-    objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
-    ranks: int = Field(default=100, ge=3, le=10**9)
-    tolerance: Fraction = curvature.EIGENVALUE_ERROR
-    components: Count = 100
-    bands: BandOptions = BandOptions()
-    draws: Hundreds = 100
-    density: DensityOptions | None = None
-
 
 _OF_DENSITIES = ("negative_ratio",)
 """Quantities that a spectral density gives too. How many eigenvalues are negative it cannot tell: most are so near to
@@ -88,13 +42,13 @@ def concentration(hessian: Job, options: HessianSpectrumOptions, size: int) -> J
     return Job("concentration", params, {"hessian": hessian})
 
 
-def density(setting: TrainingSetting, state: Job, options: DensityOptions, seed: int) -> Job:
+def density(setting: SpectrumSetting, state: Job, options: DensityOptions, seed: int) -> Job:
     """The spectral density at a state, from probes of the initialisation's own."""
-    about = curvature.objective_params(setting, setting.options.objective)
+    about = curvature.objective_params(setting.recipe, setting.options.objective)
     return Job("density", {**about, **options.model_dump(mode="json"), "seed": f"density/{seed}"}, {"state": state})
 
 
-class HessianSpectrum(TrainingProtocol):
+class HessianSpectrum(TrainingProtocol[HessianSpectrumOptions]):
     """The exact Hessian of the training loss at several checkpoints of one training per initialisation."""
 
     name = "hessian_spectrum"
@@ -136,83 +90,68 @@ class HessianSpectrum(TrainingProtocol):
     }
     time_axes: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: SpectrumSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint: what its eigenvalues and what its eigenvectors say."""
-        options: HessianSpectrumOptions = setting.options
-        size = setting.training.parameters
+        options, size = setting.options, setting.recipe.training.parameters
         for seed in setting.replicates.seeds:
             for checkpoint in _checkpoints(setting):
-                if options.density is not None:
-                    job = density(setting, lineage.trunk(setting, seed, checkpoint), options.density, seed)
-                    yield Measurement("density", job, {"checkpoint": checkpoint}, seed)
-                    continue
-                hessian = curvature.hessian(setting, lineage.trunk(setting, seed, checkpoint), options.objective)
+                about = _about(setting, seed, checkpoint)
                 at: Mapping[str, Condition] = {"checkpoint": checkpoint}
-                yield Measurement("eigenvalues", hessian, at, seed)
-                yield Measurement("spectrum", spectrum(hessian, options), at, seed)
-                yield Measurement("concentration", concentration(hessian, options, size), at, seed)
+                if options.density is not None:
+                    yield Measurement(of_density, about, at, seed)
+                    continue
+                yield Measurement(of_eigenvalues, about, at, seed)
+                yield Measurement(drawn, spectrum(about, options), at, seed)
+                yield Measurement(of_concentration, concentration(about, options, size), at, seed)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """What the tables hold; ratios to the reference of the same initialisation."""
-        found: list[Observation] = []
-        spectra: dict[tuple[int, int], Spectrum] = {}
-        densities: dict[tuple[int, int], Density] = {}
-        options: HessianSpectrumOptions = setting.options
-        size = setting.training.parameters
-        for one in self.measurements(setting):
-            table, place = read(one.job), (one.initialisation, int(one.at["checkpoint"]))
-            if table is None:
-                continue
-            if one.kind == "density":
-                densities[place] = Density(table, options.tolerance)
-                found += of_density(one, densities[place])
-            elif one.kind == "eigenvalues":
-                spectra[place] = Spectrum(table["eigenvalue"], options.ranks, options.tolerance)
-                found += of_spectrum(one, spectra[place])
-            elif one.kind == "spectrum":
-                found += drawn(one, table, size)
-            else:
-                bands = options.bands.ranks(size)
-                found += of_concentration(one, table, options.components, bands, spectra.get(place))
-        reference = setting.iterations(options.reference)
-        found += over_reference("shift", spectra, reference, scale)
-        found += over_reference("negative_ratio", spectra, reference, mass)
-        found += over_reference("negative_ratio", densities, reference, mass)
-        return found
+    def derived(self, setting: SpectrumSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """Ratios to the reference of the same initialisation."""
+        reference = setting.iterations(setting.options.reference)
+        places = [(seed, checkpoint) for seed in setting.replicates.seeds for checkpoint in _checkpoints(setting)]
+        tables = {place: table for place in places if (table := read(_about(setting, *place))) is not None}
+        if setting.options.density is None:
+            spectra = {place: spectrum_of(setting, table) for place, table in tables.items()}
+            yield from over_reference("shift", spectra, reference, scale)
+            yield from over_reference("negative_ratio", spectra, reference, mass)
+        else:
+            densities = {place: density_of(setting, table) for place, table in tables.items()}
+            yield from over_reference("negative_ratio", densities, reference, mass)
 
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: SpectrumSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints and bands."""
         return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: SpectrumSetting) -> Mapping[str, Condition]:
         """The end of training, the top band."""
         return {"checkpoint": _checkpoints(setting)[-1], "band": "top"}
 
-    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: SpectrumSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """A density knows no single eigenvalues and no eigenvectors."""
         if setting.options.density is not None and quantity not in _OF_DENSITIES:
             return f"{quantity} needs all eigenpairs: leave settings.density out"
         return None
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: SpectrumSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; there are as many eigenpairs as are asked for."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting)
-        options: HessianSpectrumOptions = setting.options
-        yield from time_problems(setting, "checkpoints", options.checkpoints)
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective)
+        options = setting.options
+        yield from time_problems(setting.recipe, "checkpoints", options.checkpoints)
         if setting.iterations(options.reference) > setting.length:
-            message = f"found {options.reference}, but training ends at {setting.training.length}: choose k <= T"
+            message = f"found {options.reference}, but training ends at {setting.recipe.training.length}: choose k <= T"
             yield Problem(("settings", "reference"), message)
         if options.density is None:
-            yield from curvature.exact_problems(setting)
-        yield from options.bands.problems(setting.training.parameters)
+            yield from curvature.exact_problems(setting.recipe)
+        yield from options.bands.problems(setting.recipe.training.parameters)
         for field in ("ranks", "components"):
-            if getattr(options, field) > setting.training.parameters:
-                message = f"found {getattr(options, field)}, but there are {setting.training.parameters}: choose fewer"
+            if getattr(options, field) > setting.recipe.training.parameters:
+                message = (
+                    f"found {getattr(options, field)}, but there are {setting.recipe.training.parameters}: choose fewer"
+                )
                 yield Problem(("settings", field), message)
 
     def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+        self, setting: SpectrumSetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """Sorted spectra; cumulative power of components; both summed up against the checkpoint; or densities."""
         checkpoints = _checkpoints(setting)
@@ -224,8 +163,16 @@ class HessianSpectrum(TrainingProtocol):
         ]
 
 
-def _checkpoints(setting: TrainingSetting) -> list[int]:
-    return curvature.checkpoints(setting, setting.options.reference)
+def _checkpoints(setting: SpectrumSetting) -> list[int]:
+    return curvature.checkpoints(setting.recipe, (*setting.options.checkpoints, setting.options.reference))
+
+
+def _about(setting: SpectrumSetting, seed: int, checkpoint: int) -> Job:
+    """The exact Hessian at a checkpoint, or the spectral density in its place."""
+    state, options = setting.recipe.trunk(seed, checkpoint), setting.options
+    if options.density is not None:
+        return density(setting, state, options.density, seed)
+    return curvature.hessian(setting.recipe, state, options.objective)
 
 
 PROTOCOL = HessianSpectrum()

@@ -1,27 +1,22 @@
 """Figures of pruning experiments, in the papers' form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
-from harness.protocols.common import lineage, series
+from harness.protocols.common import series
+from harness.protocols.common.arms import ARMS
 from harness.protocols.common.base import Claims
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.imp.options import ImpSetting
 from harness.schema.claims import Check
-
-ARM_NAMES: Mapping[Condition, str] = {
-    "imp": "IMP",
-    "random_prune": "random pruning",
-    "random_reinit": "random reinitialisation",
-}
 
 
 def _arm(check: Check) -> str:
     """The arm that a check is about; level 0 of any arm is the full network."""
-    return "full network" if check.at.get("level") == 0 else ARM_NAMES.get(check.at.get("arm", "imp"), "")
+    return "full network" if check.at.get("level") == 0 else ARMS[str(check.at.get("arm", "imp"))].words
 
 
-def figures(setting: TrainingSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
+def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
     """All figures; those against the rewinding iteration are for the sparsest compared level."""
     rewinds = [setting.iterations(rewind) for rewind in setting.options.rewinds]
     level = max(setting.options.compared_levels)
@@ -35,14 +30,14 @@ def figures(setting: TrainingSetting, observations: Sequence[Observation], claim
         for rewind in rewinds
     ]
     found += [_against_rewind(setting, observations, claims, level, quantity) for quantity in ("instability", "error")]
-    mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+    mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
     found.append(series.line_figure(observations, "rewind", rewinds, mode, {"arm": "imp", "level": level}))
     found.append(_differences(setting, observations, level))
     return found
 
 
 def _accuracy(
-    setting: TrainingSetting, observations: Sequence[Observation], rewind: int, marks: Sequence[Reference]
+    setting: ImpSetting, observations: Sequence[Observation], rewind: int, marks: Sequence[Reference]
 ) -> Figure:
     """LMC Fig. 9: accuracy against the share of weights that remain, for every arm."""
     densities: dict[Condition, float] = {0: 100.0}
@@ -57,7 +52,7 @@ def _accuracy(
             "accuracy",
             "level",
             {"arm": arm, "rewind": rewind, "split": "test"},
-            label=ARM_NAMES[arm],
+            label=ARMS[arm].words,
             role=arm,
             places=densities,
         )
@@ -75,7 +70,7 @@ def _accuracy(
     )
 
 
-def _matching(setting: TrainingSetting, lines: Sequence[Series]) -> list[Reference]:
+def _matching(setting: ImpSetting, lines: Sequence[Series]) -> list[Reference]:
     """The accuracy from which a subnetwork is matching: the full network's less the margin."""
     full = _full(lines)
     if not full:
@@ -95,14 +90,14 @@ def _full(lines: Sequence[Series]) -> list[Series]:
 
 
 def _against_rewind(
-    setting: TrainingSetting,
+    setting: ImpSetting,
     observations: Sequence[Observation],
     claims: Claims,
     level: int,
     quantity: str,
 ) -> Figure:
     """LMC Fig. 6 and 7: instability and error against the rewinding iteration."""
-    mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+    mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
     extra = {"batch_norm": mode} if quantity == "instability" else {}
     arms = [
         series.along(
@@ -110,7 +105,7 @@ def _against_rewind(
             quantity,
             "rewind",
             {"arm": arm, "level": level, "split": "test", **extra},
-            label=ARM_NAMES[arm],
+            label=ARMS[arm].words,
             role=arm,
         )
         for arm in setting.options.arms
@@ -142,7 +137,7 @@ def _against_rewind(
     )
 
 
-def _differences(setting: TrainingSetting, observations: Sequence[Observation], level: int) -> Figure:
+def _differences(setting: ImpSetting, observations: Sequence[Observation], level: int) -> Figure:
     """LMC Fig. 28: examples that two copies classify differently."""
     return Figure(
         "differences",
@@ -156,7 +151,7 @@ def _differences(setting: TrainingSetting, observations: Sequence[Observation], 
                 "disagreements",
                 "rewind",
                 {"arm": arm, "level": level, "split": "test"},
-                label=ARM_NAMES[arm],
+                label=ARMS[arm].words,
                 role=arm,
             )
             for arm in setting.options.arms

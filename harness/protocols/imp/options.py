@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.protocols.common import lineage
+from harness.protocols.common.arms import ArmName, Reinit
+from harness.protocols.common.recipe import LineOptions
+from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
-
-Arm = Literal["imp", "random_prune", "random_reinit"]
 
 
 class Iterative(Model):
@@ -42,8 +42,8 @@ class ImpOptions(Model):
         pruning: iterative or one-shot.
         prune_output_layer: whether the last layer is pruned; the printed levels say yes for LeNet and ResNet-20,
             no for VGG-16 [arith].
-        arms: ``imp``; ``random_prune``: its mask shuffled within each layer, weights of step k; ``random_reinit``: its
-            mask with a fresh draw of the weights.
+        arms: ``imp`` and its baselines, functions of ``protocols/common/arms.py``: ``random_prune``, its mask shuffled
+            within each layer, weights of step k; ``random_reinit``, its mask with a fresh draw of the weights.
         compared_levels: levels at which copies are compared and the baselines are trained. Level 0 is the full
             network; accuracy of ``imp`` is known at every level.
         optimiser_at_rewind: whether training goes on with the optimiser's state of step k or a fresh one [code,
@@ -62,14 +62,14 @@ class ImpOptions(Model):
     rewinds: Many[Time] = Field(min_length=1)
     pruning: Iterative | OneShot = Field(discriminator="style")
     prune_output_layer: bool = True
-    arms: Many[Arm] = ("imp", "random_prune", "random_reinit")
+    arms: Many[ArmName] = ("imp", "random_prune", "random_reinit")
     compared_levels: Many[Annotated[int, Field(le=60)]] = Field(min_length=1)
     optimiser_at_rewind: Literal["carried", "reset"] = "carried"
-    reinit: Literal["at_rewind", "trained_to_rewind"] = "at_rewind"
+    reinit: Reinit = "at_rewind"
     chain_order: Literal["own", "copy"] = "own"
     matching_within: NonNegative
     stable_below: Positive = 2.0
-    line: lineage.LineOptions = lineage.LineOptions()
+    line: LineOptions = LineOptions()
 
     @property
     def levels(self) -> int:
@@ -83,3 +83,6 @@ class ImpOptions(Model):
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("arms names an arm twice: list each once")
         return self
+
+
+ImpSetting = TrainingSetting[ImpOptions]

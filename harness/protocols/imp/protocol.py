@@ -1,38 +1,23 @@
 """Iterative magnitude pruning with rewinding (LMC section 4, algorithm 2), its baselines, and their instability."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import ClassVar
 
 from harness.figure import Figure
 from harness.jobs.job import Job
-from harness.jobs.store import Table
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import lineage
-from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair, order_problems
-from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common import pairs
+from harness.protocols.common.arms import Subnetwork, subnetworks
+from harness.protocols.common.base import Claims, Measured, Measurement, Read
+from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.imp import figures as imp_figures
-from harness.protocols.imp.options import ImpOptions, Iterative
+from harness.protocols.imp.options import ImpOptions, ImpSetting, Iterative
 from harness.schema.load import Problem
 
 
-@dataclass(frozen=True)
-class Subnetwork:
-    """A state of step k under a mask, not yet trained.
-
-    Attributes:
-        state: weights (and optimiser) at step k.
-        mask: or None for the full network.
-    """
-
-    state: Job
-    mask: Job | None
-
-
-class Imp(TrainingProtocol):
+class Imp(TrainingProtocol[ImpOptions]):
     """Accuracy and instability of pruned subnetworks against level and rewinding iteration."""
 
     name = "imp"
@@ -41,10 +26,10 @@ class Imp(TrainingProtocol):
     compares_copies = True
     time_axes = frozenset({"rewind"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        **{name: quantity.along("arm", "rewind", "level") for name, quantity in PAIR_QUANTITIES.items()},
+        **{name: quantity.along("arm", "rewind", "level") for name, quantity in pairs.PAIR_QUANTITIES.items()},
         "error": Quantity("%", ("arm", "rewind", "level", "split"), "error at the end of training"),
         "accuracy": Quantity(
-            "%", ("arm", "rewind", "level", "split"), "accuracy at the end of training", seldom_below=GUESSED
+            "%", ("arm", "rewind", "level", "split"), "accuracy at the end of training", seldom_below=pairs.GUESSED
         ),
         "accuracy_drop": Quantity(
             "points",
@@ -67,146 +52,120 @@ class Imp(TrainingProtocol):
         ),
     }
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: ImpSetting) -> Iterable[Measurement]:
         """Errors at every level; lines and comparisons of copies at the compared levels."""
-        options: ImpOptions = setting.options
+        options, recipe = setting.options, setting.recipe
         for seed in setting.replicates.seeds:
             for rewind in map(setting.iterations, options.rewinds):
-                trunk = lineage.trunk(setting, seed, rewind)
-                yield Measurement("trunk", lineage.evaluate(setting, trunk), {"rewind": rewind}, seed)
+                trunk = recipe.trunk(seed, rewind)
+                yield Measurement(_at_rewind, recipe.evaluate(trunk), {"rewind": rewind}, seed)
                 chain = self._chain(setting, seed, trunk, rewind)
                 for level, subnetwork in enumerate(chain):
                     at: dict[str, Condition] = {"arm": "imp", "rewind": rewind, "level": level}
                     if subnetwork.mask is not None:
-                        yield Measurement("mask", subnetwork.mask, {"rewind": rewind, "level": level}, seed)
+                        yield Measurement(_density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
                     if level in options.compared_levels:
-                        yield from self._compared(setting, seed, rewind, subnetwork, at)
-                        yield from self._baselines(setting, seed, rewind, subnetwork, level)
+                        for arm, made in subnetworks(recipe, options.arms, seed, rewind, subnetwork, options):
+                            yield from self._compared(setting, seed, rewind, made, {**at, "arm": arm})
                         yield from self._travel(setting, seed, rewind, subnetwork, level)
                     else:
                         end = self._chained(setting, seed, rewind, subnetwork)
-                        yield Measurement("end", lineage.evaluate(setting, end), at, seed)
+                        yield Measurement(pairs.at_end, recipe.evaluate(end), at, seed)
 
-    def _chain(self, setting: TrainingSetting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
+    def _chain(self, setting: ImpSetting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
         """IMP's subnetworks by level; the first is the full network."""
-        options: ImpOptions = setting.options
         chain = [Subnetwork(trunk, None)]
-        for _ in range(options.levels):
+        for _ in range(setting.options.levels):
             before = chain[-1]
             end = self._chained(setting, seed, rewind, before)
             chain.append(Subnetwork(trunk, self._prune(setting, end, before.mask)))
         return chain
 
-    def _prune(self, setting: TrainingSetting, end: Job, mask: Job | None) -> Job:
-        options: ImpOptions = setting.options
-        pruning = options.pruning
+    def _prune(self, setting: ImpSetting, end: Job, mask: Job | None) -> Job:
+        pruning = setting.options.pruning
         amount = {"fraction": pruning.fraction} if isinstance(pruning, Iterative) else {"density": pruning.density}
-        return lineage.prune(setting, end, mask, output_layer=options.prune_output_layer, **amount)
+        return setting.recipe.prune(end, mask, output_layer=setting.options.prune_output_layer, **amount)
 
-    def _chained(self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
+    def _chained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
         """The training that IMP prunes next."""
         own = setting.options.chain_order == "own"
-        order = f"chain/{seed}" if own else lineage.copy_order(seed, 0)
+        order = f"chain/{seed}" if own else setting.recipe.copy_order(seed, 0)
         return self._ordered(setting, rewind, subnetwork, order)
 
-    def _trained(self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
+    def _trained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
         """One of the copies that are compared."""
-        return self._ordered(setting, rewind, subnetwork, lineage.copy_order(seed, copy))
+        return self._ordered(setting, rewind, subnetwork, setting.recipe.copy_order(seed, copy))
 
-    def _ordered(self, setting: TrainingSetting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
-        options: ImpOptions = setting.options
-        return lineage.train(
-            setting,
+    def _ordered(self, setting: ImpSetting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
+        return setting.recipe.train(
             subnetwork.state,
             rewind,
             setting.length,
             order=order,
             mask=subnetwork.mask,
-            optimiser_state=options.optimiser_at_rewind,
+            optimiser_state=setting.options.optimiser_at_rewind,
         )
 
     def _compared(
-        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, at: Mapping[str, Condition]
+        self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, at: Mapping[str, Condition]
     ) -> Iterable[Measurement]:
-        options: ImpOptions = setting.options
         copies = [self._trained(setting, seed, rewind, subnetwork, order) for order in range(setting.replicates.orders)]
         for order, copy in enumerate(copies):
-            yield Measurement("end", lineage.evaluate(setting, copy), at, seed, order)
+            yield Measurement(pairs.at_end, setting.recipe.evaluate(copy), at, seed, order)
         for number, (a, b) in enumerate(setting.replicates.pairs):
-            pair = copies[a], copies[b]
-            yield Measurement("line", lineage.line(setting, *pair, options.line, subnetwork.mask), at, seed, number)
-            yield Measurement("pair", lineage.compare(setting, *pair), at, seed, number)
-
-    def _baselines(
-        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
-    ) -> Iterable[Measurement]:
-        options: ImpOptions = setting.options
-        if subnetwork.mask is None:
-            return
-        baselines = {}
-        if "random_prune" in options.arms:
-            shuffled = Job("shuffle", {"seed": f"shuffle/{seed}"}, {"mask": subnetwork.mask})
-            baselines["random_prune"] = Subnetwork(subnetwork.state, shuffled)
-        if "random_reinit" in options.arms:
-            trained = options.reinit == "trained_to_rewind"
-            fresh = lineage.fresh_draw(setting, seed, rewind, trained=trained)
-            baselines["random_reinit"] = Subnetwork(fresh, subnetwork.mask)
-        for arm, baseline in baselines.items():
-            at: dict[str, Condition] = {"arm": arm, "rewind": rewind, "level": level}
-            yield from self._compared(setting, seed, rewind, baseline, at)
+            line = setting.recipe.line(copies[a], copies[b], setting.options.line, subnetwork.mask)
+            yield Measurement(pairs.on_line, line, at, seed, number)
+            yield Measurement(pairs.compared, setting.recipe.compare(copies[a], copies[b]), at, seed, number)
 
     def _travel(
-        self, setting: TrainingSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
+        self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, level: int
     ) -> Iterable[Measurement]:
         at: dict[str, Condition] = {"rewind": rewind, "level": level}
-        start = lineage.initial(setting, seed)
-        yield Measurement("before", lineage.distance(start, subnetwork.state, subnetwork.mask), at, seed)
+        recipe = setting.recipe
+        start = recipe.initial(seed)
+        yield Measurement(pairs.travel_before, recipe.distance(start, subnetwork.state, subnetwork.mask), at, seed)
         for order in range(setting.replicates.orders):
             end = self._trained(setting, seed, rewind, subnetwork, order)
-            yield Measurement("after", lineage.distance(subnetwork.state, end, subnetwork.mask), at, seed, order)
+            yield Measurement(
+                pairs.travel_after, recipe.distance(subnetwork.state, end, subnetwork.mask), at, seed, order
+            )
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """Everything the tables hold, and accuracy drops."""
-        found: list[Observation] = []
-        for one in self.measurements(setting):
-            table = read(one.job)
-            if table is not None:
-                found += _observe(one, table)
-        found += _drops(found)
-        return found + _best_drops(found)
+    def derived(self, setting: ImpSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """Accuracy drops, and those at the best rewinding iteration."""
+        drops = _drops(found)
+        return drops + _best_drops(drops)
 
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: ImpSetting) -> Mapping[str, Sequence[Condition]]:
         """Arms, rewinding iterations, levels, splits and modes of batch normalisation."""
-        options: ImpOptions = setting.options
         return {
-            "arm": options.arms,
-            "rewind": [setting.iterations(rewind) for rewind in options.rewinds],
-            "level": range(options.levels + 1),
+            "arm": setting.options.arms,
+            "rewind": [setting.iterations(rewind) for rewind in setting.options.rewinds],
+            "level": range(setting.options.levels + 1),
             "split": ("test", "train"),
-            "batch_norm": lineage.batch_norm_modes(setting, options.line),
+            "batch_norm": setting.recipe.batch_norm_modes(setting.options.line),
         }
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: ImpSetting) -> Mapping[str, Condition]:
         """IMP, the test set, and the first mode of batch normalisation."""
-        mode = lineage.batch_norm_modes(setting, setting.options.line)[0]
+        mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
         return {"arm": "imp", "split": "test", "batch_norm": mode}
 
-    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Copies are compared, and baselines trained, at the compared levels only; the full network has no mask."""
         level, compared = at.get("level"), setting.options.compared_levels
         if level == 0 and (quantity == "density" or at.get("arm", "imp") != "imp"):
             return "level 0 is the full network: it has no mask and no baselines"
-        partial = quantity in PAIR_QUANTITIES or quantity.startswith("travel") or at.get("arm", "imp") != "imp"
+        partial = quantity in pairs.PAIR_QUANTITIES or quantity.startswith("travel") or at.get("arm", "imp") != "imp"
         if partial and level not in compared:
             return f"level {level} is not compared: add it to settings.compared_levels"
         return None
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: ImpSetting) -> Iterable[Problem]:
         """Rewinding iterations lie in training, in order; compared levels exist."""
-        options: ImpOptions = setting.options
+        options = setting.options
         yield from super().check_setting(setting)
-        yield from time_problems(setting, "rewinds", options.rewinds)
-        yield from order_problems(setting)
+        yield from time_problems(setting.recipe, "rewinds", options.rewinds)
+        yield from pairs.order_problems(setting.recipe)
         for number, level in enumerate(options.compared_levels):
             if level in options.compared_levels[:number]:
                 yield Problem(("settings", "compared_levels", number), f"found {level} twice: list each level once")
@@ -216,22 +175,17 @@ class Imp(TrainingProtocol):
                     f"found {level}; levels run from 0 to {options.levels}",
                 )
 
-    def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
-    ) -> Sequence[Figure]:
+    def figures(self, setting: ImpSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Accuracy against density; instability and error against the rewinding iteration; lines; differences."""
         return imp_figures.figures(setting, observations, claims)
 
 
-def _observe(one: Measurement, table: Table) -> list[Observation]:
-    if one.kind in ("line", "pair"):
-        return observe_pair(one, table)
-    if one.kind in ("end", "trunk"):
-        return observe_error(one, table, "error" if one.kind == "end" else "error_at_rewind")
-    if one.kind == "mask":
-        share = 100 * table["kept"][0] / table["total"][0]
-        return [Observation("density", one.at, one.initialisation, one.within, share)]
-    return [Observation(f"travel_{one.kind}", one.at, one.initialisation, one.within, table["l2"][0])]
+def _at_rewind(one: Measured) -> Iterable[Observation]:
+    return pairs.errors(one, "error_at_rewind")
+
+
+def _density(one: Measured) -> Iterable[Observation]:
+    yield one.seen("density", 100 * one.table["kept"][0] / one.table["total"][0])
 
 
 def _drops(observations: Sequence[Observation]) -> list[Observation]:

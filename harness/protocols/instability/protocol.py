@@ -8,9 +8,9 @@ from pydantic import Field
 from harness.figure import Figure, Reference
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity, observed, ratio
-from harness.protocols.common import lineage, series
-from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.pairs import GUESSED, PAIR_QUANTITIES, observe_error, observe_pair, order_problems
+from harness.protocols.common import pairs, series
+from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
+from harness.protocols.common.recipe import LineOptions
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.schema.base import Many, Model, Positive, Time
@@ -33,10 +33,13 @@ class InstabilityOptions(Model):
     further: Literal["remaining", "full"] = "remaining"
     optimiser_at_fork: Literal["carried", "reset"] = "carried"
     stable_below: Positive = 2.0
-    line: lineage.LineOptions = lineage.LineOptions()
+    line: LineOptions = LineOptions()
 
 
-class Instability(TrainingProtocol):
+InstabilitySetting = TrainingSetting[InstabilityOptions]
+
+
+class Instability(TrainingProtocol[InstabilityOptions]):
     """Instability, and other distances between copies, against the fork step k."""
 
     name = "instability"
@@ -45,9 +48,9 @@ class Instability(TrainingProtocol):
     compares_copies = True
     time_axes = frozenset({"fork"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        **{name: quantity.along("fork") for name, quantity in PAIR_QUANTITIES.items()},
+        **{name: quantity.along("fork") for name, quantity in pairs.PAIR_QUANTITIES.items()},
         "error": Quantity("%", ("fork", "split"), "error at the end of training"),
-        "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training", seldom_below=GUESSED),
+        "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training", seldom_below=pairs.GUESSED),
         "error_at_fork": Quantity("%", ("fork", "split"), "error of the trunk at step k (LMC Fig. 10)"),
         "travel_before": Quantity("", ("fork",), "L2 distance of weights from initialisation to step k", least=0.0),
         "travel_after": Quantity("", ("fork",), "L2 distance of weights from step k to the end", least=0.0),
@@ -59,98 +62,71 @@ class Instability(TrainingProtocol):
         ),
     }
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: InstabilitySetting) -> Iterable[Measurement]:
         """Lines and comparisons of all pairs; errors of all copies and of the trunk; distances travelled."""
-        options: InstabilityOptions = setting.options
+        recipe = setting.recipe
         for seed in setting.replicates.seeds:
-            start = lineage.initial(setting, seed)
-            for fork in map(setting.iterations, options.forks):
+            start = recipe.initial(seed)
+            for fork in _forks(setting):
                 at = {"fork": fork}
-                trunk = lineage.trunk(setting, seed, fork)
-                copies = [self._copy(setting, seed, trunk, fork, order) for order in range(setting.replicates.orders)]
-                yield Measurement("trunk", lineage.evaluate(setting, trunk), at, seed)
-                yield Measurement("before", lineage.distance(start, trunk), at, seed)
+                trunk = recipe.trunk(seed, fork)
+                copies = _copies(setting, seed, fork)
+                yield Measurement(_at_fork, recipe.evaluate(trunk), at, seed)
+                yield Measurement(pairs.travel_before, recipe.distance(start, trunk), at, seed)
                 for order, copy in enumerate(copies):
-                    yield Measurement("end", lineage.evaluate(setting, copy), at, seed, order)
-                    yield Measurement("after", lineage.distance(trunk, copy), at, seed, order)
+                    yield Measurement(pairs.at_end, recipe.evaluate(copy), at, seed, order)
+                    yield Measurement(pairs.travel_after, recipe.distance(trunk, copy), at, seed, order)
                     if fork == 0:
-                        yield Measurement("whole", lineage.distance(start, copy), at, seed, order)
+                        yield Measurement(unread, recipe.distance(start, copy), at, seed, order)
                 for number, (a, b) in enumerate(setting.replicates.pairs):
-                    pair = copies[a], copies[b]
-                    yield Measurement("line", lineage.line(setting, *pair, options.line), at, seed, number)
-                    yield Measurement("pair", lineage.compare(setting, *pair), at, seed, number)
+                    line = recipe.line(copies[a], copies[b], setting.options.line)
+                    yield Measurement(pairs.on_line, line, at, seed, number)
+                    compared = recipe.compare(copies[a], copies[b])
+                    yield Measurement(pairs.compared, compared, at, seed, number)
 
-    def _copy(self, setting: TrainingSetting, seed: int, trunk: Job, fork: int, order: int) -> Job:
-        options: InstabilityOptions = setting.options
-        full = options.further == "full"
-        return lineage.train(
-            setting,
-            trunk,
-            fork,
-            fork + setting.length if full else setting.length,
-            order=lineage.copy_order(seed, order),
-            schedule_start=fork if full else 0,
-            optimiser_state=options.optimiser_at_fork,
-        )
+    def derived(self, setting: InstabilitySetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """The distance between copies over the way that the copies from 0 travel."""
+        ways: dict[int, list[float]] = {
+            seed: [table["l2"][0] for job in _ways(setting, seed) if (table := read(job)) is not None]
+            for seed in setting.replicates.seeds
+        }
+        for one in found:
+            if one.quantity == "l2_distance" and (mine := ways[one.initialisation]):
+                way = sum(mine) / len(mine)
+                relative = ratio(one.value, way, error=0.0, of="the length of the way from the first weights")
+                yield observed("relative_distance", one.at, one.initialisation, one.within, relative)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """Everything the tables hold; the relative distance from two of them."""
-        found: list[Observation] = []
-        whole: dict[int, list[float]] = {}
-        apart: list[Measurement] = []
-        for one in self.measurements(setting):
-            table = read(one.job)
-            if table is None:
-                continue
-            if one.kind in ("line", "pair"):
-                found += observe_pair(one, table)
-                apart += [one] if one.kind == "pair" else []
-            elif one.kind in ("end", "trunk"):
-                found += observe_error(one, table, "error" if one.kind == "end" else "error_at_fork")
-            elif one.kind == "whole":
-                whole.setdefault(one.initialisation, []).append(table["l2"][0])
-            else:
-                found.append(Observation(f"travel_{one.kind}", one.at, one.initialisation, one.within, table["l2"][0]))
-        for one in apart:
-            table, ways = read(one.job), whole.get(one.initialisation)
-            if table is not None and ways:
-                way = sum(ways) / len(ways)
-                relative = ratio(table["l2"][0], way, error=0.0, of="the length of the way from the first weights")
-                found.append(observed("relative_distance", one.at, one.initialisation, one.within, relative))
-        return found
-
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""
-        options: InstabilityOptions = setting.options
         return {
-            "fork": [setting.iterations(fork) for fork in options.forks],
+            "fork": _forks(setting),
             "split": ("test", "train"),
-            "batch_norm": lineage.batch_norm_modes(setting, options.line),
+            "batch_norm": setting.recipe.batch_norm_modes(setting.options.line),
         }
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: InstabilitySetting) -> Mapping[str, Condition]:
         """Test set, and the first mode of batch normalisation."""
-        return {"split": "test", "batch_norm": lineage.batch_norm_modes(setting, setting.options.line)[0]}
+        return {"split": "test", "batch_norm": setting.recipe.batch_norm_modes(setting.options.line)[0]}
 
-    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """The relative distance needs the copies from 0."""
-        if quantity == "relative_distance" and 0 not in map(setting.iterations, setting.options.forks):
+        if quantity == "relative_distance" and 0 not in _forks(setting):
             return "the whole way is that of the copies from 0: add 0it to settings.forks"
         return None
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: InstabilitySetting) -> Iterable[Problem]:
         """Forks lie in training, in order."""
         yield from super().check_setting(setting)
-        yield from time_problems(setting, "forks", setting.options.forks)
-        yield from order_problems(setting)
+        yield from time_problems(setting.recipe, "forks", setting.options.forks)
+        yield from pairs.order_problems(setting.recipe)
 
     def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+        self, setting: InstabilitySetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """Instability against k; the error along the line at the first and last k; distances; differences."""
-        options: InstabilityOptions = setting.options
-        stable = Reference(f"stable below {options.stable_below:g}", options.stable_below, "y", "threshold")
-        modes = lineage.batch_norm_modes(setting, options.line)
+        threshold = setting.options.stable_below
+        stable = Reference(f"stable below {threshold:g}", threshold, "y", "threshold")
+        modes = setting.recipe.batch_norm_modes(setting.options.line)
         lines = [
             series.along(
                 observations,
@@ -210,6 +186,36 @@ class Instability(TrainingProtocol):
             )
         )
         return figures
+
+
+def _forks(setting: InstabilitySetting) -> list[int]:
+    return [setting.iterations(fork) for fork in setting.options.forks]
+
+
+def _copies(setting: InstabilitySetting, seed: int, fork: int) -> list[Job]:
+    """Trained on from step k, each with a data order of its own."""
+    full = setting.options.further == "full"
+    return [
+        setting.recipe.train(
+            setting.recipe.trunk(seed, fork),
+            fork,
+            fork + setting.length if full else setting.length,
+            order=setting.recipe.copy_order(seed, order),
+            schedule_start=fork if full else 0,
+            optimiser_state=setting.options.optimiser_at_fork,
+        )
+        for order in range(setting.replicates.orders)
+    ]
+
+
+def _ways(setting: InstabilitySetting, seed: int) -> list[Job]:
+    """How far the copies from 0 travel in all; none where there are no such copies."""
+    start = setting.recipe.initial(seed)
+    return [setting.recipe.distance(start, copy) for copy in _copies(setting, seed, 0)] if 0 in _forks(setting) else []
+
+
+def _at_fork(one: Measured) -> Iterable[Observation]:
+    return pairs.errors(one, "error_at_fork")
 
 
 PROTOCOL = Instability()

@@ -9,14 +9,13 @@ from harness.observation import Condition, Observation
 from harness.protocols.common import series
 from harness.protocols.common.base import Claims
 from harness.protocols.common.phases import drops
-from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.loss_cliffs.observations import EDGES
-from harness.protocols.loss_cliffs.options import CliffOptions, offsets
+from harness.protocols.loss_cliffs.options import CliffSetting, offsets
 
 
-def figures(setting: TrainingSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+def figures(setting: CliffSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
     """All of them; a valley for each chosen cliff, of the first initialisation."""
-    options: CliffOptions = setting.options
+    options = setting.options
     return [
         _cliffs(setting, observations),
         _displacement(setting, observations),
@@ -25,9 +24,9 @@ def figures(setting: TrainingSetting, observations: Sequence[Observation], claim
     ]
 
 
-def _cliffs(setting: TrainingSetting, observations: Sequence[Observation]) -> Figure:
+def _cliffs(setting: CliffSetting, observations: Sequence[Observation]) -> Figure:
     lines = []
-    for drop, place in drops(setting).items():
+    for drop, place in drops(setting.recipe).items():
         places: dict[Condition, float] = {place + offset: float(offset) for offset in offsets(setting)}
         near = [one for one in observations if one.quantity == "loss" and one.at["iteration"] in places]
         lines.append(
@@ -45,8 +44,8 @@ def _cliffs(setting: TrainingSetting, observations: Sequence[Observation]) -> Fi
     )
 
 
-def _displacement(setting: TrainingSetting, observations: Sequence[Observation]) -> Figure:
-    options: CliffOptions = setting.options
+def _displacement(setting: CliffSetting, observations: Sequence[Observation]) -> Figure:
+    options = setting.options
     lines = []
     for drop in options.cliffs:
         for quantity, label in (("binned_share", "displacement"), ("binned_null", "random displacement")):
@@ -85,8 +84,8 @@ def _as_steps(line: Series) -> Series:
     return Series(line.label, line.role, x, y, low, high, dashed=line.dashed, style="steps")
 
 
-def _valley(setting: TrainingSetting, observations: Sequence[Observation], drop: int) -> Figure:
-    options: CliffOptions = setting.options
+def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: int) -> Figure:
+    options = setting.options
     seed = setting.replicates.first_seed
     mine = [one for one in observations if one.initialisation == seed and one.at.get("drop") == drop]
     cells = {(int(one.at["row"]), int(one.at["column"])): one.value for one in mine if one.quantity == "loss_in_plane"}
@@ -97,7 +96,7 @@ def _valley(setting: TrainingSetting, observations: Sequence[Observation], drop:
         for name in ("path_along", "path_across")
     )
     path = sorted((along[time], across[time], time) for time in along)
-    place = drops(setting)[drop]
+    place = drops(setting.recipe)[drop]
     before = [one for one in path if one[2] <= place]
     after = [one for one in path if one[2] > place]
     groups = (("before the drop", "before", before), ("after the cliff", "after", after))
@@ -117,8 +116,8 @@ def _valley(setting: TrainingSetting, observations: Sequence[Observation], drop:
     )
 
 
-def _twins(setting: TrainingSetting, observations: Sequence[Observation]) -> Figure:
-    options: CliffOptions = setting.options
+def _twins(setting: CliffSetting, observations: Sequence[Observation]) -> Figure:
+    options = setting.options
     words = {"batch": f"batch x{options.twins.factor}", "rate": f"rate ÷{options.twins.factor}"}
     lines = [
         series.along(

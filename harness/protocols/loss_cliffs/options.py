@@ -78,29 +78,32 @@ class CliffOptions(Model):
     twins: TwinOptions = TwinOptions()
 
 
-def offsets(setting: TrainingSetting) -> list[int]:
+CliffSetting = TrainingSetting[CliffOptions]
+
+
+def offsets(setting: CliffSetting) -> list[int]:
     """The checkpoints around a drop, from -W to W, in iterations after it."""
-    options: CliffOptions = setting.options
+    options = setting.options
     width, every = setting.iterations(options.width), setting.iterations(options.every)
     after = {*range(0, width, every), width}
     return sorted(after | {-offset for offset in after})
 
 
-def ages(setting: TrainingSetting) -> list[int]:
+def ages(setting: CliffSetting) -> list[int]:
     """The checkpoints of the twins, in iterations after the drop."""
-    options: CliffOptions = setting.options
+    options = setting.options
     length, every = setting.iterations(options.twins.length), setting.iterations(options.every)
     return sorted({*range(every, length, every), length})
 
 
-def cliff_problems(setting: TrainingSetting) -> Iterable[Problem]:
+def cliff_problems(setting: CliffSetting) -> Iterable[Problem]:
     """What is wrong with the settings: cliffs that overlap, drops that are not there, sizes beyond the network's."""
-    yield from phase_problems(setting)
-    yield from curvature.exact_problems(setting)
-    yield from curvature.objective_problems(setting, also_of_all=True)
+    yield from phase_problems(setting.recipe)
+    yield from curvature.exact_problems(setting.recipe)
+    yield from curvature.objective_problems(setting.recipe, setting.options.objective, also_of_all=True)
     yield from _time_problems(setting)
-    options: CliffOptions = setting.options
-    known, size, data = drops(setting), setting.training.parameters, setting.data
+    options = setting.options
+    known, size, data = drops(setting.recipe), setting.recipe.training.parameters, setting.recipe.data
     for number, drop in enumerate(options.cliffs):
         place = ("settings", "cliffs", number)
         if drop not in known:
@@ -111,19 +114,19 @@ def cliff_problems(setting: TrainingSetting) -> Iterable[Problem]:
     for field, count in sizes.items():
         if count > size:
             yield Problem(("settings", *field), f"found {count:,}, more than the network's {size:,} parameters")
-    if options.twins.factor * setting.training.batch > data.n_train:
+    if options.twins.factor * setting.recipe.training.batch > data.n_train:
         yield Problem(
             ("settings", "twins", "factor"),
-            f"found {options.twins.factor}: {options.twins.factor} batches of {setting.training.batch} are more than "
-            f"the {data.n_train:,} examples of {data.name}",
+            f"found {options.twins.factor}: {options.twins.factor} batches of {setting.recipe.training.batch} are more "
+            f"than the {data.n_train:,} examples of {data.name}",
         )
     else:
-        batch = options.twins.factor * setting.training.batch
-        yield from epoch_problems(setting, ("settings", "twins", "factor"), options.twins.factor, batch)
+        batch = options.twins.factor * setting.recipe.training.batch
+        yield from epoch_problems(setting.recipe, ("settings", "twins", "factor"), options.twins.factor, batch)
 
 
-def _time_problems(setting: TrainingSetting) -> Iterable[Problem]:
-    options: CliffOptions = setting.options
+def _time_problems(setting: CliffSetting) -> Iterable[Problem]:
+    options = setting.options
     width = setting.iterations(options.width)
     times: dict[tuple[str, ...], Duration] = {
         ("width",): options.width,
@@ -143,7 +146,7 @@ def _time_problems(setting: TrainingSetting) -> Iterable[Problem]:
             found = f"found {options.every}, which makes {count:,} checkpoints of {name}: at most {MOST_ITEMS:,}"
             yield Problem(("settings", "every"), f"{found}, choose a longer time")
             return
-    for phase in phases(setting):
+    for phase in phases(setting.recipe):
         if width > phase.stop - phase.start:
             yield Problem(
                 ("settings", "width"),

@@ -6,22 +6,20 @@ from typing import ClassVar
 
 from harness.figure import Figure
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import lineage
-from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common.base import Claims, Measurement, Read, unread
 from harness.protocols.common.phases import drops, phases
-from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.loss_cliffs import figures as cliff_figures
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
-from harness.protocols.loss_cliffs.observations import derived, observe_table
-from harness.protocols.loss_cliffs.options import CliffOptions, ages, cliff_problems, offsets
+from harness.protocols.loss_cliffs import observations
+from harness.protocols.loss_cliffs.jobs import SUBSPACES
+from harness.protocols.loss_cliffs.options import CliffOptions, CliffSetting, ages, cliff_problems, offsets
 from harness.schema.load import Problem
 
 ARMS = ("batch", "rate")
-SUBSPACES = ("top", "random")
 
 
-class LossCliffs(TrainingProtocol):
+class LossCliffs(TrainingProtocol[CliffOptions]):
     """Cliffs of the training loss at the drops of the learning rate."""
 
     name = "loss_cliffs"
@@ -96,69 +94,62 @@ class LossCliffs(TrainingProtocol):
         ),
     }
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: CliffSetting) -> Iterable[Measurement]:
         """Losses around all drops; displacement, plane and twins at the chosen ones; descent at the first of those."""
-        options: CliffOptions = setting.options
-        places = drops(setting)
+        options, places = setting.options, drops(setting.recipe)
         for seed in setting.replicates.seeds:
             for iteration in _checkpoints(setting):
-                job = cliff_jobs.loss(setting, lineage.trunk(setting, seed, iteration))
-                yield Measurement("loss", job, {"iteration": iteration}, seed)
+                job = cliff_jobs.loss(setting, setting.recipe.trunk(seed, iteration))
+                yield Measurement(observations.loss, job, {"iteration": iteration}, seed)
             for drop in options.cliffs:
                 place = places[drop]
-                yield Measurement("displacement", cliff_jobs.displacement(setting, seed, place), {"drop": drop}, seed)
-                yield Measurement("plane", cliff_jobs.plane(setting, seed, place), {"drop": drop}, seed)
+                moved, valley = cliff_jobs.displacement(setting, seed, place), cliff_jobs.plane(setting, seed, place)
+                yield Measurement(observations.displaced, moved, {"drop": drop}, seed)
+                yield Measurement(observations.in_plane, valley, {"drop": drop}, seed)
                 yield from self._twins(setting, seed, drop)
             yield from self._gating(setting, seed, places[options.cliffs[0]])
 
-    def _twins(self, setting: TrainingSetting, seed: int, drop: int) -> Iterable[Measurement]:
-        before = phases(setting)[drop - 1]
+    def _twins(self, setting: CliffSetting, seed: int, drop: int) -> Iterable[Measurement]:
+        before = phases(setting.recipe)[drop - 1]
         for arm in ARMS:
             for age in ages(setting):
                 at: dict[str, Condition] = {"drop": drop, "arm": arm, "after": age}
                 job = cliff_jobs.loss(setting, cliff_jobs.twin(setting, seed, before, arm, age))
-                yield Measurement("twin_loss", job, at, seed)
+                yield Measurement(observations.twin_loss, job, at, seed)
 
-    def _gating(self, setting: TrainingSetting, seed: int, place: int) -> Iterable[Measurement]:
-        before = cliff_jobs.hessian(setting, lineage.trunk(setting, seed, place))
-        yield Measurement("before", before, {}, seed)
+    def _gating(self, setting: CliffSetting, seed: int, place: int) -> Iterable[Measurement]:
+        yield Measurement(unread, cliff_jobs.gated_from(setting, seed), {}, seed)
         for subspace in SUBSPACES:
             descended = cliff_jobs.descent(setting, seed, place, subspace)
-            yield Measurement("descended", descended, {"subspace": subspace}, seed)
-            after = cliff_jobs.hessian(setting, descended)
-            yield Measurement("gated", after, {"subspace": subspace}, seed)
+            yield Measurement(observations.descended, descended, {"subspace": subspace}, seed)
+            yield Measurement(unread, cliff_jobs.gated(setting, seed, subspace), {"subspace": subspace}, seed)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """What the tables hold, and what follows from several of them."""
-        found: list[Observation] = []
-        for one in self.measurements(setting):
-            table = read(one.job)
-            if table is not None:
-                found += observe_table(setting, one, table)
-        return [one for one in [*found, *derived(setting, found)] if one.quantity in self.quantities]
+    def derived(self, setting: CliffSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """The cliffs, what descent in a subspace leaves of the spectrum, and the twins' ratio."""
+        return observations.derived(setting, found, read)
 
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: CliffSetting) -> Mapping[str, Sequence[Condition]]:
         """Drops, checkpoints, arms of the twins and their age, subspaces."""
         return {
-            "drop": list(drops(setting)),
+            "drop": list(drops(setting.recipe)),
             "iteration": _checkpoints(setting),
             "arm": ARMS,
             "after": ages(setting),
             "subspace": SUBSPACES,
         }
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: CliffSetting) -> Mapping[str, Condition]:
         """The end of the twins' training; the subspace of the top eigenvectors."""
         return {"after": ages(setting)[-1], "subspace": "top"}
 
-    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: CliffSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Most is looked at for the chosen cliffs only."""
         chosen = setting.options.cliffs
         everywhere = ("cliff", "fall_before", "fall_after")
         if "drop" in at and quantity not in everywhere and at["drop"] not in chosen:
             return f"{quantity} is measured at the drops {', '.join(map(str, chosen))}: add it to settings.cliffs"
         if quantity in ("path_along", "path_across"):
-            place = drops(setting)[int(at["drop"])]
+            place = drops(setting.recipe)[int(at["drop"])]
             if int(at["iteration"]) - place not in [
                 *(one for one in offsets(setting) if one <= 0),
                 offsets(setting)[-1],
@@ -166,20 +157,18 @@ class LossCliffs(TrainingProtocol):
                 return f"the plane of drop {at['drop']} holds its checkpoints up to {place} and the last after it"
         return None
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: CliffSetting) -> Iterable[Problem]:
         """The recipe, the cliffs, and what they need."""
         yield from super().check_setting(setting)
         yield from cliff_problems(setting)
 
-    def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
-    ) -> Sequence[Figure]:
+    def figures(self, setting: CliffSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Cliffs, displacement, valleys and twins."""
         return cliff_figures.figures(setting, observations, claims)
 
 
-def _checkpoints(setting: TrainingSetting) -> list[int]:
-    around = {place + offset for place in drops(setting).values() for offset in offsets(setting)}
+def _checkpoints(setting: CliffSetting) -> list[int]:
+    around = {place + offset for place in drops(setting.recipe).values() for offset in offsets(setting)}
     return sorted(around | {setting.length})
 
 

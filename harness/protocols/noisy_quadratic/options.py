@@ -149,14 +149,17 @@ class NoisyQuadraticOptions(Model):
     valley: ValleyOptions = ValleyOptions()
 
 
+QuadraticSetting = Setting[NoisyQuadraticOptions]
+
+
 def named(value: float) -> str:
     """A number as the condition of an axis."""
     return f"{value:g}"
 
 
-def problems(setting: Setting) -> Iterable[Problem]:
+def problems(setting: QuadraticSetting) -> Iterable[Problem]:
     """What no single field shows: divergence, numbers given twice, rates that do not fall, a mean that swings."""
-    options: NoisyQuadraticOptions = setting.options
+    options = setting.options
     if setting.replicates.orders > 1:
         found = f"found {setting.replicates.orders}, but noisy_quadratic compares no copies: leave this field out"
         yield Problem(("replicates", "orders"), found)

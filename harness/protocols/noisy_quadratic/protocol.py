@@ -3,20 +3,18 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from harness.datainfo import DatasetInfo
 from harness.digits import ROUNDING, plain
 from harness.figure import Figure
-from harness.jobs.job import Job
-from harness.jobs.store import Table
-from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common.base import Claims, Measurement, Protocol, Read
+from harness.observation import Condition, NoValue, Observation, Quantity, ratio
+from harness.protocols.common.base import Claims, Measured, Measurement, Protocol
 from harness.protocols.common.setting import Setting
 from harness.protocols.noisy_quadratic import figures as quadratic_figures
 from harness.protocols.noisy_quadratic import jobs as quadratic_jobs
 from harness.protocols.noisy_quadratic import theory
-from harness.protocols.noisy_quadratic.options import NoisyQuadraticOptions, named, problems
+from harness.protocols.noisy_quadratic.options import NoisyQuadraticOptions, QuadraticSetting, named, problems
 from harness.schema.load import Problem
 from harness.schema.model import Replicates, Scale
 
@@ -25,7 +23,7 @@ _PHASES = ("before", "after")
 _NUMBERS = frozenset(_POINT)
 
 
-class NoisyQuadratic(Protocol[Setting]):
+class NoisyQuadratic(Protocol[QuadraticSetting]):
     """Levels at equilibrium, their drops, sums and relaxation, and the narrowing valley."""
 
     name = "noisy_quadratic"
@@ -62,48 +60,31 @@ class NoisyQuadratic(Protocol[Setting]):
     }
 
     def setting(
-        self, scale: Scale, options: Any, replicates: Replicates, dataset: Callable[[str], DatasetInfo]
-    ) -> Setting:
+        self,
+        scale: Scale,
+        options: NoisyQuadraticOptions,
+        replicates: Replicates,
+        dataset: Callable[[str], DatasetInfo],
+    ) -> QuadraticSetting:
         """Nothing but the options and the replicates."""
         return Setting(replicates, options)
 
-    def measurements(self, setting: Setting) -> Iterable[Measurement]:
+    def measurements(self, setting: QuadraticSetting) -> Iterable[Measurement]:
         """Six simulations of each seed, one relaxation for each rate and momentum."""
-        options: NoisyQuadraticOptions = setting.options
+        options = setting.options
         for seed in setting.replicates.seeds:
-            jobs: dict[str, Job] = {
-                "grid": quadratic_jobs.grid(options, seed),
-                "batch": quadratic_jobs.batch(options, seed),
-                "stairs": quadratic_jobs.stairs(options.staircase, seed),
-                "sum": quadratic_jobs.spectrum(options.spectrum, seed),
-                "valley": quadratic_jobs.valley(options.valley, seed),
-            }
-            for kind, job in jobs.items():
-                yield Measurement(kind, job, {}, seed)
+            yield Measurement(_grid, quadratic_jobs.grid(options, seed), {}, seed)
+            yield Measurement(_batch, quadratic_jobs.batch(options, seed), {}, seed)
+            yield Measurement(_stairs, quadratic_jobs.stairs(options.staircase, seed), {}, seed)
+            yield Measurement(_sum, quadratic_jobs.spectrum(options.spectrum, seed), {}, seed)
+            yield Measurement(_valley, quadratic_jobs.valley(options.valley, seed), {}, seed)
             for rate, momentum in product(options.relaxation.rates, options.relaxation.momenta):
                 at = {"rate": named(rate), "momentum": named(momentum)}
-                yield Measurement("relaxation", quadratic_jobs.relaxation(options, rate, momentum, seed), at, seed)
+                yield Measurement(_relaxation, quadratic_jobs.relaxation(options, rate, momentum, seed), at, seed)
 
-    def observe(self, setting: Setting, read: Read) -> Sequence[Observation]:
-        """Everything the tables hold, beside what the formulas say."""
-        found: list[Observation] = []
-        see = {
-            "grid": _grid,
-            "batch": _batch,
-            "stairs": _stairs,
-            "sum": _sum,
-            "valley": _valley,
-            "relaxation": _relaxation,
-        }
-        for one in self.measurements(setting):
-            table = read(one.job)
-            for name, at, value in see[one.kind](setting.options, one, table) if table is not None else ():
-                found.append(observed(name, at, one.initialisation, one.within, value))
-        return found
-
-    def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: QuadraticSetting) -> Mapping[str, Sequence[Condition]]:
         """The grid and the other values that are measured; drops are counted from 1."""
-        options: NoisyQuadraticOptions = setting.options
+        options = setting.options
         rates = {*options.rates, *options.batch.rates, *options.relaxation.rates}
         return {
             "rate": [named(rate) for rate in sorted(rates)],
@@ -114,14 +95,14 @@ class NoisyQuadratic(Protocol[Setting]):
             "phase": _PHASES,
         }
 
-    def defaults(self, setting: Setting) -> Mapping[str, Condition]:
+    def defaults(self, setting: QuadraticSetting) -> Mapping[str, Condition]:
         """The first curvature and noise."""
-        options: NoisyQuadraticOptions = setting.options
+        options = setting.options
         return {"curvature": named(options.curvatures[0]), "noise": named(options.noises[0])}
 
-    def unmeasured(self, setting: Setting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: QuadraticSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Each part of the settings has rates and momenta of its own."""
-        options: NoisyQuadraticOptions = setting.options
+        options = setting.options
         part = {"batch_over_rate": "batch", "relaxation_over_exact": "relaxation"}.get(quantity)
         field = f"settings.{part}" if part else "settings"
         rates = getattr(options, part).rates if part else options.rates
@@ -133,15 +114,17 @@ class NoisyQuadratic(Protocol[Setting]):
             return f"{quantity} is not measured at the momentum {at['momentum']}: add it to {where}.momenta"
         return None
 
-    def check_setting(self, setting: Setting) -> Iterable[Problem]:
+    def check_setting(self, setting: QuadraticSetting) -> Iterable[Problem]:
         """Everything converges, and nothing is named twice."""
         return problems(setting)
 
-    def figures(self, setting: Setting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+    def figures(
+        self, setting: QuadraticSetting, observations: Sequence[Observation], claims: Claims
+    ) -> Sequence[Figure]:
         """Levels against momentum and curvature, the staircase, the valley."""
         return quadratic_figures.figures(setting.options, observations)
 
-    def _condition(self, setting: Setting, axis: str, value: Condition) -> Condition:
+    def _condition(self, setting: QuadraticSetting, axis: str, value: Condition) -> Condition:
         if axis not in _NUMBERS:
             return value
         try:
@@ -150,76 +133,70 @@ class NoisyQuadratic(Protocol[Setting]):
             raise ValueError(f'found {value!r}: write a number in quotes, {axis}: "0.01"') from None
 
 
-_Seen = Iterable[tuple[str, Mapping[str, Condition], float | NoValue]]
-"""(quantity, conditions, value)."""
-
-
-def _grid(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
+def _grid(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
     apart: dict[tuple[str, str], list[float | NoValue]] = {}
-    for point, level in zip(one.job.params["points"], table["level"], strict=True):
+    for point, level in zip(one.measurement.job.params["points"], one.table["level"], strict=True):
         at: dict[str, Condition] = dict(zip(_POINT, map(named, point), strict=True))
-        yield "level", at, level
+        yield one.seen("level", level, **at)
         for name, formula in (("printed", theory.printed_level), ("exact", theory.exact_level)):
             over = ratio(level, formula(*point), error=0.0, of=f"the {name} level")
-            yield f"level_over_{name}", at, over
+            yield one.seen(f"level_over_{name}", over, **at)
             apart.setdefault((name, named(point[2])), []).append(over)
     for (name, momentum), values in apart.items():
         without = [value for value in values if isinstance(value, NoValue)]
         numbers = [100 * abs(value - 1) for value in values if not isinstance(value, NoValue)]
-        yield f"worst_{name}", {"momentum": momentum}, without[0] if without else max(numbers)
+        yield one.seen(f"worst_{name}", without[0] if without else max(numbers), momentum=momentum)
 
 
-def _batch(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
-    points, found = one.job.params["points"], table["level"]
-    for point, larger, slower in zip(points[::2], found[::2], found[1::2], strict=True):
-        yield (
-            "batch_over_rate",
-            {"rate": named(point[0]), "momentum": named(point[2])},
-            ratio(larger, slower, error=0.0, of="the level with the smaller learning rate"),
-        )
+def _batch(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    points, levels = one.measurement.job.params["points"], one.table["level"]
+    for point, larger, slower in zip(points[::2], levels[::2], levels[1::2], strict=True):
+        over = ratio(larger, slower, error=0.0, of="the level with the smaller learning rate")
+        yield one.seen("batch_over_rate", over, rate=named(point[0]), momentum=named(point[2]))
 
 
-def _stairs(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
-    rates = options.staircase.rates
+def _stairs(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    table, rates = one.table, one.setting.options.staircase.rates
     settled = [_settled(table["loss"], table["stair"], stair) for stair in range(len(rates))]
     for drop in range(1, len(rates)):
         fall = ratio(settled[drop - 1], settled[drop], error=0.0, of="the level after the drop")
         over = fall if isinstance(fall, NoValue) else fall * rates[drop] / rates[drop - 1]
-        yield "drop_over_rates", {"drop": drop}, over
+        yield one.seen("drop_over_rates", over, drop=drop)
     for step, loss in zip(table["step"], table["loss"], strict=True):
-        yield "stair_loss", {"step": step}, loss
+        yield one.seen("stair_loss", loss, step=step)
 
 
-def _sum(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
-    chosen = options.spectrum
+def _sum(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    chosen = one.setting.options.spectrum
     exact = theory.total_level(chosen.rate, chosen.curvatures, chosen.momentum, chosen.sigma)
-    level = _settled(table["loss"], table["stair"], 0)
-    yield "sum_over_exact", {}, ratio(level, exact, error=0.0, of="the sum of the exact levels")
+    level = _settled(one.table["loss"], one.table["stair"], 0)
+    yield one.seen("sum_over_exact", ratio(level, exact, error=0.0, of="the sum of the exact levels"))
 
 
-def _relaxation(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
+def _relaxation(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
     """From two to four relaxation times, when the faster root is forgotten and the noise is still small."""
-    exact = theory.relaxation_time(*one.job.params["point"][:3])
-    late = len(table["mean"])
+    exact = theory.relaxation_time(*one.measurement.job.params["point"][:3])
+    means = one.table["mean"]
+    late = len(means)
     early = late // 2
-    first, last = table["mean"][early - 1], table["mean"][late - 1]
-    seen: float | NoValue = NoValue(f"E[x] goes from {plain(first, 3)} to {plain(last, 3)}: that is no decay")
+    first, last = means[early - 1], means[late - 1]
+    time: float | NoValue = NoValue(f"E[x] goes from {plain(first, 3)} to {plain(last, 3)}: that is no decay")
     if first > last > 0 and math.log(first / last) > ROUNDING:
         steps = (late - early) / math.log(first / last)
-        seen = ratio(steps, exact, error=0.0, of="the exact relaxation time")
-    yield "relaxation_over_exact", one.at, seen
+        time = ratio(steps, exact, error=0.0, of="the exact relaxation time")
+    yield one.seen("relaxation_over_exact", time)
 
 
-def _valley(options: NoisyQuadraticOptions, one: Measurement, table: Table) -> _Seen:
+def _valley(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    table = one.table
     for number, phase in enumerate(_PHASES):
-        seen = {name: _settled(column, table["phase"], number) for name, column in table.items()}
-        at: dict[str, Condition] = {"phase": phase}
-        yield "valley_width", at, math.sqrt(seen["square"])
-        yield "valley_negative", at, 100 * seen["negative"]
+        means = {name: _settled(column, table["phase"], number) for name, column in table.items()}
+        yield one.seen("valley_width", math.sqrt(means["square"]), phase=phase)
+        yield one.seen("valley_negative", 100 * means["negative"], phase=phase)
         for name in ("position", "loss", "sharpness"):
-            yield f"valley_{name}", at, seen[name]
+            yield one.seen(f"valley_{name}", means[name], phase=phase)
     for step, position in zip(table["step"], table["position"], strict=True):
-        yield "valley_path", {"step": step}, position
+        yield one.seen("valley_path", position, step=step)
 
 
 def _settled(values: Sequence[float], parts: Sequence[int], part: int) -> float:

@@ -5,38 +5,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.jobs.store import Table
-from harness.observation import Condition, NoValue, Observation, observed
-from harness.protocols.common.base import Measurement
+from harness.observation import NoValue, Observation
+from harness.protocols.common.base import Measured
+from harness.protocols.common.curvature import loss_error
+from harness.protocols.quadratic_approximation.options import ApproximationSetting
 
 _AROUND = 8.0
 """Rounding of a second difference over half a line's length r: that of 4 losses, over r² / 2."""
 
 
-def of_minima(one: Measurement, table: Table, lines: Table | None, error: float) -> Iterable[Observation]:
-    """The observations of a table of ``minima``.
-
-    Args:
-        one: the measurement.
-        table: its table.
-        lines: the table of ``parabolas`` that it is made of, None where that is not there.
-        error: by how much a loss of a nat may be wrong.
-    """
+def of_minima(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
+    """The observations of a table of ``minima``, beside the table of ``parabolas`` that it is made of."""
+    table, lines, error = one.table, one.of_input("parabolas"), loss_error(one.setting.options.objective)
     rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     reach = {} if lines is None else _reach(lines)
     flat = set() if lines is None else _flat(lines, error)
     for band in dict.fromkeys(table["band"]):
         mine = [row for row in rows if row["band"] == band]
         for name, value in _of_band(mine, reach, flat, error).items():
-            yield observed(name, {**one.at, "band": band}, one.initialisation, 0, value)
+            yield one.seen(name, value, band=band)
     slope = table["slope"][0]
     no_line = NoValue("fewer than three directions have minima that scatter, or their curvatures are equal")
     slope = no_line if slope is None else _unless(_still(rows, reach, error), slope, _STILL)
-    yield observed("sigma_slope", one.at, one.initialisation, 0, slope)
+    yield one.seen("sigma_slope", slope)
     for row in rows:
         if row["sd"]:
-            at: Mapping[str, Condition] = {**one.at, "rank": row["rank"]}
-            yield Observation("minimum_sd", at, one.initialisation, 0, row["sd"])
-            yield Observation("fitted_curvature", at, one.initialisation, 0, row["curvature"])
+            yield one.seen("minimum_sd", row["sd"], rank=row["rank"])
+            yield one.seen("fitted_curvature", row["curvature"], rank=row["rank"])
 
 
 def _of_band(

@@ -42,12 +42,15 @@ class QuadraticApproximationOptions(Model):
     lowest: Fraction = 1e-4
 
 
-def parabolas(setting: TrainingSetting, state: Job, hessian: Job, seed: int) -> Job:
+ApproximationSetting = TrainingSetting[QuadraticApproximationOptions]
+
+
+def parabolas(setting: ApproximationSetting, state: Job, hessian: Job, seed: int) -> Job:
     """The losses of batches along some eigenvectors."""
-    options: QuadraticApproximationOptions = setting.options
+    options = setting.options
     params = {
         **_batches(setting, seed),
-        "ranks": chosen(options, setting.training.parameters),
+        "ranks": chosen(options, setting.recipe.training.parameters),
         "points": options.points,
         "rise": options.rise,
         "flattest": options.flattest,
@@ -60,18 +63,18 @@ def minima(lines: Job, options: QuadraticApproximationOptions) -> Job:
     return Job("minima", {"significance": options.significance}, {"parabolas": lines})
 
 
-def newton(setting: TrainingSetting, state: Job, hessian: Job) -> Job:
+def newton(setting: ApproximationSetting, state: Job, hessian: Job) -> Job:
     """The loss where the local quadratic has its minimum."""
-    options: QuadraticApproximationOptions = setting.options
+    options = setting.options
     params = {
-        **curvature.objective_params(setting, options.objective),
+        **curvature.objective_params(setting.recipe, options.objective),
         "thresholds": options.thresholds,
         "lowest": options.lowest,
     }
     return Job("newton", params, {"state": state, "hessian": hessian})
 
 
-def gradient_noise(setting: TrainingSetting, state: Job, hessian: Job, seed: int) -> Job:
+def gradient_noise(setting: ApproximationSetting, state: Job, hessian: Job, seed: int) -> Job:
     """How the gradients of batches scatter."""
     return Job("gradient_noise", _batches(setting, seed), {"state": state, "hessian": hessian})
 
@@ -84,11 +87,11 @@ def chosen(options: QuadraticApproximationOptions, size: int) -> dict[str, list[
     }
 
 
-def _batches(setting: TrainingSetting, seed: int) -> dict[str, Any]:
-    options: QuadraticApproximationOptions = setting.options
+def _batches(setting: ApproximationSetting, seed: int) -> dict[str, Any]:
+    options = setting.options
     return {
-        **curvature.objective_params(setting, options.objective),
-        "batch": setting.training.batch,
+        **curvature.objective_params(setting.recipe, options.objective),
+        "batch": setting.recipe.training.batch,
         "batches": options.batches,
         "seed": seed,
     }

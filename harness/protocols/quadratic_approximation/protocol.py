@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.digits import plain
@@ -9,15 +10,16 @@ from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common import curvature, lineage
-from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common import curvature
+from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
 from harness.protocols.common.heavy_ball import is_stable, level
 from harness.protocols.common.phases import phase_problems, phases
-from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.protocols.quadratic_approximation import figures as approximation_figures
 from harness.protocols.quadratic_approximation.observations import of_minima
 from harness.protocols.quadratic_approximation.options import (
+    ApproximationSetting,
     QuadraticApproximationOptions,
     chosen,
     gradient_noise,
@@ -31,7 +33,7 @@ _DRAWN = 12
 """Batches whose losses are drawn."""
 
 
-class QuadraticApproximation(TrainingProtocol):
+class QuadraticApproximation(TrainingProtocol[QuadraticApproximationOptions]):
     """The exact Hessian at several checkpoints, and what the quadratic that it makes says of the loss."""
 
     name = "quadratic_approximation"
@@ -88,67 +90,38 @@ class QuadraticApproximation(TrainingProtocol):
     }
     time_axes: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: ApproximationSetting) -> Iterable[Measurement]:
         """For every initialisation and checkpoint: parabolas and their minima, Newton's steps, noise of gradients."""
-        options: QuadraticApproximationOptions = setting.options
         for seed in setting.replicates.seeds:
-            for checkpoint in curvature.checkpoints(setting):
-                state = lineage.trunk(setting, seed, checkpoint)
-                hessian = curvature.hessian(setting, state, options.objective)
-                lines = parabolas(setting, state, hessian, seed)
-                jobs: Mapping[str, Job] = {
-                    "newton": newton(setting, state, hessian),
-                    "noise": gradient_noise(setting, state, hessian, seed),
-                    "parabolas": lines,
-                    "minima": minima(lines, options),
-                }
-                for kind, job in jobs.items():
-                    yield Measurement(kind, job, {"checkpoint": checkpoint}, seed)
+            for checkpoint in _checkpoints(setting):
+                jobs = _jobs(setting, seed, checkpoint)
+                at: Mapping[str, Condition] = {"checkpoint": checkpoint}
+                yield Measurement(_of_newton, jobs.newton, at, seed)
+                yield Measurement(unread, jobs.noise, at, seed)
+                yield Measurement(_drawn, jobs.parabolas, at, seed)
+                yield Measurement(of_minima, jobs.minima, at, seed)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """What the tables hold; the explained part and the over-prediction from several."""
-        found: list[Observation] = []
-        tables: dict[tuple[int, int, str], Table] = {}
-        for one in self.measurements(setting):
-            table = read(one.job)
-            if table is None:
-                continue
-            tables[one.initialisation, int(one.at["checkpoint"]), one.kind] = table
-            if one.kind == "minima":
-                lines = tables.get((one.initialisation, int(one.at["checkpoint"]), "parabolas"))
-                found += of_minima(one, table, lines, curvature.loss_error(setting.options.objective))
-            elif one.kind == "newton":
-                found += _of_newton(one, table)
-            elif one.kind == "parabolas" and one.at["checkpoint"] == setting.length:
-                found += _drawn(one, table, setting)
+    def derived(self, setting: ApproximationSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """What the local quadratic explains of the loss's fall, and by how much it over-predicts the loss."""
         for seed in setting.replicates.seeds:
-            for checkpoint in curvature.checkpoints(setting):
-                here, end, noise = (
-                    tables.get(key)
-                    for key in (
-                        (seed, checkpoint, "newton"),
-                        (seed, setting.length, "newton"),
-                        (seed, checkpoint, "noise"),
-                    )
-                )
+            end = read(_jobs(setting, seed, setting.length).newton)
+            for checkpoint in _checkpoints(setting):
+                jobs, at = _jobs(setting, seed, checkpoint), {"checkpoint": checkpoint}
+                here, noise = read(jobs.newton), read(jobs.noise)
                 if here is not None and end is not None and checkpoint < setting.length:
-                    found.append(
-                        observed("explained", {"checkpoint": checkpoint}, seed, 0, _explained(setting, here, end))
-                    )
+                    yield observed("explained", at, seed, 0, _explained(setting, here, end))
                 if here is not None and noise is not None and checkpoint > 0:
-                    over = _overpredicted(setting, here, noise, checkpoint)
-                    found.append(observed("overprediction", {"checkpoint": checkpoint}, seed, 0, over))
-        return found
+                    yield observed("overprediction", at, seed, 0, _overpredicted(setting, here, noise, checkpoint))
 
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: ApproximationSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints and bands."""
-        return {"checkpoint": curvature.checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
+        return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: ApproximationSetting) -> Mapping[str, Condition]:
         """The top band."""
         return {"band": "top"}
 
-    def unmeasured(self, setting: TrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
+    def unmeasured(self, setting: ApproximationSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Nothing falls after the end; before the first step nothing is level."""
         if quantity == "explained" and at["checkpoint"] == setting.length:
             return "explained compares with the loss at the end: choose an earlier checkpoint"
@@ -156,30 +129,55 @@ class QuadraticApproximation(TrainingProtocol):
             return "the noisy quadratic's level is that after training: choose a later checkpoint"
         return None
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: ApproximationSetting) -> Iterable[Problem]:
         """Checkpoints lie in training, in order; the recipe is the quadratic's; there are as many eigenvectors."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting)
-        yield from phase_problems(setting)
-        yield from time_problems(setting, "checkpoints", setting.options.checkpoints)
-        yield from curvature.exact_problems(setting)
-        yield from setting.options.bands.problems(setting.training.parameters)
+        yield from curvature.objective_problems(setting.recipe, setting.options.objective)
+        yield from phase_problems(setting.recipe)
+        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
+        yield from curvature.exact_problems(setting.recipe)
+        yield from setting.options.bands.problems(setting.recipe.training.parameters)
 
     def figures(
-        self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims
+        self, setting: ApproximationSetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """Parabolas of batches; σ of their minima; the loss at the minimum of the local quadratic."""
-        return approximation_figures.figures(
-            observations, curvature.checkpoints(setting), list(self.axes(setting)["band"])
-        )
+        return approximation_figures.figures(observations, _checkpoints(setting), list(self.axes(setting)["band"]))
 
 
-def _of_newton(one: Measurement, table: Table) -> Iterable[Observation]:
-    yield Observation("loss", one.at, one.initialisation, 0, table["here"][0])
-    yield observed("newton_loss", one.at, one.initialisation, 0, _lowest(table))
+@dataclass(frozen=True)
+class _Jobs:
+    """The jobs at a checkpoint."""
+
+    newton: Job
+    noise: Job
+    parabolas: Job
+    minima: Job
+
+
+def _jobs(setting: ApproximationSetting, seed: int, checkpoint: int) -> _Jobs:
+    state = setting.recipe.trunk(seed, checkpoint)
+    hessian = curvature.hessian(setting.recipe, state, setting.options.objective)
+    lines = parabolas(setting, state, hessian, seed)
+    return _Jobs(
+        newton(setting, state, hessian),
+        gradient_noise(setting, state, hessian, seed),
+        lines,
+        minima(lines, setting.options),
+    )
+
+
+def _checkpoints(setting: ApproximationSetting) -> list[int]:
+    return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
+
+
+def _of_newton(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
+    table = one.table
+    yield one.seen("loss", table["here"][0])
+    yield one.seen("newton_loss", _lowest(table))
     for share, value in zip(table["share"], table["loss"], strict=True):
         if value is not None:
-            yield Observation("threshold_loss", {**one.at, "share": f"{share:.3g}"}, one.initialisation, 0, value)
+            yield one.seen("threshold_loss", value, share=f"{share:.3g}")
 
 
 def _lowest(table: Table) -> float | NoValue:
@@ -187,25 +185,26 @@ def _lowest(table: Table) -> float | NoValue:
     return min(found) if found else NoValue("no step to a minimum of the local quadratic ends at a finite loss")
 
 
-def _drawn(one: Measurement, table: Table, setting: TrainingSetting) -> Iterable[Observation]:
-    """The losses of a few batches along the middle one of each band's directions, of the top band along the first."""
-    points = setting.options.points
-    ranks = chosen(setting.options, setting.training.parameters)
+def _drawn(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
+    """At the end: losses of a few batches along the middle one of each band's directions, of the top band the first."""
+    if one.measurement.at["checkpoint"] != one.setting.length:
+        return
+    table, options = one.table, one.setting.options
+    points = options.points
+    ranks = chosen(options, one.setting.recipe.training.parameters)
     drawn = {(band, some[0 if band == "top" else len(some) // 2] + 1) for band, some in ranks.items()}
     for row, (band, rank, batch) in enumerate(zip(table["band"], table["rank"], table["batch"], strict=True)):
         if (band, rank) in drawn and batch < _DRAWN:
             for point in range(points):
                 place = f"{table['reach'][row] * (2 * point / (points - 1) - 1):.6g}"
-                at = {**one.at, "band": band, "batch": batch, "place": place}
-                yield Observation("batch_loss", at, one.initialisation, 0, table[f"loss_{point}"][row])
+                yield one.seen("batch_loss", table[f"loss_{point}"][row], band=band, batch=batch, place=place)
 
 
-def _error(setting: TrainingSetting, loss: float) -> float:
-    options: QuadraticApproximationOptions = setting.options
-    return curvature.loss_error(options.objective) * max(1.0, loss)
+def _error(setting: ApproximationSetting, loss: float) -> float:
+    return curvature.loss_error(setting.options.objective) * max(1.0, loss)
 
 
-def _explained(setting: TrainingSetting, here: Table, end: Table) -> float | NoValue:
+def _explained(setting: ApproximationSetting, here: Table, end: Table) -> float | NoValue:
     """Share (%) of the fall until the end; that fall may be less than the rounding of the losses, or none."""
     lowest, now, last = _lowest(here), here["here"][0], end["here"][0]
     if isinstance(lowest, NoValue):
@@ -216,15 +215,15 @@ def _explained(setting: TrainingSetting, here: Table, end: Table) -> float | NoV
     return share if isinstance(share, NoValue) else 100 * share
 
 
-def _overpredicted(setting: TrainingSetting, here: Table, noise: Table, checkpoint: int) -> float | NoValue:
+def _overpredicted(setting: ApproximationSetting, here: Table, noise: Table, checkpoint: int) -> float | NoValue:
     """The sum of the levels over the loss above the lowest, which may be less than the rounding of the losses."""
-    rate = next(one.rate for one in phases(setting) if one.start < checkpoint <= one.stop)
+    rate = next(one.rate for one in phases(setting.recipe) if one.start < checkpoint <= one.stop)
     lowest, now = _lowest(here), here["here"][0]
     if isinstance(lowest, NoValue):
         return lowest
     if lowest >= now:
         return NoValue(f"no step to a minimum of the local quadratic lowers the loss of {plain(now)}")
-    total = predicted_level(noise, rate, getattr(setting.training.optimiser, "momentum", 0.0))
+    total = predicted_level(noise, rate, getattr(setting.recipe.training.optimiser, "momentum", 0.0))
     of = "the loss above the lowest of the minima of the local quadratic"
     return ratio(total, now - lowest, error=_error(setting, now), of=of)
 

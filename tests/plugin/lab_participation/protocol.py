@@ -8,8 +8,8 @@ from pydantic import Field
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import lineage, series
-from harness.protocols.common.base import Claims, Measurement, Read
+from harness.protocols.common import series
+from harness.protocols.common.base import Claims, Measured, Measurement
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
 from harness.schema.base import Many, Model, Time
@@ -26,11 +26,18 @@ class ParticipationOptions(Model):
     times: Many[Time] = Field(min_length=1)
 
 
-def _times(setting: TrainingSetting) -> list[int]:
+ParticipationSetting = TrainingSetting[ParticipationOptions]
+
+
+def _times(setting: ParticipationSetting) -> list[int]:
     return sorted({*map(setting.iterations, setting.options.times), setting.length})
 
 
-class Participation(TrainingProtocol):
+def _ratio(one: Measured) -> Iterable[Observation]:
+    yield one.seen("participation", one.table["ratio"][0])
+
+
+class Participation(TrainingProtocol[ParticipationOptions]):
     """How many weights carry a network, against the time of training."""
 
     name = "participation"
@@ -40,37 +47,30 @@ class Participation(TrainingProtocol):
         "participation": Quantity("", ("time",), "participation ratio of all weights", least=0.0)
     }
 
-    def measurements(self, setting: TrainingSetting) -> Iterable[Measurement]:
+    def measurements(self, setting: ParticipationSetting) -> Iterable[Measurement]:
         """A job for each seed and time."""
         for seed in setting.replicates.seeds:
             for time in _times(setting):
-                state = lineage.trunk(setting, seed, time)
-                yield Measurement("participation", Job("participation", {}, {"state": state}), {"time": time}, seed)
+                state = setting.recipe.trunk(seed, time)
+                yield Measurement(_ratio, Job("participation", {}, {"state": state}), {"time": time}, seed)
 
-    def observe(self, setting: TrainingSetting, read: Read) -> Sequence[Observation]:
-        """The ratio of each table."""
-        tables = ((one, read(one.job)) for one in self.measurements(setting))
-        return [
-            Observation("participation", one.at, one.initialisation, 0, table["ratio"][0])
-            for one, table in tables
-            if table is not None
-        ]
-
-    def figures(self, setting: TrainingSetting, observations: Sequence[Observation], claims: Claims) -> list[Figure]:
+    def figures(
+        self, setting: ParticipationSetting, observations: Sequence[Observation], claims: Claims
+    ) -> list[Figure]:
         """The ratio against time."""
         line = series.along(observations, "participation", "time", {}, label="weights", role="participation")
         words = "How many weights carry the network", "Participation ratio of the weights.", "iteration", "weights"
         return [Figure("participation", *words, [line])]
 
-    def axes(self, setting: TrainingSetting) -> Mapping[str, Sequence[Condition]]:
+    def axes(self, setting: ParticipationSetting) -> Mapping[str, Sequence[Condition]]:
         """The times."""
         return {"time": _times(setting)}
 
-    def defaults(self, setting: TrainingSetting) -> Mapping[str, Condition]:
+    def defaults(self, setting: ParticipationSetting) -> Mapping[str, Condition]:
         """None: a claim names its time."""
         return {}
 
-    def check_setting(self, setting: TrainingSetting) -> Iterable[Problem]:
+    def check_setting(self, setting: ParticipationSetting) -> Iterable[Problem]:
         """Times within training, in order."""
         yield from super().check_setting(setting)
         yield from time_problems(setting, "times", setting.options.times)

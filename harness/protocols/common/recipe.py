@@ -1,0 +1,211 @@
+"""A recipe: how a network is trained on a dataset, as a value, and the jobs that it makes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.datainfo import DatasetInfo
+from harness.jobs.job import Job
+from harness.schema.base import Many, Model
+from harness.schema.training import Training
+from harness.steps import Duration
+
+
+class LineOptions(Model):
+    """How the line between two copies is evaluated.
+
+    Attributes:
+        alphas: evenly spaced places [paper: 30, LMC section 2].
+        ends: whether the ends 0 and 1 count among them; the paper does not say.
+        batch_norm: running statistics on the line: ``interpolated`` like the weights in some codes, ``recomputed``
+            on the training set in others [code, conflict]. The first is what claims mean unless they name one.
+    """
+
+    alphas: int = Field(default=30, ge=3, le=10_000)
+    ends: Literal["included", "added"] = "included"
+    batch_norm: Many[Literal["interpolated", "recomputed"]] = Field(("interpolated", "recomputed"), min_length=1)
+
+    @model_validator(mode="after")
+    def _modes_once(self) -> Self:
+        if len(set(self.batch_norm)) < len(self.batch_norm):
+            raise ValueError("batch_norm names a mode twice: list each once")
+        return self
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network, its data and its training; each method that gives a job says what the job makes.
+
+    An experiment that trains in another way beside its own, or first on other data, has another recipe for that.
+
+    Attributes:
+        training: as the spec has it.
+        data: the dataset's facts; they tell the number of classes.
+    """
+
+    training: Training
+    data: DatasetInfo
+
+    @property
+    def per_epoch(self) -> int:
+        """Iterations of an epoch; the last may be short."""
+        return -(-self.data.n_train // self.training.batch)
+
+    @property
+    def length(self) -> int:
+        """T, in iterations."""
+        return self.iterations(self.training.length)
+
+    def iterations(self, time: Duration) -> int:
+        """A duration in iterations."""
+        return time.iterations(self.per_epoch)
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether the network has running statistics."""
+        return self.training.network.batch_norm
+
+    def batch_norm_modes(self, options: LineOptions) -> Sequence[str]:
+        """The modes that a line is evaluated in."""
+        return options.batch_norm if self.has_batch_norm else ("interpolated",)
+
+    @property
+    def measuring(self) -> Mapping[str, Any]:
+        """What every measurement of a state must know: network, data without augmentation, number format."""
+        return {
+            **self._network,
+            "data": {**self._data, "augment": {"flip": False, "crop_padding": 0}},
+            "precision": self.training.precision,
+        }
+
+    @property
+    def _network(self) -> dict[str, Any]:
+        return {"network": self.training.network.model_dump(mode="json"), "classes": self.data.classes}
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        """What evaluation sees: the images without augmentation, the labels with their noise."""
+        data = self.training.data
+        return {
+            "name": data.name,
+            "digest": self.data.digest,
+            "normalise": data.normalise.model_dump(mode="json"),
+            "label_noise": data.label_noise,
+            "noise_seed": data.noise_seed,
+        }
+
+    def initial(self, seed: int) -> Job:
+        """A fresh network."""
+        return Job(
+            "init",
+            {
+                **self._network,
+                "shape": list(self.data.shape),
+                "parameters": self.training.parameters,
+                "initialisation": self.training.initialisation.model_dump(mode="json"),
+                "seed": seed,
+                "step": 0,
+            },
+        )
+
+    def fresh_draw(self, seed: int, k: int, *, trained: bool) -> Job:
+        """Another draw of the weights for random reinitialisation, standing at step k.
+
+        Args:
+            seed: of the initialisation that it replaces.
+            k: the step at which it takes that one's place.
+            trained: whether it is trained to k first, or put there as it is.
+        """
+        job = self.initial(seed)
+        fresh = Job("init", {**job.params, "seed": f"reinit/{seed}", "step": 0 if trained else k})
+        return self.train(fresh, 0, k, order=f"reinit/{seed}", keep_optimiser=True) if trained else fresh
+
+    def train(
+        self,
+        state: Job,
+        start: int,
+        stop: int,
+        *,
+        order: str,
+        mask: Job | None = None,
+        schedule_start: int = 0,
+        optimiser_state: str = "carried",
+        keep_optimiser: bool = False,
+    ) -> Job:
+        """A state trained from ``start`` to ``stop``; the state itself where these are equal and nothing is pruned."""
+        if start == stop and mask is None:
+            return state
+        training = self.training
+        params = {
+            **self._network,
+            "data": self._data,
+            "augment": training.data.augment.model_dump(mode="json"),
+            "batch": training.batch,
+            "sampling": training.sampling,
+            "steps_per_epoch": self.per_epoch,
+            "ragged": training.sampling == "epochs" and self.data.n_train % training.batch != 0,
+            "optimiser": training.optimiser.model_dump(mode="json"),
+            "schedule": self._schedule,
+            "precision": training.precision,
+            "start": start,
+            "stop": stop,
+            "order": order if start < stop else "",
+            "schedule_start": schedule_start,
+            "optimiser_state": optimiser_state if start > 0 else "carried",
+            "keep_optimiser": keep_optimiser,
+        }
+        return Job("train", params, {"state": state} | ({"mask": mask} if mask is not None else {}))
+
+    @property
+    def _schedule(self) -> dict[str, Any]:
+        schedule = self.training.schedule
+        return {
+            "rate": schedule.rate,
+            "drops": [self.iterations(drop) for drop in schedule.drops],
+            "factor": schedule.factor,
+            "warmup": self.iterations(schedule.warmup),
+        }
+
+    def trunk(self, seed: int, k: int) -> Job:
+        """The network trained once to step k, with its optimiser's state; forks start from here."""
+        return self.train(self.initial(seed), 0, k, order=f"trunk/{seed}", keep_optimiser=True)
+
+    @staticmethod
+    def copy_order(seed: int, order: int) -> str:
+        """The data order of a copy: its own for every initialisation."""
+        return f"copy/{seed}/{order}"
+
+    def prune(self, end: Job, mask: Job | None, *, output_layer: bool, **amount: float) -> Job:
+        """The mask after pruning a trained state by ``fraction`` of what remains, or to ``density``."""
+        params = {**self._network, "shape": list(self.data.shape), "output_layer": output_layer, **amount}
+        return Job("prune", params, {"state": end} | ({"mask": mask} if mask is not None else {}))
+
+    def evaluate(self, state: Job) -> Job:
+        """Error and loss of a state on both splits."""
+        return Job("evaluate", self.measuring, {"state": state})
+
+    def line(self, a: Job, b: Job, options: LineOptions, mask: Job | None = None) -> Job:
+        """Error along the line between two copies. Only networks with batch normalisation tell its modes apart."""
+        modes = list(self.batch_norm_modes(options))
+        params = {
+            **self.measuring,
+            "alphas": options.alphas,
+            "ends": options.ends,
+            "batch_norm": modes,
+            "batch": self.training.batch,
+            "same": a == b,
+        }
+        if "recomputed" in modes:
+            params["statistics"] = "permuted"  # the order of examples when statistics are recomputed
+        return Job("line", params, {"a": a, "b": b} | ({"mask": mask} if mask is not None else {}))
+
+    def compare(self, a: Job, b: Job) -> Job:
+        """How two copies differ."""
+        return Job("compare", self.measuring, {"a": a, "b": b})
+
+    @staticmethod
+    def distance(a: Job, b: Job, mask: Job | None = None) -> Job:
+        """How far apart two states are in weights."""
+        return Job("distance", {}, {"a": a, "b": b} | ({"mask": mask} if mask is not None else {}))

@@ -1,0 +1,86 @@
+"""Arms: what each is made of; an arm that is added to the table is listed, validated, planned and drawn."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RequestError
+from harness.jobs.job import Job
+from harness.observation import Observation
+from harness.pipeline.request import Request
+from harness.protocols.common import arms
+from harness.protocols.common.arms import ARMS, Arm, Origin, Subnetwork, subnetworks
+from harness.protocols.common.recipe import Recipe
+from harness.protocols.common.setting import TrainingSetting
+from tests.support import cli, edited, imp_text, request
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Callable[[str], Request]:
+    def made(options: str) -> Request:
+        path = tmp_path / "tiny_imp.yaml"
+        path.write_text(edited(imp_text(), "matching_within: 0.5", f"{options}\n      matching_within: 0.5"))
+        return request(path)
+
+    return made
+
+
+def _found(asked: Request) -> tuple[TrainingSetting, Subnetwork]:
+    assert isinstance(asked.setting, TrainingSetting)
+    mask = next(job for job in asked.plan.jobs.values() if job.stage == "prune")
+    return asked.setting, Subnetwork(asked.setting.recipe.trunk(0, 10), mask)
+
+
+def test_every_arm_is_another_subnetwork_of_the_same_step(asked: Callable[[str], Request]) -> None:
+    setting, found = _found(asked("reinit: at_rewind"))
+    made = dict(subnetworks(setting.recipe, reversed(ARMS), 0, 10, found, setting.options))
+    assert list(made) == list(ARMS)
+    assert made["imp"] == found
+    assert made["random_prune"].state == found.state
+    assert made["random_prune"].mask not in (None, found.mask)
+    assert made["random_reinit"].mask == found.mask
+    assert (made["random_reinit"].state.stage, made["random_reinit"].state.params["step"]) == ("init", 10)
+    assert len(set(made.values())) == len(ARMS)
+
+
+def test_the_experiments_choice_reaches_the_arm(asked: Callable[[str], Request]) -> None:
+    setting, found = _found(asked("reinit: trained_to_rewind"))
+    made = dict(subnetworks(setting.recipe, ["random_reinit"], 0, 10, found, setting.options))
+    assert (made["random_reinit"].state.stage, made["random_reinit"].state.params["stop"]) == ("train", 10)
+
+
+def test_a_full_network_has_no_baselines(asked: Callable[[str], Request]) -> None:
+    setting, found = _found(asked("reinit: at_rewind"))
+    full = Subnetwork(found.state, None)
+    assert list(subnetworks(setting.recipe, ARMS, 0, 10, full, setting.options)) == [("imp", full)]
+
+
+def _late(recipe: Recipe, origin: Origin) -> Subnetwork:
+    """Its mask with the weights of a step later."""
+    return Subnetwork(recipe.trunk(origin.seed, origin.step + 1), origin.mask)
+
+
+def test_an_arm_is_added_by_one_function(asked: Callable[[str], Request], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arms, "ARMS", {**ARMS, "late": Arm("a step late", _late)})
+    monkeypatch.setattr("harness.protocols.imp.figures.ARMS", arms.ARMS)
+    found = asked("arms: [imp, late]")
+    measured = [one for one in found.protocol.measurements(found.setting) if one.at.get("arm") == "late"]
+    assert {one.at["level"] for one in measured} == {2}
+    starts: set[Job] = {one.job.inputs["state"].inputs["state"] for one in measured if one.job.stage == "evaluate"}
+    assert {start.params["stop"] for start in starts} == {1}
+    at = {"arm": "late", "rewind": 0, "level": 2, "split": "test", "batch_norm": "interpolated"}
+    figures = found.protocol.figures(found.setting, [Observation("instability", at, 0, 0, 1.0)], [])
+    (drawn,) = (one for one in figures if one.id == "instability_rewind")
+    assert [one.label for one in drawn.series] == ["a step late"]
+    assert "late" in found.protocol.axes(found.setting)["arm"]
+    schema = json.dumps(cli("schema").json)
+    assert '"enum": ["imp", "random_prune", "random_reinit", "late"]' in schema
+    assert "late: Its mask with the weights of a step later." in schema
+
+
+@pytest.mark.parametrize("name", ["late", "3", "true"])
+def test_an_unknown_arm_is_refused_with_those_that_there_are(asked: Callable[[str], Request], name: str) -> None:
+    with pytest.raises(RequestError, match=r"arms\[1\]: found .*: should be 'imp', 'random_prune' or 'random_reinit'"):
+        asked(f"arms: [imp, {name}]")
