@@ -11,7 +11,6 @@ It is stable for 0 < a < 2(1 + γ). Its level is E[λx²] once the start is forg
 import math
 
 
-
 def printed_level(rate: float, curvature: float, momentum: float, sigma: float) -> float:
     """With momentum, as the long form of the slides prints it: αλ²σ²/(1 − γ² − αλ).
 
