@@ -188,6 +188,30 @@ def test_a_fault_in_a_worker_is_raised_with_its_place(tmp_path: Path) -> None:
         go(planned(tmp_path), tmp_path / "store", load=int)
 
 
+FROM_STANDARD_INPUT = """
+import sys
+from pathlib import Path
+from tests.execution.test_processes import go, planned
+
+if __name__ == "__main__":
+    go(planned(Path(sys.argv[1])), Path(sys.argv[1]) / "store")
+"""
+
+
+def test_processes_that_cannot_start_are_an_error(tmp_path: Path) -> None:
+    """A fresh process imports the main program again, which is no file where it came from standard input."""
+    said = subprocess.run(
+        [sys.executable, "-", str(tmp_path)],
+        input=FROM_STANDARD_INPUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert said.returncode == 1
+    assert "BrokenError: the worker process for cpu did not start: it exited with 1" in said.stderr
+
+
 def command(place: Place, *more: str) -> list[str]:
     spec = place.write(SPEC)
     words = ["verify", str(spec), *place.options(), "--workers", "2", *more]

@@ -10,19 +10,17 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from os import _exit
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
 
 from harness.engine import device as devices_
-from harness.engine.data.dataset import Dataset
 from harness.errors import BrokenError, StoreBroken
 from harness.execution.backends.base import Slot, Workload
 from harness.execution.group import Finished, Runner
@@ -48,16 +46,24 @@ class _Worker:
         free: bytes free on its device when it started.
     """
 
-    def __init__(self, device: torch.device, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, device: torch.device) -> None:
         context = get_context("spawn")
         self.device = device
         self.group: Sequence[Job] | None = None
         self.units = 0
         self.free = 0.0
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, device, *arguments), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, device), daemon=True)
         self.process.start()
         theirs.close()
+
+    def brief(self, about: tuple[Any, ...]) -> None:
+        """Tells it what it will need.
+
+        Not by arguments of the process: where one dies before it has read all of them, Python waits forever.
+        """
+        with contextlib.suppress(OSError):  # it died; its pipe will tell
+            self.pipe.send(about)
 
     def take(self, group: Sequence[Job]) -> None:
         """Gives it a group; it may still be starting."""
@@ -115,7 +121,7 @@ class _Open:
         """Names what the processes will need; they start with the ``with`` block."""
         threads = max(1, torch.get_num_threads() // len(devices))
         self._devices, self._on_advance = devices, workload.on_advance
-        self._arguments = (threads, workload.store.root, workload.jobs, workload.load_dataset)
+        self._about = (threads, workload.store.root, workload.jobs, workload.load_dataset)
         self._workers: list[_Worker] = []
         self._free = 0.0
         self._ends: dict[tuple[str, ...], list[str]] = {}
@@ -130,6 +136,8 @@ class _Open:
         """
         try:
             self._workers += [self._started(device) for device in self._devices]
+            for worker in self._workers:  # only now, so that they start side by side
+                worker.brief(self._about)
             for worker in self._workers:
                 try:
                     worker.free = _opened(worker.pipe.recv())
@@ -145,7 +153,7 @@ class _Open:
         # Ctrl-C goes to all processes of a terminal; the parent decides what becomes of the workers.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            return _Worker(device, self._arguments)
+            return _Worker(device)
         finally:
             signal.signal(signal.SIGINT, before)
 
@@ -219,6 +227,7 @@ class _Open:
                 "What was finished is kept; run the same command again to go on from there"
             )
         fresh = self._workers[place] = self._started(worker.device)
+        fresh.brief(self._about)
         if group is None:
             return []
         self._on_advance(group, -worker.units)
@@ -258,15 +267,12 @@ def _opened(message: Any) -> Any:
 def _serve(
     pipe: "connection.Connection[Any, Any]",
     device: torch.device,
-    threads: int,
-    root: Path,
-    jobs: Mapping[str, Job],
-    load_dataset: Callable[[str], Dataset],
 ) -> None:
     """A worker's life: says how much memory is free, then runs one group after another."""
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
+        threads, root, jobs, load_dataset = pipe.recv()
         devices_.prepare(device, threads)
         runner = Runner(Store(root), device, load_dataset)
         pipe.send(devices_.free_bytes(device))
