@@ -46,6 +46,14 @@ def go(
     return execute(plan, Store(root), backend=on_devices([CPU] * workers), load_dataset=load, on_progress=tell)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where one process did it all; only to be compared with."""
+    place = Place(tmp_path_factory.mktemp("whole"))
+    assert place.verify(place.write(SPEC), more=("--threads", "1")).code == 0
+    return place
+
+
 def planned(place: Path) -> Plan:
     return request(Place(place).write(SPEC)).plan
 
@@ -67,22 +75,23 @@ def killing_twice(folder: Path, name: str) -> Dataset:
     return datasets.load(name, Path("data"))
 
 
-def test_two_workers_give_the_bits_of_one_process(tmp_path: Path) -> None:
+def test_two_workers_give_the_bits_of_one_process(tmp_path: Path, whole: Place) -> None:
     """LeNet's bits are the same in groups of any size, as linear layers are multiplied replica by replica."""
     plan = planned(tmp_path)
     told: list[Progress] = []
     both = go(plan, tmp_path / "two", tell=told.append)
-    alone = go(plan, tmp_path / "one", workers=1)
-    assert both.failed == alone.failed == {}
-    assert both.executed == alone.executed == set(plan.jobs)
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert both.failed == {}
+    assert both.executed == set(plan.jobs)
+    assert contents(tmp_path / "two") == contents(whole.store)
     assert told[-1].done == told[-1].total == told[0].total
     assert all(", " not in one.now or one.now.count(",") == 1 for one in told)
     assert any(", " in one.now for one in told), "both were never at work together"
     assert not list((tmp_path / "two" / "progress").iterdir())
     assert not list((tmp_path / "two" / "tmp").iterdir())
     widest = max(Store(tmp_path / "two").record(job)["provenance"]["beside"] for job in plan.jobs.values())
-    assert widest < max(Store(tmp_path / "one").record(job)["provenance"]["beside"] for job in plan.jobs.values())
+    assert widest < max(
+        Store(whole.store, read_only=True).record(job)["provenance"]["beside"] for job in plan.jobs.values()
+    )
 
 
 def test_a_result_tells_of_the_process_that_computed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +127,7 @@ def test_a_job_that_breaks_is_told_once(tmp_path: Path) -> None:
     assert run.failed.keys() | run.lost | run.executed == set(plan.jobs)
 
 
-def test_the_work_of_workers_that_die_is_taken_up_by_fresh_ones(tmp_path: Path) -> None:
+def test_the_work_of_workers_that_die_is_taken_up_by_fresh_ones(tmp_path: Path, whole: Place) -> None:
     """Both die at once, over their first images."""
     plan = planned(tmp_path)
     told: list[Progress] = []
@@ -128,12 +137,11 @@ def test_the_work_of_workers_that_die_is_taken_up_by_fresh_ones(tmp_path: Path) 
     assert all(one.startswith("the worker process on cpu died while it ran ") for one in run.workers_lost)
     assert all("it was killed by SIGKILL" in one for one in run.workers_lost)
     assert told[-1].done == told[-1].total
-    go(plan, tmp_path / "whole", workers=1)
-    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "store") == contents(whole.store)
     assert not list((tmp_path / "store" / "progress").iterdir())
 
 
-def test_a_worker_killed_in_the_middle_costs_no_result(tmp_path: Path) -> None:
+def test_a_worker_killed_in_the_middle_costs_no_result(tmp_path: Path, whole: Place) -> None:
     plan = planned(tmp_path)
     killed: list[int] = []
 
@@ -148,8 +156,7 @@ def test_a_worker_killed_in_the_middle_costs_no_result(tmp_path: Path) -> None:
     assert (run.failed, run.lost, run.executed) == ({}, set(), set(plan.jobs))
     (told,) = run.workers_lost
     assert "it was killed by SIGKILL" in told
-    go(plan, tmp_path / "whole", workers=1)
-    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "store") == contents(whole.store)
 
 
 def test_a_group_that_kills_three_workers_is_an_error_of_its_jobs(tmp_path: Path) -> None:
@@ -241,11 +248,8 @@ def living(group: int) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_parent_leaves_no_process_and_goes_on(number: signal.Signals, tmp_path: Path) -> None:
-    place, whole = Place(tmp_path / "killed"), Place(tmp_path / "whole")
-    place.root.mkdir()
-    whole.root.mkdir()
-    assert whole.verify(whole.write(SPEC)).code == 0
+def test_a_stopped_parent_leaves_no_process_and_goes_on(number: signal.Signals, tmp_path: Path, whole: Place) -> None:
+    place = Place(tmp_path)
     process = started(place)
     until = time.monotonic() + 100
     while len(place.keys()) < 5 and process.poll() is None and time.monotonic() < until:
