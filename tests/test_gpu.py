@@ -19,6 +19,7 @@ from harness.engine.networks.build import Network, build
 from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.train import Recipe, train
+from harness.execution.backends import on_devices
 from harness.execution.run import execute
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
@@ -384,6 +385,6 @@ def test_all_cards_together_agree_with_one(tmp_path: Path) -> None:
 
 def run_on(devices: list[torch.device], plan: Plan, root: Path) -> set[str]:
     load = partial(datasets.load, root=Path("data"))
-    run = execute(plan, Store(root), devices=devices, load_dataset=load, provenance={})
+    run = execute(plan, Store(root), backend=on_devices(devices), load_dataset=load)
     assert run.failed == {}
     return run.executed

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harness.conformance.tiny import tiny
 from harness.engine.data import datasets
+from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.job import Job, canonical
 from harness.jobs.plan import Plan
@@ -47,7 +48,7 @@ def test_a_gpu_refuses_nothing_of_a_family(family: str, card: torch.device, tmp_
     torch.set_num_threads(1)
     load = partial(datasets.load, root=ROOT / "data")
     plan = one_of_each(tiny(family, tmp_path).plan)
-    run = execute(plan, Store(tmp_path / "store"), devices=[card], load_dataset=load, provenance={})
+    run = execute(plan, Store(tmp_path / "store"), backend=InProcess(card), load_dataset=load)
     assert run.failed == {}
     assert run.executed == set(plan.jobs)
 

@@ -10,6 +10,7 @@ from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.engine import device as devices
 from harness.errors import InvariantBroken, RequestError
+from harness.execution.backends import on_devices
 from harness.files import replace_file, require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
@@ -186,15 +187,15 @@ def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tu
 
 
 def _place(options: Options, *, quiet: bool) -> Place:
-    device = devices.choose(options.device)
-    devices.prepare(device, options.threads)
-    return Place(Store(options.store), device, options.data, partial(show.progress_of, quiet=quiet))
+    backend = on_devices([devices.choose(options.device)])
+    backend.prepare(options.threads)
+    return Place(Store(options.store), backend, options.data, partial(show.progress_of, quiet=quiet))
 
 
 def _require_room(requests: Sequence[Request], place: Place, *, rehearsal_only: bool = False) -> None:
     """Raises RequestError where what the guard will run surely has no room in memory or on the disk."""
     plans = [rehearsal_of(one) if rehearsal_only else whole_plan(one) for one in requests]
-    require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, [place.device])
+    require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, place.backend)
 
 
 def _request(loaded: Loaded, options: Options) -> Request:

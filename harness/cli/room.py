@@ -1,12 +1,9 @@
 """Refuses a plan that surely does not fit into memory, or on the disk, before it starts."""
 
 import shutil
-from collections.abc import Sequence
 
-import torch
-
-from harness.engine import device as devices
 from harness.errors import RequestError
+from harness.execution.backends.base import Backend
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.pipeline.forecast import least_room
@@ -17,25 +14,21 @@ SURELY_TOO_LARGE = 2.0
 lacks memory says so itself. The size of results on disk is known."""
 
 
-def free_memory(chosen: Sequence[torch.device]) -> float:
-    """Bytes of memory that one group may use; processes on one device share."""
-    return devices.free_bytes(chosen[0]) / chosen.count(chosen[0])
-
-
-def require_room(plan: Plan, store: Store, chosen: Sequence[torch.device]) -> None:
+def require_room(plan: Plan, store: Store, backend: Backend) -> None:
     """Raises RequestError where a single replica is too large for the memory, or the results for the disk.
 
     Args:
         plan: all jobs.
         store: where results are found and kept.
-        chosen: where to compute.
+        backend: would execute them.
     """
-    least, free = least_room(plan, store.has, chosen[0].type), free_memory(chosen)
+    slots, free = backend.slots, backend.free
+    least = least_room(plan, store.has, slots[0].kind)
     if least.memory_bytes > SURELY_TOO_LARGE * free:
-        others = "another --device, or fewer --workers" if len(chosen) > 1 else "or another --device"
+        others = "another --device, or fewer --workers" if len(slots) > 1 else "or another --device"
         raise RequestError(
             f"a single replica of {least.largest} needs about {bytes_text(least.memory_bytes)} of memory, and "
-            f"{bytes_text(int(free))} are free on {chosen[0]}: choose a smaller network or batch, {others}"
+            f"{bytes_text(int(free))} are free on {slots[0].name}: choose a smaller network or batch, {others}"
         )
     disk = shutil.disk_usage(store.root).free
     if least.disk_bytes > disk:

@@ -10,10 +10,11 @@ import torch
 
 from harness.cli import show
 from harness.cli.options import Options
-from harness.cli.room import free_memory, require_room
+from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
-from harness.engine import device as devices
 from harness.errors import BrokenError, RequestError
+from harness.execution.backends import chosen
+from harness.execution.backends.base import Backend, Slot
 from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
@@ -57,7 +58,7 @@ class _Walk:
 
     requests: Sequence[Request]
     store: Store
-    devices: Sequence[torch.device]
+    backend: Backend
     data: Path
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
@@ -70,7 +71,7 @@ class _Walk:
                 outcome = verifying.verify(
                     request,
                     self.store,
-                    devices=self.devices,
+                    backend=self.backend,
                     data_root=self.data,
                     on_progress=on_progress,
                     beside=together if run else None,
@@ -81,22 +82,16 @@ class _Walk:
 def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     requests = _requests(specs, options)
-    chosen = _prepared(options)
+    backend = chosen(options.device, options.workers)
+    backend.prepare(options.threads)
     for request in requests:
         require_data(request)
         if run:
-            require_format(request, chosen)
+            require_format(request, backend.slots)
     store = Store(options.store, read_only=not run)
     if run:
-        require_room(_together(requests), store, chosen)
-    return _Walk(requests, store, chosen, options.data)
-
-
-def _prepared(options: Options) -> list[torch.device]:
-    """The devices that a user chose, made ready for this process."""
-    chosen = devices.chosen(options.device, options.workers)
-    devices.prepare(chosen[0], options.threads)
-    return chosen
+        require_room(_together(requests), store, backend)
+    return _Walk(requests, store, backend, options.data)
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -163,22 +158,22 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
 
     As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
     """
-    chosen = devices.chosen(options.device, options.workers)
-    free = free_memory(chosen)
+    backend = chosen(options.device, options.workers)
+    slots, free = backend.slots, backend.free
     store = Store(options.store, read_only=True)
     requests = _requests(specs, options)
     plans: list[tuple[str | None, Plan, str]] = [
-        (one.loaded.spec.id, one.plan, _missing(one, chosen)) for one in requests
+        (one.loaded.spec.id, one.plan, _missing(one, slots)) for one in requests
     ]
     if len(requests) > 1:
         alone = sum(len(one.plan.jobs) for one in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
     threads = min(options.threads or torch.get_num_threads(), os.cpu_count() or 1)
-    places = chosen[0] if len(chosen) == 1 else f"{len(chosen)} x {chosen[0].type}"
+    places = slots[0].name if len(slots) == 1 else f"{len(slots)} x {slots[0].kind}"
     rows = []
     for name, jobs, note in plans:
-        cost = forecast(jobs, store.has, threads=threads, devices=[one.type for one in chosen], free=free)
+        cost = forecast(jobs, store.has, threads=threads, devices=[slot.kind for slot in slots], free=free)
         if cost.memory_bytes > free:
             note = f"More memory than the {bytes_text(int(free))} that are free here. {note}".strip()
         rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
@@ -192,10 +187,10 @@ def _together(requests: Sequence[Request]) -> Plan:
     return Plan.of(target for one in requests for target in one.plan.targets)
 
 
-def _missing(request: Request, chosen: Sequence[torch.device]) -> str:
+def _missing(request: Request, slots: Sequence[Slot]) -> str:
     """What a run would be refused for."""
     try:
-        require_format(request, chosen)
+        require_format(request, slots)
     except RequestError as error:
         return str(error)
     data = request.setting.dataset

@@ -7,6 +7,7 @@ import torch
 
 from harness.conformance.tiny import tiny
 from harness.engine.data.datasets import load
+from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.store import Store
 from harness.observation import Observation
@@ -28,9 +29,8 @@ def observed(asked: Request, tmp_path_factory: pytest.TempPathFactory) -> list[O
     run = execute(
         asked.plan,
         store,
-        devices=[torch.device("cpu")],
+        backend=InProcess(torch.device("cpu")),
         load_dataset=lambda name: load(name, Path("data")),
-        provenance={},
     )
     assert run.failed == {}
     return asked.protocol.observations(asked.setting, lambda job: store.read(job).table)

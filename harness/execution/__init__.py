@@ -1,1 +1,1 @@
-"""The executor: what runs next, on which device, how it goes on after a stop."""
+"""The executor: what runs next, in which slot of which backend, how it goes on after a stop."""

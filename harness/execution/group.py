@@ -15,6 +15,7 @@ from harness.engine.device import give_back_freed_memory, is_out_of_memory
 from harness.errors import BrokenError, HarnessError, InvariantBroken, StoreBroken
 from harness.execution.checkpoint import Checkpoint
 from harness.jobs.job import Job
+from harness.jobs.provenance import describe
 from harness.jobs.store import Artifact, Store
 from harness.stages import products
 from harness.stages.base import Context, Work
@@ -38,21 +39,20 @@ class Finished:
     notes: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
 class Runner:
-    """Runs groups on one device.
+    """Runs groups on one device, in the process that it is made in.
 
     Attributes:
         store: where results are found and kept.
         device: where to compute.
         load_dataset: name -> dataset.
-        provenance: kept beside every result.
+        provenance: of this process as it is now: kept beside every result.
     """
 
-    store: Store
-    device: torch.device
-    load_dataset: Callable[[str], Dataset]
-    provenance: Mapping[str, Any]
+    def __init__(self, store: Store, device: torch.device, load_dataset: Callable[[str], Dataset]) -> None:
+        self.store, self.device, self.load_dataset = store, device, load_dataset
+        hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+        self.provenance: Mapping[str, Any] = describe(str(device), torch.get_num_threads(), hardware)
 
     def run(self, group: Sequence[Job], advance: Callable[[int], None]) -> Finished:
         """Runs a group from its checkpoint, if it has one, and commits its results.

@@ -1,15 +1,12 @@
-"""The executor: finds or runs each job, groups what fuses, isolates failures, resumes, on one device or on several."""
+"""The executor: finds or runs each job, groups what fuses, isolates failures, resumes, on any backend."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
 
 from harness.engine.data.datasets import Dataset
 from harness.errors import HarnessError, InvariantBroken
-from harness.execution.backends import Crew, gathered
+from harness.execution.backends.base import Backend, OpenBackend, Workload
 from harness.execution.claims import Claims, Patience
 from harness.execution.group import Finished
 from harness.execution.schedule import LOOK_EVERY_S, Schedule, cost, labels
@@ -58,9 +55,8 @@ def execute(
     plan: Plan,
     store: Store,
     *,
-    devices: Sequence[torch.device],
+    backend: Backend,
     load_dataset: Callable[[str], Dataset],
-    provenance: Mapping[str, Any],
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Run:
     """Runs what is missing of a plan.
@@ -68,9 +64,8 @@ def execute(
     Args:
         plan: the jobs.
         store: where results are found and kept.
-        devices: where to compute: one, in this process; or several, each with a process of its own.
-        load_dataset: name -> dataset; with several devices it is pickled.
-        provenance: kept beside every result.
+        backend: executes the groups; it is opened only where something is missing.
+        load_dataset: name -> dataset; for a backend of other processes it must be picklable.
         on_progress: told now and then.
 
     Returns:
@@ -78,38 +73,40 @@ def execute(
 
     Raises:
         StoreBroken: the store cannot be written, or holds a corrupt artifact that is needed.
-        BrokenError: worker processes die one after the other.
+        BrokenError: worker processes die one after the other, or do not start.
     """
     started = time.monotonic()
     run = Run()
     missing = plan.missing(store.has)
     if missing:
         tally = _Tally(cost(list(missing.values())), on_progress)
-        with gathered(devices, plan, store, load_dataset, provenance, tally.advance) as crew:
+        with backend.open(Workload(plan.jobs, store, load_dataset, tally.advance)) as opened:
             with Claims(store) as claims:
-                schedule = Schedule(plan, store, list(map(str, devices)), crew.free, tally.note, claims)
-                _work(schedule, crew, run, tally, claims, Patience(store))
+                schedule = Schedule(plan, store, backend.slots, opened.free, tally.note, claims)
+                _work(schedule, opened, run, tally, claims, Patience(store))
                 schedule.remove()
                 claims.sweep([job for key, job in plan.jobs.items() if key not in run.failed.keys() | run.lost])
-            run.workers_lost = tuple(crew.lost)
+            run.workers_lost = tuple(opened.lost)
     run.seconds = time.monotonic() - started
     return run
 
 
-def _work(schedule: Schedule, crew: Crew, run: Run, tally: "_Tally", claims: Claims, patience: Patience) -> None:
+def _work(
+    schedule: Schedule, backend: OpenBackend, run: Run, tally: "_Tally", claims: Claims, patience: Patience
+) -> None:
     impatient = False
     while schedule.missing:
-        while crew.idle and (group := schedule.next(by_force=impatient)) is not None:
+        while backend.idle and (group := schedule.next(by_force=impatient)) is not None:
             impatient = False
             tally.begin(group)
-            crew.start(group)
+            backend.start(group)
         tally.found(schedule.found)
         schedule.found.clear()
         _tell(claims, tally)
         if not tally.running:
             impatient = _wait_for_others(schedule, tally, claims, patience)
             continue
-        for ended, finished in crew.wait(LOOK_EVERY_S if crew.idle and schedule.blocked else None):
+        for ended, finished in backend.wait(LOOK_EVERY_S if backend.idle and schedule.blocked else None):
             for note in finished.notes:
                 tally.note(note)
             schedule.finished(ended)

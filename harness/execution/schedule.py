@@ -1,13 +1,12 @@
-"""Which groups of a plan's missing jobs run, and in which order, on one device or on several."""
+"""Which groups of a plan's missing jobs run, and in which order, in the slots of a backend."""
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-import torch
-
 from harness import stages
+from harness.execution.backends.base import Slot
 from harness.execution.checkpoint import Tell, checkpoint_path, interrupted, put_progress, read_groups, remove
 from harness.execution.claims import Claims, Taken
 from harness.jobs.job import MAX_FUSED, Job, canonical, descendants
@@ -63,17 +62,17 @@ class Schedule:
         self,
         plan: Plan,
         store: Store,
-        devices: Sequence[str],
+        slots: Sequence[Slot],
         free: float,
         tell: Tell = lambda note: None,
         claims: Claims | None = None,
     ) -> None:
-        """Plans the groups, or takes up those of a killed run of the same plan on the same devices.
+        """Plans the groups, or takes up those of a killed run of the same plan in the same slots.
 
         Args:
             plan: all jobs.
             store: where results are found.
-            devices: their names, one for each group that may run at a time.
+            slots: of the backend, one for each group that may run at a time.
             free: bytes that each of them has.
             tell: is told of what was damaged and is removed.
             claims: of this run, where others may work on the same store.
@@ -88,15 +87,17 @@ class Schedule:
         self._lost: set[str] = set()
         self._running: list[Sequence[Job]] = []
         self._stalled, self._look_again = False, 0.0
-        name = sha256(canonical([list(devices), [job.key for job in plan.targets]]).encode()).hexdigest()
+        name = sha256(
+            canonical([[slot.name for slot in slots], [job.key for job in plan.targets]]).encode()
+        ).hexdigest()
         self._path = store.progress_path(name[:32]).with_suffix(".json")
         begun = {tuple(job.key for job in group): group for group in interrupted(store, plan, tell)}
         begun |= {tuple(job.key for job in group): group for group in self._kept(plan, tell)}
         known = [group for group in begun.values() if self._wanted(group)]
         taken = {job.key for group in known for job in group}
         rest = {key: job for key, job in self.missing.items() if key not in taken}
-        kind = torch.device(devices[0]).type
-        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free, kind), len(devices))]
+        kind = slots[0].kind
+        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free, kind), len(slots))]
         if self._pending:
             self._write()
 

@@ -1,8 +1,9 @@
 """Accounts of a run: what its results took, where they come from, what broke."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import harness
 from harness.datainfo import DatasetInfo
 from harness.execution.run import Run
 from harness.jobs.job import descendants, training_steps
@@ -12,14 +13,12 @@ from harness.jobs.store import Store
 from harness.pipeline.outcome import Cost, Failure
 
 
-def provenance_of(
-    plan: Plan, data: DatasetInfo | None, where: Mapping[str, Any], store: Store, run: Run
-) -> dict[str, Any]:
+def provenance_of(plan: Plan, data: DatasetInfo | None, store: Store, run: Run) -> dict[str, Any]:
     """Where the results of a plan come from, whenever they were made, and which workers the last run lost."""
     made = [store.made(job) for job in plan.jobs.values() if store.has(job)]
     outside = sorted({_outside_words(name, about) for one in made for name, about in one.outside.items()})
     return {
-        "harness": where["harness"],
+        "harness": harness.__version__,
         "results made by": {
             "code revisions": sorted({revision_words(one.code) for one in made}),
             "hardware": sorted({f"{one.hardware} ({one.device})" for one in made}),

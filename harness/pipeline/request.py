@@ -6,13 +6,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from harness import datainfo
 from harness.datainfo import DatasetInfo
-from harness.engine.device import has_format
 from harness.engine.networks.build import build
 from harness.errors import DataMissing, RequestError
+from harness.execution.backends.base import Slot
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.pipeline.plan_invariants import check_plan
@@ -160,14 +158,14 @@ def require_data(request: Request) -> None:
         )
 
 
-def require_format(request: Request, devices: Sequence[torch.device]) -> None:
-    """Raises RequestError unless all devices can compute in the number format of the request's training."""
+def require_format(request: Request, slots: Sequence[Slot]) -> None:
+    """Raises RequestError unless all slots can compute in the number format of the request's training."""
     training = request.loaded.spec.scales[request.scale].training
-    for device in devices:
-        if training is not None and not has_format(training.precision, device):
+    for slot in slots:
+        if training is not None and training.precision not in slot.formats:
             raise RequestError(
                 f"{request.loaded.path}: scales.{request.scale}.training.precision: found {training.precision}, a "
-                f"format of CUDA's tensor cores, and {device} has none: use fp32, or a GPU that has them "
+                f"format of CUDA's tensor cores, and {slot.name} has none: use fp32, or a GPU that has them "
                 "(--device cuda)"
             )
 

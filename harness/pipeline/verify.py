@@ -6,14 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from harness.engine.data import datasets
 from harness.errors import BrokenError
+from harness.execution.backends.base import Backend
 from harness.execution.run import Progress, Run, execute
-from harness.jobs import provenance
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store, Table
@@ -34,7 +31,7 @@ def verify(
     request: Request,
     store: Store,
     *,
-    devices: Sequence[torch.device],
+    backend: Backend,
     data_root: Path,
     on_progress: Callable[[Progress], None],
     beside: Plan | None = None,
@@ -44,7 +41,7 @@ def verify(
     Args:
         request: the spec with its plan.
         store: where results are found and kept.
-        devices: where to compute, see ``execute``.
+        backend: executes what is missing.
         data_root: where imported datasets lie.
         on_progress: told now and then.
         beside: what will be wanted later, so that no training is made twice for another of its snapshots.
@@ -56,7 +53,7 @@ def verify(
     """
     require_data(request)
     plan = request.plan if beside is None else request.plan.along(beside)
-    run, where = run_plan(plan, store, devices=devices, data_root=data_root, on_progress=on_progress)
+    run = run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress)
     absent = run.failed.keys() | run.lost
     with _reading(request, store):
         check_results(request.plan, store, absent, request.setting.dataset)
@@ -80,7 +77,7 @@ def verify(
         judgements=_judge(request, observations, missing, faithful=not departures),
         figures=figures,
         departures=departures,
-        provenance=accounts.provenance_of(request.plan, request.setting.dataset, where, store, run),
+        provenance=accounts.provenance_of(request.plan, request.setting.dataset, store, run),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,
@@ -106,30 +103,17 @@ def run_plan(
     plan: Plan,
     store: Store,
     *,
-    devices: Sequence[torch.device],
+    backend: Backend,
     data_root: Path,
     on_progress: Callable[[Progress], None],
-) -> tuple[Run, dict[str, Any]]:
-    """Runs what is missing of a plan; gives what happened, and the provenance kept beside the results.
+) -> Run:
+    """Runs what is missing of a plan; gives what happened.
 
     Raises:
         BrokenError: the store is broken.
     """
-    first = devices[0]
-    where = provenance.describe(
-        str(first),
-        torch.get_num_threads(),
-        torch.cuda.get_device_name(first) if first.type == "cuda" else "",
-    )
-    run = execute(
-        plan,
-        store,
-        devices=devices,
-        load_dataset=partial(datasets.load, root=data_root),
-        provenance=where,
-        on_progress=on_progress,
-    )
-    return run, where
+    load_dataset = partial(datasets.load, root=data_root)
+    return execute(plan, store, backend=backend, load_dataset=load_dataset, on_progress=on_progress)
 
 
 def _judge(

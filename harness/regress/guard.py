@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from harness.errors import BrokenError, RequestError
+from harness.execution.backends.base import Backend
 from harness.execution.run import Progress
 from harness.jobs.plan import Plan
 from harness.jobs.provenance import Code, describe, today
@@ -36,13 +35,13 @@ class Place:
 
     Attributes:
         store: for results.
-        device: computes.
+        backend: executes what is missing.
         data: where imported datasets lie.
         progress: title -> context that gives what is told how far a run is.
     """
 
     store: Store
-    device: torch.device
+    backend: Backend
     data: Path
     progress: Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
@@ -251,7 +250,7 @@ def _rehearse(request: Request, place: Place) -> Plan:
     """Runs the rehearsal; its plan."""
     small, name = rehearsal_of(request), request.loaded.spec.id
     with place.progress(f"{name}, rehearsal") as told:
-        run, _ = verifying.run_plan(small, place.store, devices=[place.device], data_root=place.data, on_progress=told)
+        run = verifying.run_plan(small, place.store, backend=place.backend, data_root=place.data, on_progress=told)
     if run.failed:
         words = "; ".join(sorted({str(error) for error in run.failed.values()}))
         raise BrokenError(f"the rehearsal of {name} broke: {words}")
@@ -261,5 +260,5 @@ def _rehearse(request: Request, place: Place) -> Plan:
 def _run(request: Request, place: Place) -> tuple[Outcome, Content]:
     small, name = _rehearse(request, place), request.loaded.spec.id
     with place.progress(name) as told:
-        outcome = verifying.verify(request, place.store, devices=[place.device], data_root=place.data, on_progress=told)
+        outcome = verifying.verify(request, place.store, backend=place.backend, data_root=place.data, on_progress=told)
     return outcome, content(request, outcome, place.store, small)

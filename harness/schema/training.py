@@ -11,6 +11,9 @@ from pydantic import Field, model_validator
 from harness.schema.base import Count, Decay, Fraction, Many, Model, NonNegative, Number, Positive, Seed, Time, Width
 from harness.steps import Duration
 
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+"""Number formats."""
+
 _T = TypeVar("_T")
 Stages = Annotated[Many[_T], Field(max_length=16)]
 """A list with an item for each stage; as every stage halves the images, more than these have nothing left to halve."""
@@ -237,7 +240,7 @@ class Training(Model):
     sampling: Literal["epochs", "independent"] = "epochs"
     optimiser: Annotated[Sgd | Adam, Field(discriminator="name")]
     schedule: Schedule
-    precision: Literal["fp32", "tf32", "bf16", "fp64"] = "fp32"
+    precision: Precision = "fp32"
 
     @model_validator(mode="after")
     def _widths_of_normalisation(self) -> Self:

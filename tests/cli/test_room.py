@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import room
+from harness.engine import device
 from harness.pipeline.forecast import least_room
 from tests.support import Place, edited, instability_text, request
 
@@ -34,11 +34,11 @@ def test_a_replica_that_needs_more_than_twice_the_memory_is_refused(place: Place
 def test_the_forecast_of_memory_may_be_wrong_by_a_factor_of_two(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = place.write(instability_text())
     needed = least_room(request(spec).plan, lambda job: False, "cpu").memory_bytes
-    monkeypatch.setattr(room.devices, "free_bytes", lambda device: needed / 2.1)
+    monkeypatch.setattr(device, "free_bytes", lambda place: needed / 2.1)
     assert place.verify(spec).code == 2
-    monkeypatch.setattr(room.devices, "free_bytes", lambda device: needed / 1.9)
+    monkeypatch.setattr(device, "free_bytes", lambda place: needed / 1.9)
     assert place.verify(spec).code == 0
-    monkeypatch.setattr(room.devices, "free_bytes", lambda device: 1.0)
+    monkeypatch.setattr(device, "free_bytes", lambda place: 1.0)
     assert place.verify(spec).code == 0, "all is there: nothing is needed"
 
 

@@ -13,7 +13,8 @@ from harness import stages
 from harness.engine import device
 from harness.engine.graphs import BRANCHES
 from harness.errors import HarnessError, RequestError
-from harness.execution import backends, checkpoint
+from harness.execution import checkpoint
+from harness.execution.backends.base import Slot
 from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.jobs.job import MAX_FUSED, Job
 from harness.jobs.plan import Plan
@@ -27,6 +28,9 @@ from tests.stages.bench import setting
 from tests.stages.test_train import Killed, copy_job, state_job
 from tests.support import Place, cli, edited, instability_text
 
+CPU = Slot.of(torch.device("cpu"))
+CARDS = [Slot(f"cuda:{place}", "cuda", frozenset({"fp32"})) for place in range(2)]
+CARD = CARDS[:1]
 SIX = Plan.of([chain(seed, 2)[-1] for seed in range(6)])
 
 
@@ -103,7 +107,7 @@ def test_other_groups_of_the_kind_are_halved_before_they_fail(small: Small, tmp_
 
 def test_groups_fit_into_the_memory_that_is_free(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.memory = 100.0
-    monkeypatch.setattr(backends, "free_bytes", lambda device: 300 / MOST_MEMORY)
+    monkeypatch.setattr(device, "free_bytes", lambda device: 300 / MOST_MEMORY)
     go(SIX, tmp_path)
     assert sizes(small) == [3, 3]
 
@@ -145,25 +149,25 @@ def test_groups_sized_to_memory_are_kept_over_a_kill(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small.memory = 100.0
-    monkeypatch.setattr(backends, "free_bytes", lambda device: 200 / MOST_MEMORY)
+    monkeypatch.setattr(device, "free_bytes", lambda device: 200 / MOST_MEMORY)
     killed_after(1, small, tmp_path)
     small.groups.clear()
-    monkeypatch.setattr(backends, "free_bytes", lambda device: 1e9)
+    monkeypatch.setattr(device, "free_bytes", lambda device: 1e9)
     go(SIX, tmp_path)
     assert sizes(small)[-2:] == [2, 2]
 
 
 def test_on_other_devices_the_groups_are_made_anew(small: Small, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    Schedule(SIX, store, ["cuda:0"], math.inf)
+    Schedule(SIX, store, CARD, math.inf)
     (path,) = (tmp_path / "progress").iterdir()
     whole = json.loads(path.read_text())
     path.write_text(json.dumps([[key] for group in whole for key in group]))
-    again, other = (Schedule(SIX, store, devices, math.inf) for devices in (["cuda:0"], ["cuda:0", "cuda:1"]))
+    again, other = (Schedule(SIX, store, slots, math.inf) for slots in (CARD, CARDS))
     assert max(map(len, taken(again))) == 1
     assert sorted(map(len, taken(other))) == [1, 1, 1, 1, 1, 1, 3, 3]
     path.write_text("no schedule")
-    assert max(map(len, taken(Schedule(SIX, store, ["cuda:0"], math.inf)))) == 6
+    assert max(map(len, taken(Schedule(SIX, store, CARD, math.inf)))) == 6
 
 
 @pytest.mark.parametrize("damage", ["null", "[1]", "[[]]", '[["../../x"]]', '{"a": 1}', "[" * 10**5, "pipe", "folder"])
@@ -171,7 +175,7 @@ def test_a_damaged_schedule_is_removed_and_told_and_its_groups_are_made_anew(
     damage: str, small: Small, tmp_path: Path
 ) -> None:
     store = Store(tmp_path)
-    Schedule(SIX, store, ["cpu"], math.inf)
+    Schedule(SIX, store, [CPU], math.inf)
     (path,) = (tmp_path / "progress").iterdir()
     path.unlink()
     if damage == "pipe":
@@ -184,7 +188,7 @@ def test_a_damaged_schedule_is_removed_and_told_and_its_groups_are_made_anew(
     assert seen == path
     assert wrong
     notes: list[str] = []
-    assert max(map(len, taken(Schedule(SIX, store, ["cpu"], math.inf, notes.append)))) == 6
+    assert max(map(len, taken(Schedule(SIX, store, [CPU], math.inf, notes.append)))) == 6
     (note,) = notes
     assert note == f"the schedule {path} {wrong}: it is removed, and the groups are made anew"
 
@@ -203,7 +207,7 @@ def taken(schedule: Schedule) -> list[list[Job]]:
 
 def test_a_group_is_given_once_and_only_when_its_inputs_are_there(small: Small, tmp_path: Path) -> None:
     plan = Plan.of([chain(seed)[-1] for seed in range(2)])
-    schedule = Schedule(plan, Store(tmp_path), ["cpu", "cpu"], math.inf)
+    schedule = Schedule(plan, Store(tmp_path), [CPU, CPU], math.inf)
     first, second = schedule.next(), schedule.next()
     assert first is not None
     assert second is not None

@@ -11,6 +11,8 @@ import torch
 
 from harness import stages
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
+from harness.execution.backends.base import Slot
+from harness.execution.backends.in_process import InProcess
 from harness.execution.run import Progress, Run, execute
 from harness.execution.schedule import Schedule
 from harness.jobs.job import Job, canonical
@@ -179,7 +181,12 @@ def test_a_long_schedule_is_not_looked_through_for_every_group(
     looks: list[int] = []
     wanted = Schedule._wanted
     monkeypatch.setattr(Schedule, "_wanted", lambda self, group: looks.append(1) or wanted(self, group))
-    schedule = Schedule(Plan.of([Job("init", {"seed": seed}) for seed in range(300)]), Store(tmp_path), ["cpu"], 1e9)
+    schedule = Schedule(
+        Plan.of([Job("init", {"seed": seed}) for seed in range(300)]),
+        Store(tmp_path),
+        [Slot.of(torch.device("cpu"))],
+        1e9,
+    )
     while (group := schedule.next()) is not None:
         schedule.finished(group)
         schedule.missing.pop(group[0].key)
@@ -291,9 +298,8 @@ def go(plan: Plan, root: Path, on_progress: Callable[[Progress], None] = lambda 
     return execute(
         plan,
         Store(root),
-        devices=[torch.device("cpu")],
+        backend=InProcess(torch.device("cpu")),
         load_dataset=no_data,
-        provenance={"device": "cpu"},
         on_progress=on_progress,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import harness
 from harness.datainfo import nominal
 from harness.execution.run import Run
 from harness.jobs import provenance
@@ -102,13 +103,14 @@ def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Pa
         facts.setenv("HARNESS_IMAGE", image)
         made = {**provenance.describe("cpu", 1, ""), "beside": beside, "seconds": 0.5}
         store.write(job, Artifact(table={"x": [1]}), made)
-    run, here = Run(workers_lost=["one died"]), provenance.describe("cpu", 1, "")
-    found = provenance_of(Plan.of(jobs), nominal("digits"), here, store, run)
+    run = Run(workers_lost=["one died"])
+    found = provenance_of(Plan.of(jobs), nominal("digits"), store, run)
     assert found["results made by"]["container"] == ["none: made outside the container", "sha256:0a1b"]
+    assert found["harness"] == harness.__version__
     assert found["results made by"]["CPU threads"] == [1]
     assert found["results made by"]["jobs side by side"] == "1 to 7"
     assert found["worker processes that died"] == ["one died"]
-    assert "worker processes that died" not in provenance_of(Plan.of(jobs), None, here, store, Run())
+    assert "worker processes that died" not in provenance_of(Plan.of(jobs), None, store, Run())
 
 
 _IN_PLACE_OF_CPUINFO = """

@@ -8,6 +8,7 @@ import torch
 from harness.datainfo import DatasetInfo
 from harness.engine.data import datasets
 from harness.engine.data.datasets import Dataset, digest
+from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
@@ -52,9 +53,8 @@ def test_takes_a_few_steps_on_the_cpu(name: str, tmp_path: Path, monkeypatch: py
     run = execute(
         Plan.of([lineage.evaluate(setting, end)]),
         store,
-        devices=[torch.device("cpu")],
+        backend=InProcess(torch.device("cpu")),
         load_dataset=lambda name: datasets.load(name, tmp_path),
-        provenance={},
     )
     assert run.failed == {}
     before, after = store.read(start).tensors, store.read(end).tensors

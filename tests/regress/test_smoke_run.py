@@ -10,6 +10,7 @@ import torch
 from harness.engine import prune
 from harness.engine.data import datasets
 from harness.engine.feed import EpochFeed, Images
+from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.stages import OWN, row
 from harness.jobs.store import Store
@@ -84,7 +85,7 @@ def rehearsed(path: Path, folder: Path) -> dict[str, float]:
     whole = request(path)
     plan, store = rehearsal(whole.protocol, whole.setting), Store(folder)
     load_dataset: Any = lambda name: datasets.load(name, folder)  # noqa: E731
-    run = execute(plan, store, devices=[torch.device("cpu")], load_dataset=load_dataset, provenance={})
+    run = execute(plan, store, backend=InProcess(torch.device("cpu")), load_dataset=load_dataset)
     assert not run.failed
     return rehearsed_numbers(plan.jobs, kinds(plan.jobs), store)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from harness import stages
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
+from harness.execution.backends.in_process import InProcess
 from harness.execution.run import Progress, Run, execute
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
@@ -361,9 +362,8 @@ def execute_here(targets: list[Job], root: Path, on_progress: Any = lambda progr
     return execute(
         Plan.of(targets),
         Store(root),
-        devices=[torch.device("cpu")],
+        backend=InProcess(torch.device("cpu")),
         load_dataset=lambda name: Bench().data,
-        provenance={},
         on_progress=on_progress,
     )
 

@@ -1,4 +1,4 @@
-"""A process for each device, each running one group at a time.
+"""The backend of several devices of this machine: a slot, and a process, for each.
 
 The parent alone knows the plan's course. A worker gets keys of jobs, reads inputs from the store and commits results to
 it, so that only keys, progress and errors pass between them. A worker that died is replaced by a fresh process, which
@@ -10,7 +10,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from os import _exit
@@ -23,12 +24,10 @@ import torch
 from harness.engine import device as devices_
 from harness.engine.data.datasets import Dataset
 from harness.errors import BrokenError, StoreBroken
+from harness.execution.backends.base import Slot, Workload
 from harness.execution.group import Finished, Runner
 from harness.jobs.job import Job
-from harness.jobs.plan import Plan
 from harness.jobs.store import Store
-
-OnAdvance = Callable[[Sequence[Job], int], None]
 
 _TELL_EVERY_S = 0.2
 _STOP_WITHIN_S = 10.0
@@ -74,33 +73,56 @@ class _Worker:
         return f"it was killed by {signal.Signals(-code).name}" if code and code < 0 else f"it exited with {code}"
 
 
-class Workers:
-    """The crew of several devices.
+class Processes:
+    """See ``Backend``.
+
+    Args:
+        places: the devices, one for each process; processes may share one.
+    """
+
+    def __init__(self, places: Sequence[torch.device]) -> None:
+        self._devices = list(places)
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """One for each process."""
+        return [Slot.of(device) for device in self._devices]
+
+    @property
+    def free(self) -> float:
+        """Bytes free on the first device; processes on one device share."""
+        return devices_.free_bytes(self._devices[0]) / self._devices.count(self._devices[0])
+
+    def prepare(self, threads: int | None) -> None:
+        """See ``Backend``; the processes prepare themselves."""
+        devices_.prepare(self._devices[0], threads)
+
+    @contextmanager
+    def open(self, workload: Workload) -> Iterator["_Open"]:
+        """See ``Backend``."""
+        with _Open(self._devices, workload) as workers:
+            yield workers
+
+
+class _Open:
+    """The processes at work.
 
     Attributes:
         lost: what became of workers that died, in words.
     """
 
-    def __init__(
-        self,
-        devices: Sequence[torch.device],
-        plan: Plan,
-        store: Store,
-        load_dataset: Callable[[str], Dataset],
-        provenance: Mapping[str, Any],
-        on_advance: OnAdvance,
-    ) -> None:
+    def __init__(self, devices: Sequence[torch.device], workload: Workload) -> None:
         """Names what the processes will need; they start with the ``with`` block."""
         threads = max(1, torch.get_num_threads() // len(devices))
-        self._devices, self._on_advance = devices, on_advance
-        self._arguments = (threads, store.root, plan.jobs, load_dataset, dict(provenance))
+        self._devices, self._on_advance = devices, workload.on_advance
+        self._arguments = (threads, workload.store.root, workload.jobs, workload.load_dataset)
         self._workers: list[_Worker] = []
         self._free = 0.0
         self._ends: dict[tuple[str, ...], list[str]] = {}
         self._deaths_in_a_row = 0
         self.lost: list[str] = []
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> "_Open":
         """Starts the processes and waits until all are ready.
 
         Raises:
@@ -240,17 +262,13 @@ def _serve(
     root: Path,
     jobs: Mapping[str, Job],
     load_dataset: Callable[[str], Dataset],
-    provenance: Mapping[str, Any],
 ) -> None:
     """A worker's life: says how much memory is free, then runs one group after another."""
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         devices_.prepare(device, threads)
-        here = {"device": str(device), "threads": threads}
-        if device.type == "cuda":
-            here["hardware"] = torch.cuda.get_device_name(device)
-        runner = Runner(Store(root), device, load_dataset, {**provenance, **here})
+        runner = Runner(Store(root), device, load_dataset)
         pipe.send(devices_.free_bytes(device))
         while True:
             pipe.send(runner.run([jobs[key] for key in pipe.recv()], _teller(pipe)))

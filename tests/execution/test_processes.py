@@ -17,7 +17,9 @@ import torch
 from harness.engine.data import datasets
 from harness.engine.data.datasets import Dataset
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
+from harness.execution.backends import on_devices
 from harness.execution.run import Progress, Run, execute
+from harness.jobs import provenance
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from tests.stages.test_train import contents
@@ -41,9 +43,7 @@ def go(
     load: Callable[[str], Dataset] = DIGITS,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> Run:
-    return execute(
-        plan, Store(root), devices=[CPU] * workers, load_dataset=load, provenance={"device": "?"}, on_progress=tell
-    )
+    return execute(plan, Store(root), backend=on_devices([CPU] * workers), load_dataset=load, on_progress=tell)
 
 
 def planned(place: Path) -> Plan:
@@ -85,10 +85,26 @@ def test_two_workers_give_the_bits_of_one_process(tmp_path: Path) -> None:
     assert widest < max(Store(tmp_path / "one").record(job)["provenance"]["beside"] for job in plan.jobs.values())
 
 
+def test_a_result_tells_of_the_process_that_computed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the parent has other threads and, as it believes, other libraries."""
+    whole = planned(tmp_path)
+    plan = Plan.of([job for job in whole.jobs.values() if job.stage == "init"])
+    monkeypatch.setattr(provenance, "_version", lambda package: "as the parent believes")
+    torch.set_num_threads(5)
+    go(plan, tmp_path / "two")
+    go(plan, tmp_path / "one", workers=1)
+    two, one = ([Store(tmp_path / name).made(job) for job in plan.jobs.values()] for name in ("two", "one"))
+    assert {made.threads for made in two} == {2}
+    assert {made.packages["torch"] for made in two} == {torch.__version__}
+    assert {made.threads for made in one} == {5}
+    assert {made.packages["torch"] for made in one} == {"as the parent believes"}
+    assert {made.device for made in (*one, *two)} == {"cpu"}
+
+
 def test_a_finished_plan_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(tmp_path)
     go(plan, tmp_path / "store", workers=1)
-    monkeypatch.setattr("harness.execution.workers._Worker", None)
+    monkeypatch.setattr("harness.execution.backends.processes._Worker", None)
     assert go(plan, tmp_path / "store").executed == set()
 
 
