@@ -10,17 +10,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.testing import assert_close
 
 from harness.conformance.tiny import tiny
 from harness.engine.data import datasets
+from harness.engine.probes import Probes
 from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.job import Job, canonical
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.measure import curvature
+from harness.measure.training import MEASURES
 from harness.protocols import protocols
-from tests.engine.test_graphs import ALL, course
+from tests.engine.test_graphs import ALL, course, fresh
 from tests.pretended import CARD, HOST, OnCard, pretended
 from tests.support import ROOT, Place, edited, instability_text
 from tests.test_gpu import trained
@@ -94,6 +97,21 @@ def test_a_small_network_has_the_same_bits_there_whatever_runs_beside_it(
     together = trained(name, "fp32", card, steps=6)
     for place in (0, len(together) - 1):
         assert torch.equal(trained(name, "fp32", card, [place], steps=6)[0], together[place])
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet-ragged"])
+def test_probes_there_change_no_bit_and_measure_the_same(name: str, card: torch.device) -> None:
+    """Where a small network has more slots than replicas."""
+    case = ALL[name]
+    steps = [[start, start + 2, start + 20] for start in fresh(case).steps]
+    there = Probes(steps, MEASURES, fresh(case, card).weights)
+    here = Probes(steps, MEASURES, fresh(case).weights)
+    for mine, theirs in zip(course(case, card, there), course(case, card), strict=True):
+        assert all(torch.equal(one.cpu(), other.cpu()) for one, other in zip(mine, theirs, strict=True))
+    course(case, probes=here)
+    assert not any(isinstance(value, OnCard) for value in there.new().values())
+    for place, own in enumerate(steps):
+        assert_close(there.of(place, own, list(MEASURES)), here.of(place, own, list(MEASURES)), rtol=1e-8, atol=1e-10)
 
 
 def test_results_stay_on_the_card(card: torch.device) -> None:

@@ -50,19 +50,33 @@ class Step:
         images: on what.
         feed: the batches, opened at the replicas' steps.
         replicas: their tensors are changed in place.
+        probed: whether each call leaves its gradient as it was before the update.
 
     Attributes:
         counters: [R] each replica's next step, int64; a call adds one.
+        losses: [R] of the last call's batches, at the weights before it.
+        gradient: [R, P] of these, zeros where masked, before clipping and weight decay; empty unless probed.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, images: Images, feed: Feed, replicas: Replicas) -> None:
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        images: Images,
+        feed: Feed,
+        replicas: Replicas,
+        *,
+        probed: bool = False,
+    ) -> None:
         device, dtype = replicas.weights.device, replicas.weights.dtype
         self.counters = torch.tensor(replicas.steps, device=device)
         self._network, self._recipe, self._images, self._feed = network, recipe, images, feed
         self._replicas = replicas
         self._branches = network.branches(len(replicas))
         self._gradient = torch.empty_like(replicas.weights)
-        self._losses = torch.empty(len(replicas), device=device, dtype=dtype)
+        self._probed = probed
+        self.gradient = torch.empty_like(replicas.weights if probed else replicas.weights[:0])
+        self.losses = torch.empty(len(replicas), device=device, dtype=dtype)
         self._optimiser = dict(replicas.optimiser)
         self._update = optimise.build(recipe.optimiser, _decayed(network, recipe.decay_reach).to(device))
         self._rates = optimise.learning_rates(recipe.schedule, device)
@@ -80,9 +94,11 @@ class Step:
         graphs.side_by_side([partial(self._differentiate, rows, x, labels) for rows in self._branches], gradient.device)
         if now.mask is not None:
             gradient.mul_(now.mask)
+        if self._probed:
+            self.gradient.copy_(gradient)
         rate = self._rates(self.counters - self._schedule_starts).to(now.weights.dtype).unsqueeze(1)
         self._update(now.weights, gradient, self._optimiser, rate)
-        bad = ~torch.isfinite(self._losses) & (now.diverged_at == FINITE)
+        bad = ~torch.isfinite(self.losses) & (now.diverged_at == FINITE)
         now.diverged_at.copy_(torch.where(bad, self.counters, now.diverged_at))
         self.counters.add_(1)
 
@@ -99,7 +115,7 @@ class Step:
         with product_format(precision):
             gradients = torch.autograd.grad(losses.sum(), list(leaves.values()))
         torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
-        self._losses[rows] = losses.detach()
+        self.losses[rows] = losses.detach()
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:

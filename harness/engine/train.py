@@ -7,6 +7,7 @@ from functools import partial
 from harness.engine import graphs
 from harness.engine.feed import FEEDS, Images
 from harness.engine.networks.build import Network
+from harness.engine.probes import Probes
 from harness.engine.replicas import Replicas
 from harness.engine.step import Recipe, Step
 from harness.engine.witness import Witness
@@ -26,6 +27,7 @@ def train(
     on_step: OnStep,
     on_mark: OnMark,
     witness: Witness | None = None,
+    probes: Probes | None = None,
 ) -> Replicas:
     """Trains every replica to its last mark.
 
@@ -39,6 +41,7 @@ def train(
         on_mark: called with a replica's number, and all replicas, whenever that replica stands at one of its
             marks; also before the first step.
         witness: looks at the first batches of every replica.
+        probes: measure replicas before some of their steps; told of a step before ``on_step`` is.
 
     Returns:
         The replicas at their last marks.
@@ -64,7 +67,7 @@ def train(
         )
         if group is None or group.places != active:
             moving = now if len(active) == len(now) else now.take(active)
-            group = _Group(network, recipe, images, moving, active, witness)
+            group = _Group(network, recipe, images, moving, active, witness, probes)
         resting = now
 
         def step(moved: Callable[[], Replicas], resting: Replicas = resting, active: list[int] = active) -> None:
@@ -98,10 +101,11 @@ class _Group:
         replicas: Replicas,
         places: Sequence[int],
         witness: Witness | None,
+        probes: Probes | None,
     ) -> None:
         device = replicas.weights.device
         self.places = list(places)
-        self._witness = witness
+        self._witness, self._probes = witness, probes
         width = slots(network, len(replicas), device.type)
         if width > len(replicas):
             replicas = replicas.take([min(slot, len(replicas) - 1) for slot in range(width)])
@@ -113,7 +117,7 @@ class _Group:
             batch=recipe.batch,
             device=device,
         )
-        self._step = Step(network, recipe, images, self._feed, replicas)
+        self._step = Step(network, recipe, images, self._feed, replicas, probed=probes is not None)
         self._make_step = graphs.prepared(self._step, device)
 
     def advance(self, count: int, report: Callable[[Callable[[], Replicas]], None]) -> Replicas:
@@ -125,11 +129,16 @@ class _Group:
             InvariantBroken: the device counted other steps.
         """
         before = self._now
+        probes = self._probes
+        probed = {} if probes is None else probes.due(self.places, before.steps, count)
         for made in range(1, count + 1):
             size = self._feed.ready()
             if self._witness is not None:
                 self._witness.see(self.places, partial(self._step.fed, size))
-            self._make_step(size)
+            if probes is not None and made - 1 in probed:
+                self._make_probed_step(size, probes, probed[made - 1], made - 1)
+            else:
+                self._make_step(size)
             report(partial(self._wanted, before, made))
         self._now = _later(before, count)
         counted = self._step.counters.tolist()
@@ -137,6 +146,15 @@ class _Group:
             raise InvariantBroken(f"the device counted steps {counted} where {list(self._now.steps)} were made")
         self._now.flag_overflow()
         return self._wanted(self._now, 0)
+
+    def _make_probed_step(self, size: int, probes: Probes, rows: Sequence[int], made: int) -> None:
+        """A step like any other, and measures of some rows: of the weights before it, and of what it left."""
+        weights = [self._now.weights[row].clone() for row in rows]
+        self._make_step(size)
+        gradient, losses = self._step.gradient, self._step.losses
+        for row, before in zip(rows, weights, strict=True):
+            step = self._now.steps[row] + made
+            probes.take(self.places[row], step, before, gradient[row].clone(), losses[row].clone())
 
     def _wanted(self, before: Replicas, made: int) -> Replicas:
         """The replicas that are no filling, so many steps later."""

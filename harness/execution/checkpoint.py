@@ -1,26 +1,28 @@
-"""The checkpoint of a group in the making: one file, replaced by one rename, that names the group's jobs.
+"""The checkpoint of a group in the making: a file, replaced by one rename, that names the group's jobs; and its parts.
 
-A checkpoint saves time and decides nothing. One that is damaged is removed, the user is told, and its group starts
-afresh.
+What is finished, such as a snapshot of a training that goes on, is written once, into parts: files beside it that are
+not written again. So what is saved does not grow with what is finished.
+
+A checkpoint saves time and decides nothing. One that is damaged, or lacks a part, is removed, the user is told, and its
+group starts afresh.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from harness import jsonfile
 from harness.errors import StoreBroken, write_remedy
+from harness.execution import sealed
+from harness.execution.parts import Parts, parts_of
 from harness.files import put
 from harness.jobs import store_folder
-from harness.jobs.artifact import Hex, decode_tensors, read_tensors
+from harness.jobs.artifact import Hex
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
@@ -28,9 +30,6 @@ from harness.jobs.store import Store
 CHECKPOINT_EVERY_S = 5.0
 MOST_TIME_SAVING = 0.1
 """Share of a run that may go into checkpoints: those of an exact Hessian can be gigabytes."""
-
-_ABOUT = "about"
-_DIGEST_BYTES = 32
 
 
 Tell = Callable[[str], None]
@@ -51,6 +50,7 @@ class Checkpoint:
         self._saved_at = self._started_at = time.monotonic()
         self._wait = CHECKPOINT_EVERY_S
         self._tell = tell
+        self._parts = Parts(self._path)
         self.elapsed_before = 0.0
         self.resumed = False
 
@@ -58,33 +58,41 @@ class Checkpoint:
         """Whether the last save is long enough ago: saving takes no more than a tenth of the time."""
         return time.monotonic() - self._saved_at >= self._wait
 
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        """Adds tensors that are finished: the next ``save`` writes those that are new, in a part of their own."""
+        self._parts.add(tensors)
+
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-        """Replaces the checkpoint.
+        """Replaces the checkpoint, but for what is kept.
 
         Raises:
             StoreBroken: it cannot be written.
         """
         began = time.monotonic()
         elapsed = self.elapsed_before + began - self._started_at
-        about = {"jobs": self._keys, "notes": dict(notes), "elapsed": elapsed}
-        put_progress(self._path, _encode(tensors, about))
+        part = self._parts.take_new()
+        if part is not None:
+            put_progress(*part)
+        about = {"jobs": self._keys, "notes": dict(notes), "elapsed": elapsed, **self._parts.about}
+        put_progress(self._path, sealed.encode(tensors, about))
         self.resumed = False
         self._saved_at = time.monotonic()
         self._wait = max(CHECKPOINT_EVERY_S, (self._saved_at - began) / MOST_TIME_SAVING)
 
     def load(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
-        """The checkpoint; None where there is none, or only a damaged one, which is removed."""
+        """The checkpoint, with all that is kept; None where there is none, or only a damaged one, which is removed."""
         try:
             tensors, about = _read(self._path)
             if about.jobs != self._keys:
                 raise ValueError("is of other jobs")
+            kept = self._parts.read(about.parts, about.parts_digest)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             self.discard(error)
             return None
         self.elapsed_before, self.resumed = about.elapsed, True
-        return tensors, about.notes
+        return {**tensors, **kept}, about.notes
 
     def discard(self, error: Exception) -> None:
         """Removes a checkpoint that cannot be taken up, and tells of it.
@@ -93,12 +101,13 @@ class Checkpoint:
             StoreBroken: it cannot be removed.
         """
         self.elapsed_before, self.resumed = 0.0, False
+        self._parts = Parts(self._path)
         remove(self._path)
         self._tell(_discarded(self._path, error))
 
     def remove(self) -> None:
         """Forgets the checkpoint; its jobs are committed."""
-        self._path.unlink(missing_ok=True)
+        _forget(self._path)
 
 
 class _About(BaseModel):
@@ -109,6 +118,8 @@ class _About(BaseModel):
     jobs: Annotated[list[Hex], Field(min_length=1)]
     notes: dict[str, Any]
     elapsed: Annotated[float, Field(ge=0)]
+    parts: Annotated[int, Field(ge=0)] = 0
+    parts_digest: str = ""
 
 
 _GROUPS = TypeAdapter(list[Annotated[list[Hex], Field(min_length=1)]])
@@ -136,7 +147,7 @@ def interrupted(store: Store, plan: Plan, tell: Tell = lambda note: None) -> lis
             tell(_discarded(path, error))
             continue
         if all(store.path(key).exists() for key in keys):
-            path.unlink(missing_ok=True)  # killed after the last commit
+            _forget(path)  # killed after the last commit
         elif all(key in plan.jobs for key in keys):
             found.append([plan.jobs[key] for key in keys])
     return found
@@ -157,12 +168,15 @@ def read_groups(path: Path) -> list[list[str]]:
 
 
 def check(store: Store) -> Iterator[tuple[Path, str]]:
-    """Reads every checkpoint and schedule of a store: its file, and what is wrong with it, or nothing."""
+    """Reads every checkpoint, part and schedule of a store: its file, and what is wrong with it, or nothing."""
     folder = store.root / "progress"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
             if store_folder.is_checkpoint(path):
-                _read(path)
+                about = _read(path)[1]
+                Parts(path).read(about.parts, about.parts_digest)
+            elif store_folder.is_part(path):
+                sealed.decode(sealed.read(path))
             elif store_folder.is_schedule(path):
                 read_groups(path)
             else:
@@ -178,13 +192,14 @@ def check(store: Store) -> Iterator[tuple[Path, str]]:
 
 
 def remove(path: Path) -> None:
-    """Removes a checkpoint or a schedule, or what lies at its name: a file, a link or an empty folder.
+    """Removes a checkpoint with its parts, or a schedule; or what lies at its name: a file, a link, an empty folder.
 
     Raises:
         StoreBroken: it cannot be removed.
     """
     try:
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        for one in (path, *parts_of(path)):
+            one.rmdir() if one.is_dir() and not one.is_symlink() else one.unlink(missing_ok=True)
     except OSError as error:
         raise StoreBroken(
             f"{path}, where a run keeps its state, is none and cannot be removed ({error.strerror}): "
@@ -212,30 +227,21 @@ def _discarded(path: Path, error: Exception) -> str:
     return f"the checkpoint {path} {words}: it is removed, and its group starts afresh"
 
 
-def _encode(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
-    """Tensors and plain values in one file, its SHA-256 at the end."""
-    words = torch.frombuffer(bytearray(json.dumps(about).encode()), dtype=torch.uint8)
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    content = save_tensors({**plain, _ABOUT: words})
-    return content + sha256(content).digest()
+def _forget(path: Path) -> None:
+    """Removes a checkpoint that nobody needs, then its parts: a kill between leaves parts that say nothing."""
+    for one in (path, *parts_of(path)):
+        one.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], _About]:
-    """What ``_encode`` wrote.
+    """A checkpoint without its parts.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is something else; in words that follow the file's name.
     """
-    whole = read_tensors(path, beyond=_DIGEST_BYTES)
-    content, digest = whole[:-_DIGEST_BYTES], whole[-_DIGEST_BYTES:]
-    if sha256(content).digest() != digest:
-        raise ValueError("is damaged: its digest does not fit")
-    tensors = decode_tensors(content)
-    words = tensors.pop(_ABOUT, None)
-    if words is None or words.dtype != torch.uint8:
-        raise ValueError("does not say what it is of")
+    tensors, words = sealed.decode(sealed.read(path))
     try:
-        return tensors, _About.model_validate(jsonfile.parse(words.numpy().tobytes()))
+        return tensors, _About.model_validate(words)
     except ValidationError as error:
         raise ValueError(f"does not say what it is of ({jsonfile.told(error)})") from None

@@ -46,11 +46,30 @@ def _overlap_columns(params: Params) -> Mapping[str, str]:
     return named(NUMBER, *numbers, *(f"self_{band}" for band in params["bands"]))
 
 
+def _probe_columns(params: Params) -> Mapping[str, str]:
+    """A training without probes has no table."""
+    probes = params.get("probes")
+    return {} if probes is None else named(AMOUNT, "step") | named(NUMBER, *probes["measures"])
+
+
+def _probe_rows(params: Params) -> int:
+    return len(params["probes"]["steps"]) if "probes" in params else 0
+
+
 OWN = (
     Row(
         name="init", version=1, gives="state", seeds=("seed",), role="initialisation", fingerprint="norms of the state"
     ),
-    Row(name="train", version=1, gives="state", seeds=("order",), role="training", fingerprint="norms of the state"),
+    Row(
+        name="train",
+        version=1,
+        gives="state",
+        columns=_probe_columns,
+        rows=_probe_rows,
+        seeds=("order",),
+        role="training",
+        fingerprint="norms of the state",
+    ),
     Row(
         name="prune",
         version=1,

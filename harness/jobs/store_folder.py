@@ -26,8 +26,9 @@ FILES = ("record.json", "table.json", "tensors.safetensors")
 
 _STALE_AFTER_S = 24 * 3600.0
 _SHARD, _KEY, _DRAFT = (re.compile(f"[0-9a-f]{{{digits}}}") for digits in (2, 64, 32))
-_PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim)?")
-_TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json|\.claim)?|probe)\.[0-9a-f]+\.tmp")
+_PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?")
+_PART = re.compile(r"[0-9a-f]{32}\.[0-9]+")
+_TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?|probe)\.[0-9a-f]+\.tmp")
 """Of ``files.put`` and ``files.probe``; the version before wrote a process's number in place of random digits."""
 _MARKING = re.compile(re.escape(f".{MARKER}.") + r"[0-9a-f]{32}\.tmp")
 
@@ -101,6 +102,11 @@ def is_artifact(path: Path) -> bool:
 def is_checkpoint(path: Path) -> bool:
     """Whether a path in ``progress`` has a name that the store gives to a checkpoint."""
     return bool(_DRAFT.fullmatch(path.name))
+
+
+def is_part(path: Path) -> bool:
+    """Whether a path in ``progress`` has a name that the store gives to a part of a checkpoint, ``CHECKPOINT.N``."""
+    return bool(_PART.fullmatch(path.name))
 
 
 def is_schedule(path: Path) -> bool:
@@ -182,7 +188,7 @@ def _foreign(root: Path) -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
-    """Removes drafts and claims that killed runs left, a day later.
+    """Removes drafts, claims and parts without their checkpoint that killed runs left, a day later.
 
     What cannot be removed, such as another user's, stays: it is in nobody's way. Another run's own may vanish meanwhile
     too.
@@ -190,7 +196,8 @@ def _sweep(root: Path) -> None:
     drafts = [one for one in (root / "tmp").iterdir() if _DRAFT.fullmatch(one.name)]
     halves = [one for part in ("tmp", "progress") for one in (root / part).iterdir() if _TEMPORARY.fullmatch(one.name)]
     claims = filter(is_claim, (root / "progress").iterdir())
-    for draft in (*drafts, *halves, *claims):
+    parts = [one for one in (root / "progress").iterdir() if is_part(one) and not one.with_suffix("").exists()]
+    for draft in (*drafts, *halves, *claims, *parts):
         with suppress(OSError):
             if time.time() - os.lstat(draft).st_mtime > _STALE_AFTER_S and not not_ours(draft):
                 discard(draft)

@@ -51,11 +51,14 @@ class Checkpoint(Protocol):
     def due(self) -> bool:
         """Whether it is time to save."""
 
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        """Adds tensors that will not change to all that is saved from now on; each is written once."""
+
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-        """Replaces what was saved before."""
+        """Replaces what was saved before, but for what is kept."""
 
     def load(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]] | None:
-        """What was saved last, or None."""
+        """What was saved last, with all that was kept by then; or None."""
 
 
 class Context:

@@ -38,8 +38,10 @@ from harness.stages.base import (
     network_of,
     numbers_for_gradient,
 )
+from harness.stages.probes import probes_of, require_sound, table_bytes
+from harness.stages.recorded import RECORDED, Recorded
 
-_OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state")
+_OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state", "probes")
 _PASSES_A_STEP = 3
 _LAUNCHES_A_PARAMETER = 10
 """Of a step: forward, backward and what surrounds them. With the forecast's 12 µs for each that makes the .7 ms which a
@@ -49,6 +51,9 @@ _COPIES_OF_ACTIVATIONS = 2.0
 """Both measured on the CPU, as the process's peak: LeNet 9 MB a replica (8.4 times its weights), ResNet-20 at batch
 128 330 MB (1.6 times what its forward pass keeps), however many they are, as each is computed by itself."""
 
+_COPIES_OF_PROBES = 2
+"""Of the weights where a training with probes began, and of its gradient."""
+
 
 class Train(Stage):
     """Optimiser steps from ``start`` to ``stop``.
@@ -56,10 +61,11 @@ class Train(Stage):
     Params: ``network``, ``classes``, ``data``, ``augment``, ``batch``, ``sampling``, ``optimiser``, ``schedule``,
     ``precision``, ``steps_per_epoch``, ``ragged`` (whether the last batch of an epoch is short), and each replica's
     own ``start``, ``stop``, ``order`` (seed), ``schedule_start`` (the step that counts as the schedule's first),
-    ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``.
+    ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``; ``probes`` where it records measures while it
+    trains (``harness.stages.probes``), else absent.
 
-    Inputs: ``state`` at ``start``; ``mask`` where pruned. Jobs that differ only in ``stop`` and ``keep_optimiser`` are
-    one training with several snapshots.
+    Inputs: ``state`` at ``start``; ``mask`` where pruned. Jobs that differ only in ``stop``, ``keep_optimiser`` and
+    ``probes`` are one training with several snapshots.
     """
 
     def fuse(self, job: Job) -> str | None:
@@ -80,10 +86,11 @@ class Train(Stage):
         kept = state if params["keep_optimiser"] else ()
         copies = _COPIES_OF_WEIGHTS * weights.numel() + sum(value.numel() for value in state)
         passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)
+        copies += _COPIES_OF_PROBES * weights.numel() if "probes" in params else 0
         size = dtype_of(params["precision"]).itemsize
         return Effort(
             operations=self.cost(job) * params["batch"] * _PASSES_A_STEP * forward_pass(params),
-            disk_bytes=TABLE_BYTES + 4 * sum(value.numel() for value in (weights, *kept)),
+            disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * sum(value.numel() for value in (weights, *kept)),
             memory_bytes=size * copies,
             passing_bytes=size * passing,
             launches=self.cost(job) * _LAUNCHES_A_PARAMETER * len(network.parameters),
@@ -92,27 +99,30 @@ class Train(Stage):
         )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """The states at the stops."""
+        """The states at the stops, with what was recorded on the way."""
         group = _group(work)
         params = work[0].params
         images = context.images(params["data"] | {"augment": params["augment"]}, params["precision"])
         network = context.network(params, images)
         replicas = _start(network, group, context)
-        snapshots: dict[str, Tensor] = {}
+        probes = probes_of([slot.jobs for slot in group], replicas.weights)
         saved = context.checkpoint.load()
         augmented = any(params["augment"].values())
         witness = _recalled(Witness(len(group), images, augmented=augmented), saved)
+        recorded = Recorded(context.checkpoint, probes)
         if saved is not None:
-            replicas, snapshots = _unpack(replicas, saved, context.device)
+            replicas = _unpack(replicas, saved, context.device)
+            recorded.recall(saved[0])
             context.advance(sum(now - slot.start for now, slot in zip(replicas.steps, group, strict=True)))
+
+        def save(now: Replicas) -> None:
+            recorded.keep()
+            context.checkpoint.save(*_pack(now, witness))
 
         def on_step(moved: int, everyone: Callable[[], Replicas]) -> None:
             context.advance(moved)
             if context.checkpoint.due():
-                context.checkpoint.save(*_pack(everyone(), snapshots, witness))
-
-        def on_mark(place: int, now: Replicas) -> None:
-            snapshots.update(_snapshot(now, place))
+                save(everyone())
 
         recipe = Recipe(
             batch=params["batch"],
@@ -122,16 +132,17 @@ class Train(Stage):
             decay_reach=params["optimiser"]["decay_reach"],
             precision=params["precision"],
         )
-        replicas = train(network, recipe, images, replicas, on_step=on_step, on_mark=on_mark, witness=witness)
-        context.checkpoint.save(*_pack(replicas, snapshots, witness))
-        return [_result(network, one, images, group, snapshots, witness) for one in work]
+        listeners: dict[str, Any] = {"on_step": on_step, "on_mark": recorded.mark, "witness": witness, "probes": probes}
+        save(train(network, recipe, images, replicas, **listeners))
+        return [_result(network, one, images, group, recorded, witness) for one in work]
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """One replica of the group: the job that names it, and all the steps at which its state is wanted."""
+    """One replica of the group: the first job that names it, all of them, and the steps at which it is wanted."""
 
     work: Work
+    jobs: tuple[Job, ...]
     stops: frozenset[int]
 
     @property
@@ -142,8 +153,10 @@ class _Slot:
 def _group(work: Sequence[Work]) -> list[_Slot]:
     slots: dict[str, _Slot] = {}
     for one in work:
-        name, stop = one.job.lineage, frozenset([int(one.params["stop"])])
-        slots[name] = replace(slots[name], stops=slots[name].stops | stop) if name in slots else _Slot(one, stop)
+        require_sound(one.job)
+        slot = slots.get(one.job.lineage, _Slot(one, (), frozenset()))
+        stops = slot.stops | {int(one.params["stop"])}
+        slots[one.job.lineage] = replace(slot, jobs=(*slot.jobs, one.job), stops=stops)
     return list(slots.values())
 
 
@@ -198,24 +211,14 @@ def _optimiser_state(one: Work, weights: Tensor, mask: Tensor) -> dict[str, Tens
     return {name: value * mask if value.shape == weights.shape else value for name, value in carried.items()}
 
 
-def _snapshot(now: Replicas, place: int) -> dict[str, Tensor]:
-    prefix = f"{place}/{now.steps[place]}/"
-    tensors = {"weights": now.weights[place], "diverged": now.diverged_at[place]}
-    tensors |= {BUFFER + name: value[place] for name, value in now.buffers.items()}
-    tensors |= {OPTIMISER + name: value[place] for name, value in now.optimiser.items()}
-    return {prefix + name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-
-
-def _pack(
-    now: Replicas, snapshots: Mapping[str, Tensor], witness: Witness | None
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _pack(now: Replicas, witness: Witness | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"weights": now.weights, "diverged": now.diverged_at}
     tensors |= {BUFFER + name: value for name, value in now.buffers.items()}
     tensors |= {OPTIMISER + name: value for name, value in now.optimiser.items()}
     notes: dict[str, Any] = {"steps": list(now.steps)}
     if witness is not None:
         notes["witness"] = witness.notes
-    return {**tensors, **{"snapshot/" + name: value for name, value in snapshots.items()}}, notes
+    return tensors, notes
 
 
 def _recalled(witness: Witness, saved: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None) -> Witness | None:
@@ -229,12 +232,9 @@ def _recalled(witness: Witness, saved: tuple[Mapping[str, Tensor], Mapping[str, 
 
 def _unpack(
     replicas: Replicas, saved: tuple[Mapping[str, Tensor], Mapping[str, Any]], device: torch.device
-) -> tuple[Replicas, dict[str, Tensor]]:
-    snapshots = {
-        name.removeprefix("snapshot/"): value for name, value in saved[0].items() if name.startswith("snapshot/")
-    }
-    tensors = {name: value.to(device) for name, value in saved[0].items() if not name.startswith("snapshot/")}
-    now = replace(
+) -> Replicas:
+    tensors = {name: value.to(device) for name, value in saved[0].items() if not name.startswith(RECORDED)}
+    return replace(
         replicas,
         weights=tensors["weights"],
         buffers={name: tensors[BUFFER + name] for name in replicas.buffers},
@@ -242,7 +242,6 @@ def _unpack(
         steps=[int(step) for step in saved[1]["steps"]],
         diverged_at=tensors["diverged"],
     )
-    return now, snapshots
 
 
 def _result(
@@ -250,13 +249,12 @@ def _result(
     one: Work,
     images: Images,
     group: Sequence[_Slot],
-    snapshots: Mapping[str, Tensor],
+    recorded: Recorded,
     witness: Witness | None,
 ) -> Artifact | HarnessError:
     place = next(i for i, slot in enumerate(group) if slot.work.job.lineage == one.job.lineage)
     stop = int(one.params["stop"])
-    prefix = f"{place}/{stop}/"
-    found = {name.removeprefix(prefix): value for name, value in snapshots.items() if name.startswith(prefix)}
+    found = recorded.snapshot(place, stop)
     broken = divergence.told(network, one, images, found)
     if broken is not None:
         return broken
@@ -265,7 +263,7 @@ def _result(
     if one.params["keep_optimiser"]:
         tensors |= {name: value for name, value in found.items() if name.startswith(OPTIMISER)}
     seen = {} if witness is None else witness.of(place, stop - int(one.params["start"]))
-    return Artifact({**tensors, STEP: torch.tensor(stop)}, witness=seen)
+    return Artifact({**tensors, STEP: torch.tensor(stop)}, recorded.table(place, one.params), witness=seen)
 
 
 STAGE = Train()

@@ -14,6 +14,7 @@ from torch import Tensor
 from harness.engine import graphs, optimise
 from harness.engine.device import is_out_of_memory
 from harness.engine.feed import Images
+from harness.engine.probes import Probes
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.train import train
 from tests.engine import frozen
@@ -63,7 +64,7 @@ def tensors(now: Replicas) -> list[Tensor]:
     return [now.weights, now.diverged_at, *now.buffers.values(), *now.optimiser.values()]
 
 
-def course(case: Case, device: torch.device = CPU) -> list[list[Tensor]]:
+def course(case: Case, device: torch.device = CPU, probes: Probes | None = None) -> list[list[Tensor]]:
     """All tensors after every step, and at every mark."""
     seen: list[list[Tensor]] = []
 
@@ -77,7 +78,8 @@ def course(case: Case, device: torch.device = CPU) -> list[list[Tensor]]:
         keep(now)
 
     replicas = fresh(case, device)
-    train(case.network, case.recipe, images_of(case, device), replicas, on_step=on_step, on_mark=on_mark)
+    images = images_of(case, device)
+    train(case.network, case.recipe, images, replicas, on_step=on_step, on_mark=on_mark, probes=probes)
     return seen
 
 

@@ -69,6 +69,9 @@ class NoCheckpoint:
     def due(self) -> bool:
         return False
 
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        return None
+
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
         return None
 

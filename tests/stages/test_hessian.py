@@ -34,6 +34,9 @@ class Dying:
     def due(self) -> bool:
         return True
 
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        raise AssertionError("nothing of it is finished before all is")
+
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
         self.kept = {name: value.clone() for name, value in tensors.items()}, dict(notes)
         self.left -= 1
