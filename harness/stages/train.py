@@ -124,17 +124,29 @@ class Train(Stage):
             if context.checkpoint.due():
                 save(everyone())
 
-        recipe = Recipe(
-            batch=params["batch"],
-            sampling=params["sampling"],
-            optimiser=params["optimiser"],
-            schedule=params["schedule"],
-            decay_reach=params["optimiser"]["decay_reach"],
-            precision=params["precision"],
+        replicas = train(
+            network,
+            _recipe(params),
+            images,
+            replicas,
+            on_step=on_step,
+            on_mark=recorded.mark,
+            witness=witness,
+            probes=probes,
         )
-        listeners: dict[str, Any] = {"on_step": on_step, "on_mark": recorded.mark, "witness": witness, "probes": probes}
-        save(train(network, recipe, images, replicas, **listeners))
+        save(replicas)
         return [_result(network, one, images, group, recorded, witness) for one in work]
+
+
+def _recipe(params: Mapping[str, Any]) -> Recipe:
+    return Recipe(
+        batch=params["batch"],
+        sampling=params["sampling"],
+        optimiser=params["optimiser"],
+        schedule=params["schedule"],
+        decay_reach=params["optimiser"]["decay_reach"],
+        precision=params["precision"],
+    )
 
 
 @dataclass(frozen=True)
