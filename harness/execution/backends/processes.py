@@ -7,27 +7,23 @@ takes up its group again from the checkpoint.
 
 import contextlib
 import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
-from os import _exit
 from types import TracebackType
 from typing import Any
 
 import torch
 
 from harness.engine import device as devices_
-from harness.errors import BrokenError, StoreBroken
+from harness.errors import BrokenError
 from harness.execution.backends.base import Slot, Workload
-from harness.execution.group import Finished, Runner
+from harness.execution.backends.worker import serve
+from harness.execution.group import Finished
 from harness.jobs.job import Job
-from harness.jobs.store import Store
 
-_TELL_EVERY_S = 0.2
 _STOP_WITHIN_S = 10.0
 _MOST_DEATHS = 3
 """Of workers that one group may cost before its jobs count as broken; and, for each device, of workers one after the
@@ -53,7 +49,7 @@ class _Worker:
         self.units = 0
         self.free = 0.0
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, device), daemon=True)
+        self.process: BaseProcess = context.Process(target=serve, args=(theirs, device), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -262,54 +258,3 @@ def _opened(message: Any) -> Any:
     if isinstance(message, BaseException):
         raise message
     return message
-
-
-def _serve(
-    pipe: "connection.Connection[Any, Any]",
-    device: torch.device,
-) -> None:
-    """A worker's life: says how much memory is free, then runs one group after another."""
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    try:
-        threads, root, jobs, load_dataset = pipe.recv()
-        devices_.prepare(device, threads)
-        runner = Runner(Store(root), device, load_dataset)
-        pipe.send(devices_.free_bytes(device))
-        while True:
-            pipe.send(runner.run([jobs[key] for key in pipe.recv()], _teller(pipe)))
-    except EOFError:
-        return
-    except Exception as error:
-        told = error
-        if not isinstance(error, StoreBroken):
-            told = RuntimeError(f"the worker process on {device} met an error:\n{traceback.format_exc()}")
-        with contextlib.suppress(OSError):
-            pipe.send(told)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
-
-
-def _teller(pipe: "connection.Connection[Any, Any]") -> Callable[[int], None]:
-    """Tells the parent of units of work, a few times a second."""
-    held, told = 0, time.monotonic()
-
-    def advance(units: int) -> None:
-        nonlocal held, told
-        held += units
-        if time.monotonic() - told >= _TELL_EVERY_S:
-            pipe.send(held)
-            held, told = 0, time.monotonic()
-
-    return advance
-
-
-def _leave(number: int, frame: object) -> None:
-    raise SystemExit(1)
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        _exit(1)

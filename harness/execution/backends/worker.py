@@ -1,0 +1,68 @@
+"""A worker process's own side of the backend of processes: it runs one group after another, and tells its parent."""
+
+import contextlib
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing import connection, parent_process
+from os import _exit
+from typing import Any
+
+import torch
+
+from harness.engine import device as devices_
+from harness.errors import StoreBroken
+from harness.execution.group import Runner
+from harness.jobs.store import Store
+
+_TELL_EVERY_S = 0.2
+
+
+def serve(pipe: "connection.Connection[Any, Any]", device: torch.device) -> None:
+    """A worker's life: it is told what it needs, says how much memory is free, then runs one group after another."""
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        threads, root, jobs, load_dataset = pipe.recv()
+        devices_.prepare(device, threads)
+        runner = Runner(Store(root), device, load_dataset)
+        pipe.send(devices_.free_bytes(device))
+        while True:
+            pipe.send(runner.run([jobs[key] for key in pipe.recv()], _teller(pipe)))
+    except EOFError:
+        return
+    except Exception as error:
+        told = error
+        if not isinstance(error, StoreBroken):
+            told = RuntimeError(f"the worker process on {device} met an error:\n{traceback.format_exc()}")
+        with contextlib.suppress(OSError):
+            pipe.send(told)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
+
+
+def _teller(pipe: "connection.Connection[Any, Any]") -> Callable[[int], None]:
+    """Tells the parent of units of work, a few times a second."""
+    held, told = 0, time.monotonic()
+
+    def advance(units: int) -> None:
+        nonlocal held, told
+        held += units
+        if time.monotonic() - told >= _TELL_EVERY_S:
+            pipe.send(held)
+            held, told = 0, time.monotonic()
+
+    return advance
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(1)
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        _exit(1)
