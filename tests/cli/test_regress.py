@@ -165,7 +165,7 @@ def test_a_baseline_from_another_version_of_the_spec(made: Place, place: Place) 
     spec = place.write(edited(instability_text(), "batch: 50", "batch: 40"))
     said = regress(place, spec)
     assert said.code == 2
-    for part in ("another version of this spec", "setting.recipe.training.batch: was 50, is 40", "--update --reason"):
+    for part in ("another version of this spec", "setting.training.batch: was 50, is 40", "--update --reason"):
         assert part in said.err
     assert not place.keys(), "nothing was run"
 

@@ -14,7 +14,6 @@ from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
 from harness.measure.training import MEASURES
-from harness.protocols.common import lineage
 from harness.stages.base import WEIGHT
 from harness.stages.probes import probed
 from harness.stages.products import product_of, read_table
@@ -193,5 +192,5 @@ def test_the_trunk_of_copies_can_be_probed() -> None:
     """A state that a probed job gives is as good as any."""
     here, bench = setting(), Bench()
     trunk = probed(state_job(here), [0, 5], ["loss"])
-    ends = [bench[lineage.train(here, state, 6, 9, order="copy/0/0")] for state in (trunk, state_job(here))]
+    ends = [bench[here.recipe.train(state, 6, 9, order="copy/0/0")] for state in (trunk, state_job(here))]
     assert same(*ends)

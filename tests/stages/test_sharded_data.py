@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from harness.engine.feed import Images
-from harness.protocols.common import lineage
 from tests.engine.data.sharded import sharded
 from tests.engine.oracles import SCALE, TINY_LENET, dataset
 from tests.stages.bench import Bench, same, setting
@@ -23,7 +22,7 @@ def test_a_training_an_evaluation_and_a_line_have_the_same_bits(
     here = setting(TINY_LENET, augment=augment, label_noise=noise)
     memory, files = Bench(), Bench(data=sharded(dataset(), tmp_path / "shards"))
     ends = copies_of(here)
-    for job in (*ends, lineage.evaluate(here, ends[0]), lineage.line(here, *ends, LINE)):
+    for job in (*ends, here.recipe.evaluate(ends[0]), here.recipe.line(*ends, LINE)):
         one, other = memory[job], files[job]
         assert same(one, other)
         assert one.table == other.table
