@@ -107,10 +107,10 @@ MUTATIONS = (
         "harness/stages/train.py",
         (
             (
-                'frozenset([int(one.params["stop"])])',
-                'frozenset([int(one.params["stop"]) + one.params["keep_optimiser"]])',
+                'slot.stops | {int(one.params["stop"])}',
+                'slot.stops | {int(one.params["stop"]) + one.params["keep_optimiser"]}',
             ),
-            ('prefix = f"{place}/{stop}/"', "prefix = f\"{place}/{stop + one.params['keep_optimiser']}/\""),
+            ("recorded.snapshot(place, stop)", "recorded.snapshot(place, stop + one.params['keep_optimiser'])"),
         ),
     ),
     Mutation(
