@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import seeds
-from harness.cli import room
-from harness.engine import optimise
+from harness.engine import device, optimise
 from harness.protocols.common.recipe import Recipe
 from harness.regress import files
 from tests.support import Place, Said, claim, cli, edited, imp_text, instability_text, quadratic_text
@@ -79,7 +78,7 @@ def test_what_has_no_room_is_refused_before_it_starts(
     if lacking == "disk":
         monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, 1))
     else:
-        monkeypatch.setattr(room.devices, "free_bytes", lambda device: 1.0)
+        monkeypatch.setattr(device, "free_bytes", lambda place: 1.0)
     said = regress(place, made.root / "tiny.yaml", *more)
     assert said.code == 2
     words = "error: the results to come take about " if lacking == "disk" else "error: a single replica of "

@@ -219,6 +219,33 @@ def test_processes_that_cannot_start_are_an_error(tmp_path: Path) -> None:
     assert "BrokenError: the worker process for cpu did not start: it exited with 1" in said.stderr
 
 
+def test_a_process_that_dies_after_it_was_told_what_it_needs_is_an_error(tmp_path: Path) -> None:
+    """Its end of the pipe is closed with what it never read."""
+    script = """
+import os, sys, time
+from pathlib import Path
+
+if __name__ == "__mp_main__":  # a fresh process, that imports this
+    time.sleep(1.0)
+    os._exit(7)
+
+from tests.execution.test_processes import go, planned
+
+if __name__ == "__main__":
+    go(planned(Path(sys.argv[1])), Path(sys.argv[1]) / "store")
+"""
+    (tmp_path / "main.py").write_text(script)
+    said = subprocess.run(
+        [sys.executable, str(tmp_path / "main.py"), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert said.returncode == 1
+    assert "BrokenError: the worker process for cpu did not start: it exited with 7" in said.stderr
+
+
 def command(place: Place, *more: str) -> list[str]:
     spec = place.write(SPEC)
     words = ["verify", str(spec), *place.options(), "--workers", "2", *more]

@@ -137,7 +137,7 @@ class _Open:
             for worker in self._workers:
                 try:
                     worker.free = _opened(worker.pipe.recv())
-                except EOFError:
+                except (EOFError, OSError):
                     raise BrokenError(f"the worker process for {worker.device} did not start: {worker.end}") from None
             self._free = min(worker.free / self._devices.count(worker.device) for worker in self._workers)
         except BaseException:
