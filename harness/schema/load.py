@@ -15,7 +15,7 @@ from harness.schema.document import Document, Location, read
 from harness.schema.model import Scale, Spec
 from harness.schema.words import message, place
 
-_MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 100, 1000
+_MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 50, 1000
 """Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
 
 _LONGEST_NAME = 80
