@@ -15,7 +15,7 @@ Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 """Number formats."""
 
 _T = TypeVar("_T")
-Stages = Annotated[Many[_T], Field(max_length=16)]
+Stages = Annotated[Many[_T], Field(min_length=1, max_length=16)]
 """A list with an item for each stage; as every stage halves the images, more than these have nothing left to halve."""
 Blocks = Annotated[int, Field(ge=1, le=300)]
 """Of a stage; the deepest ResNet of its inventors, of 1202 layers, has 200."""

@@ -342,6 +342,10 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         (instability_text(claim(expect="{kind: less_than, than: {}}")), ""),
         ["claims[0].checks.toy", "with itself"],
     ),
+    "a network without a stage": (
+        swapped(H, "widths: [4]", "widths: []"),
+        ["training.network", "widths", "found 0 items: should have at least 1 item"],
+    ),
     "a batch of everything for copies": (
         swapped(I, "batch: 50", "batch: 1400"),
         ["training.batch: found 1400, all examples of digits", "copies have no orders", "choose a smaller batch"],
