@@ -18,7 +18,8 @@ from harness.protocols import protocols
 from harness.protocols.common.base import Protocol
 from harness.protocols.common.setting import Setting
 from harness.schema.load import Loaded
-from harness.schema.model import Replicates, Scale
+from harness.schema.model import Replicates, place_of_recipe
+from harness.schema.training import Training
 
 MOST_JOBS = 100_000
 """Of a plan, which is made, and kept in memory, as a whole."""
@@ -123,28 +124,27 @@ def data_of(name: str, data_root: Path) -> DatasetInfo:
     return datainfo.describe(name, data_root) or datainfo.nominal(name)
 
 
-def trainable(scale: Scale, data_root: Path) -> int:
-    """How many trainable parameters the network of a scale really has; 0 where it has none."""
-    if scale.training is None:
-        return 0
-    data = data_of(scale.training.data.name, data_root)
-    return build(scale.training.network.model_dump(mode="json"), data.shape, data.classes).size
+def trainable(training: Training, data_root: Path) -> int:
+    """How many trainable parameters the network of a recipe really has."""
+    data = data_of(training.data.name, data_root)
+    return build(training.network.model_dump(mode="json"), data.shape, data.classes).size
 
 
 def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
-    training = loaded.spec.scales[scale].training
-    try:
-        size = trainable(loaded.spec.scales[scale], data_root)
-    except RuntimeError as error:  # of a layer
-        raise RequestError(
-            f"{loaded.path}: scales.{scale}.training.network: this network cannot take the dataset's images: one "
-            f"of its layers would get less than it needs ({error}). Fewer stages halve images less often"
-        ) from error
-    if training is not None and size != training.parameters:
-        raise RequestError(
-            f"{loaded.path}: scales.{scale}.training.parameters: found {training.parameters:,}, but this network has "
-            f"{size:,} trainable parameters: correct the network or the number"
-        )
+    for name, training in loaded.spec.scales[scale].trainings.items():
+        place = f"{loaded.path}: {'.'.join(('scales', scale, *place_of_recipe(name)))}"
+        try:
+            size = trainable(training, data_root)
+        except RuntimeError as error:  # of a layer
+            raise RequestError(
+                f"{place}.network: this network cannot take the dataset's images: one "
+                f"of its layers would get less than it needs ({error}). Fewer stages halve images less often"
+            ) from error
+        if size != training.parameters:
+            raise RequestError(
+                f"{place}.parameters: found {training.parameters:,}, but this network has "
+                f"{size:,} trainable parameters: correct the network or the number"
+            )
 
 
 def missing_data(request: Request) -> list[DatasetInfo]:
@@ -165,13 +165,14 @@ def require_data(request: Request) -> None:
 
 
 def require_format(request: Request, slots: Sequence[Slot]) -> None:
-    """Raises RequestError unless all slots can compute in the number format of the request's training."""
-    training = request.loaded.spec.scales[request.scale].training
-    for slot in slots:
-        if training is not None and training.precision not in slot.formats:
+    """Raises RequestError unless all slots can compute in the number formats of the request's recipes."""
+    for name, training in request.loaded.spec.scales[request.scale].trainings.items():
+        lacking = next((slot for slot in slots if training.precision not in slot.formats), None)
+        if lacking is not None:
+            place = ".".join(("scales", request.scale, *place_of_recipe(name)))
             raise RequestError(
-                f"{request.loaded.path}: scales.{request.scale}.training.precision: found {training.precision}, a "
-                f"format of CUDA's tensor cores, and {slot.name} has none: use fp32, or a GPU that has them "
+                f"{request.loaded.path}: {place}.precision: found {training.precision}, a "
+                f"format of CUDA's tensor cores, and {lacking.name} has none: use fp32, or a GPU that has them "
                 "(--device cuda)"
             )
 

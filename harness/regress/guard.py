@@ -24,6 +24,7 @@ from harness.regress.model import Baseline, Content, Entry
 from harness.regress.smoke_run import left_out, smoke_plan
 from harness.regress.spec_digest import differences, digest, written
 from harness.schema.load import Loaded
+from harness.schema.model import MAIN_RECIPE
 
 _SAME = ("code", "packages", "outside", "python", "lock")
 """What must be alike for results of the store to be as good as fresh ones, of ``provenance.describe``."""
@@ -90,12 +91,14 @@ def require_same_specs(pairs: Sequence[tuple[Loaded, Baseline]]) -> None:
 
 def resized(loaded: Loaded, baseline: Baseline, data: Path) -> Finding | None:
     """A network of another size than the baseline's: nothing can be run."""
-    size = trainable(loaded.spec.scales[baseline.scale], data)
-    before = baseline.content.facts.get("trainable parameters", size)
-    if size == before:
-        return None
-    text = f"{size:,}, baseline {before:,}; nothing was run ({since(baseline)})"
-    return Finding(baseline.name, "trainable parameters", "alarm", text)
+    for name, training in loaded.spec.scales[baseline.scale].trainings.items():
+        fact = "trainable parameters" if name == MAIN_RECIPE else f"{name}: trainable parameters"
+        size = trainable(training, data)
+        before = baseline.content.facts.get(fact, size)
+        if size != before:
+            text = f"{size:,}, baseline {before:,}; nothing was run ({since(baseline)})"
+            return Finding(baseline.name, fact, "alarm", text)
+    return None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A whole spec: claims, and the settings at which they are checked."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,14 @@ from harness.schema.training import Training
 
 PAPER_SCALE = "paper"
 """The scale whose settings are the paper's own; only there can a claim be REPRODUCED."""
+
+MAIN_RECIPE = "training"
+"""Name of the recipe that every scale of a training experiment has."""
+
+
+def place_of_recipe(name: str) -> tuple[str, ...]:
+    """Where a scale has the recipe of this name."""
+    return (name,) if name == MAIN_RECIPE else ("recipes", name)
 
 
 class Replicates(Model):
@@ -54,14 +63,21 @@ class Scale(Model):
     Attributes:
         replicates: how often.
         training: the recipe; left out where the protocol trains no network.
+        recipes: further ones by name, such as that of a pretraining, where the protocol has use for them.
         settings: what the protocol itself leaves to choose; its fields are the protocol's.
         departures: where this setting knowingly departs from the paper; empty at a faithful paper scale.
     """
 
     replicates: Replicates
     training: Training | None = None
+    recipes: dict[Name, Training] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     departures: Many[Text] = ()
+
+    @property
+    def trainings(self) -> Mapping[str, Training]:
+        """Name -> recipe; ``training`` is the name of the first."""
+        return ({} if self.training is None else {MAIN_RECIPE: self.training}) | self.recipes
 
 
 class Spec(Model):

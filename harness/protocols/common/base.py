@@ -18,7 +18,7 @@ from harness.protocols.common.setting import Setting
 from harness.schema.base import Model
 from harness.schema.claims import Check, Claim, FirstWithin, LastWithin, LessThan
 from harness.schema.load import Problem
-from harness.schema.model import PAPER_SCALE, Replicates, Scale, Spec
+from harness.schema.model import PAPER_SCALE, Replicates, Scale, Spec, place_of_recipe
 
 Read = Callable[[Job], Table | None]
 """The table of a job, or None where the job failed."""
@@ -94,6 +94,7 @@ class Protocol(Generic[S]):
     settings: type[Model]
     quantities: ClassVar[Mapping[str, Quantity]]
     trains: ClassVar[bool] = False
+    further_recipes: ClassVar[frozenset[str]] = frozenset()
     time_axes: ClassVar[frozenset[str]] = frozenset()
     judged_only: ClassVar[frozenset[str]] = frozenset()
 
@@ -155,6 +156,16 @@ class Protocol(Generic[S]):
             return [Problem(("scales", scale, "training"), "this field is missing")]
         if not self.trains and chosen.training is not None:
             return [Problem(("scales", scale, "training"), f"{self.name} trains no network: remove this field")]
+        wrong = [
+            *((name, "this field is missing") for name in sorted(self.further_recipes - chosen.recipes.keys())),
+            *(
+                (name, f"{self.name} uses no recipe of this name: remove it")
+                for name in chosen.recipes
+                if name not in self.further_recipes
+            ),
+        ]
+        if wrong:
+            return [Problem(("scales", scale, *place_of_recipe(name)), message) for name, message in wrong]
         setting = self.setting(chosen, settings, chosen.replicates, nominal)
         found = [
             Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)

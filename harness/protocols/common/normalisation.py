@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from harness.engine.networks.normalised import pixels
 from harness.protocols.common.recipe import Recipe
-from harness.protocols.common.setting import TrainingSetting
 from harness.schema.load import Problem
 
 Location = tuple[str | int, ...]
@@ -26,12 +25,15 @@ def single(recipe: Recipe) -> str | None:
     return next((layer for layer, count in sizes.items() if count == 1), None)
 
 
-def batch_problems(setting: TrainingSetting) -> Iterable[Problem]:
-    """A batch of one example, or a last one of an epoch, at a layer whose images are one pixel."""
-    recipe, place = setting.recipe, ("training", "batch")
-    line = getattr(setting.options, "line", None)
-    recomputed = line is not None and "recomputed" in line.batch_norm
-    training = recipe.training
+def batch_problems(recipe: Recipe, where: Location, *, recomputed: bool) -> Iterable[Problem]:
+    """A batch of one example, or a last one of an epoch, at a layer whose images are one pixel.
+
+    Args:
+        recipe: of the experiment.
+        where: the scale has it.
+        recomputed: whether running statistics are recomputed, by batches of the recipe's size.
+    """
+    place, training = (*where, "batch"), recipe.training
     layer = single(recipe) if training.batch == 1 or recipe.data.n_train % training.batch == 1 else None
     if layer is None:
         return

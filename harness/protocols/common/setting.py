@@ -9,8 +9,9 @@ from typing_extensions import TypeVar
 from harness.datainfo import DatasetInfo
 from harness.protocols.common.recipe import Recipe
 from harness.schema.base import Model
+from harness.schema.document import Location
 from harness.schema.load import Problem
-from harness.schema.model import Replicates
+from harness.schema.model import MAIN_RECIPE, Replicates
 from harness.steps import MOST_ITERATIONS, Duration
 
 Options = TypeVar("Options", bound=Model, default=Any)
@@ -68,7 +69,7 @@ class TrainingSetting(Setting[Options]):
     @property
     def recipes(self) -> Mapping[str, Recipe]:
         """Name in the scale -> recipe."""
-        return {"training": self.recipe, **self.others}
+        return {MAIN_RECIPE: self.recipe, **self.others}
 
     @property
     def datasets(self) -> Sequence[DatasetInfo]:
@@ -116,8 +117,8 @@ class TrainingSetting(Setting[Options]):
         return self.recipe.iterations(time)
 
 
-def training_problems(recipe: Recipe) -> Iterable[Problem]:
-    """Problems of a recipe that no single field shows."""
+def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
+    """Problems of a recipe, at its place in a scale, that no single field shows."""
     training, data = recipe.training, recipe.data
     normalise = training.data.normalise
     channels = data.shape[0]
@@ -125,30 +126,30 @@ def training_problems(recipe: Recipe) -> Iterable[Problem]:
         values = getattr(normalise, part, None)
         if values is not None and len(values) != channels:
             yield Problem(
-                ("training", "data", "normalise", part),
+                (*where, "data", "normalise", part),
                 f"found {len(values)} numbers, but {data.name} has {channels} channels",
             )
     if training.data.augment.crop_padding > min(data.shape[1:]):
         yield Problem(
-            ("training", "data", "augment", "crop_padding"),
+            (*where, "data", "augment", "crop_padding"),
             f"found {training.data.augment.crop_padding}, more than the side of an image of {data.name}",
         )
     if training.batch > data.n_train:
-        yield Problem(("training", "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
+        yield Problem((*where, "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
     if recipe.length < 1:
-        yield Problem(("training", "length"), f"found {training.length}: a training needs at least one iteration")
+        yield Problem((*where, "length"), f"found {training.length}: a training needs at least one iteration")
     if recipe.length > MOST_ITERATIONS:
         found = f"found {training.length}, {recipe.length:,} iterations: at most {MOST_ITERATIONS:,}"
-        yield Problem(("training", "length"), found)
+        yield Problem((*where, "length"), found)
     for number, drop in enumerate(training.schedule.drops):
         if recipe.iterations(drop) >= recipe.length:
             yield Problem(
-                ("training", "schedule", "drops", number),
+                (*where, "schedule", "drops", number),
                 f"found {drop}, but training ends at {training.length}: drop earlier or train longer",
             )
     if recipe.iterations(training.schedule.warmup) > recipe.length:
         yield Problem(
-            ("training", "schedule", "warmup"),
+            (*where, "schedule", "warmup"),
             f"found {training.schedule.warmup}, longer than the training ({training.length})",
         )
 

@@ -10,7 +10,7 @@ from harness.protocols.common.normalisation import batch_problems
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import Options, TrainingSetting, training_problems
 from harness.schema.load import Problem
-from harness.schema.model import Replicates, Scale
+from harness.schema.model import MAIN_RECIPE, Replicates, Scale, place_of_recipe
 from harness.steps import Duration
 
 
@@ -29,7 +29,8 @@ class TrainingProtocol(Protocol[TrainingSetting[Options]]):
     ) -> TrainingSetting[Options]:
         """The scale with its recipe and the facts of its dataset."""
         assert scale.training is not None, "a scale without a recipe is refused when it is loaded"
-        return TrainingSetting(replicates, options, Recipe(scale.training, dataset(scale.training.data.name)))
+        recipes = {name: Recipe(one, dataset(one.data.name)) for name, one in scale.trainings.items()}
+        return TrainingSetting(replicates, options, recipes.pop(MAIN_RECIPE), recipes)
 
     def check_setting(self, setting: TrainingSetting[Options]) -> Iterable[Problem]:
         """What no single field shows of the recipe and the replicates."""
@@ -39,8 +40,11 @@ class TrainingProtocol(Protocol[TrainingSetting[Options]]):
             yield Problem(place, f"found {orders}, but {self.name} compares copies: give 2 data orders or more")
         if not self.compares_copies and orders > 1:
             yield Problem(place, f"found {orders}, but {self.name} compares no copies: leave this field out")
-        yield from training_problems(setting.recipe)
-        yield from batch_problems(setting)
+        line = getattr(setting.options, "line", None)
+        recomputed = line is not None and "recomputed" in line.batch_norm
+        for name, recipe in setting.recipes.items():
+            yield from training_problems(recipe, place_of_recipe(name))
+            yield from batch_problems(recipe, place_of_recipe(name), recomputed=recomputed and name == MAIN_RECIPE)
 
     def _condition(self, setting: TrainingSetting[Options], axis: str, value: Condition) -> Condition:
         return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value
