@@ -18,7 +18,7 @@ from harness.protocols.common.setting import Setting
 from harness.schema.base import Model
 from harness.schema.claims import Check, Claim, FirstWithin, LastWithin, LessThan
 from harness.schema.load import Problem
-from harness.schema.model import PAPER_SCALE, Replicates, Scale, Spec, place_of_recipe
+from harness.schema.model import MAIN_RECIPE, PAPER_SCALE, Replicates, Scale, Spec, place_of_recipe
 
 Read = Callable[[Job], Table | None]
 """The table of a job, or None where the job failed."""
@@ -87,7 +87,7 @@ class Protocol(Generic[S]):
     Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``figures``,
     ``axes`` and ``defaults``, and ``derived`` where a quantity follows from several tables; the conditions on
     ``time_axes`` are times, the settings ``judged_only`` are thresholds of figures and of judgements and decide no
-    job. Instances hold no state.
+    job, and a scale's ``recipes`` have the names ``further_recipes``. Instances hold no state.
     """
 
     name: ClassVar[str]
@@ -152,20 +152,9 @@ class Protocol(Generic[S]):
     def problems(self, spec: Spec, scale: str, settings: Any) -> list[Problem]:
         """Everything wrong with a scale and with the claims' checks at it, beyond single fields."""
         chosen = spec.scales[scale]
-        if self.trains and chosen.training is None:
-            return [Problem(("scales", scale, "training"), "this field is missing")]
-        if not self.trains and chosen.training is not None:
-            return [Problem(("scales", scale, "training"), f"{self.name} trains no network: remove this field")]
-        wrong = [
-            *((name, "this field is missing") for name in sorted(self.further_recipes - chosen.recipes.keys())),
-            *(
-                (name, f"{self.name} uses no recipe of this name: remove it")
-                for name in chosen.recipes
-                if name not in self.further_recipes
-            ),
-        ]
+        wrong = [Problem(("scales", scale, *where), message) for where, message in self._recipe_problems(chosen)]
         if wrong:
-            return [Problem(("scales", scale, *place_of_recipe(name)), message) for name, message in wrong]
+            return wrong
         setting = self.setting(chosen, settings, chosen.replicates, nominal)
         found = [
             Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)
@@ -181,6 +170,17 @@ class Protocol(Generic[S]):
                 remarks = impossible(claim, scale, self.quantities[claim.quantity])
                 found += [Problem((*place, *where), message) for where, message in remarks]
         return found
+
+    def _recipe_problems(self, scale: Scale) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Recipes that are missing, or that the experiment has no use for."""
+        if self.trains and scale.training is None:
+            yield (MAIN_RECIPE,), "this field is missing"
+        if not self.trains and scale.training is not None:
+            yield (MAIN_RECIPE,), f"{self.name} trains no network: remove this field"
+        for name in sorted(self.further_recipes - scale.recipes.keys()):
+            yield place_of_recipe(name), "this field is missing"
+        for name in sorted(scale.recipes.keys() - self.further_recipes):
+            yield place_of_recipe(name), f"{self.name} uses no recipe of this name: remove it"
 
     def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> list[Problem]:
         """What of the claims' numbers is probably mistyped, in a spec without problems."""
