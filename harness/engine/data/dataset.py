@@ -42,6 +42,9 @@ class Split(Protocol):
     def on(self, device: torch.device) -> Pixels:
         """The images as a device sees them: all of them there, or read batch by batch."""
 
+    def gives(self, pixels: Pixels) -> bool:
+        """Whether each look at these pixels is a look at this very split, so that they cannot differ from it."""
+
     def relabelled(self, labels: Tensor) -> "Split":
         """The same images with other labels [N]."""
 
@@ -80,6 +83,10 @@ class InMemory:
     def on(self, device: torch.device) -> Tensor:
         """All of them, on the device."""
         return self.pixels.to(device)
+
+    def gives(self, pixels: Pixels) -> bool:
+        """Not a copy on a device; on the CPU ``on`` makes none."""
+        return pixels is self.pixels
 
     def relabelled(self, labels: Tensor) -> "InMemory":
         """See ``Split``."""

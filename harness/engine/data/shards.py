@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from harness.datainfo import Known, remedy
+from harness.engine.data.dataset import Pixels
 from harness.errors import CorruptArtifact
 from harness.files import open_regular
 
@@ -67,6 +68,10 @@ class Shards:
     def on(self, device: torch.device) -> "ReadPixels":
         """The images, read batch by batch and sent to the device."""
         return ReadPixels(self, device)
+
+    def gives(self, pixels: Pixels) -> bool:
+        """What reads these files does: it holds no copy."""
+        return isinstance(pixels, ReadPixels) and pixels.split.files == self.files
 
     def relabelled(self, labels: Tensor) -> "Shards":
         """See ``Split``."""
