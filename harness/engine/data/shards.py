@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from harness.datainfo import Known, remedy
-from harness.engine.data.dataset import Pixels
+from harness.engine.data.dataset import Pixels, require_within
 from harness.errors import CorruptArtifact
 from harness.files import open_regular
 
@@ -50,12 +50,10 @@ class Shards:
 
     def images(self, index: Tensor | slice) -> Tensor:
         """See ``Split``. Each image that is asked for is read once, neighbours together."""
-        count = len(self.labels)
+        require_within(index, len(self.labels))
         if isinstance(index, slice):
-            index = torch.arange(*index.indices(count))
+            index = torch.arange(*index.indices(len(self.labels)))
         wanted, places = np.unique(index.cpu().numpy(), return_inverse=True)
-        if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < count:
-            raise IndexError(f"images {wanted[0]} to {wanted[-1]} were asked for, of {count}")
         shape = self.known.info.shape
         pixels = np.empty((len(wanted), prod(shape)), np.uint8)
         for number, file in enumerate(self.files):
