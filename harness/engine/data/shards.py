@@ -83,9 +83,9 @@ class Shards:
     def _read(self, file: Checked, wanted: "np.typing.NDArray[np.int64]", into: "np.typing.NDArray[np.uint8]") -> None:
         """Images of a shard by number, in rising order, as rows of bytes."""
         breaks = np.flatnonzero(np.diff(wanted) != 1) + 1
-        with told(file.path, self.known), open_regular(file.path) as (opened, _):
+        with told(file.path, self.known, checked=True), open_regular(file.path) as (opened, _):
             if identity(opened) != file.state:
-                raise ValueError("was changed since it was checked")
+                raise ValueError("is another file than was checked")
             for first, last in zip([0, *breaks], [*breaks, len(wanted)], strict=True):
                 rows = into[first:last]
                 opened.seek(int(wanted[first]) * into.shape[1])
@@ -131,15 +131,25 @@ def _fill(file: FileIO, into: memoryview) -> None:
 
 
 @contextmanager
-def told(path: Path, known: Known) -> Iterator[None]:
+def told(path: Path, known: Known, *, checked: bool = False) -> Iterator[None]:
     """Turns what is wrong with a file, in words that follow its name, into an error with the remedy.
+
+    Args:
+        path: the file.
+        known: the dataset.
+        checked: whether its checksum was right before, so that a new import may have taken its place since.
 
     Raises:
         CorruptArtifact: something is.
     """
+    remedies = remedy(known)
+    if checked:
+        remedies = (
+            f"if {path.parent} was replaced while this ran, run the same command again; if it was not, {remedies}"
+        )
     try:
         yield
     except OSError as error:
-        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedy(known)}") from error
+        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedies}") from error
     except ValueError as error:
-        raise CorruptArtifact(f"{path} {error}: {remedy(known)}") from error
+        raise CorruptArtifact(f"{path} {error}: {remedies}") from error

@@ -191,6 +191,22 @@ def test_damage_after_the_check_is_seen_where_the_file_is_read(damage: str, shar
     data.test.images(torch.tensor([5]))
 
 
+def test_an_import_under_a_running_harness_asks_for_the_same_command_again(
+    shards: Path, source: Path, root: Path
+) -> None:
+    """The new files are whole: nothing is wrong with them, they are only not those that were checked."""
+    data = load_known(TINY_MNIST, root)
+    import_known(TINY_MNIST, source, root, replace=True, memory_bytes=0)
+    with pytest.raises(CorruptArtifact) as caught:
+        data.train.images(torch.tensor([5]))
+    assert str(caught.value) == (
+        f"{shards / 'train-00000.u8'} is another file than was checked: if {shards} was replaced while this ran, run "
+        "the same command again; if it was not, import it again with `harness data import mnist FOLDER_OR_ARCHIVE "
+        "--replace`"
+    )
+    load_known(TINY_MNIST, root).train.images(torch.tensor([5]))
+
+
 def rewrite(shards: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes the manifest, keeping its checksum in the record right."""
     manifest, record = shards / "manifest.json", shards.parent / "record.json"
