@@ -54,7 +54,7 @@ class Checkpoint(Protocol):
         """Whether it is time to save."""
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
-        """Adds tensors that will not change to all that is saved from now on; each is written once."""
+        """Adds tensors that will not change to all that is saved from now on; each has a name of its own."""
 
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
         """Replaces what was saved before, but for what is kept."""
