@@ -1,7 +1,7 @@
 """The checkpoint of a group in the making: a file, replaced by one rename, that names the group's jobs; and its parts.
 
 What is finished, such as a snapshot of a training that goes on, is written once, into parts: files beside it that are
-not written again. So what is saved does not grow with what is finished.
+not written again. So what is saved does not grow with what is finished, but for what is too little for a part yet.
 
 A checkpoint saves time and decides nothing. One that is damaged, or lacks a part, is removed, the user is told, and its
 group starts afresh.
@@ -19,7 +19,7 @@ from torch import Tensor
 from harness import jsonfile
 from harness.errors import StoreBroken, write_remedy
 from harness.execution import sealed
-from harness.execution.parts import Parts, parts_of
+from harness.execution.parts import HELD, Parts, parts_of
 from harness.files import put
 from harness.jobs import store_folder
 from harness.jobs.artifact import Hex
@@ -59,7 +59,7 @@ class Checkpoint:
         return time.monotonic() - self._saved_at >= self._wait
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
-        """Adds tensors that are finished: the next ``save`` writes those that are new, in a part of their own."""
+        """Adds tensors that are finished: the next ``save`` writes those that are new."""
         self._parts.add(tensors)
 
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ class Checkpoint:
         if part is not None:
             put_progress(*part)
         about = {"jobs": self._keys, "notes": dict(notes), "elapsed": elapsed, **self._parts.about}
-        put_progress(self._path, sealed.encode(tensors, about))
+        put_progress(self._path, sealed.encode({**tensors, **self._parts.held}, about))
         self.resumed = False
         self._saved_at = time.monotonic()
         self._wait = max(CHECKPOINT_EVERY_S, (self._saved_at - began) / MOST_TIME_SAVING)
@@ -85,13 +85,14 @@ class Checkpoint:
             tensors, about = _read(self._path)
             if about.jobs != self._keys:
                 raise ValueError("is of other jobs")
-            kept = self._parts.read(about.parts, about.parts_digest)
+            kept = self._parts.read(about.parts, about.parts_digest, tensors)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             self.discard(error)
             return None
         self.elapsed_before, self.resumed = about.elapsed, True
+        tensors.pop(HELD, None)
         return {**tensors, **kept}, about.notes
 
     def discard(self, error: Exception) -> None:
@@ -173,8 +174,8 @@ def check(store: Store) -> Iterator[tuple[Path, str]]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
             if store_folder.is_checkpoint(path):
-                about = _read(path)[1]
-                Parts(path).read(about.parts, about.parts_digest)
+                tensors, about = _read(path)
+                Parts(path).read(about.parts, about.parts_digest, tensors)
             elif store_folder.is_part(path):
                 sealed.decode(sealed.read(path))
             elif store_folder.is_schedule(path):

@@ -1,5 +1,8 @@
 """The parts of a checkpoint: what is finished, written once, in files beside it: ``CHECKPOINT.0``, ``CHECKPOINT.1``.
 
+What is too little for a part yet lies in the checkpoint, as one tensor that holds the part to be as it stands. So a
+checkpoint is longer by no more than ``PART_BYTES``, and every part is longer than that, however often a run saves.
+
 Another run may write parts of the same names, so the checkpoint says which its own are, by a digest over theirs.
 """
 
@@ -8,10 +11,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from harness.execution import sealed
 from harness.jobs import store_folder
+
+PART_BYTES = 1 << 20
+"""What is finished is written as a part as soon as it takes more."""
+HELD = "kept"
+"""The checkpoint's tensor with what is too little for a part."""
 
 
 class Parts:
@@ -25,6 +34,7 @@ class Parts:
         self._checkpoint = checkpoint
         self._written: set[str] = set()
         self._new: dict[str, Tensor] = {}
+        self._held = b""
         self._count, self._digest = 0, sha256()
 
     @property
@@ -32,28 +42,39 @@ class Parts:
         """What the checkpoint says of them, of the same length however many they are but for the digits of a number."""
         return {"parts": self._count, "parts_digest": self._digest.hexdigest()}
 
+    @property
+    def held(self) -> dict[str, Tensor]:
+        """What the checkpoint itself has to hold, after ``take_new``."""
+        return {HELD: torch.frombuffer(bytearray(self._held), dtype=torch.uint8)} if self._held else {}
+
     def add(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes tensors for the next part, unless one has them already."""
-        self._new |= {name: value for name, value in tensors.items() if name not in self._written}
+        """Takes tensors that were not taken yet; they must not change from now on."""
+        self._new |= {
+            name: value for name, value in tensors.items() if name not in self._written and name not in self._new
+        }
 
     def take_new(self) -> tuple[Path, bytes] | None:
-        """The next part, its file and content, to be written before the checkpoint; None where nothing is new."""
-        if not self._new:
+        """The next part, its file and content, to be written before the checkpoint; None where too little is new."""
+        content = sealed.encode(self._new, {}) if self._new else b""
+        if len(content) <= PART_BYTES:
+            self._held = content
             return None
-        path, content = self._part(self._count), sealed.encode(self._new, {})
+        path = self._part(self._count)
         self._note(self._new, content)
-        self._new = {}
+        self._new, self._held = {}, b""
         return path, content
 
-    def read(self, count: int, digest: str) -> dict[str, Tensor]:
-        """All that the parts of a checkpoint hold; what is written from now on comes after them.
+    def read(self, count: int, digest: str, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """All that is kept; what is written from now on comes after it.
 
         Args:
-            count: how many the checkpoint says there are.
+            count: how many parts the checkpoint says there are.
             digest: that it says they have.
+            checkpoint: its tensors.
 
         Raises:
-            ValueError: one is not there, is damaged, or is not of this checkpoint; in words that follow its name.
+            ValueError: a part is not there, is damaged, or is not of this checkpoint, or what this holds is no part;
+                in words that follow its name.
         """
         found: dict[str, Tensor] = {}
         for number in range(count):
@@ -66,7 +87,12 @@ class Parts:
             found |= tensors
         if count and digest != self._digest.hexdigest():
             raise ValueError("has parts that are not its own")
-        return found
+        if HELD in checkpoint:
+            try:
+                self._new, _ = sealed.decode(checkpoint[HELD].numpy().tobytes())
+            except ValueError as error:
+                raise ValueError("holds a part that cannot be read") from error
+        return found | self._new
 
     def _part(self, number: int) -> Path:
         return self._checkpoint.with_name(f"{self._checkpoint.name}.{number}")

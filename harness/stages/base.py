@@ -54,7 +54,7 @@ class Checkpoint(Protocol):
         """Whether it is time to save."""
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
-        """Adds tensors that will not change to all that is saved from now on; each is written once."""
+        """Adds tensors that will not change to all that is saved from now on; each has a name of its own."""
 
     def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
         """Replaces what was saved before, but for what is kept."""
@@ -208,11 +208,14 @@ def examples_of_both_splits(params: Mapping[str, Any]) -> int:
 
 
 def _require_same(images: Images, dataset: Dataset) -> None:
-    """Raises InvariantBroken unless images and labels are, one by one, those whose digest the job names."""
+    """Raises InvariantBroken unless images and labels are, one by one, those whose digest the job names.
+
+    Images are compared where a device holds a copy of them: others are read from the dataset itself.
+    """
     for name, split in (("train", dataset.train), ("test", dataset.test)):
         pixels, labels = images.split[name]
         for what, same in (
-            ("images", _same_images(pixels, split)),
+            ("images", split.gives(pixels) or _same_images(pixels, split)),
             ("labels", torch.equal(labels, split.labels.to(labels.device))),
         ):
             if not same:

@@ -21,6 +21,7 @@ from harness import stages
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.execution.backends.in_process import InProcess
+from harness.execution.parts import PART_BYTES
 from harness.execution.run import Progress, Run, execute
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
@@ -401,12 +402,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, byt
     return contents(root), counter.calls
 
 
-@pytest.mark.parametrize("share", [i / 12 for i in range(1, 12)])
+@pytest.mark.parametrize(("share", "part_bytes"), [(i / 12, (0, 4000, PART_BYTES)[i % 3]) for i in range(1, 12)])
 def test_a_killed_run_goes_on_to_the_same_bits(
-    share: float, tmp_path: Path, undisturbed: tuple[dict[str, bytes], int], monkeypatch: pytest.MonkeyPatch
+    share: float,
+    part_bytes: int,
+    tmp_path: Path,
+    undisturbed: tuple[dict[str, bytes], int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoints, "CHECKPOINT_EVERY_S", 0.0)
     monkeypatch.setattr(checkpoints, "MOST_TIME_SAVING", float("inf"))
+    monkeypatch.setattr("harness.execution.parts.PART_BYTES", part_bytes)
     expected, calls = undisturbed
     targets = group_targets(setting())
     with pytest.raises(Killed):

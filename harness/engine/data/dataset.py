@@ -21,7 +21,11 @@ class Pixels(Protocol):
         """[N, C, H, W]."""
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """Images [*S, C, H, W] by number [*S], on the device."""
+        """Images [*S, C, H, W] by number, int64 [*S] of 0 .. N-1, on the device.
+
+        Numbers are looked at only where the images are read from files: in a tensor on a device they come from the
+        engine, and looking would wait for the device at each step.
+        """
 
 
 class Split(Protocol):
@@ -32,15 +36,18 @@ class Split(Protocol):
         """int64 [N], 0 .. classes-1; always in memory, being eight bytes an image."""
 
     def images(self, index: Tensor | slice) -> Tensor:
-        """Images uint8 [*S, C, H, W] by number, int64 [*S], in memory.
+        """Images uint8 [*S, C, H, W] by number, int64 [*S] of 0 .. N-1, in memory.
 
         Raises:
-            IndexError: there is no image of such a number.
+            IndexError: there is no image of such a number, as of none below 0; or the numbers are not int64.
             CorruptArtifact: a file that holds them is damaged or missing.
         """
 
     def on(self, device: torch.device) -> Pixels:
         """The images as a device sees them: all of them there, or read batch by batch."""
+
+    def gives(self, pixels: Pixels) -> bool:
+        """Whether each look at these pixels is a look at this very split, so that they cannot differ from it."""
 
     def relabelled(self, labels: Tensor) -> "Split":
         """The same images with other labels [N]."""
@@ -75,11 +82,16 @@ class InMemory:
 
     def images(self, index: Tensor | slice) -> Tensor:
         """See ``Split``."""
+        require_within(index, len(self.labels))
         return self.pixels[index]
 
     def on(self, device: torch.device) -> Tensor:
         """All of them, on the device."""
         return self.pixels.to(device)
+
+    def gives(self, pixels: Pixels) -> bool:
+        """Not a copy on a device; on the CPU ``on`` makes none."""
+        return pixels is self.pixels
 
     def relabelled(self, labels: Tensor) -> "InMemory":
         """See ``Split``."""
@@ -90,6 +102,22 @@ def in_memory(info: DatasetInfo, tensors: Mapping[str, Tensor]) -> Dataset:
     """The dataset of the tensors train_x and test_x, uint8 [N, C, H, W], and train_y and test_y, int64 [N]."""
     train, test = (InMemory(tensors[f"{part}_x"], tensors[f"{part}_y"]) for part in ("train", "test"))
     return Dataset(info, train, test)
+
+
+def require_within(index: Tensor | slice, count: int) -> None:
+    """What ``Split.images`` asks of numbers, of so many images; a slice names none beyond them.
+
+    Raises:
+        IndexError: a number is below 0 or not below ``count``, or the numbers are not int64.
+    """
+    if isinstance(index, slice):
+        return
+    if index.dtype != torch.int64:
+        raise IndexError(f"images were asked for by {index.dtype}, not by number, int64")
+    if index.numel():
+        least, most = (int(end) for end in index.aminmax())
+        if not 0 <= least <= most < count:
+            raise IndexError(f"images {least} to {most} were asked for, of {count}")
 
 
 class ContentDigest:

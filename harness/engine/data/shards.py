@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from harness.datainfo import Known, remedy
+from harness.engine.data.dataset import Pixels, require_within
 from harness.errors import CorruptArtifact
 from harness.files import open_regular
 
@@ -49,12 +50,10 @@ class Shards:
 
     def images(self, index: Tensor | slice) -> Tensor:
         """See ``Split``. Each image that is asked for is read once, neighbours together."""
-        count = len(self.labels)
+        require_within(index, len(self.labels))
         if isinstance(index, slice):
-            index = torch.arange(*index.indices(count))
+            index = torch.arange(*index.indices(len(self.labels)))
         wanted, places = np.unique(index.cpu().numpy(), return_inverse=True)
-        if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < count:
-            raise IndexError(f"images {wanted[0]} to {wanted[-1]} were asked for, of {count}")
         shape = self.known.info.shape
         pixels = np.empty((len(wanted), prod(shape)), np.uint8)
         for number, file in enumerate(self.files):
@@ -68,6 +67,10 @@ class Shards:
         """The images, read batch by batch and sent to the device."""
         return ReadPixels(self, device)
 
+    def gives(self, pixels: Pixels) -> bool:
+        """What reads these files does: it holds no copy."""
+        return isinstance(pixels, ReadPixels) and pixels.split.files == self.files
+
     def relabelled(self, labels: Tensor) -> "Shards":
         """See ``Split``."""
         return replace(self, labels=labels)
@@ -80,9 +83,9 @@ class Shards:
     def _read(self, file: Checked, wanted: "np.typing.NDArray[np.int64]", into: "np.typing.NDArray[np.uint8]") -> None:
         """Images of a shard by number, in rising order, as rows of bytes."""
         breaks = np.flatnonzero(np.diff(wanted) != 1) + 1
-        with told(file.path, self.known), open_regular(file.path) as (opened, _):
+        with told(file.path, self.known, checked=True), open_regular(file.path) as (opened, _):
             if identity(opened) != file.state:
-                raise ValueError("was changed since it was checked")
+                raise ValueError("is another file than was checked")
             for first, last in zip([0, *breaks], [*breaks, len(wanted)], strict=True):
                 rows = into[first:last]
                 opened.seek(int(wanted[first]) * into.shape[1])
@@ -128,15 +131,25 @@ def _fill(file: FileIO, into: memoryview) -> None:
 
 
 @contextmanager
-def told(path: Path, known: Known) -> Iterator[None]:
+def told(path: Path, known: Known, *, checked: bool = False) -> Iterator[None]:
     """Turns what is wrong with a file, in words that follow its name, into an error with the remedy.
+
+    Args:
+        path: the file.
+        known: the dataset.
+        checked: whether its checksum was right before, so that a new import may have taken its place since.
 
     Raises:
         CorruptArtifact: something is.
     """
+    remedies = remedy(known)
+    if checked:
+        remedies = (
+            f"if {path.parent} was replaced while this ran, run the same command again; if it was not, {remedies}"
+        )
     try:
         yield
     except OSError as error:
-        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedy(known)}") from error
+        raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedies}") from error
     except ValueError as error:
-        raise CorruptArtifact(f"{path} {error}: {remedy(known)}") from error
+        raise CorruptArtifact(f"{path} {error}: {remedies}") from error

@@ -77,10 +77,23 @@ def test_images_by_number_are_those_in_memory(index: torch.Tensor | slice, tmp_p
     assert device.shape == (23, 2, 3, 5)
 
 
-@pytest.mark.parametrize("number", [-1, 23])
-def test_a_number_beyond_the_split_is_an_error(number: int, tmp_path: Path) -> None:
-    with pytest.raises(IndexError, match=f"{number}.*of 23"):
-        sharded(dataset(), tmp_path / "shards").train.images(torch.tensor([3, number]))
+@pytest.mark.parametrize("form", ["in memory", "in shards"])
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (torch.tensor([3, -1]), "images -1 to 3 were asked for, of 23"),
+        (torch.tensor(-1), "images -1 to -1 were asked for, of 23"),
+        (torch.tensor([[3], [23]]), "images 3 to 23 were asked for, of 23"),
+        (torch.ones(23, dtype=torch.bool), "by torch.bool, not by number"),
+        (torch.tensor([0.0]), "by torch.float32, not by number"),
+    ],
+    ids=["below", "one below", "above", "flags", "not whole"],
+)
+def test_a_number_beyond_the_split_is_an_error(index: torch.Tensor, words: str, form: str, tmp_path: Path) -> None:
+    """One behaviour, wherever the images lie."""
+    data = dataset() if form == "in memory" else sharded(dataset(), tmp_path / "shards")
+    with pytest.raises(IndexError, match=words):
+        data.train.images(index)
 
 
 def test_other_labels_leave_the_images(tmp_path: Path) -> None:
@@ -176,6 +189,22 @@ def test_damage_after_the_check_is_seen_where_the_file_is_read(damage: str, shar
     with pytest.raises(CorruptArtifact, match=r"train-00000\.u8 .*--replace"):
         data.train.images(torch.tensor([5]))
     data.test.images(torch.tensor([5]))
+
+
+def test_an_import_under_a_running_harness_asks_for_the_same_command_again(
+    shards: Path, source: Path, root: Path
+) -> None:
+    """The new files are whole: nothing is wrong with them, they are only not those that were checked."""
+    data = load_known(TINY_MNIST, root)
+    import_known(TINY_MNIST, source, root, replace=True, memory_bytes=0)
+    with pytest.raises(CorruptArtifact) as caught:
+        data.train.images(torch.tensor([5]))
+    assert str(caught.value) == (
+        f"{shards / 'train-00000.u8'} is another file than was checked: if {shards} was replaced while this ran, run "
+        "the same command again; if it was not, import it again with `harness data import mnist FOLDER_OR_ARCHIVE "
+        "--replace`"
+    )
+    load_known(TINY_MNIST, root).train.images(torch.tensor([5]))
 
 
 def rewrite(shards: Path, change: Callable[[dict[str, Any]], object]) -> None:
