@@ -26,6 +26,8 @@ class Row:
         also: name -> kind, of columns that the version's first results do not have.
         rows: how many; None: one at least.
         seeds: parameters that name a random stream. Initialisations differ in nothing else.
+        snapshot: parameters that change no bit of a run, only where it stops and what is recorded of it: jobs that
+            differ in nothing else are snapshots of one run, and are run together, once.
         role: what the invariants of every run may take it for; "" where nothing is asked of it.
         fingerprint: the numbers that the guard compares of every run, a name of ``regress/fingerprints.py``; "": none.
         closely: those of the smoke run; left out: the same.
@@ -40,6 +42,7 @@ class Row:
     also: Mapping[str, str] = field(default_factory=dict)
     rows: int | Callable[[Params], int] | None = None
     seeds: tuple[str, ...] = ()
+    snapshot: tuple[str, ...] = ()
     role: Role = ""
     fingerprint: str = ""
     closely: str = ""

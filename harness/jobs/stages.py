@@ -67,6 +67,7 @@ OWN = (
         columns=_probe_columns,
         rows=_probe_rows,
         seeds=("order",),
+        snapshot=("stop", "keep_optimiser", "probes"),
         role="training",
         fingerprint="norms of the state",
     ),

@@ -41,7 +41,8 @@ from harness.stages.base import (
 from harness.stages.probes import probes_of, require_sound, table_bytes
 from harness.stages.recorded import RECORDED, Recorded
 
-_OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state", "probes")
+_OWN = ("start", "order", "schedule_start", "optimiser_state")
+"""Parameters that replicas of a group need not share, beside those of a snapshot."""
 _PASSES_A_STEP = 3
 _LAUNCHES_A_PARAMETER = 10
 """Of a step: forward, backward and what surrounds them. With the forecast's 12 µs for each that makes the .7 ms which a
@@ -70,7 +71,8 @@ class Train(Stage):
 
     def fuse(self, job: Job) -> str | None:
         """Same recipe, and short last batches of an epoch at the same time."""
-        shared = {name: value for name, value in job.params.items() if name not in _OWN}
+        own = (*_OWN, *row(job.stage).snapshot)
+        shared = {name: value for name, value in job.params.items() if name not in own}
         phase = job.params["start"] % job.params["steps_per_epoch"] if job.params["ragged"] else 0
         return canonical([shared, phase])
 
