@@ -70,6 +70,7 @@ OWN = (
         snapshot=("stop", "keep_optimiser", "probes"),
         role="training",
         fingerprint="norms of the state",
+        closely="norms of the state and means of columns",
     ),
     Row(
         name="prune",
