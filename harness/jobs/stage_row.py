@@ -32,7 +32,8 @@ class Row:
         fingerprint: the numbers that the guard compares of every run, a name of ``regress/fingerprints.py``; "": none.
         closely: those of the smoke run; left out: the same.
         unguarded: why the guard's smoke run leaves it out, in words; "" where it takes part.
-        module: with its ``STAGE``; left out: the one of its name in ``harness.stages``.
+        module: with its ``STAGE``; left out: the one of its name in ``harness.stages``. Of a package outside: the
+            package itself or a module below it, as its sources are told apart by a digest.
     """
 
     name: str

@@ -42,6 +42,15 @@ BROKEN = {
         f"{GOOD}STAGES = [{ROW.replace(', module=', ', closely=')}]",
         "with the module that has its STAGE",
     ),
+    "names a module of another package": (
+        f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'lab_xy.stage')}]",
+        "brings the stage 'own_stage' from the module 'lab_xy.stage', whose sources are not its own, so that a change "
+        "of them would not be seen: name lab_x or a module below it. Mend or uninstall the package",
+    ),
+    "names a module of the harness": (
+        f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'harness.stages.loss')}]",
+        "from the module 'harness.stages.loss', whose sources are not its own",
+    ),
     "says nothing of the guard": (
         f"{GOOD}STAGES = [{ROW.replace('fingerprint=', 'unguarded=').replace('means of columns', '')}]",
         "stage 'own_stage': give either fingerprint or closely",
@@ -78,6 +87,7 @@ def test_two_packages_with_one_name_are_both_named(what: str, tmp_path: Path, mo
     text = f"{GOOD}STAGES = [{ROW}]"
     monkeypatch.syspath_prepend(installed(tmp_path / "x", "lab_x", text))
     other = text.replace('"own"', '"other"') if what == "stage" else text.replace("own_stage", "other_stage")
+    other = other.replace("lab_x.stage", "lab_y.stage")
     monkeypatch.syspath_prepend(installed(tmp_path / "y", "lab_y", other))
     told = " ".join(cli("list", ROOT / "specs").err.split())
     assert f"the package lab_y (lab_y 1.0) brings the {what} 'own" in told
@@ -92,3 +102,8 @@ def test_a_good_one_is_found_with_its_stages(tmp_path: Path, monkeypatch: pytest
     before = package.digest
     (package.folder / "stage.py").write_text("STAGE = None\n")
     assert package.digest != before
+
+
+def test_a_stage_may_lie_in_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(installed(tmp_path, "lab_x", f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'lab_x')}]"))
+    assert rows()["own_stage"].place == "lab_x"
