@@ -1,6 +1,5 @@
 """Packages outside that cannot be used: an error in words that names the package, for every command."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from harness.jobs.outside import packages
 from harness.jobs.stages import rows
 from harness.protocols import protocols
-from tests.plugin.lab import installed
+from tests.plugin.lab import forget, installed
 from tests.support import ROOT, cli
 
 GOOD = """
@@ -60,15 +59,9 @@ BROKEN = {
 
 @pytest.fixture(autouse=True)
 def _found_anew() -> Iterator[None]:
-    def forget() -> None:
-        packages.cache_clear()
-        protocols.cache_clear()
-        for name in [name for name in sys.modules if name.split(".")[0] in ("lab_x", "lab_y")]:
-            del sys.modules[name]
-
-    forget()
+    forget("lab_x", "lab_y")
     yield
-    forget()
+    forget("lab_x", "lab_y")
 
 
 @pytest.mark.parametrize("how", BROKEN)

@@ -1,6 +1,5 @@
 """A stage from outside that gives states: it moves one, of any number format, with its optimiser or without."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,10 @@ import pytest
 import torch
 
 from harness.jobs.job import Job
-from harness.jobs.outside import packages
 from harness.jobs.store import Artifact, Store
-from harness.protocols import protocols
 from harness.stages import products
 from harness.stages.base import OPTIMISER, WEIGHT, named
-from tests.plugin.lab import installed
+from tests.plugin.lab import forget, installed
 from tests.stages.bench import ADAM, SGD, setting
 from tests.stages.test_train import execute_here
 
@@ -49,18 +46,12 @@ STAGE = Perturb()
 
 @pytest.fixture(autouse=True)
 def _lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def forget() -> None:
-        packages.cache_clear()
-        protocols.cache_clear()
-        for name in [name for name in sys.modules if name.split(".")[0] == "lab_x"]:
-            del sys.modules[name]
-
     folder = installed(tmp_path / "lab", "lab_x", PACKAGE)
     (folder / "lab_x" / "perturb.py").write_text(STAGE)
     monkeypatch.syspath_prepend(folder)
-    forget()
+    forget("lab_x")
     yield
-    forget()
+    forget("lab_x")
 
 
 def perturbed(state: Job, *, carry: bool) -> Job:
