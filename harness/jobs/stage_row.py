@@ -25,7 +25,9 @@ class Row:
             parameters where it depends on them.
         also: name -> kind, of columns that the version's first results do not have.
         rows: how many; None: one at least.
-        seeds: parameters that name a random stream. Initialisations differ in nothing else.
+        seeds: parameters that name a random stream. Initialisations differ in nothing else. A seed is a number, or a
+            text whose parts, with ``/`` between them, begin with the name of the stream, as ``copy/3/1``. That of a job
+            without inputs, of which a replicate begins, is or ends with the number of the replicate, as ``noise/3``.
         snapshot: parameters that change no bit of a run, only where it stops and what is recorded of it: jobs that
             differ in nothing else are snapshots of one run, and are run together, once.
         role: what the invariants of every run may take it for; "" where nothing is asked of it.
