@@ -12,9 +12,6 @@ from harness.jobs.stages import row
 MAX_FUSED = 64
 """Replicas that run as one, at most; fewer where memory is scarce."""
 
-_OF_SNAPSHOT = ("stop", "keep_optimiser", "probes")
-"""Parameters of a training that change none of its bits."""
-
 
 def canonical(value: Any) -> str:
     """Canonical JSON: sorted keys, no blanks, no NaN. Equal values give equal text on every machine."""
@@ -56,8 +53,9 @@ class Job:
 
     @cached_property
     def lineage(self) -> str:
-        """Equal for trainings that differ only in where they stop and what they record: snapshots of one run."""
-        own = {name: value for name, value in self.params.items() if name not in _OF_SNAPSHOT}
+        """Equal for jobs that are snapshots of one run, as ``Row.snapshot`` has it: trainings that stop elsewhere."""
+        of_snapshot = row(self.stage).snapshot
+        own = {name: value for name, value in self.params.items() if name not in of_snapshot}
         return canonical([self.stage, own, {role: job.key for role, job in self.inputs.items()}])
 
     @property

@@ -25,12 +25,17 @@ class Row:
             parameters where it depends on them.
         also: name -> kind, of columns that the version's first results do not have.
         rows: how many; None: one at least.
-        seeds: parameters that name a random stream. Initialisations differ in nothing else.
+        seeds: parameters that name a random stream. Initialisations differ in nothing else. A seed is a number, or a
+            text whose parts, with ``/`` between them, begin with the name of the stream, as ``copy/3/1``. That of a job
+            without inputs, of which a replicate begins, is or ends with the number of the replicate, as ``noise/3``.
+        snapshot: parameters that change no bit of a run, only where it stops and what is recorded of it: jobs that
+            differ in nothing else are snapshots of one run, and are run together, once.
         role: what the invariants of every run may take it for; "" where nothing is asked of it.
         fingerprint: the numbers that the guard compares of every run, a name of ``regress/fingerprints.py``; "": none.
         closely: those of the smoke run; left out: the same.
         unguarded: why the guard's smoke run leaves it out, in words; "" where it takes part.
-        module: with its ``STAGE``; left out: the one of its name in ``harness.stages``.
+        module: with its ``STAGE``; left out: the one of its name in ``harness.stages``. Of a package outside: the
+            package itself or a module below it, as its sources are told apart by a digest.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Row:
     also: Mapping[str, str] = field(default_factory=dict)
     rows: int | Callable[[Params], int] | None = None
     seeds: tuple[str, ...] = ()
+    snapshot: tuple[str, ...] = ()
     role: Role = ""
     fingerprint: str = ""
     closely: str = ""

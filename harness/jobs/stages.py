@@ -67,8 +67,10 @@ OWN = (
         columns=_probe_columns,
         rows=_probe_rows,
         seeds=("order",),
+        snapshot=("stop", "keep_optimiser", "probes"),
         role="training",
         fingerprint="norms of the state",
+        closely="norms of the state and means of columns",
     ),
     Row(
         name="prune",
@@ -284,4 +286,10 @@ def _require_row(package: Package, brought: object) -> None:
         raise BrokenError(
             f"{package.words}: its STAGES hold {brought!r:.80}, where harness.jobs.stage_row.Row(...) is due, with the "
             "module that has its STAGE. Mend or uninstall the package"
+        )
+    if not f"{brought.module}.".startswith(f"{package.module}."):
+        raise BrokenError(
+            f"{package.words} brings the stage {brought.name!r} from the module {brought.module!r}, whose sources are "
+            f"not its own, so that a change of them would not be seen: name {package.module} or a module below it. "
+            "Mend or uninstall the package"
         )

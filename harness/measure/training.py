@@ -1,4 +1,4 @@
-"""What can be measured inside a training, of one replica at one step: a function for each, by its name.
+"""What can be measured inside a training, of one replica at one step: a function for each, with its version.
 
 All sums are taken in double precision, whatever the training's own.
 """
@@ -74,10 +74,20 @@ def distance_from_start(moment: Moment) -> Tensor:
     return _norm(moment.weights.double() - moment.start.double())
 
 
-MEASURES: Mapping[str, Measure] = MappingProxyType(
-    {measure.__name__: measure for measure in (loss, gradient_norm, weight_norm, distance_from_start)}
+_TABLE: tuple[tuple[Measure, int], ...] = (
+    (loss, 1),
+    (gradient_norm, 1),
+    (weight_norm, 1),
+    (distance_from_start, 1),
 )
-"""Name -> measure. One more is one more function."""
+"""Measures, each with the version of its meaning: raise it when an edit changes numbers. It is in the keys of the jobs
+that record the measure, and of no other."""
+
+MEASURES: Mapping[str, Measure] = MappingProxyType({measure.__name__: measure for measure, _ in _TABLE})
+"""Name -> measure."""
+
+VERSIONS: Mapping[str, int] = MappingProxyType({measure.__name__: version for measure, version in _TABLE})
+"""Name -> version of the measure."""
 
 
 def _norm(values: Tensor) -> Tensor:

@@ -81,6 +81,12 @@ def _of_state(artifact: Artifact) -> Seen:
         yield f"norm of running {what}s", _log(_norm(chosen))
 
 
+def _of_state_closely(artifact: Artifact) -> Seen:
+    """Also the mean of every column of numbers, where the state has a table: what a training recorded."""
+    yield from _of_state(artifact)
+    yield from _of_columns(artifact)
+
+
 def _of_mask(artifact: Artifact) -> Seen:
     """The mean of the layers' densities: the global one is exact, how it is spread over layers is not."""
     masks = named(artifact, MASK)
@@ -145,6 +151,7 @@ def _of_columns(artifact: Artifact) -> Seen:
 
 READERS: Mapping[str, Callable[[Artifact], Seen]] = {
     "norms of the state": _of_state,
+    "norms of the state and means of columns": _of_state_closely,
     "densities of layers": _of_mask,
     "losses": _of_evaluation,
     "losses and errors": _of_evaluation_closely,

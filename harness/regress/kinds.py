@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.errors import BrokenError
 from harness.jobs.job import Job, canonical
 from harness.jobs.stages import row
 
@@ -35,6 +36,9 @@ def kinds(jobs: Mapping[str, Job]) -> dict[str, Kind]:
 
     Args:
         jobs: key -> job, inputs before the jobs that use them.
+
+    Raises:
+        BrokenError: a job without inputs has a seed that does not end in a number, see ``Row.seeds``.
     """
     found: dict[str, Kind] = {}
     for key, job in jobs.items():
@@ -64,7 +68,7 @@ def _kind(job: Job, inputs: Mapping[str, Kind]) -> Kind:
     return Kind(
         label=_label(job, inputs, level, sorted(streams)),
         digest=hashlib.sha256(canonical(described).encode()).hexdigest()[:16],
-        initialisation=_initialisation(seeds, list(inputs.values())),
+        initialisation=_initialisation(job, list(inputs.values())),
         level=level,
         streams=tuple(sorted(streams)),
     )
@@ -75,11 +79,21 @@ def _stream(seed: Any) -> str:
     return "" if isinstance(seed, int) else str(seed).split("/")[0]
 
 
-def _initialisation(seeds: Mapping[str, Any], inputs: Sequence[Kind]) -> int | None:
+def _initialisation(job: Job, inputs: Sequence[Kind]) -> int | None:
     if not inputs:
-        return next((int(str(seed).split("/")[-1]) for seed in seeds.values()), None)
+        return next((_number(job.stage, name, seed) for name, seed in job.seeds.items()), None)
     found = {given.initialisation for given in inputs}
     return found.pop() if len(found) == 1 else None
+
+
+def _number(stage: str, name: str, seed: Any) -> int:
+    try:
+        return int(str(seed).split("/")[-1])
+    except ValueError:
+        raise BrokenError(
+            f"the stage {stage!r} has a job without inputs whose seed {name} is {seed!r}, which names no replicate: a "
+            'seed is a number, or a text that begins with the name of its stream and ends with a number, as "noise/3"'
+        ) from None
 
 
 def _label(job: Job, inputs: Mapping[str, Kind], level: int, streams: Sequence[str]) -> str:

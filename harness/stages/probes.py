@@ -1,7 +1,7 @@
 """Probes inside a training: the parameter of a ``train`` job that names them, and what is recorded.
 
-``probes`` is ``{"steps": [...], "measures": [...]}``, both in order and each item once; a job without probes has no
-such parameter. Names are those of ``harness.measure.training``.
+``probes`` is ``{"steps": [...], "measures": {name: version}}``, steps in order and each once; a job without probes has
+no such parameter. Names and versions are those of ``harness.measure.training``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from harness.engine.probes import Probes
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.stage_row import Params
-from harness.measure.training import MEASURES
+from harness.measure.training import MEASURES, VERSIONS
 
 _BYTES_A_NUMBER = 20
 """As text."""
@@ -32,8 +32,9 @@ def probed(job: Job, steps: Iterable[int], measures: Iterable[str]) -> Job:
     Raises:
         InvariantBroken: there is no step, no measure, or one that cannot be.
     """
-    params = {**job.params, "probes": {"steps": sorted(set(steps)), "measures": sorted(set(measures))}}
-    made = Job(job.stage, params, job.inputs)
+    versions = {name: VERSIONS.get(name) for name in sorted(set(measures))}
+    probes = {"steps": sorted(set(steps)), "measures": versions}
+    made = Job(job.stage, {**job.params, "probes": probes}, job.inputs)
     require_sound(made)
     return made
 
@@ -57,11 +58,14 @@ def require_sound(job: Job) -> None:
             f"{job!r} is to be probed at step {outside[0]}, and makes the steps {start} to {stop - 1}: a probe is "
             "taken before a step that the training makes"
         )
-    for what, values in (("steps", steps), ("measures", measures)):
-        if list(values) != sorted(set(values)):
-            raise InvariantBroken(
-                f"{job!r} has probes whose {what} are not in order, each once: they would have two keys"
-            )
+    if list(steps) != sorted(set(steps)):
+        raise InvariantBroken(f"{job!r} has probes whose steps are not in order, each once: they would have two keys")
+    due = {name: VERSIONS[name] for name in measures}
+    if measures != due:
+        raise InvariantBroken(
+            f"{job!r} has probes with the measures {measures}, where {due}, each with its version, are due: make such "
+            "jobs with harness.stages.probes.probed"
+        )
 
 
 def probes_of(jobs: Sequence[Sequence[Job]], start: Tensor) -> Probes | None:
@@ -90,5 +94,5 @@ def table_of(params: Params, place: int, probes: Probes | None) -> Mapping[str, 
     """The table of a job: of its own steps and measures; empty where it has no probes."""
     if probes is None or "probes" not in params:
         return {}
-    steps, measures = params["probes"]["steps"], params["probes"]["measures"]
+    steps, measures = params["probes"]["steps"], sorted(params["probes"]["measures"])
     return {"step": list(steps), **probes.of(place, steps, measures)}

@@ -6,6 +6,7 @@ type, a shorter table, or weights of another network: such a result is an error 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,12 +44,14 @@ class Product:
         rows: how many; None: one at least.
         tensors: name -> form, all of them; None: they are not looked at.
         also: name -> kind, of columns that need not be there.
+        with_them: name -> form, of tensors that are there all or none.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     rows: int | None = None
     tensors: Mapping[str, Form] | None = field(default_factory=dict)
     also: Mapping[str, str] = field(default_factory=dict)
+    with_them: Mapping[str, Form] = field(default_factory=dict)
 
 
 def read(store: Store, job: Job) -> Artifact:
@@ -90,7 +93,7 @@ def product_of(job: Job) -> Product:
     count = about.rows(job.params) if callable(about.rows) else about.rows
     match about.gives:
         case "state":
-            return Product(columns, count, _state(job))
+            return Product(columns, count, _state(job), with_them=_carried(job))
         case "mask":
             return Product(columns, count, _mask(job))
         case "eigenpairs":
@@ -120,7 +123,9 @@ def _wrong_table(product: Product, table: Table) -> Iterator[str]:
 def _wrong_tensors(product: Product, tensors: Mapping[str, Tensor]) -> Iterator[str]:
     if product.tensors is None:
         return
-    for name, (shape, dtype) in product.tensors.items():
+    with_them = product.with_them if product.with_them.keys() & tensors.keys() else {}
+    due = {**product.tensors, **with_them}
+    for name, (shape, dtype) in due.items():
         if name not in tensors:
             yield f"has no tensor {name!r}"
             continue
@@ -131,7 +136,7 @@ def _wrong_tensors(product: Product, tensors: Mapping[str, Tensor]) -> Iterator[
                 f"has a tensor {name!r} of {found.dtype} and shape {tuple(found.shape)}, where "
                 f"{dtype or 'floating-point numbers'} and shape {shape} are due"
             )
-    for name in sorted(tensors.keys() - product.tensors.keys()):
+    for name in sorted(tensors.keys() - due.keys()):
         yield f"has a tensor {name[:80]!r}, which its stage does not give"
 
 
@@ -148,15 +153,38 @@ def _state(job: Job) -> Mapping[str, Form] | None:
     network = _network(job)
     if network is None:
         return None
-    kept = dtype_of(job.params["precision"]) if "precision" in job.params else torch.float32
+    precision = _decided(job, "precision")
+    kept = torch.float32 if precision is None else dtype_of(precision)
     of_buffers = kept if row(job.stage).role else None  # where a state is only moved: those of its input
     tensors: dict[str, Form] = {WEIGHT + name: (tuple(one.shape), kept) for name, one in network.parameters.items()}
     tensors |= {BUFFER + name: ((size,), of_buffers) for name, (size, _) in network.buffers.items()}
-    if job.params.get("keep_optimiser"):
-        fresh = optimise.fresh_state(job.params["optimiser"], torch.empty(1, network.size, device="meta"))
-        for name, value in fresh.items():
-            tensors[OPTIMISER + name] = tuple(value.shape[1:]), None if value.is_floating_point() else value.dtype
-    return {**tensors, STEP: ((), _INTEGER)}
+    kept_optimiser = _optimiser(job, network) if job.params.get("keep_optimiser") else {}
+    return {**tensors, **kept_optimiser, STEP: ((), _INTEGER)}
+
+
+def _carried(job: Job) -> Mapping[str, Form]:
+    """The optimiser's tensors of the state that a job moves; it may carry them over or drop them."""
+    network = _network(job)
+    if network is None or "keep_optimiser" in job.params or not _decided(job, "keep_optimiser"):
+        return {}
+    return _optimiser(job, network)
+
+
+def _optimiser(job: Job, network: Network) -> Mapping[str, Form]:
+    fresh = optimise.fresh_state(_decided(job, "optimiser"), torch.empty(1, network.size, device="meta"))
+    return {
+        OPTIMISER + name: (tuple(value.shape[1:]), None if value.is_floating_point() else value.dtype)
+        for name, value in fresh.items()
+    }
+
+
+def _decided(job: Job, name: str) -> Any:
+    """A parameter of what gave a state: of the job, else of the nearest that has it up its states; None: of none."""
+    while name not in job.params:
+        if "state" not in job.inputs:
+            return None
+        job = job.inputs["state"]
+    return job.params[name]
 
 
 def _mask(job: Job) -> Mapping[str, Form] | None:

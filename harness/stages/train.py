@@ -41,7 +41,8 @@ from harness.stages.base import (
 from harness.stages.probes import probes_of, require_sound, table_bytes
 from harness.stages.recorded import RECORDED, Recorded
 
-_OWN = ("start", "stop", "order", "schedule_start", "keep_optimiser", "optimiser_state", "probes")
+_OWN = ("start", "order", "schedule_start", "optimiser_state")
+"""Parameters that replicas of a group need not share, beside those of a snapshot."""
 _PASSES_A_STEP = 3
 _LAUNCHES_A_PARAMETER = 10
 """Of a step: forward, backward and what surrounds them. With the forecast's 12 µs for each that makes the .7 ms which a
@@ -70,7 +71,8 @@ class Train(Stage):
 
     def fuse(self, job: Job) -> str | None:
         """Same recipe, and short last batches of an epoch at the same time."""
-        shared = {name: value for name, value in job.params.items() if name not in _OWN}
+        own = (*_OWN, *row(job.stage).snapshot)
+        shared = {name: value for name, value in job.params.items() if name not in own}
         phase = job.params["start"] % job.params["steps_per_epoch"] if job.params["ragged"] else 0
         return canonical([shared, phase])
 
@@ -213,14 +215,28 @@ def _optimiser_state(one: Work, weights: Tensor, mask: Tensor) -> dict[str, Tens
     held = named(one.inputs["state"], OPTIMISER)
     if one.params["optimiser_state"] == "reset":
         return fresh
-    if not held:
-        if row(one.job.inputs["state"].stage).role != "initialisation":
-            raise InvariantBroken(
-                f"{one.job!r} carries on an optimiser state that its input {one.job.inputs['state']!r} does not hold"
-            )
+    given = one.job.inputs["state"]
+    if not held and row(given.stage).role == "initialisation":
         return fresh
+    if not held:
+        raise InvariantBroken(
+            f"{one.job!r} carries on an optimiser state that its input {given!r} does not hold: let that one keep it "
+            "(keep_optimiser), or begin afresh (optimiser_state: reset)"
+        )
+    found, due = _form(held), _form({name: value[0] for name, value in fresh.items()})
+    if found != due:
+        raise InvariantBroken(
+            f"{one.job!r} carries on an optimiser state of its input {given!r} that is none of its own optimiser, "
+            f"{one.params['optimiser']['name']}: it is {found}, where {due} is due. Begin afresh (optimiser_state: "
+            "reset), or train both with the same optimiser"
+        )
     carried = {name: held[name][None].to(value) for name, value in fresh.items()}
     return {name: value * mask if value.shape == weights.shape else value for name, value in carried.items()}
+
+
+def _form(state: Mapping[str, Tensor]) -> str:
+    """The names of tensors with their shapes, in words."""
+    return ", ".join(f"{name} of shape {tuple(value.shape)}" for name, value in sorted(state.items()))
 
 
 def _pack(now: Replicas, witness: Witness | None) -> tuple[dict[str, Tensor], dict[str, Any]]:

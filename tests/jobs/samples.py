@@ -36,13 +36,22 @@ QUADRATIC = NoisyQuadraticOptions(
 
 @cache
 def jobs_of_every_stage() -> dict[str, Job]:
-    """Stage -> a job: a sample from below, or, of a stage that has none there, the first in the specs' plans."""
-    found = _samples()
-    specs = iter(SPECS)
-    while len(found) < len(OWN):
-        plan = request(next(specs)).plan
-        found = {job.stage: job for job in plan.jobs.values()} | found
-    return {one.name: found[one.name] for one in OWN}
+    """Stage -> a job: a sample from below, or, of a stage that has none there, the first in the specs' plans.
+
+    Raises:
+        LookupError: there is none of a stage.
+    """
+    found, specs = _samples(), iter(SPECS)
+    names = [one.name for one in OWN]
+    while missing := [name for name in names if name not in found]:
+        path = next(specs, None)
+        if path is None:
+            raise LookupError(
+                f"no spec in specs/ has a job of the stage {missing[0]!r}, whose key is to be a golden file: put a "
+                "sample of it into _samples() of tests/jobs/samples.py, then run `make bless`"
+            )
+        found = {job.stage: job for job in request(path).plan.jobs.values()} | found
+    return {name: found[name] for name in names}
 
 
 def _samples() -> dict[str, Job]:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.jobs import job as module
 from harness.jobs.job import Job, ancestry, canonical
+from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Row
 from harness.jobs.stages import OWN, row
 from tests.golden.bless import golden
@@ -58,6 +59,16 @@ def test_everything_that_decides_a_result_is_in_the_key(monkeypatch: pytest.Monk
     _raise_version(monkeypatch, "init")
     fresh = [Job("init", {"seed": seed}) for seed in (1, 2)]
     assert Job("line", {"x": 1}, {"a": fresh[0], "b": fresh[1]}).key not in keys  # a new input is a new job
+
+
+def test_only_what_the_stages_row_names_makes_two_jobs_snapshots_of_one_run() -> None:
+    """A density's ``probes`` are its random directions: other jobs may have a parameter of a training's name."""
+    few, many = (Job("density", {"probes": probes, "seed": "lanczos/0"}) for probes in (8, 64))
+    assert few.lineage != many.lineage
+    assert Plan.of([few]).along(Plan.of([many])).targets == [few]
+    short, long = (Job("train", {"start": 0, "stop": stop, "order": "trunk/0"}) for stop in (5, 9))
+    assert short.lineage == long.lineage
+    assert Plan.of([long]).along(Plan.of([short])).targets == [long, short]
 
 
 def _raise_version(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.jobs.outside import packages
+from harness.protocols import protocols
 from tests.support import ROOT
 
 LAB = Path(__file__).parent / "lab_participation"
@@ -32,6 +34,14 @@ def installed(folder: Path, package: str, sources: Path | str, version: str = "1
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     (about / "entry_points.txt").write_text(f"[harness.protocols]\n{package} = {package}\n")
     return folder
+
+
+def forget(*names: str) -> None:
+    """Lets packages be found anew in this process, those called so too."""
+    packages.cache_clear()
+    protocols.cache_clear()
+    for module in [module for module in sys.modules if module.split(".")[0] in names]:
+        del sys.modules[module]
 
 
 @dataclass(frozen=True)

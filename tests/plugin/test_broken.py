@@ -1,6 +1,5 @@
 """Packages outside that cannot be used: an error in words that names the package, for every command."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from harness.jobs.outside import packages
 from harness.jobs.stages import rows
 from harness.protocols import protocols
-from tests.plugin.lab import installed
+from tests.plugin.lab import forget, installed
 from tests.support import ROOT, cli
 
 GOOD = """
@@ -42,6 +41,15 @@ BROKEN = {
         f"{GOOD}STAGES = [{ROW.replace(', module=', ', closely=')}]",
         "with the module that has its STAGE",
     ),
+    "names a module of another package": (
+        f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'lab_xy.stage')}]",
+        "brings the stage 'own_stage' from the module 'lab_xy.stage', whose sources are not its own, so that a change "
+        "of them would not be seen: name lab_x or a module below it. Mend or uninstall the package",
+    ),
+    "names a module of the harness": (
+        f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'harness.stages.loss')}]",
+        "from the module 'harness.stages.loss', whose sources are not its own",
+    ),
     "says nothing of the guard": (
         f"{GOOD}STAGES = [{ROW.replace('fingerprint=', 'unguarded=').replace('means of columns', '')}]",
         "stage 'own_stage': give either fingerprint or closely",
@@ -51,15 +59,9 @@ BROKEN = {
 
 @pytest.fixture(autouse=True)
 def _found_anew() -> Iterator[None]:
-    def forget() -> None:
-        packages.cache_clear()
-        protocols.cache_clear()
-        for name in [name for name in sys.modules if name.split(".")[0] in ("lab_x", "lab_y")]:
-            del sys.modules[name]
-
-    forget()
+    forget("lab_x", "lab_y")
     yield
-    forget()
+    forget("lab_x", "lab_y")
 
 
 @pytest.mark.parametrize("how", BROKEN)
@@ -78,6 +80,7 @@ def test_two_packages_with_one_name_are_both_named(what: str, tmp_path: Path, mo
     text = f"{GOOD}STAGES = [{ROW}]"
     monkeypatch.syspath_prepend(installed(tmp_path / "x", "lab_x", text))
     other = text.replace('"own"', '"other"') if what == "stage" else text.replace("own_stage", "other_stage")
+    other = other.replace("lab_x.stage", "lab_y.stage")
     monkeypatch.syspath_prepend(installed(tmp_path / "y", "lab_y", other))
     told = " ".join(cli("list", ROOT / "specs").err.split())
     assert f"the package lab_y (lab_y 1.0) brings the {what} 'own" in told
@@ -92,3 +95,8 @@ def test_a_good_one_is_found_with_its_stages(tmp_path: Path, monkeypatch: pytest
     before = package.digest
     (package.folder / "stage.py").write_text("STAGE = None\n")
     assert package.digest != before
+
+
+def test_a_stage_may_lie_in_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(installed(tmp_path, "lab_x", f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'lab_x')}]"))
+    assert rows()["own_stage"].place == "lab_x"

@@ -15,6 +15,7 @@ from harness.regress.kinds import kinds
 from harness.regress.model import Number
 from harness.stages import products
 from harness.stages.base import BUFFER, MASK, WEIGHT
+from harness.stages.probes import probed
 from tests.stages.bench import setting
 
 HERE = setting()
@@ -26,11 +27,11 @@ def _states_of_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "wrong_with", lambda job, artifact: "")
 
 
-def seen(folder: Path, results: dict[Job, Artifact]) -> dict[str, Number]:
+def seen(folder: Path, results: dict[Job, Artifact], *, closely: bool = False) -> dict[str, Number]:
     store, jobs = Store(folder), ancestry(list(results))
     for job, artifact in results.items():
         store.write(job, artifact, {})
-    return fingerprints(jobs, kinds(jobs), store)
+    return fingerprints(jobs, kinds(jobs), store, closely=closely)
 
 
 def state(weight: float) -> Artifact:
@@ -60,6 +61,19 @@ def test_orders_of_an_initialisation_are_averaged_not_counted(tmp_path: Path) ->
     found = seen(tmp_path, {copies[0]: state(1.0), copies[1]: state(3.0)})
     number = found["norm of weights, train 0it → 5it, copy"]
     assert (number.mean, number.n) == (pytest.approx(math.log(3 * 9) / 2), 1)
+
+
+def test_what_a_training_recorded_is_seen_closely(tmp_path: Path) -> None:
+    """Another measure with the same trained bits; a training without probes is seen by its norms alone."""
+    plain = HERE.recipe.trunk(0, 5)
+    recording = probed(plain, [0, 3], ["gradient_norm"])
+    table = {"step": [0, 3], "gradient_norm": [2.0, 5.0]}
+    found = seen(tmp_path / "closely", {recording: Artifact(state(1.0).tensors, table)}, closely=True)
+    assert found["mean of gradient_norm, train 0it → 5it, trunk"].mean == pytest.approx(3.5)
+    assert found["mean of step, train 0it → 5it, trunk"].mean == pytest.approx(1.5)
+    norms = seen(tmp_path / "plain", {plain: state(1.0)})
+    assert norms.keys() == found.keys() - {name for name in found if name.startswith("mean of")}
+    assert seen(tmp_path / "plain closely", {plain: state(1.0)}, closely=True) == norms
 
 
 def test_a_mask_is_seen_layer_by_layer(tmp_path: Path) -> None:

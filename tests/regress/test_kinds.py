@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.errors import BrokenError
+from harness.jobs.job import Job
 from harness.pipeline.request import Request, prepare
 from harness.protocols import protocols
 from harness.protocols.common.recipe import Recipe
@@ -45,6 +47,22 @@ def test_labels_are_readable() -> None:
         "prune of (train 0it → 1000it, chain, level 14)",
         "evaluate of (init)",
     } <= labels
+
+
+@pytest.mark.parametrize("seed", [3, "reinit/3", "lab/0/3"])
+def test_the_number_at_a_seeds_end_is_the_replicate(seed: int | str) -> None:
+    job = Job("init", {"seed": seed, "step": 0})
+    assert kinds({job.key: job})[job.key].initialisation == 3
+
+
+@pytest.mark.parametrize("seed", ["lab/0/a", "lab", "", None, [1, 2]])
+def test_a_seed_without_a_number_at_its_end_is_told_with_its_stage(seed: object) -> None:
+    job = Job("quadratic_level", {"noise": seed})
+    with pytest.raises(BrokenError) as caught:
+        kinds({job.key: job})
+    told = str(caught.value)
+    assert f"the stage 'quadratic_level' has a job without inputs whose seed noise is {seed!r}, which names" in told
+    assert "a seed is a number, or a text that begins with the name of its stream and ends with a number" in told
 
 
 def test_copies_that_start_late_are_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:

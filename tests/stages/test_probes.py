@@ -13,7 +13,8 @@ from harness.execution import checkpoint as checkpoints
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
-from harness.measure.training import MEASURES
+from harness.measure.training import MEASURES, VERSIONS
+from harness.stages import probes
 from harness.stages.base import WEIGHT
 from harness.stages.probes import probed
 from harness.stages.products import product_of, read_table
@@ -55,8 +56,17 @@ def test_probes_have_one_form_and_so_one_key() -> None:
         measured(job(), [6, 9], ["gradient_norm", "loss"]),
     )
     assert one.key == other.key != job().key
-    assert one.params["probes"] == {"steps": [6, 9], "measures": ["gradient_norm", "loss"]}
-    assert measured(one, [7], ["loss"]).params["probes"] == {"steps": [7], "measures": ["loss"]}
+    assert one.params["probes"] == {"steps": [6, 9], "measures": {"gradient_norm": 1, "loss": 1}}
+    assert measured(one, [7], ["loss"]).params["probes"] == {"steps": [7], "measures": {"loss": 1}}
+
+
+def test_the_version_of_a_measure_is_in_the_keys_of_those_that_record_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: measured(job(), [7], [name]) for name in ALL}
+    monkeypatch.setattr(probes, "VERSIONS", {**VERSIONS, "gradient_norm": 2})
+    after = {name: measured(job(), [7], [name]) for name in ALL}
+    assert [name for name in ALL if after[name].key != before[name].key] == ["gradient_norm"]
+    with pytest.raises(InvariantBroken, match=r"measures \{'gradient_norm': 1\}, where \{'gradient_norm': 2\}, each"):
+        Bench()[before["gradient_norm"]]
 
 
 def test_a_probed_training_is_a_snapshot_of_the_same_run() -> None:
@@ -85,10 +95,17 @@ def test_probes_that_cannot_be_are_refused(steps: list[int], measures: list[str]
         measured(job(), steps, measures)
 
 
-def test_probes_in_another_form_are_refused_where_they_would_run() -> None:
+@pytest.mark.parametrize(
+    ("steps", "measures", "words"),
+    [
+        ([9, 7], {"loss": 1}, "whose steps are not in order, each once: they would have two keys"),
+        ([7, 9], ["loss"], r"measures \['loss'\], where \{'loss': 1\}, each with its version, are due: make such jobs"),
+    ],
+)
+def test_probes_in_another_form_are_refused_where_they_would_run(steps: list[int], measures: Any, words: str) -> None:
     plain = job()
-    disorderly = Job("train", {**plain.params, "probes": {"steps": [9, 7], "measures": ["loss"]}}, plain.inputs)
-    with pytest.raises(InvariantBroken, match="whose steps are not in order, each once: they would have two keys"):
+    disorderly = Job("train", {**plain.params, "probes": {"steps": steps, "measures": measures}}, plain.inputs)
+    with pytest.raises(InvariantBroken, match=words):
         Bench()[disorderly]
 
 

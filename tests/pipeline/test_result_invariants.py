@@ -1,0 +1,82 @@
+"""What must hold of results whatever stage made them: its role says what it is taken for, its name does not matter."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import InvariantBroken
+from harness.jobs.job import Job
+from harness.jobs.store import Artifact, Store
+from harness.pipeline.result_invariants import Results, lines_end_in_their_copies
+from harness.protocols.common.recipe import LineOptions, Recipe
+from tests.plugin.lab import forget, installed
+from tests.stages.bench import TINY_LENET, setting
+
+PACKAGE = """
+from harness.jobs.stage_row import AMOUNT, TEXT, Row, named
+from harness.protocols.common.base import Protocol
+
+class Own(Protocol):
+    name = "own"
+
+PROTOCOL = Own()
+columns = named(TEXT, "split") | named(AMOUNT, "error")
+STAGES = [
+    Row(name="lab_evaluate", version=1, columns=columns, rows=2, role="evaluation", fingerprint="means of columns",
+        module="lab_x.stage")
+]
+"""
+HERE = setting(TINY_LENET)
+START = HERE.recipe.trunk(0, 6)
+A, B = (HERE.recipe.train(START, 6, 14, order=Recipe.copy_order(0, order)) for order in range(2))
+LINE = HERE.recipe.line(A, B, LineOptions(alphas=3))
+
+
+@pytest.fixture(autouse=True)
+def _lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(installed(tmp_path / "lab", "lab_x", PACKAGE))
+    forget("lab_x")
+    yield
+    forget("lab_x")
+
+
+def check(folder: Path, evaluation: Job, error: float) -> None:
+    """A line that is 10 % wrong everywhere, and an evaluation by itself."""
+    store = Store(folder / "store")
+    splits = [split for split in ("test", "train") for _ in range(3)]
+    table: dict[str, list[Any]] = {"batch_norm": ["interpolated"] * 6, "split": splits, "alpha": [0.0, 0.5, 1.0] * 2}
+    store.write(LINE, Artifact(table={**table, "error": [10.0] * 6, "loss": [1.0] * 6}), {})
+    columns = {"split": ["test", "train"], "error": [error, 10.0], "loss": [1.0, 1.0]}
+    store.write(evaluation, Artifact(table=columns), {})
+    lines_end_in_their_copies(Results([LINE, evaluation], store, []))
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "lab_evaluate"])
+@pytest.mark.parametrize("end", [A, B], ids="ab")
+def test_a_line_that_does_not_end_in_an_evaluation_is_told(stage: str, end: Job, tmp_path: Path) -> None:
+    evaluation = Job(stage, {**HERE.recipe.measuring, **({"of": "a lab"} if "lab" in stage else {})}, {"state": end})
+    with pytest.raises(
+        InvariantBroken, match=rf"the test error at alpha = .* is 10 %, but {end!r} .* has 12 % \({stage}"
+    ):
+        check(tmp_path, evaluation, 12.0)
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "lab_evaluate"])
+def test_a_line_that_ends_in_its_evaluations_is_accepted(stage: str, tmp_path: Path) -> None:
+    check(tmp_path, Job(stage, HERE.recipe.measuring, {"state": A}), 10.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Job("lab_evaluate", HERE.recipe.measuring, {"state": START}),
+        Job("lab_evaluate", HERE.recipe.measuring, {"state": A, "reference": B}),
+        Job("lab_evaluate", {**HERE.recipe.measuring, "data": {"digest": "of others"}}, {"state": A}),
+        Job("lab_evaluate", {**HERE.recipe.measuring, "precision": "bf16"}, {"state": A}),
+    ],
+    ids=["another state", "of two", "other data", "another number format"],
+)
+def test_an_evaluation_of_something_else_says_nothing_of_a_line(other: Job, tmp_path: Path) -> None:
+    check(tmp_path, other, 12.0)
