@@ -83,8 +83,11 @@ def shown(value: Any, letters: int = 60) -> str:
         A line without unprintable characters.
     """
     text = json.dumps(value, default=str, ensure_ascii=False)[: letters + 1]
-    text = re.sub("[^ -~]", lambda one: f"\\u{ord(one[0]):04x}" if unprintable(one[0]) else one[0], text)
-    return shortened(text, letters)
+    return shortened("".join(one if _is_seen(one) else f"\\u{ord(one):04x}" for one in text), letters)
+
+
+def _is_seen(letter: str) -> bool:
+    return letter.isprintable() and not _UNSEEN.match(letter)
 
 
 def shortened(text: str, letters: int) -> str:

@@ -52,6 +52,7 @@ def test_every_control_and_turn_of_direction_is_told() -> None:
         ("x" * 58, '"' + "x" * 58 + '"'),
         ("x" * 59, '"' + "x" * 56 + "..."),
         ("x" * 10**7, '"' + "x" * 56 + "..."),
+        ("q\ufeffu\u3164", '"q\\ufeffu\\u3164"'),
     ],
 )
 def test_a_value_is_shown_on_one_short_line(value: object, line: str) -> None:
