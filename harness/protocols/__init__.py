@@ -44,10 +44,18 @@ def protocols() -> dict[str, Protocol[Any]]:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of an experiment, where its ``tiny.yaml`` lies."""
-    if name in _own():
-        return _own()[name][1]
-    return next(package.folder for package in packages() if package.protocol.name == name)
+    """The folder of an experiment, where its ``tiny.yaml`` lies.
+
+    Raises:
+        KeyError: there is no experiment of this name; those there are are named.
+        BrokenError: a package outside cannot be used.
+    """
+    folders = {own: folder for own, (_, folder) in _own().items()}
+    if name not in folders:
+        folders |= {package.protocol.name: package.folder for package in packages()}
+    if name not in folders:
+        raise KeyError(f"there is no experiment {name!r}: known are {', '.join(sorted(folders))}")
+    return folders[name]
 
 
 @cache

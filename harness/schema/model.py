@@ -87,7 +87,7 @@ class Spec(Model):
         schema_version: of this file format.
         id: the file's name without ``.yaml``.
         title: one line.
-        protocol: the experiment family, a module of ``harness/protocols``.
+        protocol: the experiment, by its name: a folder of ``harness/protocols``, or of a package outside.
         claims: what the source says.
         scales: name -> setting; ``toy`` and ``paper`` by custom.
     """

@@ -24,11 +24,9 @@ class Paper(Model):
 
     Attributes:
         title: as reports have it.
-        cited: authors and year.
     """
 
     title: Text
-    cited: Text
 
 
 class Papers(Model):

@@ -20,6 +20,7 @@ from harness.stages.probes import probed
 from harness.stages.products import product_of, read_table
 from tests.stages.bench import TINY_LENET, Bench, same, setting
 from tests.stages.test_train import Killed, Killer, contents, copy_job, execute_here, group_targets, saved, state_job
+from tests.support import ROOT
 
 STAGE = stages.find("train")
 ALL = sorted(MEASURES)
@@ -197,6 +198,16 @@ def test_a_probed_job_is_read_from_the_store_by_its_description(tmp_path: Path) 
     assert table["step"] == [7, 9]
     assert all(0 < value < 10 for value in table["loss"])
     assert Plan.of([target]).missing(Store(tmp_path).has) == {}
+
+
+def test_the_example_of_the_docs_is_one() -> None:
+    text = (ROOT / "docs" / "probes.md").read_text()
+    (line,) = (line.strip() for line in text.splitlines() if line.startswith("    probed("))
+    recipe = setting().recipe
+    start = recipe.initial(0)
+    found = eval(line, {"probed": probed, "recipe": recipe, "start": start})
+    training = recipe.train(start, 0, 2000, order="trunk/0")
+    assert found == measured(training, range(0, 2000, 10), ["loss", "gradient_norm"])
 
 
 def test_every_measure_is_a_function_of_its_name_that_says_its_unit() -> None:

@@ -91,6 +91,11 @@ def concentration_figures(
     observations: Sequence[Observation], checkpoint: int, bands: Sequence[Condition]
 ) -> list[Figure]:
     """The squared length of eigenvectors in their largest components; and against the checkpoint."""
+    return [_cumulative_power(observations, checkpoint, bands), _concentration(observations, bands)]
+
+
+def _cumulative_power(observations: Sequence[Observation], checkpoint: int, bands: Sequence[Condition]) -> Figure:
+    """At a checkpoint, beside that of Gaussian vectors."""
     lines = [
         _line(
             observations,
@@ -111,7 +116,7 @@ def concentration_figures(
         role="null",
         dashed=True,
     )
-    cumulative = Figure(
+    return Figure(
         "cumulative_power",
         f"Cumulative power in sorted components, iteration {checkpoint}",
         "Share of an eigenvector's squared length in its largest components, averaged over a band: eigenvectors of "
@@ -122,7 +127,11 @@ def concentration_figures(
         (),
         "log",
     )
-    through = Figure(
+
+
+def _concentration(observations: Sequence[Observation], bands: Sequence[Condition]) -> Figure:
+    """Through training, over that of Gaussian vectors."""
+    return Figure(
         "concentration",
         "Concentration of eigenvectors through training",
         "Squared length in the k largest components over that of Gaussian vectors, by band.",
@@ -140,7 +149,6 @@ def concentration_figures(
             for band in bands
         ],
     )
-    return [cumulative, through]
 
 
 def _line(

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.figure import Figure, Reference
+from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity, observed, ratio
 from harness.protocols.common import pairs, series
@@ -13,6 +13,7 @@ from harness.protocols.common.base import Claims, Measured, Measurement, Read, u
 from harness.protocols.common.recipe import LineOptions
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.instability import figures as instability_figures
 from harness.schema.base import Many, Model, Positive, Time
 from harness.schema.load import Problem
 
@@ -124,68 +125,13 @@ class Instability(TrainingProtocol[InstabilityOptions]):
         self, setting: InstabilitySetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """Instability against k; the error along the line at the first and last k; distances; differences."""
-        threshold = setting.options.stable_below
-        stable = Reference(f"stable below {threshold:g}", threshold, "y", "threshold")
-        modes = setting.recipe.batch_norm_modes(setting.options.line)
-        lines = [
-            series.along(
-                observations,
-                "instability",
-                "fork",
-                {"split": split, "batch_norm": mode},
-                label=f"{split}, {mode} statistics" if len(modes) > 1 else split,
-                role=split,
-                dashed=mode != modes[0],
-            )
-            for mode in modes
-            for split in ("test", "train")
+        stable_below, modes = setting.options.stable_below, setting.recipe.batch_norm_modes(setting.options.line)
+        return [
+            instability_figures.instability(observations, claims, modes, stable_below),
+            series.line_figure(observations, "fork", _forks(setting), modes[0]),
+            instability_figures.distances(observations),
+            instability_figures.differences(observations),
         ]
-        figures = [
-            Figure(
-                "instability",
-                "Instability against the fork step",
-                "Highest error on the line between two copies minus the mean of their own, against the step k at "
-                "which they parted (LMC Fig. 3).",
-                "k (iterations)",
-                "instability (points)",
-                lines,
-                (stable, *series.paper_marks(claims, "instability", "fork", {"split": "test"})),
-                "symlog",
-            )
-        ]
-        figures.append(series.line_figure(observations, "fork", self.axes(setting)["fork"], modes[0]))
-        figures.append(
-            Figure(
-                "distances",
-                "Distances in weights",
-                "How far the network travels before and after step k, and how far apart its copies end (LMC Fig. 11).",
-                "k (iterations)",
-                "L2 distance",
-                [
-                    series.along(observations, "travel_before", "fork", {}, label="initialisation to k", role="before"),
-                    series.along(observations, "travel_after", "fork", {}, label="k to the end", role="after"),
-                    series.along(observations, "l2_distance", "fork", {}, label="copy to copy", role="pair"),
-                ],
-                (),
-                "symlog",
-            )
-        )
-        figures.append(
-            Figure(
-                "differences",
-                "Examples classified differently",
-                "How many examples two copies classify differently (LMC Fig. 28 and 29).",
-                "k (iterations)",
-                "examples",
-                [
-                    series.along(observations, "disagreements", "fork", {"split": split}, label=split, role=split)
-                    for split in ("test", "train")
-                ],
-                (),
-                "symlog",
-            )
-        )
-        return figures
 
 
 def _forks(setting: InstabilitySetting) -> list[int]:
