@@ -1,5 +1,7 @@
 """The command of the regression guard."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -25,38 +27,39 @@ from harness.cli.options import (
 from harness.cli.stopping import KEPT, stoppable
 from harness.errors import RequestError
 
+GuardedSpecs = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Spec files; left out: all that have a baseline.", metavar="[SPEC...]", show_default=False),
+]
+UpdateOption = Annotated[bool, typer.Option("--update", help="Measure the baselines anew; needs --reason.")]
+SmokeRunOption = Annotated[
+    bool,
+    typer.Option("--smoke-run", "--rehearsal", help="With --update: the smoke runs only; the rest stays as it was."),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="What changed and why; kept in the baseline.")]
+OwnStoreOption = Annotated[
+    Path | None, typer.Option("--store", help="Where results are kept; left out: a fresh one, removed afterwards.")
+]
+
 
 def regress(
-    specs: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Spec files; left out: all that have a baseline.", metavar="[SPEC...]", show_default=False),
-    ] = None,
+    specs: GuardedSpecs = None,
     baseline: BaselineOption = BASELINES,
-    update: Annotated[bool, typer.Option("--update", help="Measure the baselines anew; needs --reason.")] = False,
-    smoke_run: Annotated[
-        bool,
-        typer.Option(
-            "--smoke-run", "--rehearsal", help="With --update: the smoke runs only; the rest stays as it was."
-        ),
-    ] = False,
-    reason: Annotated[str, typer.Option("--reason", help="What changed and why; kept in the baseline.")] = "",
+    update: UpdateOption = False,
+    smoke_run: SmokeRunOption = False,
+    reason: ReasonOption = "",
     scale: ScaleOption = "toy",
     replicates: ReplicatesOption = None,
     first_seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="Where results are kept; left out: a fresh one, removed afterwards.")
-    ] = None,
+    store: OwnStoreOption = None,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
     quiet: QuietOption = False,
 ) -> None:
     """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
-    if reason and not update:
-        raise RequestError("--reason is the reason of a new baseline: give --update with it")
-    if smoke_run and not update:
-        raise RequestError("--smoke-run says what is measured anew: give --update with it")
+    asked = _asked(update, smoke_run, reason)
     kept = KEPT if store else "Nothing is kept: to go on after a stop, give --store an empty folder of yours"
     with stoppable(kept), TemporaryDirectory(prefix="harness-") as fresh:
         options = Options(
@@ -69,10 +72,20 @@ def regress(
             data=data,
             report=report,
         )
-        if update and smoke_run:
-            code = guard.update_smoke_run(specs or [], options, baseline, reason, quiet=quiet)
-        elif update:
-            code = guard.update(specs or [], options, baseline, reason, quiet=quiet)
-        else:
-            code = guard.check(specs or [], options, baseline, quiet=quiet)
+        code = asked(specs or [], options, baseline, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _asked(update: bool, smoke_run: bool, reason: str) -> Callable[..., int]:
+    """Which of the guard's commands; each takes specs, options, the folder of the baselines and ``quiet``.
+
+    Raises:
+        RequestError: what goes with ``--update`` only is given without it.
+    """
+    if update:
+        return partial(guard.update_smoke_run if smoke_run else guard.update, reason=reason)
+    if reason:
+        raise RequestError("--reason is the reason of a new baseline: give --update with it")
+    if smoke_run:
+        raise RequestError("--smoke-run says what is measured anew: give --update with it")
+    return guard.check

@@ -1,6 +1,7 @@
 """The commands that look after the store."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,58 +20,111 @@ from harness.stages.stored import Results
 app = typer.Typer(no_args_is_help=True, help="Look after the store of results.")
 
 
+CacheOption = Annotated[Path, typer.Option("--cache", help="DVC's cache; where there is one, it is checked too.")]
+RemoveOption = Annotated[bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it.")]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a look at a store and at DVC's cache found.
+
+    Attributes:
+        artifacts: how many there are.
+        damaged: artifact -> what is wrong with it.
+        halves: a file of an interrupted run -> what is wrong with it.
+        claims: every claim.
+        left: a claim that holds up nobody -> why.
+        files: how many the cache has.
+        cached: those of them that are not what their names say.
+        strangers: what lies among the artifacts and is none.
+    """
+
+    artifacts: int
+    damaged: Mapping[Path, str]
+    halves: Mapping[Path, str]
+    claims: Collection[Path]
+    left: Mapping[Path, str]
+    files: int
+    cached: Sequence[Path]
+    strangers: Sequence[Path]
+
+    @property
+    def corrupt(self) -> bool:
+        """Whether anything is."""
+        return bool(self.damaged or self.halves or self.cached)
+
+    @property
+    def words(self) -> str:
+        """How many are corrupt."""
+        words = f"{len(self.damaged)} of {self.artifacts} artifacts"
+        words += f" and {len(self.halves)} files of interrupted runs" if self.halves else ""
+        return words + (f" and {len(self.cached)} files of DVC's cache" if self.cached else "")
+
+
 @app.command(epilog="Example: harness store check --remove")
-def check(
-    store: StoreOption = STORE,
-    cache: Annotated[
-        Path, typer.Option("--cache", help="DVC's cache; where there is one, it is checked too.")
-    ] = dvc_cache.CACHE,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove what is corrupt; the next run computes it.")] = False,
-) -> None:
+def check(store: StoreOption = STORE, cache: CacheOption = dvc_cache.CACHE, remove: RemoveOption = False) -> None:
     """Check every artifact of the store against its record, and DVC's cache against its names."""
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
-    kept = Store(store, read_only=True)
-    artifacts = dict(kept.check(Results(kept).wrong_with))
-    damaged = {path: wrong for path, wrong in artifacts.items() if wrong}
-    halves = {path: wrong for path, wrong in checkpoints.check(kept) if wrong}
-    claims = dict(claimfile.all_in(store / "progress"))
-    halves |= {path: seen.wrong for path, seen in claims.items() if seen.wrong}
-    left = _left(claims)
-    files = dict(dvc_cache.check(cache))
-    cached = [path for path, sound in files.items() if not sound]
-    none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
-    looked = f"DVC's cache, {len(files)} files" if files else none
-    show.out.print(f"{cache}: {looked}")
-    for path in kept.strangers():
-        show.err.print(f"{path}: is no artifact, and is left alone")
-    for path, wrong in {**damaged, **halves}.items():
-        show.err.print(f"{path}: {wrong}")
-    for path, why in left.items():
-        show.err.print(f"{path}: {why}; this holds up nobody")
-    for path in cached:
-        show.err.print(f"{path}: is not what its name says")
-    found = f"{len(damaged)} of {len(artifacts)} artifacts"
-    found += f" and {len(halves)} files of interrupted runs" if halves else ""
-    found += f" and {len(cached)} files of DVC's cache" if cached else ""
-    any_damaged = bool(damaged or halves or cached)
-    if any_damaged and not remove:
+    found = _look(store, cache)
+    _tell(found, cache)
+    if found.corrupt and not remove:
         raise CorruptArtifact(
-            f"{found} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
+            f"{found.words} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
             "the next run computes again what it needs of them"
         )
-    if damaged:
-        kept = Store(store)
-    for path in damaged:
-        kept.remove(path)
-    for path in halves:
-        claimfile.remove(path) if path in claims else checkpoints.remove(path)
-    for path in left if remove else ():
-        claimfile.remove(path)
-    for path in cached:
-        dvc_cache.remove(path)
-    words = f"{found} were corrupt and are removed" if any_damaged else f"{len(artifacts)} artifacts are sound"
+    if remove:
+        _remove(found, store)
+    words = f"{found.words} were corrupt and are removed" if found.corrupt else f"{found.artifacts} artifacts are sound"
     show.out.print(f"{store}: {words}")
+
+
+def _look(store: Path, cache: Path) -> _Found:
+    """Reads all, and changes nothing."""
+    kept = Store(store, read_only=True)
+    artifacts = dict(kept.check(Results(kept).wrong_with))
+    halves = {path: wrong for path, wrong in checkpoints.check(kept) if wrong}
+    claims = dict(claimfile.all_in(store / "progress"))
+    left = _left(claims)
+    files = dict(dvc_cache.check(cache))
+    return _Found(
+        artifacts=len(artifacts),
+        damaged={path: wrong for path, wrong in artifacts.items() if wrong},
+        halves=halves | {path: seen.wrong for path, seen in claims.items() if seen.wrong},
+        claims=claims.keys(),
+        left=left,
+        files=len(files),
+        cached=[path for path, sound in files.items() if not sound],
+        strangers=list(kept.strangers()),
+    )
+
+
+def _tell(found: _Found, cache: Path) -> None:
+    none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
+    looked = f"DVC's cache, {found.files} files" if found.files else none
+    show.out.print(f"{cache}: {looked}")
+    for path in found.strangers:
+        show.err.print(f"{path}: is no artifact, and is left alone")
+    for path, wrong in {**found.damaged, **found.halves}.items():
+        show.err.print(f"{path}: {wrong}")
+    for path, why in found.left.items():
+        show.err.print(f"{path}: {why}; this holds up nobody")
+    for path in found.cached:
+        show.err.print(f"{path}: is not what its name says")
+
+
+def _remove(found: _Found, store: Path) -> None:
+    """Removes what is corrupt, and claims that hold up nobody."""
+    if found.damaged:
+        kept = Store(store)
+        for path in found.damaged:
+            kept.remove(path)
+    for path in found.halves:
+        claimfile.remove(path) if path in found.claims else checkpoints.remove(path)
+    for path in found.left:
+        claimfile.remove(path)
+    for path in found.cached:
+        dvc_cache.remove(path)
 
 
 def _left(claims: Mapping[Path, claimfile.Seen]) -> dict[Path, str]:
