@@ -146,7 +146,7 @@ class Data(Model):
     name: Literal["digits", "mnist", "cifar10"]
     normalise: Annotated[MeanStd | UnitNorm | PixelScale, Field(discriminator="kind")]
     augment: Augmentation = Augmentation()
-    label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    label_noise: Annotated[Number, Field(ge=0, le=1)] = 0.0
     noise_seed: Seed = 0
 
 
