@@ -227,6 +227,10 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         swapped(I, "rate: 0.002", "rate: 1e-46"),
         ["schedule.rate", "found 1e-46", "0 or infinite in float32", "size 1e-37 to 1e+38"],
     ),
+    "a share of noise that is 0 in float32": (
+        swapped(I, "augment: {flip: false", "label_noise: 1e-40\n        augment: {flip: false"),
+        ["data.label_noise", "found 1e-40", "0 or infinite in float32"],
+    ),
     "a rate that is infinite in float32": (
         swapped(I, "rate: 0.002", "rate: 1e39"),
         ["schedule.rate", "found 1e+39", "0 or infinite in float32"],
