@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: left out, those of the process.
     """
+    # Before PyTorch loads: threads that wait for one another sleep, and leave the core to whom they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored, or a host's
     with _streams():
         if ours:

@@ -147,3 +147,14 @@ def test_control_c_ends_without_a_traceback(moment: str) -> None:
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
     assert "KeyboardInterrupt" not in done.stderr
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_told_otherwise(given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said before PyTorch loads, as its threads read it then; worker processes inherit it."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    if not given:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == kept
