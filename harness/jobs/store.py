@@ -78,7 +78,8 @@ class Store:
         if not path.exists() and not path.is_symlink():
             return False
         if not (path / files_of.RECORD).is_file():
-            raise self.corrupt(job, "has lost its record.json")
+            odd = os.path.lexists(path / files_of.RECORD)
+            raise self.corrupt(job, "has a record.json that is no file" if odd else "has lost its record.json")
         return True
 
     def record(self, job: Job) -> dict[str, Any]:

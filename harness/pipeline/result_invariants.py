@@ -5,7 +5,7 @@ One function an invariant, those of ``MEASURED``; also where all results were fo
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -139,11 +139,7 @@ def orders_differ(results: Results) -> None:
 
 def evaluations_are_of_whole_splits(results: Results) -> None:
     """Errors are counted over all examples of the split that they name, and of no other."""
-    known = {data.digest: {"test": data.n_test, "train": data.n_train} for data in results.datasets}
-    for job in results.of("evaluation", "line"):
-        sizes = known.get(job.params["data"]["digest"])
-        if sizes is None:
-            continue
+    for job, sizes in _over_splits(results, "evaluation", "line"):
         table = results.table(job)
         counted = table.get("examples") or [sizes[split] for split in table["split"]]
         for split, error, examples in zip(table["split"], table["error"], counted, strict=True):
@@ -153,6 +149,19 @@ def evaluations_are_of_whole_splits(results: Results) -> None:
                     f"{job!r}: the {split} error {error:.6g} % of {examples} examples is no number of the "
                     f"{sizes[split]} that this split has: it was counted over other examples. {_AFRESH}"
                 )
+
+
+def counts_are_of_whole_splits(results: Results) -> None:
+    """Examples that were counted are a whole number, and no more than the split has."""
+    for job, sizes in _over_splits(results, "evaluation", "comparison"):
+        table = results.table(job)
+        for column in ("disagreements", "undecided"):
+            for split, count in zip(table["split"], table.get(column, []), strict=False):
+                if count > sizes[split] or count != round(count):
+                    raise InvariantBroken(
+                        f"{job!r}: {column} {count:,} of the {split} split are no number of its {sizes[split]:,} "
+                        f"examples. {_AFRESH}"
+                    )
 
 
 def lines_end_in_their_copies(results: Results) -> None:
@@ -187,6 +196,7 @@ MEASURED: Sequence[Callable[[Results], None]] = (
     orders_lead_apart,
     orders_differ,
     evaluations_are_of_whole_splits,
+    counts_are_of_whole_splits,
     lines_end_in_their_copies,
 )
 
@@ -199,6 +209,15 @@ def _lines(table: Table) -> dict[tuple[str, str], dict[float, float]]:
     ):
         found.setdefault((mode, split), {})[alpha] = error
     return found
+
+
+def _over_splits(results: Results, *roles: Role) -> Iterator[tuple[Job, Mapping[str, int]]]:
+    """Jobs of some roles, each with the sizes of the splits of its dataset, where these are known."""
+    known = {data.digest: {"test": data.n_test, "train": data.n_train} for data in results.datasets}
+    for job in results.of(*roles):
+        sizes = known.get(job.params["data"]["digest"])
+        if sizes is not None:
+            yield job, sizes
 
 
 def _alike(evaluation: Job, line: Job) -> bool:

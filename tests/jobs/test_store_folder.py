@@ -294,3 +294,11 @@ def test_a_folder_that_another_run_marks_meanwhile_is_a_store(tmp_path: Path, mo
     (tmp_path / "new").mkdir()
     monkeypatch.setattr(Path, "iterdir", marked)
     store_folder.require_store(tmp_path / "new")
+
+
+def test_a_pipe_in_place_of_a_record_is_told(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.path(JOB.key).mkdir(parents=True)
+    os.mkfifo(store.path(JOB.key) / "record.json")
+    with pytest.raises(CorruptArtifact, match=r"has a record\.json that is no file"):
+        store.has(JOB)

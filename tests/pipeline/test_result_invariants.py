@@ -1,6 +1,8 @@
 """What must hold of results whatever stage made them: its role says what it is taken for, its name does not matter."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact, Store
-from harness.pipeline.result_invariants import Results, lines_end_in_their_copies
+from harness.pipeline.result_invariants import Results, counts_are_of_whole_splits, lines_end_in_their_copies
 from harness.protocols.common.recipe import LineOptions, Recipe
 from tests.plugin.lab import forget, installed
 from tests.stages.bench import TINY_LENET, setting
@@ -80,3 +82,21 @@ def test_a_line_that_ends_in_its_evaluations_is_accepted(stage: str, tmp_path: P
 )
 def test_an_evaluation_of_something_else_says_nothing_of_a_line(other: Job, tmp_path: Path) -> None:
     check(tmp_path, other, 12.0)
+
+
+@pytest.mark.parametrize(("count", "sound"), [(0, True), (20.0, True), (21, False), (0.5, False), (10**6, False)])
+@pytest.mark.parametrize("column", ["disagreements", "undecided"])
+def test_counts_are_of_their_split(column: str, count: float, sound: bool, tmp_path: Path) -> None:
+    data = replace(HERE.recipe.data, n_test=20)
+    pair = HERE.recipe.compare(A, B) if column == "disagreements" else HERE.recipe.evaluate(A)
+    others = ("l2", "loss_l2", "cosine") if column == "disagreements" else ("error", "loss", "examples")
+    table: dict[str, list[Any]] = {
+        "split": ["test", "train"],
+        column: [count, 0],
+        **{key: [1.0, 1.0] for key in others},
+    }
+    store = Store(tmp_path / "store")
+    store.write(pair, Artifact(table=table), {})
+    told = nullcontext() if sound else pytest.raises(InvariantBroken, match=rf"{column} .* of the test split are no")
+    with told:
+        counts_are_of_whole_splits(Results([pair], store, [data]))
