@@ -83,7 +83,12 @@ def shown(value: Any, letters: int = 60) -> str:
         A line without unprintable characters.
     """
     text = json.dumps(value, default=str, ensure_ascii=False)[: letters + 1]
-    return shortened("".join(one if _is_seen(one) else f"\\u{ord(one):04x}" for one in text), letters)
+    return shortened(visible(text), letters)
+
+
+def visible(text: str) -> str:
+    """A text in which letters that nobody would see stand as their numbers, as JSON writes them."""
+    return "".join(one if _is_seen(one) else f"\\u{ord(one):04x}" for one in text)
 
 
 def _is_seen(letter: str) -> bool:

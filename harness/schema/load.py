@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RequestError
-from harness.printable import one_line, shown
+from harness.printable import one_line, shown, visible
 from harness.schema.base import Model
 from harness.schema.claims import Claim
 from harness.schema.document import Document, Location, read
@@ -213,7 +213,7 @@ def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) 
 def _words(document: Document, problems: Sequence[Problem]) -> str:
     """The problems in the order of the file, each once."""
     placed = sorted(dict.fromkeys(problems), key=lambda one: document.line(one.location))
-    told = (one_line(f"{_place(document, one.location)}: {one.message}") for one in placed[:_MOST_TOLD])
+    told = (visible(one_line(f"{_place(document, one.location)}: {one.message}")) for one in placed[:_MOST_TOLD])
     lines = [line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..." for line in told]
     if len(placed) > _MOST_TOLD:
         more = "" if len(placed) < _MOST_EXAMINED else "at least "

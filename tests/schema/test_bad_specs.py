@@ -350,6 +350,10 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         swapped(H, "widths: [4]", "widths: []"),
         ["training.network", "widths", "found 0 items: should have at least 1 item"],
     ),
+    "a letter in a field's name that nobody sees": (
+        swapped(I, "batch: 50", "\u2060batch: 50"),
+        ["training.\\u2060batch: unknown field (did you mean 'batch'?)"],
+    ),
     "a batch of everything for copies": (
         swapped(I, "batch: 50", "batch: 1400"),
         ["training.batch: found 1400, all examples of digits", "copies have no orders", "choose a smaller batch"],
