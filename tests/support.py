@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -327,3 +328,16 @@ def request(path: Path, scale: str = "toy", data: Path = Path("no-such-folder"))
 def loaded(path: Path) -> Loaded:
     """A spec file."""
     return load(path, protocols())
+
+
+def put_odd(path: Path, kind: str) -> None:
+    """Puts what is no file of a bounded length where one is due: a pipe, a folder, a device, or too many bytes."""
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)

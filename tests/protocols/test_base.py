@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.jobs.job import Job
 from harness.jobs.store import Table
@@ -44,7 +45,9 @@ class Ours(Protocol[Setting[Options]]):
 
     name = "ours"
     settings = Options
-    quantities = {name: Quantity("", (), name) for name in ("product", "beside", "sum")}  # noqa: RUF012
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        name: Quantity("", (), name) for name in ("product", "beside", "sum")
+    }
 
     def measurements(self, setting: Setting[Options]) -> Iterable[Measurement]:
         for seed in setting.replicates.seeds:

@@ -1,7 +1,6 @@
 """Baseline files: what was written is read; what is malformed is told with file and field."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from harness.errors import BrokenError, RequestError
 from harness.regress import files
 from tests.regress.samples import baseline
+from tests.support import put_odd
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -72,14 +72,6 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device", "bytes"])
 def test_what_is_no_file_of_a_bounded_length_is_neither_waited_for_nor_read(kind: str, tmp_path: Path) -> None:
     path = files.path_of(tmp_path, "tiny", "toy")
-    if kind == "a named pipe":
-        os.mkfifo(path)
-    elif kind == "a folder":
-        path.mkdir()
-    elif kind == "a device":
-        path.symlink_to("/dev/zero")
-    else:
-        with path.open("wb") as file:
-            file.truncate(1 << 40)
+    put_odd(path, kind)
     with pytest.raises(RequestError, match=f"{path}: the baseline .*{kind}"):
         files.find(tmp_path, "toy")

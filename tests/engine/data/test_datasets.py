@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from tests.engine.data.dataset_samples import (
     mnist_files,
     pixels,
 )
+from tests.support import put_odd
 
 
 @pytest.fixture
@@ -326,15 +326,7 @@ def test_what_is_no_file_of_a_bounded_length_is_neither_waited_for_nor_read(
 ) -> None:
     path = imported / name
     path.unlink()
-    if kind == "a named pipe":
-        os.mkfifo(path)
-    elif kind == "a folder":
-        path.mkdir()
-    elif kind == "a device":
-        path.symlink_to("/dev/zero")
-    else:
-        with path.open("wb") as file:
-            file.truncate(1 << 40)
+    put_odd(path, kind)
     with pytest.raises(CorruptArtifact, match=rf"{path} .*({kind})"):
         load_known(TINY_MNIST, root)
 
