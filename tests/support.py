@@ -340,4 +340,4 @@ def put_odd(path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")
     else:
         with path.open("wb") as file:
-            file.truncate(1 << 40)
+            file.truncate(1 << 41)  # a hole: it takes no disk

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from harness.jobs.job import canonical
 from harness.jobs.store import Artifact, Store
 from harness.jobs.store_folder import FILES
 from tests.jobs.test_store import ARTIFACT, JOB
-from tests.support import cli
+from tests.support import cli, put_odd
 
 DEEP = "[" * 10**5 + "]" * 10**5
 
@@ -140,15 +139,7 @@ def test_tensors_that_are_none_are_refused(store: Store, content: bytes) -> None
 def test_what_is_no_file_of_a_bounded_length_is_neither_waited_for_nor_read(store: Store, name: str, kind: str) -> None:
     path = store.path(JOB.key) / name
     path.unlink()
-    if kind == "a named pipe":
-        os.mkfifo(path)
-    elif kind == "a device":
-        path.symlink_to("/dev/zero")
-    elif kind == "a folder":
-        path.mkdir()
-    else:
-        with path.open("wb") as file:
-            file.truncate(1 << 41)  # a hole: it takes no disk
+    put_odd(path, kind)
     refused(store, name, "too large" if (kind, name) == ("bytes", "tensors.safetensors") else kind)
 
 
