@@ -93,7 +93,7 @@ MUTATIONS = (
         "pruning at random instead of by magnitude",
         _IMP,
         "harness/engine/prune.py",
-        (("torch.where(before, flat, -1.0)", "torch.where(before, seeds.uniform(0, flat.numel()), -1.0)"),),
+        (("torch.where(left, flat, -1.0)", "torch.where(left, seeds.uniform(0, flat.numel()), -1.0)"),),
     ),
     Mutation(
         "rewinding one step late, by the protocol",
@@ -251,8 +251,8 @@ MUTATIONS = (
         "harness/engine/prune.py",
         (
             (
-                "torch.where(before, flat, -1.0)",
-                "torch.where(before, torch.cat([part.argsort().argsort() / part.numel() for part in "
+                "torch.where(left, flat, -1.0)",
+                "torch.where(left, torch.cat([part.argsort().argsort() / part.numel() for part in "
                 "flat.split([weight.numel() for weight in weights.values()])]).double(), -1.0)",
             ),
         ),

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from harness import seeds
+from harness.engine.state import Mask
 from harness.errors import InvariantBroken
-
-Masks = dict[str, Tensor]
 
 
 def kept_after(total: int, fraction: float, levels: int) -> int:
@@ -18,51 +17,43 @@ def kept_after(total: int, fraction: float, levels: int) -> int:
     return total
 
 
-def magnitude(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None, keep: int) -> Masks:
+def magnitude(weights: Mapping[str, Tensor], before: Mask, keep: int) -> Mask:
     """Keeps the ``keep`` weights of largest magnitude, over all layers together (LMC section 4.2: globally).
 
     Pruned weights stay pruned. Equal magnitudes are pruned in the order of their places, so the count is exact.
 
     Args:
         weights: prunable weights, name -> tensor.
-        masks: what was kept so far, or None for everything.
+        before: what was kept so far.
         keep: how many to keep.
-
-    Returns:
-        Name -> bool tensor of the weight's shape.
 
     Raises:
         InvariantBroken: fewer than ``keep`` are left, or a pruned weight is not zero.
     """
     flat = torch.cat([weight.flatten() for weight in weights.values()]).abs().double()
-    before = torch.ones_like(flat, dtype=torch.bool)
-    if masks is not None:
-        before = torch.cat([masks[name].flatten() for name in weights])
-        leaked = int((flat[~before] != 0).sum())
-        if leaked:
-            raise InvariantBroken(f"the mask leaks: {leaked} pruned weights are not exactly zero")
-    left = int(before.sum())
-    if keep > left:
-        raise InvariantBroken(f"cannot keep {keep} of {left} weights")
-    order = torch.argsort(torch.where(before, flat, -1.0), stable=True)
-    kept = torch.zeros_like(before)
+    left = torch.cat([kept.flatten() for kept in before.over(weights).kept.values()])
+    leaked = int((flat[~left] != 0).sum())
+    if leaked:
+        raise InvariantBroken(f"the mask leaks: {leaked} pruned weights are not exactly zero")
+    count = int(left.sum())
+    if keep > count:
+        raise InvariantBroken(f"cannot keep {keep} of {count} weights")
+    order = torch.argsort(torch.where(left, flat, -1.0), stable=True)
+    kept = torch.zeros_like(left)
     kept[order[len(order) - keep :]] = True
     return _split(kept, weights)
 
 
-def shuffled(masks: Mapping[str, Tensor], seed: int | str) -> Masks:
-    """The masks with their entries shuffled within each layer: random pruning at the same layer-wise density."""
-    return {
-        name: mask.flatten()[seeds.permutation(seeds.stream("mask", seed, name), mask.numel())].reshape(mask.shape)
-        for name, mask in masks.items()
-    }
+def shuffled(mask: Mask, seed: int | str) -> Mask:
+    """The mask with its entries shuffled within each layer: random pruning at the same layer-wise density."""
+    return Mask(
+        {
+            name: kept.flatten()[seeds.permutation(seeds.stream("mask", seed, name), kept.numel())].reshape(kept.shape)
+            for name, kept in mask.kept.items()
+        }
+    )
 
 
-def count(masks: Mapping[str, Tensor]) -> int:
-    """How many weights are kept."""
-    return sum(int(mask.sum()) for mask in masks.values())
-
-
-def _split(flat: Tensor, like: Mapping[str, Tensor]) -> Masks:
+def _split(flat: Tensor, like: Mapping[str, Tensor]) -> Mask:
     parts: Sequence[Tensor] = flat.split([weight.numel() for weight in like.values()])
-    return {name: part.reshape(like[name].shape) for name, part in zip(like, parts, strict=True)}
+    return Mask({name: part.reshape(like[name].shape) for name, part in zip(like, parts, strict=True)})

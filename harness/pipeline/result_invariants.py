@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harness.datainfo import DatasetInfo
 from harness.engine.optimise import learning_rates
+from harness.engine.state import Mask, State
 from harness.engine.witness import CHANCE_BITS
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job, canonical
@@ -21,7 +22,6 @@ from harness.jobs.stage_row import Role
 from harness.jobs.stages import row
 from harness.jobs.store import Store, Table
 from harness.stages import products
-from harness.stages.base import MASK, WEIGHT, named
 
 _ROUNDING_POINTS = 0.3
 """Points of error that rounding may move in results that do not tell how many examples it can move."""
@@ -82,7 +82,7 @@ def initial_states_differ(results: Results) -> None:
     """No tensor of a draw is that of another seed's, as far as it is random: constant ones are left out."""
     owners: dict[tuple[str, str], Job] = {}
     for job in results.of("initialisation"):
-        for name, value in named(products.read(results.store, job), WEIGHT).items():
+        for name, value in State.of(products.read(results.store, job).tensors).weights.items():
             if bool((value == value.flatten()[0]).all()):
                 continue
             first = owners.setdefault((name, _digest(value)), job)
@@ -244,7 +244,7 @@ def _moves(job: Job) -> bool:
 
 
 def _masks(results: Results, job: Job) -> Sequence[Tensor]:
-    return list(named(products.read(results.store, job), MASK).values())
+    return list(Mask.of(products.read(results.store, job).tensors).kept.values())
 
 
 def _log2_choices(count: int, chosen: int) -> float:

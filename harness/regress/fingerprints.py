@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from harness.engine.state import Mask, State
 from harness.errors import BrokenError
 from harness.jobs.job import Job
 from harness.jobs.stages import row
@@ -19,7 +20,6 @@ from harness.judging import statistics
 from harness.regress.kinds import Kind
 from harness.regress.model import ROUNDING, Number, is_plain
 from harness.stages import products
-from harness.stages.base import BUFFER, MASK, WEIGHT, named
 
 _LEAST = 1e-12
 """Norms, distances and losses are compared by their logarithm, as they vary by factors; less than this is rounding."""
@@ -74,10 +74,10 @@ def _number(name: str, sample: statistics.Sample) -> Number:
 
 def _of_state(artifact: Artifact) -> Seen:
     """Logarithms of the L2 norms of all weights, of all running means, of all running variances."""
-    yield "norm of weights", _log(_norm(named(artifact, WEIGHT)))
-    buffers = named(artifact, BUFFER)
-    for what in sorted({name.rsplit(".", 1)[-1] for name in buffers}):
-        chosen = {name: value for name, value in buffers.items() if name.rsplit(".", 1)[-1] == what}
+    state = State.of(artifact.tensors)
+    yield "norm of weights", _log(_norm(state.weights))
+    for what in sorted({name.rsplit(".", 1)[-1] for name in state.buffers}):
+        chosen = {name: value for name, value in state.buffers.items() if name.rsplit(".", 1)[-1] == what}
         yield f"norm of running {what}s", _log(_norm(chosen))
 
 
@@ -89,8 +89,8 @@ def _of_state_closely(artifact: Artifact) -> Seen:
 
 def _of_mask(artifact: Artifact) -> Seen:
     """The mean of the layers' densities: the global one is exact, how it is spread over layers is not."""
-    masks = named(artifact, MASK)
-    yield "mean density of layers", sum(float(mask.double().mean()) for mask in masks.values()) / len(masks)
+    layers = Mask.of(artifact.tensors).kept.values()
+    yield "mean density of layers", sum(float(kept.double().mean()) for kept in layers) / len(layers)
 
 
 def _of_evaluation(artifact: Artifact) -> Seen:

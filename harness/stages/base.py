@@ -1,4 +1,4 @@
-"""What a stage is given, and how states and masks lie in artifacts."""
+"""What a stage is given, and what it says of its work."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +16,12 @@ from harness.engine.device import dtype_of
 from harness.engine.feed import Images
 from harness.engine.graphs import branches_at_once
 from harness.engine.networks.build import Network, build
+from harness.engine.state import Mask, State
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job, canonical
 from harness.jobs.store import Artifact
 from harness.measure.evaluate import States
 
-WEIGHT, BUFFER, OPTIMISER, MASK, STEP = "weight:", "buffer:", "optimiser:", "mask:", "step"
 TABLE_BYTES = 12_000
 """A record and a table, as seen."""
 _COMPARED = 10_000
@@ -39,6 +39,14 @@ class Work:
     def params(self) -> Mapping[str, Any]:
         """The job's parameters."""
         return self.job.params
+
+    def state(self, role: str = "state") -> State:
+        """The state that an input gives."""
+        return State.of(self.inputs[role].tensors)
+
+    def mask(self) -> Mask:
+        """The mask that the job's subnetwork has; one that keeps everything where there is none."""
+        return Mask.of(self.inputs["mask"].tensors) if "mask" in self.inputs else Mask()
 
 
 class Checkpoint(Protocol):
@@ -234,20 +242,10 @@ def _same_images(pixels: Pixels, split: Split) -> bool:
     )
 
 
-def states_of(artifact: Artifact, context: Context, precision: str) -> States:
-    """The state in an artifact as R = 1 replicas on the device."""
+def states_of(state: State, context: Context, precision: str) -> States:
+    """A state as R = 1 replicas on the device."""
     dtype = dtype_of(precision)
     return States(
-        {name: value.to(context.device, dtype)[None] for name, value in named(artifact, WEIGHT).items()},
-        {name: value.to(context.device, dtype)[None] for name, value in named(artifact, BUFFER).items()},
+        {name: value.to(context.device, dtype)[None] for name, value in state.weights.items()},
+        {name: value.to(context.device, dtype)[None] for name, value in state.buffers.items()},
     )
-
-
-def named(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
-    """The artifact's tensors under a prefix, the prefix taken off."""
-    return {name.removeprefix(prefix): value for name, value in artifact.tensors.items() if name.startswith(prefix)}
-
-
-def masked(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights with the pruned ones at zero; what no mask names is as it was."""
-    return {name: value * masks[name].to(value) if name in masks else value for name, value in weights.items()}

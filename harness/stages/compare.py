@@ -8,14 +8,12 @@ from harness.jobs.store import Artifact
 from harness.measure import distance
 from harness.measure.evaluate import evaluate
 from harness.stages.base import (
-    WEIGHT,
     Context,
     Effort,
     Stage,
     Work,
     examples_of_both_splits,
     forward_pass,
-    named,
     states_of,
 )
 from harness.stages.evaluate import SPLITS
@@ -41,8 +39,9 @@ class Compare(Stage):
         precision = one.params["precision"]
         images = context.images(one.params["data"], precision)
         network = context.network(one.params, images)
-        weights = [named(one.inputs[role], WEIGHT) for role in ("a", "b")]
-        states = [states_of(one.inputs[role], context, precision) for role in ("a", "b")]
+        pair = [one.state(role) for role in ("a", "b")]
+        states = [states_of(state, context, precision) for state in pair]
+        weights = [state.weights for state in pair]
         scores = [
             [evaluate(network, state, images, split, precision=precision) for state in states] for split in SPLITS
         ]

@@ -1,13 +1,14 @@
 """``descend``: full-batch gradient descent from a state within a subspace."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.engine.networks.initialise import unflatten
 from harness.errors import BrokenError, HarnessError, RequestError
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
 from harness.measure.descent import descend, random_subspace
-from harness.stages.base import BUFFER, STEP, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
+from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 from harness.stages.objective import gradient_operations, objective_of
 
 _UNITS_A_STEP = 5
@@ -53,10 +54,9 @@ class Descend(Stage):
             steps=params["steps"],
             on_step=lambda: context.advance(_UNITS_A_STEP),
         )
-        state = one.inputs["state"]
-        tensors = {WEIGHT + name: value[0].cpu() for name, value in unflatten(objective.network, end[None]).items()}
-        tensors |= {BUFFER + name: value for name, value in named(state, BUFFER).items()}
-        return [Artifact({**tensors, STEP: state.tensors[STEP]}, {"before": [before], "after": [after]})]
+        weights_there = {name: value[0].cpu() for name, value in unflatten(objective.network, end[None]).items()}
+        state = replace(one.state(), weights=weights_there, optimiser={})
+        return [Artifact(state.tensors(), {"before": [before], "after": [after]})]
 
 
 STAGE = Descend()

@@ -8,7 +8,7 @@ from harness.errors import BrokenError, HarnessError
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
 from harness.measure.displacement import shares, transverse
-from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
+from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 from harness.stages.objective import flat_weights
 
 
@@ -28,9 +28,7 @@ class Displacement(Stage):
         """
         (one,) = work
         network = network_of(one.params)
-        before, after = (
-            flat_weights(network, named(one.inputs[role], WEIGHT), torch.float64) for role in ("before", "after")
-        )
+        before, after = (flat_weights(network, one.state(role).weights, torch.float64) for role in ("before", "after"))
         if torch.equal(before, after):
             return [BrokenError(f"{one.job!r}: the state did not move, so its way has no direction")]
         found = one.inputs["hessian"].tensors

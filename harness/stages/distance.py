@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.store import Artifact
 from harness.measure import distance
-from harness.stages.base import MASK, WEIGHT, Context, Stage, Work, masked, named
+from harness.stages.base import Context, Stage, Work
 
 
 class Distance(Stage):
@@ -14,8 +14,7 @@ class Distance(Stage):
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``l2`` and ``cosine``, one row; ``cosine`` is None where a state's weights are all zero."""
         (one,) = work
-        masks = named(one.inputs["mask"], MASK) if "mask" in one.inputs else {}
-        a, b = (masked(named(one.inputs[role], WEIGHT), masks) for role in ("a", "b"))
+        a, b = (one.mask().applied(one.state(role).weights) for role in ("a", "b"))
         apart = distance.l2(a, b)
         if one.job.inputs["a"] == one.job.inputs["b"] and apart != 0:
             raise InvariantBroken(f"{one.job!r}: a state is {apart:g} away from itself")

@@ -7,15 +7,14 @@ out: the loss at the start is of a usual size, and so are the images.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from harness.digits import plain
 from harness.engine.device import number_format
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network
-from harness.engine.replicas import FINITE
 from harness.errors import TrainingDiverged
-from harness.stages.base import BUFFER, MASK, WEIGHT, Work, masked, named
+from harness.stages.base import Work
+from harness.stages.recorded import Snapshot
 
 _EXAMPLES = 1000
 """Images that are looked at side by side."""
@@ -24,17 +23,17 @@ _USUAL = 1000.0
 """Nats; a network that guesses has log(classes), and no initialisation of a sound recipe a hundred times as much."""
 
 
-def told(network: Network, one: Work, images: Images, end: dict[str, Tensor]) -> TrainingDiverged | None:
+def told(network: Network, one: Work, images: Images, end: Snapshot) -> TrainingDiverged | None:
     """The error of a training that diverged, with its cause and what to do about it; None where it did not.
 
     Args:
         network: what was trained.
         one: the job with its inputs.
         images: on what.
-        end: ``weights`` [P], ``diverged`` (the first step without a finite loss) and running statistics at its stop.
+        end: the replica at its stop.
     """
-    step = int(end["diverged"])
-    if step == FINITE:
+    step = end.diverged_at
+    if step is None:
         return None
     place = f"step {step} of {one.params['stop']}"
     return TrainingDiverged(
@@ -47,9 +46,9 @@ def told(network: Network, one: Work, images: Images, end: dict[str, Tensor]) ->
 
 
 def _of_start(one: Work) -> str:
-    state = one.inputs["state"]
-    for kind, prefix in (("weight", WEIGHT), ("running statistic", BUFFER)):
-        for name, value in named(state, prefix).items():
+    state = one.state()
+    for kind, tensors in (("weight", state.weights), ("running statistic", state.buffers)):
+        for name, value in tensors.items():
             if not bool(value.isfinite().all()):
                 return (
                     f"the {kind} {name} is not finite before the first step, {one.params['start']}: what is wrong is "
@@ -68,10 +67,10 @@ def _of_images(one: Work, images: Images, place: str) -> str:
     )
 
 
-def _of_statistics(one: Work, end: dict[str, Tensor], place: str) -> str:
+def _of_statistics(one: Work, end: Snapshot, place: str) -> str:
     """Training normalises by the batch, so running statistics harm nothing before an evaluation reads them."""
-    broken = [name for name, value in named_of(end).items() if not bool(value.isfinite().all())]
-    if not broken or not bool(end["weights"].isfinite().all()):
+    broken = [name for name, value in end.buffers.items() if not bool(value.isfinite().all())]
+    if not broken or not bool(end.weights.isfinite().all()):
         return ""
     return (
         f"the running statistic {broken[0]} of batch normalisation was not finite at {place}, though every weight and "
@@ -115,11 +114,6 @@ def _of_rate(one: Work, step: int, place: str) -> str:
     )
 
 
-def named_of(end: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Running statistics of a snapshot, by their names."""
-    return {name.removeprefix(BUFFER): value for name, value in end.items() if name.startswith(BUFFER)}
-
-
 def _greatest(images: Images) -> float:
     """The greatest magnitude of a number in the training images as they are normalised; infinite where one is none."""
     count, greatest = len(images.split["train"][1]), 0.0
@@ -132,20 +126,18 @@ def _greatest(images: Images) -> float:
 
 
 def _largest(one: Work) -> float:
-    return max(float(value.abs().max()) for value in named(one.inputs["state"], WEIGHT).values())
+    return max(float(value.abs().max()) for value in one.state().weights.values())
 
 
 @torch.no_grad()
 def _loss(network: Network, one: Work, images: Images) -> float:
     """The loss of the start on the first images, as many as a batch, in double precision."""
     x, labels = images.plain("train", 0, one.params["batch"])
-    state = one.inputs["state"]
+    state = one.state()
     weights, buffers = (
-        {name: value[None].to(x.device, torch.float64) for name, value in named(state, prefix).items()}
-        for prefix in (WEIGHT, BUFFER)
+        {name: value[None].to(x.device, torch.float64) for name, value in tensors.items()}
+        for tensors in (one.mask().applied(state.weights), state.buffers)
     )
-    if "mask" in one.inputs:
-        weights = masked(weights, {name: value[None] for name, value in named(one.inputs["mask"], MASK).items()})
     with number_format("fp64", x.device):
         (logits,) = network.logits(weights, buffers, x.double(), batch_norm="batch")
     return float(F.cross_entropy(logits, labels))

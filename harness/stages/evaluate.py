@@ -29,7 +29,7 @@ class Evaluate(Stage):
         precision = one.params["precision"]
         images = context.images(one.params["data"], precision)
         network = context.network(one.params, images)
-        states = states_of(one.inputs["state"], context, precision)
+        states = states_of(one.state(), context, precision)
         scores = [evaluate(network, states, images, split, precision=precision) for split in SPLITS]
         counts = [recount(network, states, images, split, precision=precision) for split in SPLITS]
         for split, score, count in zip(SPLITS, scores, counts, strict=True):

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from harness.engine.networks.build import build
 from harness.engine.networks.initialise import initial_buffers, initial_parameters
+from harness.engine.state import State
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
-from harness.stages.base import BUFFER, STEP, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, network_of
+from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 
 
 class Init(Stage):
@@ -25,23 +24,21 @@ class Init(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The state before any training, without an optimiser's state."""
-        (one,) = work
-        network = build(one.params["network"], one.params["shape"], one.params["classes"])
-        if network.size != one.params["parameters"]:
+        (drawing,) = work
+        network = build(drawing.params["network"], drawing.params["shape"], drawing.params["classes"])
+        if network.size != drawing.params["parameters"]:
             raise InvariantBroken(
-                f"the network {one.params['network']} has {network.size:,} trainable parameters, the spec says "
-                f"{one.params['parameters']:,}: correct training.network or training.parameters"
+                f"the network {drawing.params['network']} has {network.size:,} trainable parameters, the spec says "
+                f"{drawing.params['parameters']:,}: correct training.network or training.parameters"
             )
-        chosen = one.params["initialisation"]
+        chosen = drawing.params["initialisation"]
         weights = initial_parameters(
             network,
             scheme=chosen["weights"],
             batch_norm_scale=chosen["batch_norm_scale"],
-            seed=one.params["seed"],
+            seed=drawing.params["seed"],
         )
-        tensors = {WEIGHT + name: value for name, value in weights.items()}
-        tensors |= {BUFFER + name: value for name, value in initial_buffers(network).items()}
-        return [Artifact({**tensors, STEP: torch.tensor(one.params["step"])})]
+        return [Artifact(State(weights, initial_buffers(network), drawing.params["step"]).tensors())]
 
 
 STAGE = Init()

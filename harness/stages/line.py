@@ -14,14 +14,12 @@ from harness.measure.evaluate import States, recompute_statistics
 from harness.measure.line import alphas, scores_on_line
 from harness.measure.recount import recount
 from harness.stages.base import (
-    MASK,
     Context,
     Effort,
     Stage,
     Work,
     examples_of_both_splits,
     forward_pass,
-    named,
     states_of,
 )
 from harness.stages.evaluate import SPLITS
@@ -55,7 +53,7 @@ class Line(Stage):
         params, precision = one.params, one.params["precision"]
         images = context.images(params["data"], precision)
         network = context.network(params, images)
-        a, b = (states_of(one.inputs[role], context, precision) for role in ("a", "b"))
+        a, b = (states_of(one.state(role), context, precision) for role in ("a", "b"))
         _check_copies(one, a, b)
         rows = [
             (mode, *row)
@@ -126,9 +124,9 @@ def _check_copies(one: Work, a: States, b: States) -> None:
             "are the same bit by bit: do they share their data order?" if equal else "differ, but never trained apart"
         )
         raise InvariantBroken(f"{one.job!r}: the two copies {what}")
-    for name, mask in named(one.inputs["mask"], MASK).items() if "mask" in one.inputs else ():
+    for name, kept in one.mask().kept.items():
         for copy in (a, b):
-            leaked = int((copy.parameters[name][0].cpu()[~mask.bool()] != 0).sum())
+            leaked = int((copy.parameters[name][0].cpu()[~kept.bool()] != 0).sum())
             if leaked:
                 raise InvariantBroken(f"{one.job!r}: the mask leaks: {leaked} pruned weights of {name} are not zero")
 

@@ -10,7 +10,7 @@ from harness.engine.device import dtype_of
 from harness.engine.networks.build import Network
 from harness.engine.networks.initialise import flatten
 from harness.measure.curvature import Objective
-from harness.stages.base import BUFFER, MASK, WEIGHT, Context, Work, forward_pass, named
+from harness.stages.base import Context, Work, forward_pass
 
 
 def objective_of(one: Work, context: Context) -> tuple[Objective, Tensor]:
@@ -21,21 +21,19 @@ def objective_of(one: Work, context: Context) -> tuple[Objective, Tensor]:
     params, dtype = one.params, dtype_of(one.params["precision"])
     images = context.images(params["data"], params["precision"])
     network = context.network(params, images)
-    state = one.inputs["state"]
-    weights = {name: value[None].to(context.device, dtype) for name, value in named(state, WEIGHT).items()}
-    buffers = {name: value.to(context.device, dtype) for name, value in named(state, BUFFER).items()}
+    state = one.state()
+    weights = {name: value[None].to(context.device, dtype) for name, value in state.weights.items()}
+    buffers = {name: value.to(context.device, dtype) for name, value in state.buffers.items()}
     chunks = []
     for start in range(0, params["examples"], params["chunk"]):
         x, labels = images.plain("train", start, min(start + params["chunk"], params["examples"]))
         chunks.append((x[:, 0], labels))
     kept = None
     if "mask" in one.inputs:
-        masks = named(one.inputs["mask"], MASK)
-        whole = {
-            name: masks[name][None] if name in masks else torch.ones_like(value, dtype=torch.bool)
-            for name, value in weights.items()
-        }
-        kept = flatten(network, {name: value.to(context.device) for name, value in whole.items()})[0].nonzero()[:, 0]
+        whole = one.mask().over(state.weights).kept
+        kept = flatten(network, {name: value[None].to(context.device) for name, value in whole.items()})[0].nonzero()[
+            :, 0
+        ]
     return Objective(network, buffers, chunks, params["batch_norm"], kept), flatten(network, weights)[0]
 
 

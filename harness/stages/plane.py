@@ -9,7 +9,7 @@ from harness.jobs.job import Job
 from harness.jobs.store import Artifact
 from harness.measure.landscape import losses_at
 from harness.measure.plane import grid, through
-from harness.stages.base import TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, forward_pass, named
+from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, forward_pass
 from harness.stages.objective import flat_weights, objective_of
 
 _STEPS_A_POINT = 1
@@ -41,7 +41,7 @@ class PlaneStage(Stage):
         objective, before = objective_of(one, context)
         roles = [*(f"earlier{number}" for number in range(len(one.inputs) - 2)), "state", "after"]
         states = torch.stack(
-            [flat_weights(objective.network, named(one.inputs[role], WEIGHT), before.dtype) for role in roles]
+            [flat_weights(objective.network, one.state(role).weights, before.dtype) for role in roles]
         ).to(before.device)
         plane = through(states[:-2], states[-2], states[-1])
         places = grid(one.params["points"], one.params["margin"]).to(before.device)

@@ -7,7 +7,7 @@ from harness.engine.networks.build import build
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
-from harness.stages.base import MASK, TABLE_BYTES, WEIGHT, Context, Effort, Stage, Work, named, network_of
+from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 
 
 class Prune(Stage):
@@ -25,22 +25,21 @@ class Prune(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The mask, name -> bool; columns ``kept`` and ``total``, one row."""
-        (one,) = work
-        params = one.params
+        (pruning,) = work
+        params = pruning.params
         network = build(params["network"], params["shape"], params["classes"])
-        state = named(one.inputs["state"], WEIGHT)
-        weights = {name: state[name] for name in network.prunable(output_layer=params["output_layer"])}
-        before = named(one.inputs["mask"], MASK) if "mask" in one.inputs else None
+        state = pruning.state()
+        weights = {name: state.weights[name] for name in network.prunable(output_layer=params["output_layer"])}
+        before = pruning.mask().over(weights)
         total = sum(weight.numel() for weight in weights.values())
-        left = total if before is None else prune.count(before)
-        keep = (
-            prune.kept_after(left, params["fraction"], 1) if "fraction" in params else round(params["density"] * total)
-        )
-        masks = prune.magnitude(weights, before, keep)
-        if prune.count(masks) != keep:
-            raise InvariantBroken(f"{one.job!r} kept {prune.count(masks)} weights, not {keep}")
-        tensors = {MASK + name: mask for name, mask in masks.items()}
-        return [Artifact(tensors, {"kept": [keep], "total": [total]})]
+        if "fraction" in params:
+            keep = prune.kept_after(before.count(), params["fraction"], 1)
+        else:
+            keep = round(params["density"] * total)
+        mask = prune.magnitude(weights, before, keep)
+        if mask.count() != keep:
+            raise InvariantBroken(f"{pruning.job!r} kept {mask.count()} weights, not {keep}")
+        return [Artifact(mask.tensors(), {"kept": [keep], "total": [total]})]
 
 
 STAGE = Prune()

@@ -1,19 +1,38 @@
 """What a training has recorded so far, which does not change while it goes on: snapshots, and what probes measured."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from harness.engine.probes import Probes
-from harness.engine.replicas import Replicas
+from harness.engine.replicas import FINITE, Replicas
+from harness.engine.state import BUFFER, OPTIMISER, prefixed, under
 from harness.jobs.stage_row import Params
-from harness.stages.base import BUFFER, OPTIMISER, Checkpoint
+from harness.stages.base import Checkpoint
 from harness.stages.probes import table_of
 
 _SNAPSHOT, _PROBE = "snapshot/", "probe/"
 RECORDED = (_SNAPSHOT, _PROBE)
 """Beginnings of its tensors' names in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A replica at one of its stops.
+
+    Attributes:
+        weights: [P].
+        buffers: running statistics, name -> [C].
+        optimiser: the optimiser's state, name -> [...].
+        diverged_at: the first step without a finite loss; None where every loss was.
+    """
+
+    weights: Tensor
+    buffers: Mapping[str, Tensor]
+    optimiser: Mapping[str, Tensor]
+    diverged_at: int | None
 
 
 class Recorded:
@@ -32,8 +51,8 @@ class Recorded:
         """Takes a snapshot of a replica, which stands at one of its stops."""
         prefix = f"{place}/{now.steps[place]}/"
         tensors = {"weights": now.weights[place], "diverged": now.diverged_at[place]}
-        tensors |= {BUFFER + name: value[place] for name, value in now.buffers.items()}
-        tensors |= {OPTIMISER + name: value[place] for name, value in now.optimiser.items()}
+        tensors |= prefixed(BUFFER, {name: value[place] for name, value in now.buffers.items()})
+        tensors |= prefixed(OPTIMISER, {name: value[place] for name, value in now.optimiser.items()})
         self._snapshots |= {prefix + name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
 
     def keep(self) -> None:
@@ -44,18 +63,18 @@ class Recorded:
 
     def recall(self, saved: Mapping[str, Tensor]) -> None:
         """Goes on from what a checkpoint gave."""
-        self._snapshots = _under(saved, _SNAPSHOT)
+        self._snapshots = under(saved, _SNAPSHOT)
         if self._probes is not None:
-            self._probes.recall(_under(saved, _PROBE))
+            self._probes.recall(under(saved, _PROBE))
 
-    def snapshot(self, place: int, stop: int) -> dict[str, Tensor]:
-        """``weights`` [P], ``diverged``, running statistics and the optimiser's state of a replica at a stop."""
-        return _under(self._snapshots, f"{place}/{stop}/")
+    def snapshot(self, place: int, stop: int) -> Snapshot:
+        """A replica at a stop."""
+        tensors = under(self._snapshots, f"{place}/{stop}/")
+        step = int(tensors["diverged"])
+        return Snapshot(
+            tensors["weights"], under(tensors, BUFFER), under(tensors, OPTIMISER), None if step == FINITE else step
+        )
 
     def table(self, place: int, params: Params) -> Mapping[str, list[Any]]:
         """The table of a job that is a snapshot of a replica: what its probes measured."""
         return table_of(params, place, self._probes)
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

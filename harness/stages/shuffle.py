@@ -6,7 +6,7 @@ from harness.engine import prune
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
-from harness.stages.base import MASK, TABLE_BYTES, Context, Effort, Stage, Work, named, network_of
+from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 
 
 class Shuffle(Stage):
@@ -18,13 +18,13 @@ class Shuffle(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The mask with its entries shuffled within each layer."""
-        (one,) = work
-        before = named(one.inputs["mask"], MASK)
-        after = prune.shuffled(before, one.params["seed"])
-        for name in before:
-            if int(after[name].sum()) != int(before[name].sum()):
-                raise InvariantBroken(f"{one.job!r} changed the number of weights kept in {name}")
-        return [Artifact({MASK + name: mask for name, mask in after.items()})]
+        (shuffling,) = work
+        before = shuffling.mask()
+        after = prune.shuffled(before, shuffling.params["seed"])
+        for name, kept in before.kept.items():
+            if int(after.kept[name].sum()) != int(kept.sum()):
+                raise InvariantBroken(f"{shuffling.job!r} changed the number of weights kept in {name}")
+        return [Artifact(after.tensors())]
 
 
 STAGE = Shuffle()

@@ -13,6 +13,7 @@ from harness.engine.feed import Images
 from harness.engine.networks.build import Network
 from harness.engine.networks.initialise import flatten, unflatten
 from harness.engine.replicas import FINITE, Replicas
+from harness.engine.state import BUFFER, OPTIMISER, State, prefixed
 from harness.engine.step import Recipe
 from harness.engine.train import slots, train
 from harness.engine.witness import Witness
@@ -22,19 +23,12 @@ from harness.jobs.stages import row
 from harness.jobs.store import Artifact
 from harness.stages import divergence
 from harness.stages.base import (
-    BUFFER,
-    MASK,
-    OPTIMISER,
-    STEP,
     TABLE_BYTES,
-    WEIGHT,
     Context,
     Effort,
     Stage,
     Work,
     forward_pass,
-    masked,
-    named,
     network_of,
     numbers_for_gradient,
 )
@@ -177,30 +171,26 @@ def _group(work: Sequence[Work]) -> list[_Slot]:
 def _start(network: Network, group: Sequence[_Slot], context: Context) -> Replicas:
     params = group[0].work.params
     dtype = dtype_of(params["precision"])
-    weights, buffers, masks, states = [], [], [], []
+    weights, buffers, masks, optimisers = [], [], [], []
     for slot in group:
-        state = slot.work.inputs["state"]
-        step = int(state.tensors[STEP])
-        if step != slot.start:
+        state, mask = slot.work.state(), slot.work.mask()
+        if state.step != slot.start:
             raise InvariantBroken(
-                f"{slot.work.job!r} starts at step {slot.start}, but its state is of step {step}: "
+                f"{slot.work.job!r} starts at step {slot.start}, but its state is of step {state.step}: "
                 "the fork lost its place"
             )
-        parameters = named(state, WEIGHT)
-        kept = named(slot.work.inputs["mask"], MASK) if "mask" in slot.work.inputs else {}
-        parameters = masked(parameters, kept)
-        full = {name: kept.get(name, torch.ones_like(value)) for name, value in parameters.items()}
-        masks.append(flatten(network, {name: value[None].to(dtype) for name, value in full.items()}))
-        weights.append(flatten(network, {name: value[None].to(dtype) for name, value in parameters.items()}))
-        buffers.append(named(state, BUFFER))
-        states.append(_optimiser_state(slot.work, weights[-1], masks[-1]))
+        subnetwork, kept = mask.applied(state.weights), mask.over(state.weights).kept
+        masks.append(flatten(network, {name: value[None].to(dtype) for name, value in kept.items()}))
+        weights.append(flatten(network, {name: value[None].to(dtype) for name, value in subnetwork.items()}))
+        buffers.append(state.buffers)
+        optimisers.append(_optimiser_state(slot.work, state, weights[-1], masks[-1]))
     pruned = any("mask" in slot.work.inputs for slot in group)
     return Replicas(
         weights=torch.cat(weights).to(context.device),
         buffers={
             name: torch.stack([b[name].to(dtype) for b in buffers]).to(context.device) for name in network.buffers
         },
-        optimiser={name: torch.cat([s[name] for s in states]).to(context.device) for name in states[0]},
+        optimiser={name: torch.cat([one[name] for one in optimisers]).to(context.device) for name in optimisers[0]},
         mask=torch.cat(masks).to(context.device) if pruned else None,
         steps=[slot.start for slot in group],
         marks=[sorted(slot.stops) for slot in group],
@@ -210,9 +200,9 @@ def _start(network: Network, group: Sequence[_Slot], context: Context) -> Replic
     )
 
 
-def _optimiser_state(one: Work, weights: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def _optimiser_state(one: Work, state: State, weights: Tensor, mask: Tensor) -> dict[str, Tensor]:
     fresh = optimise.fresh_state(one.params["optimiser"], weights)
-    held = named(one.inputs["state"], OPTIMISER)
+    held = state.optimiser
     if one.params["optimiser_state"] == "reset":
         return fresh
     given = one.job.inputs["state"]
@@ -241,8 +231,7 @@ def _form(state: Mapping[str, Tensor]) -> str:
 
 def _pack(now: Replicas, witness: Witness | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"weights": now.weights, "diverged": now.diverged_at}
-    tensors |= {BUFFER + name: value for name, value in now.buffers.items()}
-    tensors |= {OPTIMISER + name: value for name, value in now.optimiser.items()}
+    tensors |= prefixed(BUFFER, now.buffers) | prefixed(OPTIMISER, now.optimiser)
     notes: dict[str, Any] = {"steps": list(now.steps)}
     if witness is not None:
         notes["witness"] = witness.notes
@@ -282,16 +271,14 @@ def _result(
 ) -> Artifact | HarnessError:
     place = next(i for i, slot in enumerate(group) if slot.work.job.lineage == one.job.lineage)
     stop = int(one.params["stop"])
-    found = recorded.snapshot(place, stop)
-    broken = divergence.told(network, one, images, found)
+    end = recorded.snapshot(place, stop)
+    broken = divergence.told(network, one, images, end)
     if broken is not None:
         return broken
-    tensors = {WEIGHT + name: value[0] for name, value in unflatten(network, found["weights"][None]).items()}
-    tensors |= {name: value for name, value in found.items() if name.startswith(BUFFER)}
-    if one.params["keep_optimiser"]:
-        tensors |= {name: value for name, value in found.items() if name.startswith(OPTIMISER)}
+    weights = {name: value[0] for name, value in unflatten(network, end.weights[None]).items()}
+    state = State(weights, end.buffers, stop, optimiser=end.optimiser if one.params["keep_optimiser"] else {})
     seen = {} if witness is None else witness.of(place, stop - int(one.params["start"]))
-    return Artifact({**tensors, STEP: torch.tensor(stop)}, recorded.table(place, one.params), witness=seen)
+    return Artifact(state.tensors(), recorded.table(place, one.params), witness=seen)
 
 
 STAGE = Train()

@@ -8,6 +8,7 @@ import torch
 from harness import seeds
 from harness.engine import prune
 from harness.engine.networks.build import Network, build
+from harness.engine.state import Mask
 from harness.errors import InvariantBroken
 
 LENET = build({"name": "lenet", "hidden": [300, 100]}, (1, 28, 28), 10)
@@ -42,15 +43,13 @@ def exact_levels(total: int, levels: int) -> list[int]:
 def test_counts_are_exact_at_every_level(network: Network, output_layer: bool, total: int, levels: int) -> None:
     weights = weights_of(network, output_layer=output_layer)
     expected = exact_levels(total, levels)
-    masks = None
+    mask = Mask().over(weights)
     for level in range(1, levels + 1):
-        left = total if masks is None else prune.count(masks)
-        keep = prune.kept_after(left, 0.2, 1)
-        before, masks = masks, prune.magnitude(weights, masks, keep)
-        assert prune.count(masks) == expected[level] == prune.kept_after(total, 0.2, level)
-        if before is not None:
-            assert not any((masks[name] & ~before[name]).any() for name in masks)  # what is pruned stays pruned
-        weights = {name: value * masks[name] for name, value in weights.items()}
+        keep = prune.kept_after(mask.count(), 0.2, 1)
+        before, mask = mask, prune.magnitude(weights, mask, keep)
+        assert mask.count() == expected[level] == prune.kept_after(total, 0.2, level)
+        assert not any((kept & ~before.kept[name]).any() for name, kept in mask.kept.items())  # it stays pruned
+        weights = mask.applied(weights)
 
 
 def test_counts_are_pinned() -> None:
@@ -111,36 +110,36 @@ def test_few_weights_are_rounded_to_the_nearest(total: int, fraction: float) -> 
 
 def test_the_smallest_of_all_layers_together_go() -> None:
     weights = weights_of(LENET)
-    masks = prune.magnitude(weights, None, 10_000)
+    mask = prune.magnitude(weights, Mask(), 10_000)
     flat = torch.cat([value.flatten() for value in weights.values()]).abs()
-    kept = torch.cat([value.flatten() for value in masks.values()])
+    kept = torch.cat([value.flatten() for value in mask.kept.values()])
     assert flat[kept].min() >= flat[~kept].max()
-    densities = [float(mask.double().mean()) for mask in masks.values()]
+    densities = [float(kept.double().mean()) for kept in mask.kept.values()]
     assert max(densities) > 5 * min(densities)  # layer by layer they would be equal
 
 
 def test_a_small_example_by_hand() -> None:
     weights = {"a": torch.tensor([[0.5, -3.0], [0.1, 2.0]]), "b": torch.tensor([-0.4, 9.0])}
-    first = prune.magnitude(weights, None, 4)
-    assert first["a"].tolist() == [[True, True], [False, True]]
-    assert first["b"].tolist() == [False, True]
+    first = prune.magnitude(weights, Mask(), 4)
+    assert first.kept["a"].tolist() == [[True, True], [False, True]]
+    assert first.kept["b"].tolist() == [False, True]
     trained = {"a": torch.tensor([[7.0, 0.2], [0.0, -0.3]]), "b": torch.tensor([0.0, 0.1])}
     second = prune.magnitude(trained, first, 2)
-    assert second["a"].tolist() == [[True, False], [False, True]]
-    assert second["b"].tolist() == [False, False]
+    assert second.kept["a"].tolist() == [[True, False], [False, True]]
+    assert second.kept["b"].tolist() == [False, False]
 
 
 def test_kept_weights_that_are_zero_outlive_pruned_ones() -> None:
-    masks = {"a": torch.tensor([False, True, True, False, True])}
-    kept = prune.magnitude({"a": torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0])}, masks, 2)["a"]
+    before = Mask({"a": torch.tensor([False, True, True, False, True])})
+    kept = prune.magnitude({"a": torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0])}, before, 2).kept["a"]
     assert kept.tolist() == [False, False, True, False, True]
 
 
 @pytest.mark.parametrize("keep", [0, 1, 6, 11, 12])
 def test_ties_are_pruned_in_order_so_that_the_count_is_exact(keep: int) -> None:
     weights = {"a": torch.full((2, 3), -1.0), "b": torch.ones(6)}
-    masks = prune.magnitude(weights, None, keep)
-    flat = torch.cat([value.flatten() for value in masks.values()])
+    mask = prune.magnitude(weights, Mask(), keep)
+    flat = torch.cat([kept.flatten() for kept in mask.kept.values()])
     assert flat.tolist() == [False] * (12 - keep) + [True] * keep
 
 
@@ -151,41 +150,41 @@ def test_neighbouring_numbers_in_single_precision_are_told_apart() -> None:
     for _ in range(9):
         steps.append(torch.nextafter(steps[-1], torch.tensor(2.0)))
     weights = {"a": torch.stack(steps).flip(0)}
-    assert prune.magnitude(weights, None, 4)["a"].tolist() == [True] * 4 + [False] * 6
+    assert prune.magnitude(weights, Mask(), 4).kept["a"].tolist() == [True] * 4 + [False] * 6
 
 
 def test_more_than_there_is_cannot_be_kept() -> None:
     with pytest.raises(InvariantBroken, match="cannot keep 3 of 2 weights"):
-        prune.magnitude({"a": torch.tensor([1.0, 0.0, 2.0])}, {"a": torch.tensor([True, False, True])}, 3)
+        prune.magnitude({"a": torch.tensor([1.0, 0.0, 2.0])}, Mask({"a": torch.tensor([True, False, True])}), 3)
 
 
 def test_a_leaking_mask_is_an_error() -> None:
-    masks = {"a": torch.tensor([True, False, False]), "b": torch.tensor([False])}
+    before = Mask({"a": torch.tensor([True, False, False]), "b": torch.tensor([False])})
     weights = {"a": torch.tensor([1.0, 0.0, 1e-30]), "b": torch.tensor([-2.0])}
     with pytest.raises(InvariantBroken, match="the mask leaks: 2 pruned weights are not exactly zero"):
-        prune.magnitude(weights, masks, 1)
+        prune.magnitude(weights, before, 1)
 
 
 def test_shuffling_keeps_each_layers_count_and_moves_the_places() -> None:
-    masks = prune.magnitude(weights_of(LENET), None, 20_000)
-    shuffled = prune.shuffled(masks, "shuffle/0")
-    for name, mask in masks.items():
-        assert shuffled[name].shape == mask.shape
-        assert shuffled[name].dtype == torch.bool
-        assert int(shuffled[name].sum()) == int(mask.sum())
-        assert not torch.equal(shuffled[name], mask)
+    mask = prune.magnitude(weights_of(LENET), Mask(), 20_000)
+    shuffled = prune.shuffled(mask, "shuffle/0")
+    for name, kept in mask.kept.items():
+        assert shuffled.kept[name].shape == kept.shape
+        assert shuffled.kept[name].dtype == torch.bool
+        assert int(shuffled.kept[name].sum()) == int(kept.sum())
+        assert not torch.equal(shuffled.kept[name], kept)
 
 
 def test_shuffling_is_a_function_of_its_seed_and_layer() -> None:
-    masks = {name: torch.arange(100) < 50 for name in ("a", "b")}
-    first, again, other = (prune.shuffled(masks, seed) for seed in (1, 1, 2))
-    assert all(torch.equal(first[name], again[name]) for name in masks)
+    mask = Mask({name: torch.arange(100) < 50 for name in ("a", "b")})
+    first, again, other = (prune.shuffled(mask, seed).kept for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in mask.kept)
     assert not torch.equal(first["a"], other["a"])
     assert not torch.equal(first["a"], first["b"])
 
 
 def test_shuffling_forgets_where_weights_were_kept() -> None:
     """The overlap with a mask of density d is d, as chance has it."""
-    mask = {"a": torch.arange(40_000) < 8_000}
-    overlap = int((prune.shuffled(mask, 3)["a"] & mask["a"]).sum())
+    mask = Mask({"a": torch.arange(40_000) < 8_000})
+    overlap = int((prune.shuffled(mask, 3).kept["a"] & mask.kept["a"]).sum())
     assert abs(overlap - 1600) < 5 * (1600 * 0.8 * 0.8) ** 0.5

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.engine.state import WEIGHT
 from harness.errors import BrokenError, CorruptArtifact, HarnessError, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.jobs.store import Artifact, Store
-from harness.stages.base import WEIGHT
 from tests.jobs.test_store import ARTIFACT, JOB
 from tests.stages.bench import TINY_LENET, Bench, setting
 from tests.stages.test_stages import LINE, mask_of

@@ -12,8 +12,8 @@ from harness.jobs.stages import row
 
 ROOT = Path(harness.__file__).parent
 FOLLOWED = ("harness.engine.", "harness.measure.", "harness.stages.", "harness.seeds")
-"""Imports that decide results. ``harness.stages.base`` is followed no further: what a stage uses through its
-context is named in ``_BY_CONTEXT``."""
+"""Imports that decide results. ``harness.stages.base`` is followed to states and masks only: what a stage uses through
+its context is named in ``_BY_CONTEXT``."""
 _BY_CONTEXT = (
     "harness.engine.device",
     "harness.engine.feed",
@@ -60,7 +60,7 @@ def rests_on(stage: str) -> list[str]:
         if module in found or module in _NOT_MEANING or not module.startswith(FOLLOWED):
             continue
         found.add(module)
-        queue += [] if module == "harness.stages.base" else sorted(imports_of(module))
+        queue += ["harness.engine.state"] if module == "harness.stages.base" else sorted(imports_of(module))
         queue += _BY_CONTEXT if "context." in source_of(module) and module != "harness.stages.base" else ()
     return sorted(found)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from harness.engine.state import State
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact, Store
 from harness.stages import products
-from harness.stages.base import OPTIMISER, WEIGHT, named
 from tests.plugin.lab import forget, installed
 from tests.stages.bench import ADAM, SGD, setting
 from tests.stages.test_train import execute_here
@@ -28,17 +28,17 @@ STAGES = [
 ]
 """
 STAGE = """
-import torch
+from dataclasses import replace
 from harness.jobs.store import Artifact
-from harness.stages.base import OPTIMISER, WEIGHT, Stage
+from harness.stages.base import Stage
 
 class Perturb(Stage):
     def run(self, work, context):
-        (one,) = work
-        kept = {name: value for name, value in one.inputs["state"].tensors.items()
-                if one.params["carry"] or not name.startswith(OPTIMISER)}
-        moved = {name: value * (1 + one.params["by"]) for name, value in kept.items() if name.startswith(WEIGHT)}
-        return [Artifact({**kept, **moved})]
+        (perturbation,) = work
+        state, params = perturbation.state(), perturbation.params
+        weights = {name: value * (1 + params["by"]) for name, value in state.weights.items()}
+        optimiser = state.optimiser if params["carry"] else {}
+        return [Artifact(replace(state, weights=weights, optimiser=optimiser).tensors())]
 
 STAGE = Perturb()
 """
@@ -68,8 +68,8 @@ def test_a_moved_state_is_kept_and_trained_on(carry: bool, optimiser: Mapping[st
     end = here.recipe.train(moved, 6, 9, order="copy/0/0", optimiser_state=how)
     assert execute_here([end], tmp_path / "store").failed == {}
     state = products.read(Store(tmp_path / "store"), moved)
-    assert all(value.dtype == torch.float64 for value in named(state, WEIGHT).values())
-    assert bool(named(state, OPTIMISER)) is carry
+    assert all(value.dtype == torch.float64 for value in State.of(state.tensors).weights.values())
+    assert bool(State.of(state.tensors).optimiser) is carry
 
 
 def test_the_fresh_state_of_an_initialisation_can_be_moved(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import torch
 from harness.datainfo import DatasetInfo
 from harness.engine.data import datasets
 from harness.engine.data.dataset import Dataset, digest, in_memory
+from harness.engine.state import WEIGHT
 from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
-from harness.stages.base import WEIGHT
 from tests.support import SPECS, request
 
 ALL = {path.stem: request(path, "paper").setting for path in SPECS}

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.engine.state import MASK, State
 from harness.jobs.job import Job, ancestry
 from harness.jobs.store import Artifact, Store
 from harness.protocols.common.recipe import Recipe
@@ -14,7 +15,6 @@ from harness.regress.fingerprints import fingerprints
 from harness.regress.kinds import kinds
 from harness.regress.model import Number
 from harness.stages import products
-from harness.stages.base import BUFFER, MASK, WEIGHT
 from harness.stages.probes import probed
 from tests.stages.bench import setting
 
@@ -35,14 +35,9 @@ def seen(folder: Path, results: dict[Job, Artifact], *, closely: bool = False) -
 
 
 def state(weight: float) -> Artifact:
-    tensors: dict[str, Tensor] = {
-        WEIGHT + "a": torch.full((2,), weight),
-        WEIGHT + "b": torch.full((7,), weight),
-        BUFFER + "x.mean": torch.tensor([3.0]),
-        BUFFER + "y.mean": torch.tensor([4.0]),
-        BUFFER + "x.variance": torch.tensor([2.0]),
-    }
-    return Artifact(tensors)
+    weights = {"a": torch.full((2,), weight), "b": torch.full((7,), weight)}
+    statistics = {"x.mean": torch.tensor([3.0]), "y.mean": torch.tensor([4.0]), "x.variance": torch.tensor([2.0])}
+    return Artifact(State(weights, statistics, 5).tensors())
 
 
 def test_norms_of_states_by_initialisation(tmp_path: Path) -> None:

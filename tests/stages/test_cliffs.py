@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.engine.state import STEP, State
 from harness.errors import BrokenError, HarnessError, RequestError
 from harness.jobs.job import Job
 from harness.measure.plane import curvatures
@@ -13,7 +14,6 @@ from harness.protocols.common.curvature import ObjectiveOptions, loss
 from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
 from harness.protocols.loss_cliffs.options import CliffOptions, GatingOptions, PlaneOptions
-from harness.stages.base import BUFFER, STEP, WEIGHT, named
 from harness.stages.objective import flat_weights
 from harness.steps import Duration
 from tests.engine.oracles import TINY_LENET
@@ -45,7 +45,7 @@ def _flat(bench: Bench, here: TrainingSetting, job: Job) -> Tensor:
     network = bench.context().network(
         loss(here.recipe, job, OBJECTIVE).params, bench.context().images(_data(here), "fp64")
     )
-    return flat_weights(network, named(bench[job], WEIGHT), torch.float64)
+    return flat_weights(network, State.of(bench[job].tensors).weights, torch.float64)
 
 
 def _data(here: TrainingSetting) -> dict[str, object]:
@@ -126,7 +126,7 @@ def test_random_descent_moves_elsewhere_and_its_end_is_a_state() -> None:
     top, other = (cliff_jobs.descent(here, 0, 10, subspace) for subspace in ("top", "random"))
     assert not torch.allclose(_flat(bench, here, top), _flat(bench, here, other))
     assert int(bench[other].tensors[STEP]) == 10
-    assert named(bench[other], BUFFER).keys() == named(bench[start], BUFFER).keys()
+    assert State.of(bench[other].tensors).buffers.keys() == State.of(bench[start].tensors).buffers.keys()
     eigenvalues = bench[cliff_jobs.hessian(here, other)].tensors["eigenvalues"]
     assert len(eigenvalues) == SIZE
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness import stages
+from harness.engine.state import WEIGHT
 from harness.errors import InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.jobs.job import Job
@@ -15,7 +16,6 @@ from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
 from harness.measure.training import MEASURES, VERSIONS
 from harness.stages import probes
-from harness.stages.base import WEIGHT
 from harness.stages.probes import probed
 from harness.stages.products import product_of, read_table
 from tests.stages.bench import TINY_LENET, Bench, same, setting

@@ -9,13 +9,14 @@ from harness import seeds, stages
 from harness.engine.data.labels import with_noise
 from harness.engine.feed import Images
 from harness.engine.prune import kept_after
+from harness.engine.state import MASK, STEP, WEIGHT, Mask, State
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.stages import OWN
 from harness.measure.evaluate import evaluate
 from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import TrainingSetting
-from harness.stages.base import BUFFER, MASK, STEP, WEIGHT, masked, named, states_of
+from harness.stages.base import states_of
 from tests.stages.bench import TINY_LENET, Bench, setting
 
 LINE = LineOptions(alphas=5)
@@ -42,9 +43,10 @@ def test_every_stage_with_a_row_is_found() -> None:
 def test_init_gives_every_parameter_at_step_0() -> None:
     here, bench = setting(), Bench()
     artifact = bench[here.recipe.initial(3)]
-    assert sum(value.numel() for value in named(artifact, WEIGHT).values()) == here.recipe.training.parameters
+    state = State.of(artifact.tensors)
+    assert sum(value.numel() for value in state.weights.values()) == here.recipe.training.parameters
     assert int(artifact.tensors[STEP]) == 0
-    assert all(value.dtype == torch.float32 for value in named(artifact, WEIGHT).values())
+    assert all(value.dtype == torch.float32 for value in state.weights.values())
     key = seeds.stream("init", 3, "stem.weight")
     expected = seeds.normal(key, 27).float() * (2 / 9) ** 0.5
     torch.testing.assert_close(artifact.tensors[WEIGHT + "stem.weight"].flatten(), expected)
@@ -54,7 +56,7 @@ def test_init_can_stand_at_a_later_step() -> None:
     here, bench = setting(), Bench()
     fresh = here.recipe.fresh_draw(3, 6, trained=False)
     assert int(bench[fresh].tensors[STEP]) == 6
-    ours, theirs = (named(bench[job], WEIGHT) for job in (here.recipe.initial(3), fresh))
+    ours, theirs = (State.of(bench[job].tensors).weights for job in (here.recipe.initial(3), fresh))
     assert not torch.equal(ours["stem.weight"], theirs["stem.weight"])
 
 
@@ -75,7 +77,7 @@ def test_pruning_level_by_level_keeps_exact_counts() -> None:
         artifact = bench[mask]
         total = artifact.table["total"][0]
         assert artifact.table["kept"] == [kept_after(total, 0.2, level)]
-        assert sum(int(value.sum()) for value in named(artifact, MASK).values()) == kept_after(total, 0.2, level)
+        assert Mask.of(artifact.tensors).count() == kept_after(total, 0.2, level)
 
 
 @pytest.mark.parametrize("density", [0.3, 0.01, 1.0])
@@ -113,7 +115,7 @@ def test_pruning_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     here, bench = setting(), Bench()
     assert bench[copies_of(here)[0]]
     real = stages.find("prune").run.__globals__["prune"].magnitude
-    monkeypatch.setattr("harness.engine.prune.magnitude", lambda weights, masks, keep: real(weights, masks, keep + 1))
+    monkeypatch.setattr("harness.engine.prune.magnitude", lambda weights, mask, keep: real(weights, mask, keep + 1))
     with pytest.raises(InvariantBroken, match=r"prune:[0-9a-f]{12} kept \d+ weights, not \d+"):
         bench[mask_of(here)]
 
@@ -122,7 +124,7 @@ def test_shuffling_keeps_layerwise_counts() -> None:
     here, bench = setting(), Bench()
     mask = mask_of(here)
     job = Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask})
-    before, after = named(bench[mask], MASK), named(bench[job], MASK)
+    before, after = Mask.of(bench[mask].tensors).kept, Mask.of(bench[job].tensors).kept
     assert {name: int(v.sum()) for name, v in before.items()} == {name: int(v.sum()) for name, v in after.items()}
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
@@ -131,7 +133,7 @@ def test_shuffling_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     here, bench = setting(), Bench()
     mask = mask_of(here)
     assert bench[mask]
-    monkeypatch.setattr("harness.engine.prune.shuffled", lambda masks, seed: {n: ~m for n, m in masks.items()})
+    monkeypatch.setattr("harness.engine.prune.shuffled", lambda mask, seed: Mask({n: ~m for n, m in mask.kept.items()}))
     with pytest.raises(InvariantBroken, match="changed the number of weights kept in"):
         bench[Job("shuffle", {"seed": 0}, {"mask": mask})]
 
@@ -212,7 +214,8 @@ def test_evaluation_is_of_unaugmented_images() -> None:
     assert torch.equal(images.plain("train", 0, 23)[0][:, 0], bench.data.train.images(slice(None)).double() / 255)
     network = context.network(here.recipe.evaluate(end).params, images)
     for split, error, loss in zip(table["split"], table["error"], table["loss"], strict=True):
-        scores = evaluate(network, states_of(bench[end], context, "fp64"), images, split, precision="fp64")
+        states = states_of(State.of(bench[end].tensors), context, "fp64")
+        scores = evaluate(network, states, images, split, precision="fp64")
         assert (error, loss) == (scores.errors[0], scores.mean_losses[0])
     assert table["split"] == ["test", "train"]
 
@@ -241,7 +244,8 @@ def test_comparison_and_distance_agree_and_see_the_copies() -> None:
     a, b = copies_of(here)
     compared, apart = bench[here.recipe.compare(a, b)].table, bench[Recipe.distance(a, b)].table
     total = sum(
-        float((named(bench[a], WEIGHT)[name] - value).square().sum()) for name, value in named(bench[b], WEIGHT).items()
+        float((State.of(bench[a].tensors).weights[name] - value).square().sum())
+        for name, value in State.of(bench[b].tensors).weights.items()
     )
     assert apart["l2"][0] == pytest.approx(total**0.5, rel=1e-12)
     assert compared["l2"] == apart["l2"] * 2
@@ -257,27 +261,20 @@ def test_distance_under_a_mask_counts_kept_weights_only() -> None:
     here, bench = setting(), Bench()
     mask, start = mask_of(here), here.recipe.initial(0)
     trunk = here.recipe.trunk(0, 6)
-    kept = named(bench[mask], MASK)
-    parts = [masked(named(bench[job], WEIGHT), kept) for job in (start, trunk)]
-    total = sum(float((parts[0][name].double() - parts[1][name]).square().sum()) for name in parts[0])
+    kept = Mask.of(bench[mask].tensors).kept
+    before, after = (State.of(bench[job].tensors).weights for job in (start, trunk))
+    moved = {name: (after[name].double() - value) * kept.get(name, 1) for name, value in before.items()}
+    total = sum(float(value.square().sum()) for value in moved.values())
     found = bench[Recipe.distance(start, trunk, mask)].table["l2"][0]
     assert found == pytest.approx(total**0.5, rel=1e-12)
     assert found < bench[Recipe.distance(start, trunk)].table["l2"][0]
-
-
-def test_masked_leaves_what_no_mask_names() -> None:
-    weights = {"w": torch.tensor([1.0, 2.0]), "bias": torch.tensor([3.0])}
-    assert {n: v.tolist() for n, v in masked(weights, {"w": torch.tensor([True, False])}).items()} == {
-        "w": [1.0, 0.0],
-        "bias": [3.0],
-    }
 
 
 def test_single_precision_states_hold_single_precision() -> None:
     here, bench = setting(precision="fp32"), Bench()
     artifact = bench[copies_of(here)[0]]
     assert {value.dtype for name, value in artifact.tensors.items() if name != STEP} == {torch.float32}
-    assert named(artifact, BUFFER)
+    assert State.of(artifact.tensors).buffers
 
 
 def test_labels_that_are_not_those_of_the_digest_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

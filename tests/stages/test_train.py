@@ -18,6 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from harness import stages
+from harness.engine.state import MASK, OPTIMISER, STEP, WEIGHT, Mask, State
 from harness.errors import HarnessError, InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.execution.backends.in_process import InProcess
@@ -28,7 +29,6 @@ from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
 from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import TrainingSetting
-from harness.stages.base import MASK, OPTIMISER, STEP, WEIGHT, named
 from tests.engine.oracles import TINY_RESNET9, dataset
 from tests.stages.bench import ADAM, SGD, TINY_LENET, Bench, same, setting
 
@@ -111,8 +111,8 @@ def test_a_state_stands_at_its_step_and_keeps_the_optimiser_only_where_asked() -
     with_state = bench[state_job(here, 6)]
     without = bench[copy_job(here, state_job(here, 6), 6, 9)]
     assert (int(with_state.tensors[STEP]), int(without.tensors[STEP])) == (6, 9)
-    assert named(with_state, OPTIMISER)
-    assert not named(without, OPTIMISER)
+    assert State.of(with_state.tensors).optimiser
+    assert not State.of(without.tensors).optimiser
 
 
 def test_a_fork_that_lost_its_place_is_an_error() -> None:
@@ -152,7 +152,7 @@ def test_another_optimisers_state_is_not_carried(
     told = str(caught.value)
     assert told.startswith(f"{target!r} carries on an optimiser state of its input {trunk!r} that is none of its own")
     assert "Begin afresh (optimiser_state: reset), or train both with the same optimiser" in told
-    assert named(bench[copy_job(then, trunk, 6, 9, optimiser_state="reset")], WEIGHT)
+    assert State.of(bench[copy_job(then, trunk, 6, 9, optimiser_state="reset")].tensors).weights
 
 
 def test_another_networks_optimiser_state_is_not_carried() -> None:
@@ -228,7 +228,7 @@ def test_pruned_weights_are_zero_and_others_are_rewound() -> None:
     mask, trunk = mask_job(here), state_job(here)
     at_rewind = bench[copy_job(here, trunk, 6, 6, mask=mask)]
     trained = bench[copy_job(here, trunk, 6, 12, mask=mask)]
-    for name, kept in named(bench[mask], MASK).items():
+    for name, kept in Mask.of(bench[mask].tensors).kept.items():
         start, weight = bench[trunk].tensors[WEIGHT + name], trained.tensors[WEIGHT + name]
         assert torch.equal(at_rewind.tensors[WEIGHT + name], start * kept)
         assert (weight[~kept] == 0).all()
@@ -240,7 +240,7 @@ def test_a_mask_that_leaks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     mask, trunk = mask_job(here), state_job(here)
     assert bench[mask]
     assert bench[trunk]
-    monkeypatch.setattr("harness.stages.train.masked", lambda weights, masks: dict(weights))
+    monkeypatch.setattr(Mask, "applied", lambda mask, weights: dict(weights))
     with pytest.raises(InvariantBroken, match=r"the mask leaks: \d+ pruned weights of replica 0 .* at step 6"):
         bench[copy_job(here, trunk, 6, 9, mask=mask)]
 

@@ -47,8 +47,9 @@ from tests.engine.data.dataset_samples import (
     refused,
     verified,
 )
+from tests.support import ROOT
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SHARED = ROOT.parent / "shared" / "data"
 REAL_MNIST = SHARED / "mnist"
 REAL_CIFAR = SHARED / "cifar10-jpeg" / "cifar10-jpeg.tar.xz"
 MNIST_DIGEST = "55f7064fadb57aab52b1437266767bcdddb3e3e2da1f8ce11fb60feedec96806"

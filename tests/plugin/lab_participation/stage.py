@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.errors import HarnessError
 from harness.jobs.store import Artifact
-from harness.stages.base import WEIGHT, Context, Stage, Work, named
+from harness.stages.base import Context, Stage, Work
 
 
 class ParticipationStage(Stage):
@@ -12,8 +12,8 @@ class ParticipationStage(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Column ``ratio``, one row: (Σ w²)² / Σ w⁴ over all weights."""
-        (one,) = work
-        squares = [value.double().square() for value in named(one.inputs["state"], WEIGHT).values()]
+        (participation,) = work
+        squares = [value.double().square() for value in participation.state().weights.values()]
         second = sum(float(value.sum()) for value in squares)
         fourth = sum(float(value.square().sum()) for value in squares)
         return [Artifact(table={"ratio": [second**2 / fourth]})]
