@@ -55,12 +55,12 @@ def _states(bench: Bench, precision: str, device: torch.device, steps: int) -> S
     """(replica, step) -> weights [P] in float64, on the CPU."""
     states: States = {}
 
-    def on_mark(place: int, now: Replicas) -> None:
+    def on_snapshot(place: int, now: Replicas) -> None:
         states[place, now.steps[place]] = now.weights[place].to(CPU, torch.float64, copy=True)
 
-    start = replace(bench.start(REPLICAS, steps, precision, device), marks=[range(steps + 1)] * REPLICAS)
+    start = replace(bench.start(REPLICAS, steps, precision, device), snapshot_steps=[range(steps + 1)] * REPLICAS)
     images, recipe = bench.images(precision, device), bench.recipe(precision, SLOWER)
-    train(bench.network, recipe, images, start, on_step=lambda moved, now: None, on_mark=on_mark)
+    train(bench.network, recipe, images, start, on_step=lambda moved, now: None, on_snapshot=on_snapshot)
     return states
 
 

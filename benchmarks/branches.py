@@ -55,7 +55,7 @@ def main() -> None:
     devices.prepare(device, asked.threads)
     for name in asked.only:
         bench = Bench(CASES[name], asked.data)
-        rule = "apart" if bench.network.apart else "together"
+        rule = "apart" if bench.network.unfused else "together"
         print(f"{CASES[name].title}: {bench.network.multiplications / 1e6:.3g} M multiply-adds, by the rule {rule}")
         for precision in asked.precision:
             for replicas in asked.replicas:

@@ -155,7 +155,7 @@ class Bench:
             optimiser=optimise.fresh_state(self.optimiser, weights),
             mask=None,
             steps=[0] * replicas,
-            marks=[[steps]] * replicas,
+            snapshot_steps=[[steps]] * replicas,
             order_seeds=range(replicas),
             schedule_starts=[0] * replicas,
             diverged_at=torch.full((replicas,), FINITE, device=device),

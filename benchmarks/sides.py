@@ -110,7 +110,7 @@ class Fused:
             images, recipe = bench.images(self.precision, device), bench.recipe(self.precision)
             start = bench.start(self.replicas, clock.steps, self.precision, device)
             clock.tick()
-            train(bench.network, recipe, images, start, on_step=on_step, on_mark=lambda place, now: None)
+            train(bench.network, recipe, images, start, on_step=on_step, on_snapshot=lambda place, now: None)
         return Turn(clock.seconds() / self.replicas, peak())
 
 

@@ -63,7 +63,7 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
-class Known:
+class DatasetFacts:
     """What is known of a dataset before anybody has it.
 
     Attributes:
@@ -107,7 +107,7 @@ _RECORD = TypeAdapter(Record)
 _LARGEST = 1 << 20
 """Bytes of a record."""
 
-_DIGITS = Known(
+_DIGITS = DatasetFacts(
     DatasetInfo(
         name="digits",
         digest="d4a5f6f2234e949b494b13ccbc3013a1c468289e96afa06c3be1bb32256bdf84",
@@ -123,7 +123,7 @@ _DIGITS = Known(
     class_names=tuple("0123456789"),
 )
 
-_MNIST = Known(
+_MNIST = DatasetFacts(
     DatasetInfo("mnist", "", 60_000, 10_000, 10, (1, 28, 28), False, "not imported here", None),
     class_names=tuple("0123456789"),
     formats=("idx",),
@@ -137,7 +137,7 @@ _MNIST = Known(
     },
 )
 
-_CIFAR10 = Known(
+_CIFAR10 = DatasetFacts(
     DatasetInfo("cifar10", "", 50_000, 10_000, 10, (3, 32, 32), False, "not imported here", None),
     class_names=(
         *("airplane", "automobile", "bird", "cat", "deer"),
@@ -157,10 +157,10 @@ _CIFAR10 = Known(
     },
 )
 
-KNOWN: Mapping[str, Known] = {known.info.name: known for known in (_DIGITS, _MNIST, _CIFAR10)}
+KNOWN: Mapping[str, DatasetFacts] = {known.info.name: known for known in (_DIGITS, _MNIST, _CIFAR10)}
 
 
-def find(name: str) -> Known:
+def find(name: str) -> DatasetFacts:
     """The entry of a dataset.
 
     Raises:
@@ -196,7 +196,7 @@ def describe(name: str, root: Path) -> DatasetInfo | None:
     return None if record is None else record.info
 
 
-def read_record(known: Known, root: Path) -> Record | None:
+def read_record(known: DatasetFacts, root: Path) -> Record | None:
     """The commit record of an import; None when there is none.
 
     Raises:
@@ -226,12 +226,12 @@ def record_text(record: Record) -> str:
     return json.dumps(asdict(record), indent=2) + "\n"
 
 
-def remedy(known: Known) -> str:
+def remedy(known: DatasetFacts) -> str:
     """What to do about a damaged import."""
     return f"import it again with `harness data import {known.info.name} FOLDER_OR_ARCHIVE --replace`"
 
 
-def _contradiction(record: Record, known: Known) -> str | None:
+def _contradiction(record: Record, known: DatasetFacts) -> str | None:
     for fact in ("name", "n_train", "n_test", "classes", "shape"):
         found, expected = getattr(record.info, fact), getattr(known.info, fact)
         if found != expected:

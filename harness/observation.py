@@ -126,7 +126,7 @@ class Observation:
         quantity: its name.
         at: axis -> condition; times are in iterations.
         initialisation: seed of the initialisation, the unit of replication.
-        within: number of the replicate inside the initialisation (an order, or a pair of orders).
+        repeat: number of the replicate inside the initialisation (an order, or a pair of orders).
         value: in the quantity's unit; NaN where there is none.
         limits: the least and the most that its quantity can be; known once it was ``checked``.
         why: why there is no value, as a clause: "no eigenvalue is negative beyond its error"; None where there is one.
@@ -135,7 +135,7 @@ class Observation:
     quantity: str
     at: Mapping[str, Condition]
     initialisation: int
-    within: int
+    repeat: int
     value: float
     limits: tuple[float, float] = (-math.inf, math.inf)
     why: str | None = None
@@ -153,12 +153,12 @@ class NoValue:
 
 
 def observed(
-    quantity: str, at: Mapping[str, Condition], initialisation: int, within: int, value: float | NoValue
+    quantity: str, at: Mapping[str, Condition], initialisation: int, repeat: int, value: float | NoValue
 ) -> Observation:
     """An observation, with or without a value: a claim that needs it is not run then, for that reason."""
     if isinstance(value, NoValue):
-        return Observation(quantity, at, initialisation, within, math.nan, why=value.why)
-    return Observation(quantity, at, initialisation, within, value)
+        return Observation(quantity, at, initialisation, repeat, math.nan, why=value.why)
+    return Observation(quantity, at, initialisation, repeat, value)
 
 
 def ratio(above: float, below: float, *, error: float, of: str) -> float | NoValue:
@@ -212,7 +212,7 @@ def _checked(one: Observation, quantity: Quantity) -> Observation:
         at = ", ".join(f"{axis}={condition}" for axis, condition in one.at.items())
         raise InvariantBroken(
             f"{one.quantity}{' at ' * bool(at)}{at} is {plain(one.value)} {quantity.unit} in initialisation "
-            f"{one.initialisation}, replicate {one.within}, but it is {quantity.range} by what it means: the code that "
+            f"{one.initialisation}, replicate {one.repeat}, but it is {quantity.range} by what it means: the code that "
             "measured it is broken, or the quantity's range in its protocol is wrong"
         )
     limits = (quantity.low, quantity.high)

@@ -107,7 +107,7 @@ def test_a_replica_does_not_depend_on_how_many_run_beside_it(name: str, card: to
 
     def ends(replicas: Replicas) -> Replicas:
         images = images_of(case, card)
-        return train(case.network, case.recipe, images, replicas, on_step=nothing, on_mark=nothing)
+        return train(case.network, case.recipe, images, replicas, on_step=nothing, on_snapshot=nothing)
 
     together = ends(fresh(case, card))
     for replica in range(len(together)):
@@ -178,7 +178,7 @@ def trained(name: str, precision: str, card: torch.device, chosen: list[int] | N
     images, replicas = single(name, card, count, steps)
     recipe = replace(case.recipe, precision=precision)
     start = replicas if chosen is None else replicas.take(chosen)
-    ends = train(case.network, recipe, images, start, on_step=nothing, on_mark=nothing)
+    ends = train(case.network, recipe, images, start, on_step=nothing, on_snapshot=nothing)
     assert ends.diverged_at.tolist() == [FINITE] * len(start)
     return ends.weights
 
@@ -296,7 +296,7 @@ def test_a_replica_that_diverges_in_a_replay_is_flagged_with_its_step(
         if everyone().steps[1] == first + 20:
             everyone().weights[1] = float("inf")
 
-    ends = train(case.network, case.recipe, images_of(case, card), replicas, on_step=on_step, on_mark=nothing)
+    ends = train(case.network, case.recipe, images_of(case, card), replicas, on_step=on_step, on_snapshot=nothing)
     assert ends.diverged_at.tolist() == [FINITE, first + 20, FINITE, FINITE]
 
 
@@ -336,7 +336,7 @@ def test_a_replica_that_overflows_leaves_its_neighbours_alone(card: torch.device
         images, replicas = single("toy", card, 3)
         if broken:
             replicas.weights[1] = float("inf")
-        ends.append(train(case.network, case.recipe, images, replicas, on_step=nothing, on_mark=nothing))
+        ends.append(train(case.network, case.recipe, images, replicas, on_step=nothing, on_snapshot=nothing))
     assert [step != FINITE for step in ends[1].diverged_at.tolist()] == [False, True, False]
     for neighbour in (0, 2):
         assert torch.equal(ends[0].weights[neighbour], ends[1].weights[neighbour])

@@ -1,4 +1,4 @@
-"""What a GPU would refuse of every experiment family's work, found without one; see ``pretended.py``."""
+"""What a GPU would refuse of every experiment's work, found without one; see ``pretended.py``."""
 
 import subprocess
 import sys

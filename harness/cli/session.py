@@ -53,7 +53,7 @@ def _requests(specs: Sequence[Path], options: Options) -> list[Request]:
 
 
 @dataclass(frozen=True)
-class _Walk:
+class _Session:
     """Specs that are ready to run, and what they run on."""
 
     requests: Sequence[Request]
@@ -74,12 +74,12 @@ class _Walk:
                     backend=self.backend,
                     data_root=self.data,
                     on_progress=on_progress,
-                    beside=together if run else None,
+                    also_wanted=together if run else None,
                 )
             yield outcome
 
 
-def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
+def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     requests = _requests(specs, options)
     backend = chosen(options.device, options.workers)
@@ -91,7 +91,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Walk:
     store = Store(options.store, read_only=not run)
     if run:
         require_room(_together(requests), store, backend)
-    return _Walk(requests, store, backend, options.data)
+    return _Session(requests, store, backend, options.data)
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:

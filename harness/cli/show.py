@@ -132,7 +132,7 @@ def verdicts(outcome: Outcome) -> None:
     for one in outcome.judgements:
         if one.check is not None and not one.verdict.good:
             out.print(line(_verdict(one), f" {one.claim.id}: {one.why}"))
-            if one.check.known is not None and one.in_order:
+            if one.check.known is not None and one.as_expected:
                 out.print(f"    as is known of it: {one.check.known.why}")
     for one in outcome.judgements:
         for warning in one.warnings:

@@ -48,7 +48,7 @@ def test_settings_are_documented_with_their_origins(asked: Request) -> None:
 def test_measurements_are_the_same_every_time(asked: Request) -> None:
     """No chance decides what is measured."""
     once, again = (
-        [(one.reads, one.job.key, dict(one.at), one.initialisation, one.within) for one in found]
+        [(one.reads, one.job.key, dict(one.at), one.initialisation, one.repeat) for one in found]
         for found in (asked.protocol.measurements(asked.setting), asked.protocol.measurements(asked.setting))
     )
     assert once == again
@@ -82,7 +82,7 @@ def test_pairs_are_of_copies_with_different_orders(asked: Request) -> None:
 def test_measurements_do_not_repeat(asked: Request) -> None:
     """Nothing is measured twice under the same conditions."""
     seen = [
-        (one.reads, tuple(sorted(one.at.items())), one.initialisation, one.within)
+        (one.reads, tuple(sorted(one.at.items())), one.initialisation, one.repeat)
         for one in asked.protocol.measurements(asked.setting)
     ]
     assert len(seen) == len(set(seen))

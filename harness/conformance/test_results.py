@@ -19,7 +19,7 @@ def test_observations_have_exactly_the_axes_of_their_quantity(asked: Request, ob
 def test_every_quantity_is_observed_once_a_replicate(asked: Request, observed: list[Observation]) -> None:
     """No quantity is missing, none is counted twice."""
     assert {one.quantity for one in observed} == asked.protocol.quantities.keys()
-    seen = [(one.quantity, tuple(sorted(one.at.items())), one.initialisation, one.within) for one in observed]
+    seen = [(one.quantity, tuple(sorted(one.at.items())), one.initialisation, one.repeat) for one in observed]
     assert len(seen) == len(set(seen))
 
 

@@ -21,7 +21,7 @@ class Replicas:
         optimiser: the optimiser's state, name -> [R, ...].
         mask: [R, P] of 0 and 1, or None where nothing is pruned.
         steps: each replica's next step; orders and rates follow from it.
-        marks: the steps at which each replica's state is wanted; it rests at the last.
+        snapshot_steps: the steps at which each replica's state is wanted; it rests at the last.
         order_seeds: each replica's seed of order and augmentation.
         schedule_starts: the step that counts as the schedule's first.
         diverged_at: [R] the first step at which the loss, or a number it rests on, was not finite, or ``FINITE``.
@@ -32,7 +32,7 @@ class Replicas:
     optimiser: Mapping[str, Tensor]
     mask: Tensor | None
     steps: Sequence[int]
-    marks: Sequence[Sequence[int]]
+    snapshot_steps: Sequence[Sequence[int]]
     order_seeds: Sequence[int | str]
     schedule_starts: Sequence[int]
     diverged_at: Tensor
@@ -50,7 +50,7 @@ class Replicas:
             optimiser={name: value[rows] for name, value in self.optimiser.items()},
             mask=None if self.mask is None else self.mask[rows],
             steps=[self.steps[i] for i in chosen],
-            marks=[self.marks[i] for i in chosen],
+            snapshot_steps=[self.snapshot_steps[i] for i in chosen],
             order_seeds=[self.order_seeds[i] for i in chosen],
             schedule_starts=[self.schedule_starts[i] for i in chosen],
             diverged_at=self.diverged_at[rows],

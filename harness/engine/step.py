@@ -18,7 +18,7 @@ from harness.engine.replicas import FINITE, Replicas
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Hyperparameters:
     """How to train; the same for all replicas that run together.
 
     Attributes:
@@ -61,7 +61,7 @@ class Step:
     def __init__(
         self,
         network: Network,
-        recipe: Recipe,
+        recipe: Hyperparameters,
         images: Images,
         feed: Feed,
         replicas: Replicas,

@@ -9,7 +9,7 @@ from harness.engine.feed import FEEDS, Images
 from harness.engine.networks.build import Network
 from harness.engine.probes import Probes
 from harness.engine.replicas import Replicas
-from harness.engine.step import Recipe, Step
+from harness.engine.step import Hyperparameters, Step
 from harness.engine.witness import Witness
 from harness.errors import InvariantBroken
 from harness.jobs.job import MAX_FUSED
@@ -20,12 +20,12 @@ OnMark = Callable[[int, Replicas], None]
 
 def train(
     network: Network,
-    recipe: Recipe,
+    recipe: Hyperparameters,
     images: Images,
     replicas: Replicas,
     *,
     on_step: OnStep,
-    on_mark: OnMark,
+    on_snapshot: OnMark,
     witness: Witness | None = None,
     probes: Probes | None = None,
 ) -> Replicas:
@@ -38,13 +38,13 @@ def train(
         replicas: the replicas' states; used up by the call.
         on_step: called after every step with the number of replica-steps just made, and a function that gives
             all replicas as they are now.
-        on_mark: called with a replica's number, and all replicas, whenever that replica stands at one of its
-            marks; also before the first step.
+        on_snapshot: called with a replica's number, and all replicas, whenever that replica stands at one of its
+            snapshot_steps; also before the first step.
         witness: looks at the first batches of every replica.
         probes: measure replicas before some of their steps; told of a step before ``on_step`` is.
 
     Returns:
-        The replicas at their last marks.
+        The replicas at their last snapshot_steps.
 
     Raises:
         InvariantBroken: a masked weight is not exactly zero, or a replica lost its place in its epoch.
@@ -56,13 +56,13 @@ def train(
     while True:
         now.check_mask()
         for replica in arrived:
-            if now.steps[replica] in now.marks[replica]:
-                on_mark(replica, now)
-        active = [replica for replica in range(len(now)) if now.steps[replica] < max(now.marks[replica])]
+            if now.steps[replica] in now.snapshot_steps[replica]:
+                on_snapshot(replica, now)
+        active = [replica for replica in range(len(now)) if now.steps[replica] < max(now.snapshot_steps[replica])]
         if not active:
             return now
         count = min(
-            min(mark for mark in now.marks[replica] if mark > now.steps[replica]) - now.steps[replica]
+            min(mark for mark in now.snapshot_steps[replica] if mark > now.steps[replica]) - now.steps[replica]
             for replica in active
         )
         if group is None or group.places != active:
@@ -83,7 +83,7 @@ def slots(network: Network, replicas: int, device: str) -> int:
     A GPU's libraries choose kernels by how many replicas share them. So there a small network has as many slots as ever
     run as one, the last replica again in those that are left: its bits do not depend on what runs beside it.
     """
-    return max(replicas, MAX_FUSED) if device == "cuda" and not network.apart else replicas
+    return max(replicas, MAX_FUSED) if device == "cuda" and not network.unfused else replicas
 
 
 class _Group:
@@ -96,7 +96,7 @@ class _Group:
     def __init__(
         self,
         network: Network,
-        recipe: Recipe,
+        recipe: Hyperparameters,
         images: Images,
         replicas: Replicas,
         places: Sequence[int],

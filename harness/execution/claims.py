@@ -103,7 +103,7 @@ class Claims:
                 claimfile.remove(path)
 
     def _paths(self, group: Sequence[Job]) -> list[Path]:
-        names = {sha256(job.lineage.encode()).hexdigest()[:32] for job in group}
+        names = {sha256(job.trajectory.encode()).hexdigest()[:32] for job in group}
         return [self._store.progress_path(f"{name}.claim") for name in sorted(names)]
 
     def _is_held(self, path: Path) -> bool:

@@ -42,7 +42,7 @@ def cost(jobs: Sequence[Job]) -> int:
     """Units of work; snapshots of one training count once."""
     units: dict[str, int] = {}
     for job in jobs:
-        units[job.lineage] = max(units.get(job.lineage, 0), stages.find(job.stage).cost(job))
+        units[job.trajectory] = max(units.get(job.trajectory, 0), stages.find(job.stage).cost(job))
     return sum(units.values())
 
 
@@ -154,8 +154,8 @@ class Schedule:
         if not found or (wanted and (taken is Taken.LEFT or checkpoint_path(self._store, group).exists())):
             return group
         if self._claims is not None:
-            held = {job.lineage for job in left} if wanted else set()
-            self._claims.release([job for job in group if job.lineage not in held])
+            held = {job.trajectory for job in left} if wanted else set()
+            self._claims.release([job for job in group if job.trajectory not in held])
         return left if wanted else []
 
     def finished(self, group: Sequence[Job]) -> None:
@@ -179,7 +179,7 @@ class Schedule:
         Returns:
             Whether it could be parted; a single run cannot.
         """
-        runs = len({job.lineage for job in group})
+        runs = len({job.trajectory for job in group})
         if runs == 1:
             return False
         kind = group[0].stage, fuse(group[0])
@@ -219,10 +219,10 @@ class Schedule:
 
 def _parts(group: Sequence[Job], runs: int) -> Iterator[list[Job]]:
     """A group in parts of at most so many runs; snapshots of one run stay together."""
-    lineages = list(dict.fromkeys(job.lineage for job in group))
-    for start in range(0, len(lineages), runs):
-        chosen = set(lineages[start : start + runs])
-        yield [job for job in group if job.lineage in chosen]
+    trajectories = list(dict.fromkeys(job.trajectory for job in group))
+    for start in range(0, len(trajectories), runs):
+        chosen = set(trajectories[start : start + runs])
+        yield [job for job in group if job.trajectory in chosen]
 
 
 def label(group: Sequence[Job]) -> str:

@@ -52,7 +52,7 @@ class Job:
         return hashlib.sha256(self._text.encode()).hexdigest()
 
     @cached_property
-    def lineage(self) -> str:
+    def trajectory(self) -> str:
         """Equal for jobs that are snapshots of one run, as ``Row.snapshot`` has it: trainings that stop elsewhere."""
         of_snapshot = row(self.stage).snapshot
         own = {name: value for name, value in self.params.items() if name not in of_snapshot}
@@ -89,7 +89,7 @@ def training_steps(jobs: Iterable[Job]) -> dict[str, int]:
     steps: dict[str, int] = {}
     for job in jobs:
         if row(job.stage).role == "training":
-            steps[job.lineage] = max(steps.get(job.lineage, 0), job.params["stop"] - job.params["start"])
+            steps[job.trajectory] = max(steps.get(job.trajectory, 0), job.params["stop"] - job.params["start"])
     return steps
 
 

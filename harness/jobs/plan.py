@@ -29,18 +29,18 @@ class _Ready:
         """The first job."""
         return self._runs[0][0]
 
-    def add(self, lineage: str, place: _Place) -> None:
+    def add(self, trajectory: str, place: _Place) -> None:
         """One more job of a run."""
-        jobs = self._jobs.setdefault(lineage, [])
+        jobs = self._jobs.setdefault(trajectory, [])
         if jobs and place < jobs[0]:
-            del self._runs[bisect_left(self._runs, (jobs[0], lineage))]
+            del self._runs[bisect_left(self._runs, (jobs[0], trajectory))]
         if not jobs or place < jobs[0]:
-            insort(self._runs, (place, lineage))
+            insort(self._runs, (place, trajectory))
         insort(jobs, place)
 
     def take(self, count: int) -> list[list[_Place]]:
         """Takes the first runs out, so many at most: the jobs of each."""
-        taken = [self._jobs.pop(lineage) for _, lineage in self._runs[:count]]
+        taken = [self._jobs.pop(trajectory) for _, trajectory in self._runs[:count]]
         del self._runs[:count]
         return taken
 
@@ -63,10 +63,10 @@ class Plan:
         wanted = list(dict.fromkeys(targets))
         return cls(wanted, ancestry(wanted))
 
-    def along(self, other: "Plan") -> "Plan":
+    def with_snapshots_of(self, other: "Plan") -> "Plan":
         """This plan, and the snapshots that another one wants of the trainings of this: made on the way."""
-        lineages = {job.lineage for job in self.jobs.values()}
-        return Plan.of([*self.targets, *(job for job in other.jobs.values() if job.lineage in lineages)])
+        trajectories = {job.trajectory for job in self.jobs.values()}
+        return Plan.of([*self.targets, *(job for job in other.jobs.values() if job.trajectory in trajectories)])
 
     @cached_property
     def heights(self) -> dict[str, int]:
@@ -127,7 +127,7 @@ class Plan:
             if kind is None:
                 heappush(alone, place)
             else:
-                alike.setdefault((job.stage, kind), _Ready()).add(job.lineage, place)
+                alike.setdefault((job.stage, kind), _Ready()).add(job.trajectory, place)
 
         for key, given in waits.items():
             if not given:

@@ -65,23 +65,23 @@ def ranks(points: Sequence[Condition], wanted: Sequence[Condition], place: str) 
 def select(
     observations: Sequence[Observation], name: str, quantity: Quantity, at: Mapping[str, Condition]
 ) -> dict[int, dict[int, float]]:
-    """Initialisation -> number within -> value, of the observations under exactly these conditions."""
+    """Initialisation -> number of the repeat -> value, of the observations under exactly these conditions."""
     sample: dict[int, dict[int, float]] = {}
     for one in observations:
         if one.quantity == name and all(one.at.get(axis) == at[axis] for axis in quantity.axes):
-            within = sample.setdefault(one.initialisation, {})
-            if one.within in within:
+            repeats = sample.setdefault(one.initialisation, {})
+            if one.repeat in repeats:
                 raise InvariantBroken(
                     f"{name}{at_words(at)} was observed twice in initialisation {one.initialisation}, replicate "
-                    f"{one.within}: it would count double; number the replicates of the protocol apart"
+                    f"{one.repeat}: it would count double; number the replicates of the protocol apart"
                 )
-            within[one.within] = one.value
+            repeats[one.repeat] = one.value
     return sample
 
 
 def values(sample: Mapping[int, Mapping[int, float]]) -> dict[int, list[float]]:
     """Initialisation -> its values."""
-    return {seed: list(within.values()) for seed, within in sample.items()}
+    return {seed: list(repeats.values()) for seed, repeats in sample.items()}
 
 
 def why_without_value(
@@ -103,8 +103,8 @@ def why_not_run(
 ) -> str | None:
     """Why samples cannot be judged at all; see ``why_without_value`` too."""
     for at, sample in zip(asked, samples, strict=True):
-        for seed, within in sample.items():
-            for number, value in within.items():
+        for seed, repeats in sample.items():
+            for number, value in repeats.items():
                 if not math.isfinite(value):
                     return (
                         f"{name}{at_words(at)} is {plain(value)} in initialisation {seed}, replicate {number}: "
@@ -158,7 +158,7 @@ def missing_replicates(
     """Replicates that should be there: what jobs failed to give."""
     found = []
     for at, sample in zip(asked, samples, strict=True):
-        numbers = [set(within) for within in sample.values()]
+        numbers = [set(repeats) for repeats in sample.values()]
         if len(sample) < planned:
             found.append(f"Only {len(sample)} of {planned} planned initialisations{at_words(at)}.")
         if any(one != numbers[0] for one in numbers):

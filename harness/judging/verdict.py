@@ -69,7 +69,7 @@ class Judgement:
     warnings: tuple[str, ...] = ()
 
     @property
-    def in_order(self) -> bool:
+    def as_expected(self) -> bool:
         """Whether the verdict is one to expect: the claim stands, or what is known of it allows the verdict."""
         known = self.check.known if self.check else None
         if known is None:

@@ -9,7 +9,7 @@ from harness.measure.curvature import Objective, gradient
 from harness.measure.newton import components
 
 
-def along(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+def mean_and_sd(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation over batches of the gradient's component along each direction.
 
     Args:
@@ -26,7 +26,7 @@ def along(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) -> tup
         >>> import torch
         >>> from harness.engine.networks.build import build
         >>> from harness.measure.curvature import Objective
-        >>> from harness.measure.gradient_noise import along
+        >>> from harness.measure.gradient_noise import mean_and_sd
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
         >>> examples = [Objective(toy, {}, [(image, torch.tensor([label]))], "eval") for label in (0, 1)]

@@ -124,7 +124,7 @@ class _Group:
         filled = max(1.0, self.efforts[0].gpu_slots / width) if devices[0] == "cuda" else 1.0
         operations = filled * sum(one.operations for one in self.efforts)
         rate = _FLOPS_CUDA * used if devices[0] == "cuda" else _flops_a_thread(self.runs[0]) * threads
-        if self.efforts[0].apart:
+        if self.efforts[0].unfused:
             launches = sum(one.launches for one in self.efforts) / used
         else:
             rounds = math.ceil(len(self.runs) / (width * len(devices)))
@@ -149,8 +149,8 @@ def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effo
     """The groups, were jobs that as many others wait for ready together; of a training the longest job counts."""
     longest: dict[str, Job] = {}
     for job in missing.values():
-        before = longest.setdefault(job.lineage, job)
-        longest[job.lineage] = max(before, job, key=lambda one: efforts[one.key].operations)
+        before = longest.setdefault(job.trajectory, job)
+        longest[job.trajectory] = max(before, job, key=lambda one: efforts[one.key].operations)
     groups: dict[tuple[object, ...], list[Job]] = {}
     for job in longest.values():
         groups.setdefault((job.stage, fuse(job) or job.key, plan.heights[job.key]), []).append(job)

@@ -6,7 +6,7 @@ from typing import Any
 from harness.jobs.job import Job, ancestry
 from harness.jobs.store import Table
 from harness.observation import Condition, Gap, Observation
-from harness.protocols.common.base import Measurement, Protocol, Read
+from harness.protocols.common.base import Experiment, Measurement, Read
 from harness.protocols.common.setting import Setting
 
 _LETTERS = 160
@@ -16,7 +16,7 @@ _Name = tuple[str, tuple[tuple[str, Condition], ...], int, int]
 
 
 def gaps(
-    protocol: Protocol[Any],
+    protocol: Experiment[Any],
     setting: Setting,
     read: Read,
     why: Callable[[Job], str],
@@ -31,7 +31,7 @@ def gaps(
     without a quantity.
 
     Args:
-        protocol: the experiment family.
+        protocol: the experiment.
         setting: of the experiment.
         read: the tables that are there.
         why: a job without a table -> the error of what broke.
@@ -92,7 +92,7 @@ def causes(job: Job, failed: Mapping[str, Exception]) -> str:
 
 
 def _name(one: Observation) -> _Name:
-    return one.quantity, tuple(sorted(one.at.items())), one.initialisation, one.within
+    return one.quantity, tuple(sorted(one.at.items())), one.initialisation, one.repeat
 
 
 def _cause(lost: Observation, broken: Sequence[Measurement]) -> Measurement:
@@ -100,6 +100,6 @@ def _cause(lost: Observation, broken: Sequence[Measurement]) -> Measurement:
 
     def nearness(one: Measurement) -> tuple[bool, int, bool]:
         alike = sum(lost.at.get(axis) == condition for axis, condition in one.at.items())
-        return one.initialisation == lost.initialisation, alike, one.within == lost.within
+        return one.initialisation == lost.initialisation, alike, one.repeat == lost.repeat
 
     return max(broken, key=nearness)

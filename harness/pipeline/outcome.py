@@ -82,7 +82,7 @@ class Outcome:
         if self.failures:
             return 3
         judged = [one for one in self.judgements if one.check is not None]
-        return 0 if all(one.in_order for one in judged) and judged else 1
+        return 0 if all(one.as_expected for one in judged) and judged else 1
 
     @property
     def counts(self) -> Mapping[Verdict, int]:

@@ -57,7 +57,7 @@ def measurements_are_of_different_jobs(measurements: Sequence[Measurement]) -> N
         states = [job for role, job in one.job.inputs.items() if role != "mask"]
         if not states or all(map(at_fork, states)):
             continue
-        before = seen.setdefault((one.reads, one.job.key, one.initialisation, one.within), one)
+        before = seen.setdefault((one.reads, one.job.key, one.initialisation, one.repeat), one)
         if dict(before.at) != dict(one.at):
             raise InvariantBroken(
                 f"{one.job!r} is measured at {dict(before.at)} and at {dict(one.at)}, initialisation "

@@ -15,7 +15,7 @@ from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.pipeline.plan_invariants import check_plan
 from harness.protocols import protocols
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 from harness.protocols.common.setting import Setting
 from harness.schema.load import Loaded
 from harness.schema.model import Replicates, place_of_recipe
@@ -33,14 +33,14 @@ class Request:
         loaded: the spec.
         scale: which setting.
         setting: resolved, with the replicates that were asked for.
-        protocol: its experiment family.
+        protocol: its experiment.
         plan: every job it needs.
     """
 
     loaded: Loaded
     scale: str
     setting: Setting
-    protocol: Protocol[Any]
+    protocol: Experiment[Any]
     plan: Plan
 
     @property
@@ -89,7 +89,7 @@ def _resolved(
     *,
     initialisations: int | None = None,
     first_seed: int | None = None,
-) -> tuple[Protocol[Any], Setting]:
+) -> tuple[Experiment[Any], Setting]:
     """The setting of a scale, with all that can be wrong with it checked."""
     spec = loaded.spec
     if scale not in spec.scales:
@@ -104,7 +104,7 @@ def _resolved(
     return protocol, setting
 
 
-def _check_jobs(loaded: Loaded, scale: str, protocol: Protocol[Any], setting: Setting) -> None:
+def _check_jobs(loaded: Loaded, scale: str, protocol: Experiment[Any], setting: Setting) -> None:
     """Raises RequestError where there are too many jobs; those of one initialisation are counted."""
     count = setting.replicates.initialisations
     one = replace(setting, replicates=setting.replicates.model_copy(update={"initialisations": 1}))

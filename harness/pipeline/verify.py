@@ -34,7 +34,7 @@ def verify(
     backend: Backend,
     data_root: Path,
     on_progress: Callable[[Progress], None],
-    beside: Plan | None = None,
+    also_wanted: Plan | None = None,
 ) -> Outcome:
     """Runs what is missing, and judges every claim.
 
@@ -44,7 +44,7 @@ def verify(
         backend: executes what is missing.
         data_root: where imported datasets lie.
         on_progress: told now and then.
-        beside: what will be wanted later, so that no training is made twice for another of its snapshots.
+        also_wanted: what will be wanted later, so that no training is made twice for another of its snapshots.
 
     Raises:
         DataMissing: the dataset is not on this machine.
@@ -52,7 +52,7 @@ def verify(
         InvariantBroken: results are not what they are taken for.
     """
     require_data(request)
-    plan = request.plan if beside is None else request.plan.along(beside)
+    plan = request.plan if also_wanted is None else request.plan.with_snapshots_of(also_wanted)
     run = run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress)
     absent = run.failed.keys() | run.lost
     with _reading(request, store):

@@ -12,11 +12,11 @@ from typing import Any
 from harness.errors import BrokenError
 from harness.jobs.outside import Package, packages
 from harness.jobs.stages import rows
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 
 
 @cache
-def protocols() -> dict[str, Protocol[Any]]:
+def protocols() -> dict[str, Experiment[Any]]:
     """Name -> experiment, from every folder here that has a ``PROTOCOL`` and from every package outside.
 
     Raises:
@@ -26,10 +26,10 @@ def protocols() -> dict[str, Protocol[Any]]:
     owners: dict[str, Package] = {}
     for package in packages():
         protocol = package.protocol
-        if not isinstance(protocol, Protocol) or not isinstance(getattr(protocol, "name", None), str):
+        if not isinstance(protocol, Experiment) or not isinstance(getattr(protocol, "name", None), str):
             raise BrokenError(
                 f"{package.words}: its PROTOCOL is {protocol!r:.80}, where an instance of a named subclass of "
-                "harness.protocols.common.base.Protocol is due. Mend or uninstall the package"
+                "harness.protocols.common.base.Experiment is due. Mend or uninstall the package"
             )
         if protocol.name in found:
             owner = owners[protocol.name].words if protocol.name in owners else "the harness"
@@ -59,8 +59,8 @@ def folder_of(name: str) -> Path:
 
 
 @cache
-def _own() -> dict[str, tuple[Protocol[Any], Path]]:
-    found: dict[str, tuple[Protocol[Any], Path]] = {}
+def _own() -> dict[str, tuple[Experiment[Any], Path]]:
+    found: dict[str, tuple[Experiment[Any], Path]] = {}
     for folder in pkgutil.iter_modules(__path__):
         protocol = getattr(importlib.import_module(f"{__name__}.{folder.name}"), "PROTOCOL", None)
         if protocol is not None:

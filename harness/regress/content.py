@@ -54,7 +54,7 @@ def _judged(request: Request, judgement: Judgement) -> Judged:
     return Judged.model_validate(
         {
             "verdict": judgement.verdict.value,
-            "in_order": judgement.in_order,
+            "in_order": judgement.as_expected,
             "crossing": crossing,
             "low": estimate.low if estimate is not None and crossing else None,
             "high": estimate.high if estimate is not None and crossing else None,

@@ -102,7 +102,7 @@ def resized(loaded: Loaded, baseline: Baseline, data: Path) -> Finding | None:
 
 
 @dataclass(frozen=True)
-class Held:
+class Cached:
     """Results of a request that the store has before anything ran: they tell of the code that made them.
 
     Attributes:
@@ -125,7 +125,7 @@ class Held:
         return f"{self.count} of {self.needed} results were in the store, made by {', '.join(self.made)}"
 
 
-def held(request: Request, store: Store) -> Held | None:
+def cached(request: Request, store: Store) -> Cached | None:
     """What the store has of a request and of its smoke run; None: nothing."""
     jobs = {**request.plan.jobs, **smoke_plan_of(request).jobs}
     found = [store.made(job) for job in jobs.values() if store.has(job)]
@@ -134,7 +134,7 @@ def held(request: Request, store: Store) -> Held | None:
     here = describe("cpu", 1, "")
     code = Code.model_validate(here["code"])
     known = code.revision != "unknown" and not code.modified
-    return Held(
+    return Cached(
         count=len(found),
         needed=len(jobs),
         made=sorted({revision_words(one.code) for one in found}),
@@ -145,7 +145,7 @@ def held(request: Request, store: Store) -> Held | None:
 
 def held_findings(request: Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
     """A note where the store has results of this code, an error where it has those of another."""
-    found = held(request, store)
+    found = cached(request, store)
     if found is not None and found.alike:
         yield Finding(baseline.name, "store", "note", f"{found.words}, which is this code: not run anew")
     elif found is not None:
@@ -161,7 +161,7 @@ def coverage(request: Request, baseline: Baseline) -> Iterator[Finding]:
 
 def require_own(request: Request, store: Store) -> None:
     """Raises RequestError where the store has results of other code, from which no baseline may be made."""
-    found = held(request, store)
+    found = cached(request, store)
     if found is not None and not found.alike:
         raise RequestError(
             f"{request.loaded.path}: {found.words}; this code is {found.here}, or its libraries are others: "

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from harness.jobs.plan import Plan
 from harness.jobs.stages import row
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import Setting, TrainingSetting
 from harness.schema.model import Replicates
@@ -34,11 +34,11 @@ _ALPHAS = 5
 """Places on a line at most; a line's ends are always among them."""
 
 
-def smoke_plan(protocol: Protocol[Any], setting: Setting) -> Plan:
+def smoke_plan(protocol: Experiment[Any], setting: Setting) -> Plan:
     """The plan of the experiment in small; empty for one that trains no network, which is no chaos to begin with.
 
     Args:
-        protocol: the experiment family.
+        protocol: the experiment.
         setting: of the experiment itself.
     """
     if not isinstance(setting, TrainingSetting):

@@ -10,7 +10,7 @@ from harness.digits import plain
 from harness.figure import Figure, Series, Surface
 from harness.judging.verdict import Verdict
 from harness.pipeline.outcome import Outcome
-from harness.report.figures.interval_plot import strip
+from harness.report.figures.interval_plot import interval_plot
 from harness.report.figures.palette import Look, looks
 from harness.report.page import render
 from harness.report.text import Row, evenly, rows
@@ -57,7 +57,9 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
         "counts": counts(outcome.counts),
         "sections": [one for one in sections if one[0] != "figures" or outcome.figures],
         "failures": outcome.failures,
-        "claims": [{**vars(claim_view(one)), "strip": strip(one)} for one in outcome.judgements if one.check],
+        "claims": [
+            {**vars(claim_view(one)), "interval": interval_plot(one)} for one in outcome.judgements if one.check
+        ],
         "unchecked": [claim_view(one) for one in outcome.judgements if not one.check],
         "figures": [_figure(number, one, styles) for number, one in enumerate(outcome.figures, start=1)],
         "setting": [(caption, list(found)) for caption, found in setting],

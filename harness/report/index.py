@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness.judging.verdict import Judgement, Verdict
 from harness.printable import clean
-from harness.report.figures.interval_plot import strip
+from harness.report.figures.interval_plot import interval_plot
 from harness.report.page import digest, part, render
 from harness.report.read import Report
 from harness.report.text import count
@@ -30,7 +30,7 @@ class _Row:
     view: ClaimView
     folder: str
     link: str
-    strip: Markup | None
+    interval: Markup | None
     checked: bool
     as_known: bool
 
@@ -138,9 +138,9 @@ def _row(report: Report, judgement: Judgement) -> _Row:
         view=view,
         folder=_folder(report),
         link=f"{_page(report)}#claim-{view.id}",
-        strip=strip(judgement),
+        interval=interval_plot(judgement),
         checked=judgement.check is not None,
-        as_known=judgement.check is not None and judgement.in_order and not judgement.verdict.good,
+        as_known=judgement.check is not None and judgement.as_expected and not judgement.verdict.good,
     )
 
 

@@ -60,7 +60,7 @@ def _suite(outcome: Outcome) -> ET.Element:
 
 def _result(case: ET.Element, judgement: Judgement, broken: bool) -> None:
     verdict, view = judgement.verdict, claim_view(judgement)
-    if judgement.check is not None and judgement.in_order:
+    if judgement.check is not None and judgement.as_expected:
         ET.SubElement(case, "system-out").text = _words(view)
     elif verdict is not Verdict.NOT_RUN:
         _tell(case, "failure", verdict.value.lower(), view.why or verdict.value, _words(view))

@@ -34,7 +34,7 @@ class Report:
         spec: id of the spec.
         title: of the spec.
         spec_path: the spec's file, from the working folder if it lies below, else as the user gave it.
-        protocol: the experiment family.
+        protocol: the experiment.
         scale: which setting.
         summary: one line without its full stop.
         judgements: one a claim, in the spec's order.

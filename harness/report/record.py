@@ -67,7 +67,7 @@ class JudgementRecord(Form):
             expected=judgement.expected,
             verdict=judgement.verdict,
             holds=judgement.verdict.good,
-            in_order=judgement.in_order,
+            in_order=judgement.as_expected,
             estimate=judgement.estimate,
             unit=judgement.unit,
             why=judgement.why,

@@ -103,7 +103,7 @@ def summary(outcome: Outcome) -> str:
         verb = f"{'is' if one else 'are'} reproduced" if reproduced else "holds" if one else "hold"
         text = f"{len(good)} of {count(len(judged), 'claim')} {verb} {where}"
     rest = len(outcome.judgements) - len(judged)
-    as_known = sum(one.in_order and not one.verdict.good for one in outcome.judgements if one.check is not None)
+    as_known = sum(one.as_expected and not one.verdict.good for one in outcome.judgements if one.check is not None)
     if as_known:
         text += f"; {'another has' if as_known == 1 else f'{as_known} others have'} the verdict known beforehand"
     if rest and judged:
@@ -161,8 +161,8 @@ def _known(judgement: Judgement) -> tuple[str, ...]:
     known = judgement.check.known if judgement.check else None
     if known is None:
         return ()
-    text = f"Known: {'it fails here' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
-    return (text,) if judgement.in_order else (text, "That was not found again.")
+    text = f"KnownVerdict: {'it fails here' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
+    return (text,) if judgement.as_expected else (text, "That was not found again.")
 
 
 def _searched(judgement: Judgement) -> str | None:

@@ -94,7 +94,7 @@ class LastWithin(Model):
 Expectation = Annotated[Equals | AtMost | AtLeast | LessThan | FirstWithin | LastWithin, Field(discriminator="kind")]
 
 
-class Known(Model):
+class KnownVerdict(Model):
     """What is known of a claim at a scale, other than that it stands.
 
     Attributes:
@@ -123,7 +123,7 @@ class Check(Model):
     sentence: Text | None = None
     at: Conditions = Field(default_factory=dict)
     expect: Expectation
-    known: Known | None = None
+    known: KnownVerdict | None = None
 
 
 class Claim(Model):

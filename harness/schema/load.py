@@ -30,8 +30,8 @@ class Problem:
     message: str
 
 
-class Family(Protocol):
-    """What loading needs to know of an experiment family."""
+class ExperimentSchema(Protocol):
+    """What loading needs to know of an experiment."""
 
     @property
     def settings(self) -> type[Model]:
@@ -76,12 +76,12 @@ class Loaded:
     doubts: tuple[Doubt, ...] = ()
 
 
-def load(path: Path, families: Mapping[str, Family]) -> Loaded:
+def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
     """Reads and checks a spec; what is wrong in one place hides no other place.
 
     Args:
         path: a YAML file.
-        families: protocol name -> experiment family.
+        experiments: protocol name -> experiment.
 
     Raises:
         RequestError: every problem found, one a line.
@@ -99,34 +99,36 @@ def load(path: Path, families: Mapping[str, Family]) -> Loaded:
         problems = _problems(error, Spec, ())
         spec, numbers = _sound_part(document.value)
     problems += _cross_problems(spec, numbers, document, {one.location for one in problems})
-    family = families.get(spec.protocol) if isinstance(spec.protocol, str) else None
-    if family is None:
+    experiment = experiments.get(spec.protocol) if isinstance(spec.protocol, str) else None
+    if experiment is None:
         if isinstance(spec.protocol, str) and all(one.location != ("protocol",) for one in problems):
-            known = ", ".join(sorted(families))
+            known = ", ".join(sorted(experiments))
             problems.append(Problem(("protocol",), f"found {spec.protocol!r}, allowed are the protocols {known}"))
         raise RequestError(_words(document, problems))
     settings: dict[str, Any] = {}
     for name, raw in _entries(document.value.get("scales")).items():
         chosen = raw.get("settings", {}) if isinstance(raw, dict) else None
         if isinstance(chosen, dict):
-            found, settings[name] = _settings(family, spec, name, chosen)
+            found, settings[name] = _settings(experiment, spec, name, chosen)
             problems += [_renumbered(one, numbers) for one in found]
     if problems:
         raise RequestError(_words(document, problems))
     doubts = tuple(
         Doubt(spec.claims[int(one.location[1])].id, _place(document, one.location), one.message)
-        for one in family.doubts(spec, settings)
+        for one in experiment.doubts(spec, settings)
     )
     return Loaded(path, spec, settings, doubts)
 
 
-def _settings(family: Family, spec: Spec, name: str, chosen: Any) -> tuple[Sequence[Problem], Model | None]:
+def _settings(
+    experiment: ExperimentSchema, spec: Spec, name: str, chosen: Any
+) -> tuple[Sequence[Problem], Model | None]:
     """A scale's settings, typed, and what is wrong with them and with what stands on them."""
     try:
-        settings = family.settings.model_validate(chosen)
+        settings = experiment.settings.model_validate(chosen)
     except ValidationError as error:
-        return _problems(error, family.settings, ("scales", name, "settings")), None
-    return family.problems(spec, name, settings) if name in spec.scales else (), settings
+        return _problems(error, experiment.settings, ("scales", name, "settings")), None
+    return experiment.problems(spec, name, settings) if name in spec.scales else (), settings
 
 
 def local_path(path: Path) -> Path | None:
@@ -135,10 +137,12 @@ def local_path(path: Path) -> Path | None:
     return whole.relative_to(here) if whole.is_relative_to(here) else None
 
 
-def schema(families: Mapping[str, Family]) -> dict[str, Any]:
+def schema(experiments: Mapping[str, ExperimentSchema]) -> dict[str, Any]:
     """JSON Schema of a spec file, for editors; a scale's settings are those of any protocol."""
     whole = Spec.model_json_schema()
-    models = [family.settings.model_json_schema(ref_template="#/$defs/{model}") for family in families.values()]
+    models = [
+        experiment.settings.model_json_schema(ref_template="#/$defs/{model}") for experiment in experiments.values()
+    ]
     for model in models:
         whole["$defs"].update(model.pop("$defs", {}))
     whole["$defs"]["Scale"]["properties"]["settings"] = {"anyOf": models}

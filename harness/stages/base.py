@@ -130,7 +130,7 @@ class Effort:
         memory_bytes: of the device, for each replica, without the dataset; 0 where that is little.
         passing_bytes: beside it, for each replica while it is computed.
         launches: of kernels; replicas that are computed together share them.
-        apart: whether a group's replicas are computed each by itself, on a GPU a few at a time, else all together.
+        unfused: whether a group's replicas are computed each by itself, on a GPU a few at a time, else all together.
         gpu_slots: replicas that a GPU computes at least, however few are wanted.
     """
 
@@ -139,14 +139,14 @@ class Effort:
     memory_bytes: float = 0.0
     passing_bytes: float = 0.0
     launches: float = 0.0
-    apart: bool = False
+    unfused: bool = False
     gpu_slots: int = 1
 
     def memory(self, replicas: int, device: str) -> float:
         """Bytes that a group of so many takes of a device, ``cpu`` or ``cuda``, without the dataset."""
         if device == "cuda":
             replicas = max(replicas, self.gpu_slots)
-        computed = min(replicas, branches_at_once(device)) if self.apart else replicas
+        computed = min(replicas, branches_at_once(device)) if self.unfused else replicas
         return replicas * self.memory_bytes + computed * self.passing_bytes
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.errors import HarnessError
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
-from harness.measure.gradient_noise import along
+from harness.measure.gradient_noise import mean_and_sd
 from harness.stages.base import Context, Effort, Stage, Work, forward_pass, network_of
 from harness.stages.batches import batches_of
 
@@ -30,7 +30,7 @@ class GradientNoiseStage(Stage):
         (one,) = work
         batches, weights = batches_of(one, context)
         hessian = one.inputs["hessian"].tensors
-        mean, sd = along(batches, weights, hessian["eigenvectors"].to(weights.device))
+        mean, sd = mean_and_sd(batches, weights, hessian["eigenvectors"].to(weights.device))
         return [
             Artifact(
                 table={

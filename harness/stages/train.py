@@ -14,7 +14,7 @@ from harness.engine.networks.build import Network
 from harness.engine.networks.initialise import flatten, unflatten
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.state import BUFFER, OPTIMISER, State, prefixed
-from harness.engine.step import Recipe
+from harness.engine.step import Hyperparameters
 from harness.engine.train import slots, train
 from harness.engine.witness import Witness
 from harness.errors import HarnessError, InvariantBroken
@@ -90,7 +90,7 @@ class Train(Stage):
             memory_bytes=size * copies,
             passing_bytes=size * passing,
             launches=self.cost(job) * _LAUNCHES_A_PARAMETER * len(network.parameters),
-            apart=network.apart,
+            unfused=network.unfused,
             gpu_slots=slots(network, 1, "cuda"),
         )
 
@@ -126,7 +126,7 @@ class Train(Stage):
             images,
             replicas,
             on_step=on_step,
-            on_mark=recorded.mark,
+            on_snapshot=recorded.mark,
             witness=witness,
             probes=probes,
         )
@@ -134,8 +134,8 @@ class Train(Stage):
         return [_result(network, one, images, group, recorded, witness) for one in work]
 
 
-def _recipe(params: Mapping[str, Any]) -> Recipe:
-    return Recipe(
+def _recipe(params: Mapping[str, Any]) -> Hyperparameters:
+    return Hyperparameters(
         batch=params["batch"],
         sampling=params["sampling"],
         optimiser=params["optimiser"],
@@ -146,7 +146,7 @@ def _recipe(params: Mapping[str, Any]) -> Recipe:
 
 
 @dataclass(frozen=True)
-class _Slot:
+class _Replica:
     """One replica of the group: the first job that names it, all of them, and the steps at which it is wanted."""
 
     work: Work
@@ -158,17 +158,17 @@ class _Slot:
         return int(self.work.params["start"])
 
 
-def _group(work: Sequence[Work]) -> list[_Slot]:
-    slots: dict[str, _Slot] = {}
+def _group(work: Sequence[Work]) -> list[_Replica]:
+    slots: dict[str, _Replica] = {}
     for one in work:
         require_sound(one.job)
-        slot = slots.get(one.job.lineage, _Slot(one, (), frozenset()))
+        slot = slots.get(one.job.trajectory, _Replica(one, (), frozenset()))
         stops = slot.stops | {int(one.params["stop"])}
-        slots[one.job.lineage] = replace(slot, jobs=(*slot.jobs, one.job), stops=stops)
+        slots[one.job.trajectory] = replace(slot, jobs=(*slot.jobs, one.job), stops=stops)
     return list(slots.values())
 
 
-def _start(network: Network, group: Sequence[_Slot], context: Context) -> Replicas:
+def _start(network: Network, group: Sequence[_Replica], context: Context) -> Replicas:
     params = group[0].work.params
     dtype = dtype_of(params["precision"])
     weights, buffers, masks, optimisers = [], [], [], []
@@ -193,7 +193,7 @@ def _start(network: Network, group: Sequence[_Slot], context: Context) -> Replic
         optimiser={name: torch.cat([one[name] for one in optimisers]).to(context.device) for name in optimisers[0]},
         mask=torch.cat(masks).to(context.device) if pruned else None,
         steps=[slot.start for slot in group],
-        marks=[sorted(slot.stops) for slot in group],
+        snapshot_steps=[sorted(slot.stops) for slot in group],
         order_seeds=[slot.work.params["order"] for slot in group],
         schedule_starts=[slot.work.params["schedule_start"] for slot in group],
         diverged_at=torch.full((len(group),), FINITE, device=context.device),
@@ -265,11 +265,11 @@ def _result(
     network: Network,
     one: Work,
     images: Images,
-    group: Sequence[_Slot],
+    group: Sequence[_Replica],
     recorded: Recorded,
     witness: Witness | None,
 ) -> Artifact | HarnessError:
-    place = next(i for i, slot in enumerate(group) if slot.work.job.lineage == one.job.lineage)
+    place = next(i for i, slot in enumerate(group) if slot.work.job.trajectory == one.job.trajectory)
     stop = int(one.params["stop"])
     end = recorded.snapshot(place, stop)
     broken = divergence.told(network, one, images, end)

@@ -36,11 +36,11 @@ def starts_of(case: Case) -> list[int]:
 def fresh(case: Case, device: torch.device = CPU) -> Replicas:
     """Four replicas of other orders, starts, masks and ends, over some epochs; one has nothing pruned."""
     starts = starts_of(case)
-    marks = [[start, start + 4, start + 31 + 6 * place] for place, start in enumerate(starts)]
+    snapshot_steps = [[start, start + 4, start + 31 + 6 * place] for place, start in enumerate(starts)]
     masks = masks_of(case.network, 4)
     for value in masks.values():
         value[1] = 1
-    return moved(replicas_of(case, starts, marks, masks=masks, schedule_starts=[0, starts[1], 0, 1]), device)
+    return moved(replicas_of(case, starts, snapshot_steps, masks=masks, schedule_starts=[0, starts[1], 0, 1]), device)
 
 
 def moved(replicas: Replicas, device: torch.device) -> Replicas:
@@ -74,12 +74,12 @@ def course(case: Case, device: torch.device = CPU, probes: Probes | None = None)
     def on_step(moved: int, everyone: Callable[[], Replicas]) -> None:
         keep(everyone())
 
-    def on_mark(place: int, now: Replicas) -> None:
+    def on_snapshot(place: int, now: Replicas) -> None:
         keep(now)
 
     replicas = fresh(case, device)
     images = images_of(case, device)
-    train(case.network, case.recipe, images, replicas, on_step=on_step, on_mark=on_mark, probes=probes)
+    train(case.network, case.recipe, images, replicas, on_step=on_step, on_snapshot=on_snapshot, probes=probes)
     return seen
 
 
@@ -171,7 +171,10 @@ def test_replayed_steps_are_the_eager_ones(
     eager = course(case)
     made: list[graphs.Graphed] = request.getfixturevalue("replaying")
     assert_equal(course(case), eager)
-    ends = [max(marks) - start for marks, start in zip(fresh(case).marks, starts_of(case), strict=True)]
+    ends = [
+        max(snapshot_steps) - start
+        for snapshot_steps, start in zip(fresh(case).snapshot_steps, starts_of(case), strict=True)
+    ]
     assert len(made) == len(set(ends)), "one for each group of replicas that move together"
     assert all(graph._replays for graph in made)
     assert set(made[0]._replays) == ({5, 3} if case.ragged else {5})
@@ -299,7 +302,7 @@ def test_a_replica_that_diverges_in_a_replay_is_flagged_with_its_step() -> None:
             everyone().weights[1] = float("inf")
 
     replicas = replicas_of(case, [0, 2, 1], [[12], [14], [13]])
-    ends = train(case.network, case.recipe, case.images, replicas, on_step=on_step, on_mark=nothing)
+    ends = train(case.network, case.recipe, case.images, replicas, on_step=on_step, on_snapshot=nothing)
     assert ends.diverged_at.tolist() == [FINITE, 9, FINITE]
 
 

@@ -30,7 +30,7 @@ def probes_of(start: Replicas, steps: Sequence[Sequence[int]] = STEPS) -> Probes
 
 
 def probed(case: Case, replicas: Replicas, probes: Probes | None) -> Replicas:
-    return train(case.network, case.recipe, case.images, replicas, on_step=nothing, on_mark=nothing, probes=probes)
+    return train(case.network, case.recipe, case.images, replicas, on_step=nothing, on_snapshot=nothing, probes=probes)
 
 
 def start_of(case: Case, pruned: bool = False) -> Replicas:
@@ -48,7 +48,7 @@ def test_a_training_has_the_bits_of_one_without_probes(name: str) -> None:
 def expected(case: Case, row: int, step: int, pruned: bool) -> dict[str, float]:
     """The measures of a replica, by automatic differentiation at the state that it has after so many steps."""
     first = start_of(case, pruned).take([row])
-    here = probed(case, replace(start_of(case, pruned).take([row]), marks=[[step]]), None)
+    here = probed(case, replace(start_of(case, pruned).take([row]), snapshot_steps=[[step]]), None)
     feed = FEEDS[case.sampling](
         here.order_seeds, here.steps, examples=len(case.images.split["train"][1]), batch=case.batch, device=CPU
     )
@@ -97,7 +97,7 @@ def test_what_was_measured_is_given_once_and_taken_up_again() -> None:
     probes = probes_of(start)
     kept: dict[str, Tensor] = {}
     for stop in (4, 11):
-        part = replace(start, marks=[[stop]] * 3)
+        part = replace(start, snapshot_steps=[[stop]] * 3)
         start = probed(case, part, probes)
         new = probes.new()
         assert kept.keys().isdisjoint(new)
@@ -117,7 +117,10 @@ def test_between_replays_of_a_recorded_step_it_is_the_same(
 ) -> None:
     """At every step of every replica: the bits of the training, and the numbers of one that is not recorded."""
     case = ALL[name]
-    steps = [range(start, max(marks)) for start, marks in zip(fresh(case).steps, fresh(case).marks, strict=True)]
+    steps = [
+        range(start, max(snapshot_steps))
+        for start, snapshot_steps in zip(fresh(case).steps, fresh(case).snapshot_steps, strict=True)
+    ]
     replayed, eager = (Probes(steps, MEASURES, fresh(case).weights) for _ in range(2))
     with_probes = course(case, probes=replayed)
     assert any(one._replays for one in replaying), "nothing was recorded"

@@ -15,7 +15,7 @@ from harness.engine.feed import Images
 from harness.engine.networks.build import Network, build
 from harness.engine.networks.initialise import flatten, unflatten
 from harness.engine.replicas import FINITE, Replicas
-from harness.engine.step import Recipe
+from harness.engine.step import Hyperparameters
 from harness.engine.train import train
 from harness.errors import InvariantBroken, RequestError
 from tests.engine.oracles import (
@@ -64,9 +64,9 @@ class Case:
         return Images(self.data, settings, device=CPU, dtype=torch.float64)
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> Hyperparameters:
         reach = self.optimiser["decay_reach"]
-        return Recipe(self.batch, self.sampling, self.optimiser, self.schedule, reach, "fp64")
+        return Hyperparameters(self.batch, self.sampling, self.optimiser, self.schedule, reach, "fp64")
 
 
 class Apart(Network):
@@ -121,7 +121,7 @@ def masks_of(network: Network, replicas: int, density: float = 0.4) -> dict[str,
 def replicas_of(
     case: Case,
     starts: Sequence[int],
-    marks: Sequence[Sequence[int]],
+    snapshot_steps: Sequence[Sequence[int]],
     *,
     orders: Sequence[int | str] = ("a", "b", "c", "d"),
     schedule_starts: Sequence[int] | None = None,
@@ -142,7 +142,7 @@ def replicas_of(
         optimiser=optimise.fresh_state(case.optimiser, weights),
         mask=mask,
         steps=list(starts),
-        marks=[list(each) for each in marks],
+        snapshot_steps=[list(each) for each in snapshot_steps],
         order_seeds=list(orders[:count]),
         schedule_starts=list(schedule_starts or [0] * count),
         diverged_at=torch.full((count,), FINITE),
@@ -153,8 +153,8 @@ def nothing(*_: Any) -> None:
     """Listens to nothing."""
 
 
-def run(case: Case, replicas: Replicas, on_mark: Callable[..., None] = nothing) -> Replicas:
-    return train(case.network, case.recipe, case.images, replicas, on_step=nothing, on_mark=on_mark)
+def run(case: Case, replicas: Replicas, on_snapshot: Callable[..., None] = nothing) -> Replicas:
+    return train(case.network, case.recipe, case.images, replicas, on_step=nothing, on_snapshot=on_snapshot)
 
 
 def assert_same(one: Replicas, row: int, other: Replicas, other_row: int, tolerance: float = 1e-12) -> None:
@@ -208,18 +208,18 @@ def test_fused_training_is_that_of_a_plain_loop(name: str, pruned: bool) -> None
 
 @pytest.mark.parametrize("name", CASES)
 def test_fused_replicas_are_the_same_alone(name: str) -> None:
-    """Order, rate, mask and marks are a replica's own: only some are pruned, and they end at different times."""
+    """Order, rate, mask and stops are a replica's own: only some are pruned, and they end at different times."""
     case = CASES[name]
     starts = [3, 8, 3, 13] if case.ragged else [0, 6, 3, 1]
-    marks = [[starts[0] + 7, starts[0] + 11], [starts[1] + 7], [starts[2]], [starts[3], starts[3] + 5]]
+    snapshot_steps = [[starts[0] + 7, starts[0] + 11], [starts[1] + 7], [starts[2]], [starts[3], starts[3] + 5]]
     masks = masks_of(case.network, 4)
     for value in masks.values():
         value[1] = 1
-    fused = run(case, replicas_of(case, starts, marks, masks=masks))
+    fused = run(case, replicas_of(case, starts, snapshot_steps, masks=masks))
     for replica in range(4):
-        whole = replicas_of(case, starts, marks, masks=masks)
+        whole = replicas_of(case, starts, snapshot_steps, masks=masks)
         assert_same(fused, replica, run(case, whole.take([replica])), 0)
-    unmasked = replicas_of(case, starts, marks).take([1])
+    unmasked = replicas_of(case, starts, snapshot_steps).take([1])
     assert_same(fused, 1, run(case, unmasked), 0)
 
 
@@ -235,14 +235,14 @@ def test_a_replica_at_its_end_rests() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_marks_see_each_replica_at_its_steps(name: str) -> None:
     case = CASES[name]
-    marks = [[0, 4, 9], [2, 9], [7]]
+    snapshot_steps = [[0, 4, 9], [2, 9], [7]]
     seen: dict[tuple[int, int], Tensor] = {}
 
-    def on_mark(replica: int, now: Replicas) -> None:
+    def on_snapshot(replica: int, now: Replicas) -> None:
         assert (replica, now.steps[replica]) not in seen
         seen[replica, now.steps[replica]] = now.weights[replica].clone()
 
-    run(case, replicas_of(case, [0, 0, 0], marks), on_mark)
+    run(case, replicas_of(case, [0, 0, 0], snapshot_steps), on_snapshot)
     assert sorted(seen) == [(0, 0), (0, 4), (0, 9), (1, 2), (1, 9), (2, 7)]
     for (replica, step), weights in seen.items():
         alone = run(case, replicas_of(case, [0, 0, 0], [[step]] * 3).take([replica]))
@@ -255,7 +255,7 @@ def test_stopping_and_going_on_is_as_if_never_stopped(name: str) -> None:
     case = CASES[name]
     whole = run(case, replicas_of(case, [0, 0], [[11], [11]]))
     half = run(case, replicas_of(case, [0, 0], [[6], [6]]))
-    rest = run(case, replace(half, marks=[[11], [11]]))
+    rest = run(case, replace(half, snapshot_steps=[[11], [11]]))
     assert torch.equal(whole.weights, rest.weights)
     assert all(torch.equal(whole.buffers[name], rest.buffers[name]) for name in whole.buffers)
     assert all(torch.equal(whole.optimiser[name], rest.optimiser[name]) for name in whole.optimiser)
@@ -273,7 +273,7 @@ def test_steps_are_reported_with_the_states_of_all() -> None:
             halfway.append(now.take([0, 1]))
 
     replicas = replicas_of(case, [0, 2], [[5], [5]])
-    train(case.network, case.recipe, case.images, replicas, on_step=on_step, on_mark=nothing)
+    train(case.network, case.recipe, case.images, replicas, on_step=on_step, on_snapshot=nothing)
     assert moves == [(2, [1, 3]), (2, [2, 4]), (2, [3, 5]), (1, [4, 5]), (1, [5, 5])]
     assert_same(halfway[0], 0, run(case, replicas_of(case, [0, 2], [[4], [5]]).take([0])), 0)
     assert_same(halfway[0], 1, run(case, replicas_of(case, [0, 2], [[4], [5]]).take([1])), 0)
@@ -282,7 +282,7 @@ def test_steps_are_reported_with_the_states_of_all() -> None:
 def test_what_is_reported_is_enough_to_go_on() -> None:
     """A loop killed between two reports and started from the last gives the same bits."""
     case = CASES["resnet"]
-    marks = [[3, 9], [7]]
+    snapshot_steps = [[3, 9], [7]]
     kept: list[Replicas] = []
 
     def on_step(moved: int, everyone: Callable[[], Replicas]) -> None:
@@ -292,9 +292,9 @@ def test_what_is_reported_is_enough_to_go_on() -> None:
         case.network,
         case.recipe,
         case.images,
-        replicas_of(case, [0, 2], marks),
+        replicas_of(case, [0, 2], snapshot_steps),
         on_step=on_step,
-        on_mark=nothing,
+        on_snapshot=nothing,
     )
     for saved in kept:
         again = run(case, saved)
@@ -350,7 +350,7 @@ def test_a_replica_that_diverges_is_flagged_with_its_step_and_leaves_the_others_
         if everyone().steps[1] == 6:
             everyone().weights[1] = float("inf")
 
-    ends = train(case.network, case.recipe, case.images, replicas, on_step=on_step, on_mark=nothing)
+    ends = train(case.network, case.recipe, case.images, replicas, on_step=on_step, on_snapshot=nothing)
     assert ends.diverged_at.tolist() == [FINITE, 6, FINITE]
     assert_same(ends, 0, clean, 0)
     assert_same(ends, 2, clean, 2)
@@ -383,7 +383,7 @@ def test_single_precision_follows_double() -> None:
     )
     images = Images(dataset(20), {"normalise": SCALE, "augment": AUGMENTED}, device=CPU)
     recipe = replace(case.recipe, precision="fp32")
-    ends = train(case.network, recipe, images, single, on_step=nothing, on_mark=nothing)
+    ends = train(case.network, recipe, images, single, on_step=nothing, on_snapshot=nothing)
     assert ends.weights.dtype == torch.float32
     torch.testing.assert_close(ends.weights.double(), double.weights, rtol=1e-3, atol=1e-4)
 
@@ -403,7 +403,7 @@ def test_a_replica_by_itself_has_the_same_bits_whatever_runs_beside_it(chosen: l
             buffers={name: value.float() for name, value in start.buffers.items()},
             optimiser={name: value.float() for name, value in start.optimiser.items()},
         )
-        return train(case.network, recipe, images, single, on_step=nothing, on_mark=nothing).weights
+        return train(case.network, recipe, images, single, on_step=nothing, on_snapshot=nothing).weights
 
     assert torch.equal(ends([0, 1, 2, 3])[chosen], ends(chosen))
 
@@ -412,5 +412,5 @@ def test_a_number_format_that_the_device_lacks_is_an_error() -> None:
     case = CASES["lenet"]
     recipe = replace(case.recipe, precision="tf32")
     with pytest.raises(RequestError, match="number format tf32 is not one of cpu: use fp32"):
-        train(case.network, recipe, case.images, replicas_of(case, [0], [[1]]), on_step=nothing, on_mark=nothing)
+        train(case.network, recipe, case.images, replicas_of(case, [0], [[1]]), on_step=nothing, on_snapshot=nothing)
     assert torch.backends.cuda.matmul.fp32_precision != "tf32"

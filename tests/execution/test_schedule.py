@@ -304,7 +304,7 @@ def test_the_forecast_counts_snapshots_of_a_training_once_and_waits_for_the_long
     monkeypatch.setattr("harness.pipeline.forecast.fuse", lambda job: job.stage)
     starts = [Job("init", {"seed": seed}) for seed in range(2)]
     stops = [Job("train", {"stop": stop}, {"state": starts[seed]}) for seed, stop in ((0, 9), (0, 4), (1, 4))]
-    assert stops[0].lineage == stops[1].lineage != stops[2].lineage
+    assert stops[0].trajectory == stops[1].trajectory != stops[2].trajectory
     seconds = [forecast(Plan.of(stops[:count]), lambda job: False, threads=1).seconds for count in (1, 2, 3)]
     assert seconds[0] > 0
     assert seconds[1] == seconds[2] == pytest.approx(seconds[0])

@@ -114,7 +114,7 @@ def test_snapshots_of_one_run_are_in_one_group_however_many() -> None:
     plan = Plan.of(jobs)
     group = plan.next_group(plan.missing(lambda job: job == start), lambda job: "the same", limit=2)
     assert len(group) == 2 * 9
-    assert len({job.lineage for job in group}) == 2
+    assert len({job.trajectory for job in group}) == 2
 
 
 def test_what_waits_for_an_input_is_not_ready_and_work_that_does_not_fuse_runs_alone() -> None:
@@ -146,8 +146,8 @@ def first_ready(plan: Plan, missing: Mapping[str, Job], limit: int) -> list[Job]
     ready.sort(key=lambda job: (-plan.heights[job.key], job.key))
     single = [job for job in ready if fuse(job) is None]
     alike = [job for job in ready if fuse(job) == fuse(ready[0])]
-    runs = list(dict.fromkeys(job.lineage for job in alike))[:limit]
-    return single[:1] or [job for job in alike if job.lineage in runs]
+    runs = list(dict.fromkeys(job.trajectory for job in alike))[:limit]
+    return single[:1] or [job for job in alike if job.trajectory in runs]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -154,7 +154,7 @@ def test_instability_of_known_curves(errors: list[float], instability: float) ->
     assert values["interpolated"].value == pytest.approx(instability, abs=1e-12)
     assert values["recomputed"].value == 0.0
     assert values["interpolated"].at == {"fork": 7, "split": "test", "batch_norm": "interpolated"}
-    assert (values["interpolated"].initialisation, values["interpolated"].within) == (2, 1)
+    assert (values["interpolated"].initialisation, values["interpolated"].repeat) == (2, 1)
     on_line = {
         o.at["alpha"]: o.value for o in found if o.quantity == "error_on_line" and o.at["batch_norm"] == "interpolated"
     }

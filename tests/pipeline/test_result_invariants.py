@@ -18,7 +18,7 @@ from tests.stages.bench import TINY_LENET, setting
 
 PACKAGE = """
 from harness.jobs.stage_row import AMOUNT, TEXT, Row, named
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 
 class Own(Protocol):
     name = "own"

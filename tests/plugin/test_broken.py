@@ -13,7 +13,7 @@ from tests.support import ROOT, cli
 
 GOOD = """
 from harness.jobs.stage_row import Row
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 
 class Own(Protocol):
     name = "own"

@@ -17,7 +17,7 @@ from tests.stages.test_train import execute_here
 
 PACKAGE = """
 from harness.jobs.stage_row import Row
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 
 class Own(Protocol):
     name = "own"

@@ -1,7 +1,7 @@
 """Arms: what each is made of; an arm that is added to the table is listed, validated, planned and drawn."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from harness.jobs.job import Job
 from harness.observation import Observation
 from harness.pipeline.request import Request
 from harness.protocols.common import arms
-from harness.protocols.common.arms import ARMS, Arm, Origin, Subnetwork, subnetworks
+from harness.protocols.common.arms import ARMS, Arm, ArmOptions, Origin, Subnetwork, subnetworks
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from tests.support import cli, edited, imp_text, request
@@ -33,9 +33,14 @@ def _found(asked: Request) -> tuple[TrainingSetting, Subnetwork]:
     return asked.setting, Subnetwork(asked.setting.recipe.trunk(0, 10), mask)
 
 
+def with_arms(setting: TrainingSetting, names: Iterable[str]) -> ArmOptions:
+    changed: ArmOptions = setting.options.model_copy(update={"arms": tuple(names)})
+    return changed
+
+
 def test_every_arm_is_another_subnetwork_of_the_same_step(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: at_rewind"))
-    made = dict(subnetworks(setting.recipe, reversed(ARMS), 0, 10, found, setting.options))
+    made = dict(subnetworks(setting.recipe, 0, 10, found, with_arms(setting, reversed(ARMS))))
     assert list(made) == list(ARMS)
     assert made["imp"] == found
     assert made["random_prune"].state == found.state
@@ -47,14 +52,14 @@ def test_every_arm_is_another_subnetwork_of_the_same_step(asked: Callable[[str],
 
 def test_the_experiments_choice_reaches_the_arm(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: trained_to_rewind"))
-    made = dict(subnetworks(setting.recipe, ["random_reinit"], 0, 10, found, setting.options))
+    made = dict(subnetworks(setting.recipe, 0, 10, found, with_arms(setting, ["random_reinit"])))
     assert (made["random_reinit"].state.stage, made["random_reinit"].state.params["stop"]) == ("train", 10)
 
 
 def test_a_full_network_has_no_baselines(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: at_rewind"))
     full = Subnetwork(found.state, None)
-    assert list(subnetworks(setting.recipe, ARMS, 0, 10, full, setting.options)) == [("imp", full)]
+    assert list(subnetworks(setting.recipe, 0, 10, full, with_arms(setting, ARMS))) == [("imp", full)]
 
 
 def _late(recipe: Recipe, origin: Origin) -> Subnetwork:

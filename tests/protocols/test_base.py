@@ -8,7 +8,7 @@ from harness.jobs.job import Job
 from harness.jobs.store import Table
 from harness.observation import NoValue, Observation, Quantity
 from harness.pipeline.gaps import gaps
-from harness.protocols.common.base import Measured, Measurement, Protocol, Read, unread
+from harness.protocols.common.base import Experiment, Measured, Measurement, Read, unread
 from harness.protocols.common.setting import Setting
 from harness.schema.base import Model
 from harness.schema.model import Replicates
@@ -40,7 +40,7 @@ def _with_input(one: Measured[Setting[Options]]) -> Iterable[Observation]:
     yield one.seen("beside", NoValue("no input is there") if of_input is None else of_input["value"][0])
 
 
-class Ours(Protocol[Setting[Options]]):
+class Ours(Experiment[Setting[Options]]):
     """Three measurements a seed: one read by itself, one beside its input, one for what is derived only."""
 
     name = "ours"
@@ -95,7 +95,7 @@ def test_each_table_is_read_by_its_measurements_function_and_the_rest_derived_fr
         ("sum", 0, 2.0),
         ("sum", 1, 32.0),
     ]
-    assert (found[0].at, found[0].within) == ({"k": 1, "side": "a"}, 3)
+    assert (found[0].at, found[0].repeat) == ({"k": 1, "side": "a"}, 3)
 
 
 def test_a_table_that_is_not_there_is_not_read() -> None:

@@ -13,7 +13,7 @@ from harness.jobs.store import Table
 from harness.observation import NoValue, Observation, observed, ratio
 from harness.pipeline.request import Request
 from harness.protocols.common import series
-from harness.protocols.common.base import Measured, Protocol, Read
+from harness.protocols.common.base import Experiment, Measured, Read
 from harness.protocols.common.curvature import Eigenvalue
 from harness.protocols.edge_of_stability import protocol as edge_of_stability
 from harness.protocols.hessian_spectrum.observations import Spectrum, mass
@@ -43,7 +43,7 @@ def asked(folder: Path, text: str, name: str) -> Request:
 
 
 def seen(
-    protocol: Protocol[Any], setting: Any, reads: Any, table: Table, read: Read = lambda job: None
+    protocol: Experiment[Any], setting: Any, reads: Any, table: Table, read: Read = lambda job: None
 ) -> list[Observation]:
     """What a table says by the first measurement that a function reads."""
     one = next(one for one in protocol.measurements(setting) if one.reads is reads)
@@ -88,7 +88,7 @@ def test_a_ratio_is_of_numbers_that_are_known() -> None:
 def test_a_point_without_a_value_is_not_drawn() -> None:
     values: Mapping[int, list[float | NoValue]] = {0: [1.0, 2.0], 1: [3.0, NoValue("x")], 2: [5.0, 6.0]}
     found = [observed("q", {"k": k}, seed, 0, value) for k, pair in values.items() for seed, value in enumerate(pair)]
-    line = series.along(found, "q", "k", {}, label="q", role="q")
+    line = series.curve(found, "q", "k", {}, label="q", role="q")
     assert (line.x, line.y) == ([0.0, 2.0], [1.5, 5.5])
     assert series.pick(found, "q", {"k": 1}) == {0: [3.0]}
 

@@ -11,7 +11,7 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Outcome
 from harness.report.junit import junit
 from harness.report.view import claim_view, summary
-from harness.schema.claims import Claim, Known
+from harness.schema.claims import Claim, KnownVerdict
 
 _TIMES = {"kind": "first_within", "axis": "rewind", "threshold": 2.0, "earliest": "1it", "latest": "3ep"}
 _LEVELS = {"kind": "last_within", "axis": "level", "threshold": 2.0, "earliest": 7, "latest": 9}
@@ -78,7 +78,7 @@ def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
 ) -> None:
     one = realistic.judgements[0]
     assert one.check is not None
-    note = None if known is None else Known(verdict=known, why="The derivation forgets a factor.")
+    note = None if known is None else KnownVerdict(verdict=known, why="The derivation forgets a factor.")
     told = replace(one, verdict=verdict, check=one.check.model_copy(update={"known": note}))
     outcome = replace(realistic, judgements=[told], failures=())
     assert told.in_order == in_order

@@ -71,7 +71,7 @@ def test_the_version_of_a_measure_is_in_the_keys_of_those_that_record_it(monkeyp
 
 
 def test_a_probed_training_is_a_snapshot_of_the_same_run() -> None:
-    assert measured(job()).lineage == job().lineage
+    assert measured(job()).trajectory == job().trajectory
     assert STAGE.fuse(measured(job())) == STAGE.fuse(job())
     assert STAGE.cost(measured(job())) == STAGE.cost(job())
     assert STAGE.effort(measured(job())).memory_bytes > STAGE.effort(job()).memory_bytes

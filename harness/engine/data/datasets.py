@@ -19,8 +19,8 @@ from harness.datainfo import (
     DATA_FILE,
     MANIFEST_FILE,
     SHARDS_FOLDER,
+    DatasetFacts,
     DatasetInfo,
-    Known,
     Record,
     describe,
     find,
@@ -64,7 +64,7 @@ def _load_cached(name: str, root: Path, record: str, size: int, mtime_ns: int) -
     return load_known(find(name), root)
 
 
-def load_known(known: Known, root: Path) -> Dataset:
+def load_known(known: DatasetFacts, root: Path) -> Dataset:
     """Reads and checks an imported dataset; ``load`` without the cache.
 
     Raises:
@@ -90,14 +90,14 @@ def load_known(known: Known, root: Path) -> Dataset:
     return data
 
 
-def _whole(known: Known, root: Path) -> Path:
+def _whole(known: DatasetFacts, root: Path) -> Path:
     """The file whose checksum the record has: the manifest where there is a folder of shards, else the tensors."""
     folder = root / known.info.name
     shards = folder / SHARDS_FOLDER
     return shards / MANIFEST_FILE if shards.exists() else folder / DATA_FILE
 
 
-def _read_tensors(path: Path, record: Record, known: Known) -> dict[str, Tensor]:
+def _read_tensors(path: Path, record: Record, known: DatasetFacts) -> dict[str, Tensor]:
     try:
         content = read_tensors(path)
         found = hashlib.sha256(content).hexdigest()
@@ -119,7 +119,7 @@ def _read_tensors(path: Path, record: Record, known: Known) -> dict[str, Tensor]
     return tensors
 
 
-def fault(tensors: Mapping[str, Tensor], known: Known) -> str | None:
+def fault(tensors: Mapping[str, Tensor], known: DatasetFacts) -> str | None:
     """What is wrong with tensors that should be this dataset, in words.
 
     Returns:
@@ -146,7 +146,7 @@ def fault(tensors: Mapping[str, Tensor], known: Known) -> str | None:
     return _repeated(tensors, known)
 
 
-def _repeated(tensors: Mapping[str, Tensor], known: Known) -> str | None:
+def _repeated(tensors: Mapping[str, Tensor], known: DatasetFacts) -> str | None:
     """Which images have all pixels of another: test images among the training images measure memory, not learning."""
     rows = [row for part in ("train_x", "test_x") for row in tensors[part].flatten(1).contiguous().numpy()]
     first: dict[int, int] = {}
@@ -173,7 +173,7 @@ def _repeated(tensors: Mapping[str, Tensor], known: Known) -> str | None:
     )
 
 
-def _as_published(known: Known) -> str:
+def _as_published(known: DatasetFacts) -> str:
     return f"in {known.info.name} as published {known.repeats or 'no'} images are the same as another"
 
 

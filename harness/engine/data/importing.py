@@ -23,8 +23,8 @@ from harness.datainfo import (
     MEMORY_BYTES,
     RECORD_FILE,
     SHARDS_FOLDER,
+    DatasetFacts,
     DatasetInfo,
-    Known,
     Record,
     find,
     read_record,
@@ -83,7 +83,7 @@ def download_dataset(name: str, root: Path, replace: bool = False) -> DatasetInf
 
 
 def import_known(
-    known: Known,
+    known: DatasetFacts,
     path: Path,
     root: Path,
     replace: bool = False,
@@ -116,13 +116,13 @@ def import_known(
     return info
 
 
-def _formats(known: Known) -> tuple[str, ...]:
+def _formats(known: DatasetFacts) -> tuple[str, ...]:
     if not known.formats:
         raise RequestError(f"{known.info.name} comes with a library and needs no import: it is ready to use")
     return known.formats
 
 
-def _read(known: Known, path: Path, limits: Limits) -> Reading:
+def _read(known: DatasetFacts, path: Path, limits: Limits) -> Reading:
     """Reads the source in the first of the dataset's formats that it holds all files of, and tells what else it has."""
     formats = [FORMATS[name] for name in _formats(known)]
     source = read_source(path, lambda member: any(form.wants(member) for form in formats), limits)
@@ -143,7 +143,7 @@ def _read(known: Known, path: Path, limits: Limits) -> Reading:
     return with_fields(reading, origin="; ignored beside it: ".join([reading.origin, *rest]))
 
 
-def _incomplete(path: Path, known: Known, lacking: Mapping[Format, list[str]]) -> str:
+def _incomplete(path: Path, known: DatasetFacts, lacking: Mapping[Format, list[str]]) -> str:
     if len(lacking) == 1:
         (names,) = lacking.values()
         return f"{path} holds no {_some(names)}: get a complete copy"
@@ -158,7 +158,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _intact(folder: Path, record: Record, known: Known, sharded: bool) -> bool:
+def _intact(folder: Path, record: Record, known: DatasetFacts, sharded: bool) -> bool:
     """Whether an import in this form lies here undamaged."""
     try:
         if sharded:

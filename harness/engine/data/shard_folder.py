@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness import jsonfile
-from harness.datainfo import MANIFEST_FILE, Known, Record
+from harness.datainfo import MANIFEST_FILE, DatasetFacts, Record
 from harness.engine.data.dataset import ContentDigest, Dataset, Split, elements
 from harness.engine.data.shards import Checked, Shards, identity, told
 from harness.files import open_regular, read_regular, write_new
@@ -113,7 +113,7 @@ def _write_part(name: str, split: Split, folder: Path, each: int, content: Conte
     return Part(labels_sha256=hashlib.sha256(labels).hexdigest(), shards=shards)
 
 
-def open_shards(folder: Path, record: Record, known: Known) -> Dataset:
+def open_shards(folder: Path, record: Record, known: DatasetFacts) -> Dataset:
     """The dataset in a folder of shards, every file of which is read once and compared with its checksum.
 
     Args:
@@ -160,7 +160,7 @@ def _check_counts(manifest: Manifest, record: Record) -> None:
             raise ValueError(f"names a shard of the {name} images twice, or one that is not of them")
 
 
-def _open_part(name: str, part: Part, folder: Path, known: Known, content: ContentDigest) -> Shards:
+def _open_part(name: str, part: Part, folder: Path, known: DatasetFacts, content: ContentDigest) -> Shards:
     count, image_bytes = sum(shard.images for shard in part.shards), prod(known.info.shape)
     content.enter(f"{name}_x", "uint8", (count, *known.info.shape))
     files = []

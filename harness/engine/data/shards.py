@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.datainfo import Known, remedy
+from harness.datainfo import DatasetFacts, remedy
 from harness.engine.data.dataset import Pixels, require_within
 from harness.errors import CorruptArtifact
 from harness.files import open_regular
@@ -46,7 +46,7 @@ class Shards:
 
     files: tuple[Checked, ...]
     labels: Tensor
-    known: Known
+    known: DatasetFacts
 
     def images(self, index: Tensor | slice) -> Tensor:
         """See ``Split``. Each image that is asked for is read once, neighbours together."""
@@ -131,7 +131,7 @@ def _fill(file: FileIO, into: memoryview) -> None:
 
 
 @contextmanager
-def told(path: Path, known: Known, *, checked: bool = False) -> Iterator[None]:
+def told(path: Path, known: DatasetFacts, *, checked: bool = False) -> Iterator[None]:
     """Turns what is wrong with a file, in words that follow its name, into an error with the remedy.
 
     Args:

@@ -158,7 +158,7 @@ class Network:
         return self._traced.multiplications
 
     @property
-    def apart(self) -> bool:
+    def unfused(self) -> bool:
         """Whether replicas are computed each by itself; those of a small network cost more launches than work.
 
         A choice by the network alone: where each is by itself, its numbers do not depend on how many run beside it.
@@ -167,7 +167,7 @@ class Network:
 
     def branches(self, replicas: int) -> list[slice]:
         """Which replicas are computed together."""
-        if not self.apart:
+        if not self.unfused:
             return [slice(0, replicas)]
         return [slice(replica, replica + 1) for replica in range(replicas)]
 

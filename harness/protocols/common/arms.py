@@ -3,17 +3,17 @@
 Experiments with copies train each arm's subnetwork in the same way, and compare them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticKnownError, core_schema
 
 from harness.jobs.job import Job
 from harness.protocols.common.recipe import Recipe
-
-Reinit = Literal["at_rewind", "trained_to_rewind"]
+from harness.schema.base import Many, Model
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,6 @@ class Subnetwork:
 
     state: Job
     mask: Job | None
-
-
-class ArmOptions(Protocol):
-    """What arms leave to choose: fields of the options of an experiment that has arms."""
-
-    @property
-    def reinit(self) -> Reinit:
-        """How ``random_reinit`` stands at step k."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ class Origin:
     step: int
     subnetwork: Subnetwork
     mask: Job
-    options: ArmOptions
+    options: "ArmOptions"
 
 
 @dataclass(frozen=True)
@@ -63,10 +55,12 @@ class Arm:
     Attributes:
         words: in legends.
         make: its state and mask, from the recipe that trains it and what it is made of; its docstring says what it is.
+        of_full: whether a full network has this arm, which it then is itself.
     """
 
     words: str
     make: Callable[[Recipe, Origin], Subnetwork]
+    of_full: bool = False
 
 
 def itself(recipe: Recipe, origin: Origin) -> Subnetwork:
@@ -86,32 +80,33 @@ def random_reinit(recipe: Recipe, origin: Origin) -> Subnetwork:
     return Subnetwork(recipe.fresh_draw(origin.seed, origin.step, trained=trained), origin.mask)
 
 
-ARMS: Mapping[str, Arm] = {
-    "imp": Arm("IMP", itself),
-    "random_prune": Arm("random pruning", random_prune),
-    "random_reinit": Arm("random reinitialisation", random_reinit),
-}
+ARMS: Mapping[str, Arm] = MappingProxyType(
+    {
+        "imp": Arm("IMP", itself, of_full=True),
+        "random_prune": Arm("random pruning", random_prune),
+        "random_reinit": Arm("random reinitialisation", random_reinit),
+    }
+)
 """Name in specs -> arm, in the order of legends."""
 
 
 def subnetworks(
-    recipe: Recipe, names: Iterable[str], seed: int, step: int, of: Subnetwork, options: ArmOptions
+    recipe: Recipe, seed: int, step: int, of: Subnetwork, options: "ArmOptions"
 ) -> Iterator[tuple[str, Subnetwork]]:
     """Name -> subnetwork of the arms that are asked for, in the table's order; a full network has no baselines.
 
     Args:
         recipe: that trains them.
-        names: of the arms.
         seed: of the initialisation.
         step: k.
         of: the subnetwork itself.
-        options: of the experiment.
+        options: of the experiment; they name the arms.
     """
-    chosen = set(names)
+    chosen = set(options.arms)
     for name, arm in ARMS.items():
         if name in chosen and of.mask is not None:
             yield name, arm.make(recipe, Origin(seed, step, of, of.mask, options))
-        elif name in chosen and arm.make is itself:
+        elif name in chosen and arm.of_full:
             yield name, of
 
 
@@ -136,3 +131,17 @@ class _Named:
 
 ArmName = Annotated[str, _Named]
 """The name of an arm in a spec."""
+
+
+class ArmOptions(Model):
+    """What an experiment with arms leaves to choose about them: its own options are a model that inherits this one.
+
+    Attributes:
+        arms: ``imp`` and its baselines, functions of ``protocols/common/arms.py``: ``random_prune``, its mask shuffled
+            within each layer, weights of step k; ``random_reinit``, its mask with a fresh draw of the weights.
+        reinit: where the fresh draw of ``random_reinit`` takes the place of the weights at k: ``at_rewind`` puts it
+            there as it is [code], ``trained_to_rewind`` trains it to k first.
+    """
+
+    arms: Many[ArmName] = ("imp", "random_prune", "random_reinit")
+    reinit: Literal["at_rewind", "trained_to_rewind"] = "at_rewind"

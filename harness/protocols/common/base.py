@@ -1,4 +1,4 @@
-"""What an experiment family is, and the resolved setting it works on."""
+"""What an experiment is, and the resolved setting it works on."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ class Measurement:
         job: the job.
         at: axis -> condition.
         initialisation: seed.
-        within: replicate inside the initialisation.
+        repeat: replicate inside the initialisation.
     """
 
     reads: "Callable[[Measured], Iterable[Observation]]"
     job: Job
     at: Mapping[str, Condition]
     initialisation: int
-    within: int = 0
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,16 @@ class Measured(Generic[S]):
     def seen(self, quantity: str, value: float | NoValue, **at: Condition) -> Observation:
         """An observation under the measurement's conditions and further ones."""
         one = self.measurement
-        return observed(quantity, {**one.at, **at}, one.initialisation, one.within, value)
+        return observed(quantity, {**one.at, **at}, one.initialisation, one.repeat, value)
 
 
 def unread(one: Measured) -> Iterable[Observation]:
-    """Nothing: the table is of use together with others only (see ``Protocol.derived``)."""
+    """Nothing: the table is of use together with others only (see ``Experiment.derived``)."""
     return ()
 
 
-class Protocol(Generic[S]):
-    """An experiment family over one kind of resolved setting: which jobs, which observations, which figures.
+class Experiment(Generic[S]):
+    """An experiment over one kind of resolved setting: which jobs, which observations, which figures.
 
     Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``figures``,
     ``axes`` and ``defaults``, and ``derived`` where a quantity follows from several tables; the conditions on

@@ -23,7 +23,7 @@ def pick(observations: Sequence[Observation], quantity: str, at: Mapping[str, Co
     return found
 
 
-def along(
+def curve(
     observations: Sequence[Observation],
     quantity: str,
     axis: str,
@@ -86,7 +86,7 @@ def line_figure(
 ) -> Figure:
     """Error along the line between copies for several forks or rewinding iterations (LMC Fig. 2 and 18)."""
     lines = [
-        along(
+        curve(
             observations,
             "error_on_line",
             "alpha",
@@ -108,7 +108,7 @@ def line_figure(
     )
 
 
-def paper_marks(
+def paper_references(
     claims: Claims,
     quantity: str,
     axis: str,

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.datainfo import DatasetInfo
 from harness.observation import Condition
-from harness.protocols.common.base import Protocol
+from harness.protocols.common.base import Experiment
 from harness.protocols.common.normalisation import batch_problems
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import Options, TrainingSetting, training_problems
@@ -14,8 +14,8 @@ from harness.schema.model import MAIN_RECIPE, Replicates, Scale, place_of_recipe
 from harness.steps import Duration
 
 
-class TrainingProtocol(Protocol[TrainingSetting[Options]]):
-    """An experiment family that trains networks; ``time_axes`` are read as durations of training.
+class TrainingExperiment(Experiment[TrainingSetting[Options]]):
+    """An experiment that trains networks; ``time_axes`` are read as durations of training.
 
     Subclasses that compare copies trained with different data orders say so: then ``replicates.orders`` matters.
     """

@@ -25,11 +25,11 @@ def drop_marks(setting: TrainingSetting) -> list[Reference]:
 
 def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> Figure:
     losses = [
-        series.along(observations, "loss", "iteration", {"decay": decay}, label=words, role=f"{decay}_decay")
+        series.curve(observations, "loss", "iteration", {"decay": decay}, label=words, role=f"{decay}_decay")
         for decay, words in ARMS
     ]
     sharp = [
-        series.along(
+        series.curve(
             observations, "sharpness", "iteration", {"decay": decay}, label=words, role=f"{decay}_decay", panel=1
         )
         for decay, words in ARMS
@@ -65,7 +65,7 @@ def _limits(setting: TrainingSetting) -> list[Series]:
 
 def _distance(observations: Sequence[Observation], claims: Claims) -> Figure:
     lines = [
-        series.along(
+        series.curve(
             observations,
             "edge_ratio",
             "phase",
@@ -87,7 +87,7 @@ def _distance(observations: Sequence[Observation], claims: Claims) -> Figure:
         lines,
         (
             Reference("edge of stability", 1.0, "y", "threshold"),
-            *series.paper_marks(claims, "edge_ratio", "phase", {"decay": "with", "edge": "heavy_ball"}),
+            *series.paper_references(claims, "edge_ratio", "phase", {"decay": "with", "edge": "heavy_ball"}),
         ),
         y_scale="log",
     )

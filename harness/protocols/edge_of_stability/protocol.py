@@ -14,7 +14,7 @@ from harness.protocols.common.heavy_ball import largest_stable
 from harness.protocols.common.phases import drops, phase_problems, phases
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting, time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.edge_of_stability import figures as edge_figures
 from harness.schema.base import Many, Model, Time
 from harness.schema.load import Problem
@@ -43,7 +43,7 @@ class EdgeOptions(Model):
 EdgeSetting = TrainingSetting[EdgeOptions]
 
 
-class EdgeOfStability(TrainingProtocol[EdgeOptions]):
+class EdgeOfStability(TrainingExperiment[EdgeOptions]):
     """The sharpness (largest eigenvalue of the Hessian) through training, with and without weight decay."""
 
     name = "edge_of_stability"

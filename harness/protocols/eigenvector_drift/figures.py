@@ -19,7 +19,7 @@ def drift_figures(
 ) -> list[Figure]:
     """Overlaps between bins of every pair of checkpoints; how much stays, against the earlier of a pair."""
     lines = [
-        series.along(
+        series.curve(
             observations,
             "self_overlap",
             "start",
@@ -30,7 +30,7 @@ def drift_figures(
         )
         for band in bands
     ]
-    top = series.along(observations, "top_overlap", "start", {}, label="top subspace", role="band_top")
+    top = series.curve(observations, "top_overlap", "start", {}, label="top subspace", role="band_top")
     through = Figure(
         "overlap_through_training",
         "What stays of the eigenvectors until the next checkpoint",

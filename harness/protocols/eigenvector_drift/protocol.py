@@ -14,7 +14,7 @@ from harness.protocols.common import curvature
 from harness.protocols.common.bands import BandOptions, no_vectors
 from harness.protocols.common.base import Claims, Measured, Measurement, unread
 from harness.protocols.common.setting import TrainingSetting, time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.eigenvector_drift.figures import drift_figures
 from harness.schema.base import Count, Many, Model, Positive, Time
 from harness.schema.load import Problem
@@ -57,7 +57,7 @@ def overlap(a: Job, b: Job, options: EigenvectorDriftOptions, size: int) -> Job:
     return Job("overlap", params, {"a": a, "b": b})
 
 
-class EigenvectorDrift(TrainingProtocol[EigenvectorDriftOptions]):
+class EigenvectorDrift(TrainingExperiment[EigenvectorDriftOptions]):
     """The exact Hessian at several checkpoints, each with the next; ``start`` is the earlier one of a pair."""
 
     name = "eigenvector_drift"

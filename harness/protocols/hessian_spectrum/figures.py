@@ -47,7 +47,7 @@ def spectrum_figures(observations: Sequence[Observation], checkpoints: Sequence[
         "the learning rate.",
         "iteration",
         "over the reference",
-        [series.along(observations, name, "checkpoint", {}, label=label, role=name) for name, label in ratios.items()],
+        [series.curve(observations, name, "checkpoint", {}, label=label, role=name) for name, label in ratios.items()],
     )
     return [spectra, through]
 
@@ -58,7 +58,7 @@ def density_figures(
     """The share of eigenvalues beyond a magnitude: the sorted spectrum, turned by a right angle."""
     places: dict[Condition, float] = dict(magnitudes.items())
     lines = [
-        series.along(
+        series.curve(
             observations,
             "share_beyond",
             "magnitude",
@@ -138,7 +138,7 @@ def _concentration(observations: Sequence[Observation], bands: Sequence[Conditio
         "iteration",
         "over Gaussian vectors",
         [
-            series.along(
+            series.curve(
                 observations,
                 "concentration_over_null",
                 "checkpoint",
@@ -169,7 +169,7 @@ def _line(
         for one in observations
         if one.quantity == quantity and all(one.at.get(name) == value for name, value in at.items())
     ]
-    line = series.along(mine, quantity, axis, at, label=label, role=role, dashed=dashed)
+    line = series.curve(mine, quantity, axis, at, label=label, role=role, dashed=dashed)
     ends = (line.low, line.high) if interval else ((), ())
     return replace(line, style="thin", order=order, low=ends[0], high=ends[1])
 

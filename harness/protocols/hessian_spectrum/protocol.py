@@ -9,7 +9,7 @@ from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import curvature
 from harness.protocols.common.base import Claims, Measurement, Read
 from harness.protocols.common.setting import time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.hessian_spectrum.figures import concentration_figures, density_figures, spectrum_figures
 from harness.protocols.hessian_spectrum.observations import (
     MAGNITUDES,
@@ -48,7 +48,7 @@ def density(setting: SpectrumSetting, state: Job, options: DensityOptions, seed:
     return Job("density", {**about, **options.model_dump(mode="json"), "seed": f"density/{seed}"}, {"state": state})
 
 
-class HessianSpectrum(TrainingProtocol[HessianSpectrumOptions]):
+class HessianSpectrum(TrainingExperiment[HessianSpectrumOptions]):
     """The exact Hessian of the training loss at several checkpoints of one training per initialisation."""
 
     name = "hessian_spectrum"

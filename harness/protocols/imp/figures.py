@@ -25,7 +25,7 @@ def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Cl
             setting,
             observations,
             rewind,
-            series.paper_marks(claims, "accuracy", "level", {"rewind": rewind, "split": "test"}, _arm),
+            series.paper_references(claims, "accuracy", "level", {"rewind": rewind, "split": "test"}, _arm),
         )
         for rewind in rewinds
     ]
@@ -47,7 +47,7 @@ def _accuracy(
             densities[level] = next(iter(values.values()))[0]
     drawn = [one for one in observations if one.at.get("level") in densities]
     lines = [
-        series.along(
+        series.curve(
             drawn,
             "accuracy",
             "level",
@@ -100,7 +100,7 @@ def _against_rewind(
     mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
     extra = {"batch_norm": mode} if quantity == "instability" else {}
     arms = [
-        series.along(
+        series.curve(
             observations,
             quantity,
             "rewind",
@@ -110,7 +110,7 @@ def _against_rewind(
         )
         for arm in setting.options.arms
     ]
-    full = series.along(
+    full = series.curve(
         observations,
         quantity,
         "rewind",
@@ -119,7 +119,7 @@ def _against_rewind(
         role="full",
         dashed=True,
     )
-    marks = series.paper_marks(claims, quantity, "rewind", {"level": level, "arm": "imp", "split": "test"})
+    marks = series.paper_references(claims, quantity, "rewind", {"level": level, "arm": "imp", "split": "test"})
     if quantity == "instability":
         threshold = setting.options.stable_below
         marks.insert(0, Reference(f"stable below {threshold:g}", threshold, "y", "threshold"))
@@ -146,7 +146,7 @@ def _differences(setting: ImpSetting, observations: Sequence[Observation], level
         "rewinding iteration k",
         "test examples",
         [
-            series.along(
+            series.curve(
                 observations,
                 "disagreements",
                 "rewind",

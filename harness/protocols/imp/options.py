@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.protocols.common.arms import ArmName, Reinit
+from harness.protocols.common.arms import ArmOptions
 from harness.protocols.common.recipe import LineOptions
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
@@ -34,22 +34,18 @@ class OneShot(Model):
     density: Fraction
 
 
-class ImpOptions(Model):
-    """What pruning experiments leave to choose.
+class ImpOptions(ArmOptions):
+    """What pruning experiments leave to choose, beside their arms.
 
     Attributes:
         rewinds: every rewinding iteration k.
         pruning: iterative or one-shot.
         prune_output_layer: whether the last layer is pruned; the printed levels say yes for LeNet and ResNet-20,
             no for VGG-16 [arith].
-        arms: ``imp`` and its baselines, functions of ``protocols/common/arms.py``: ``random_prune``, its mask shuffled
-            within each layer, weights of step k; ``random_reinit``, its mask with a fresh draw of the weights.
         compared_levels: levels at which copies are compared and the baselines are trained. Level 0 is the full
             network; accuracy of ``imp`` is known at every level.
         optimiser_at_rewind: whether training goes on with the optimiser's state of step k or a fresh one [code,
             conflict].
-        reinit: where the fresh draw of ``random_reinit`` takes the place of the weights at k: ``at_rewind`` puts it
-            there as it is [code], ``trained_to_rewind`` trains it to k first.
         chain_order: whose data order trains the networks that IMP prunes: ``own``, so that no copy shares the noise
             that made its mask; or that of ``copy`` 0, as public code with one order a replicate has it [code], which
             saves a training a compared level.
@@ -62,10 +58,8 @@ class ImpOptions(Model):
     rewinds: Many[Time] = Field(min_length=1)
     pruning: Iterative | OneShot = Field(discriminator="style")
     prune_output_layer: bool = True
-    arms: Many[ArmName] = ("imp", "random_prune", "random_reinit")
     compared_levels: Many[Annotated[int, Field(le=60)]] = Field(min_length=1)
     optimiser_at_rewind: Literal["carried", "reset"] = "carried"
-    reinit: Reinit = "at_rewind"
     chain_order: Literal["own", "copy"] = "own"
     matching_within: NonNegative
     stable_below: Positive = 2.0

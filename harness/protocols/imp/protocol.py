@@ -11,13 +11,13 @@ from harness.protocols.common import pairs
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.setting import time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.imp import figures as imp_figures
 from harness.protocols.imp.options import ImpOptions, ImpSetting, Iterative
 from harness.schema.load import Problem
 
 
-class Imp(TrainingProtocol[ImpOptions]):
+class Imp(TrainingExperiment[ImpOptions]):
     """Accuracy and instability of pruned subnetworks against level and rewinding iteration."""
 
     name = "imp"
@@ -65,7 +65,7 @@ class Imp(TrainingProtocol[ImpOptions]):
                     if subnetwork.mask is not None:
                         yield Measurement(_density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
                     if level in options.compared_levels:
-                        for arm, made in subnetworks(recipe, options.arms, seed, rewind, subnetwork, options):
+                        for arm, made in subnetworks(recipe, seed, rewind, subnetwork, options):
                             yield from self._compared(setting, seed, rewind, made, {**at, "arm": arm})
                         yield from self._travel(setting, seed, rewind, subnetwork, level)
                     else:
@@ -199,7 +199,7 @@ def _drops(observations: Sequence[Observation]) -> list[Observation]:
         reference = full.get((one.initialisation, one.at.get("split", "")))
         if one.quantity == "accuracy" and reference:
             drop = sum(reference) / len(reference) - one.value
-            found.append(Observation("accuracy_drop", one.at, one.initialisation, one.within, drop))
+            found.append(Observation("accuracy_drop", one.at, one.initialisation, one.repeat, drop))
     return found
 
 
@@ -225,7 +225,7 @@ def _best_drops(observations: Sequence[Observation]) -> list[Observation]:
             }
             best = min((rewind for rewind in others if others[rewind]), key=lambda rewind: fmean(others[rewind]))
             found += [
-                Observation("best_drop", at, seed, one.within, one.value)
+                Observation("best_drop", at, seed, one.repeat, one.value)
                 for one in rewinds[best]
                 if one.initialisation == seed
             ]

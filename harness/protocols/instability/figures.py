@@ -23,7 +23,7 @@ def instability(
     """
     stable = Reference(f"stable below {stable_below:g}", stable_below, "y", "threshold")
     lines = [
-        series.along(
+        series.curve(
             observations,
             "instability",
             "fork",
@@ -43,7 +43,7 @@ def instability(
         _FORK,
         "instability (points)",
         lines,
-        (stable, *series.paper_marks(claims, "instability", "fork", {"split": "test"})),
+        (stable, *series.paper_references(claims, "instability", "fork", {"split": "test"})),
         "symlog",
     )
 
@@ -57,9 +57,9 @@ def distances(observations: Sequence[Observation]) -> Figure:
         _FORK,
         "L2 distance",
         [
-            series.along(observations, "travel_before", "fork", {}, label="initialisation to k", role="before"),
-            series.along(observations, "travel_after", "fork", {}, label="k to the end", role="after"),
-            series.along(observations, "l2_distance", "fork", {}, label="copy to copy", role="pair"),
+            series.curve(observations, "travel_before", "fork", {}, label="initialisation to k", role="before"),
+            series.curve(observations, "travel_after", "fork", {}, label="k to the end", role="after"),
+            series.curve(observations, "l2_distance", "fork", {}, label="copy to copy", role="pair"),
         ],
         (),
         "symlog",
@@ -75,7 +75,7 @@ def differences(observations: Sequence[Observation]) -> Figure:
         _FORK,
         "examples",
         [
-            series.along(observations, "disagreements", "fork", {"split": split}, label=split, role=split)
+            series.curve(observations, "disagreements", "fork", {"split": split}, label=split, role=split)
             for split in ("test", "train")
         ],
         (),

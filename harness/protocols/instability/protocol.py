@@ -12,7 +12,7 @@ from harness.protocols.common import pairs, series
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
 from harness.protocols.common.recipe import LineOptions
 from harness.protocols.common.setting import TrainingSetting, time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.instability import figures as instability_figures
 from harness.schema.base import Many, Model, Positive, Time
 from harness.schema.load import Problem
@@ -40,7 +40,7 @@ class InstabilityOptions(Model):
 InstabilitySetting = TrainingSetting[InstabilityOptions]
 
 
-class Instability(TrainingProtocol[InstabilityOptions]):
+class Instability(TrainingExperiment[InstabilityOptions]):
     """Instability, and other distances between copies, against the fork step k."""
 
     name = "instability"
@@ -95,7 +95,7 @@ class Instability(TrainingProtocol[InstabilityOptions]):
             if one.quantity == "l2_distance" and (mine := ways[one.initialisation]):
                 way = sum(mine) / len(mine)
                 relative = ratio(one.value, way, error=0.0, of="the length of the way from the first weights")
-                yield observed("relative_distance", one.at, one.initialisation, one.within, relative)
+                yield observed("relative_distance", one.at, one.initialisation, one.repeat, relative)
 
     def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""

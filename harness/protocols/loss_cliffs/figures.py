@@ -30,7 +30,7 @@ def _cliffs(setting: CliffSetting, observations: Sequence[Observation]) -> Figur
         places: dict[Condition, float] = {place + offset: float(offset) for offset in offsets(setting)}
         near = [one for one in observations if one.quantity == "loss" and one.at["iteration"] in places]
         lines.append(
-            series.along(near, "loss", "iteration", {}, label=f"drop {drop}", role=f"drop{drop}", places=places)
+            series.curve(near, "loss", "iteration", {}, label=f"drop {drop}", role=f"drop{drop}", places=places)
         )
     return Figure(
         "cliffs",
@@ -50,7 +50,7 @@ def _displacement(setting: CliffSetting, observations: Sequence[Observation]) ->
     for drop in options.cliffs:
         for quantity, label in (("binned_share", "displacement"), ("binned_null", "random displacement")):
             places: dict[Condition, float] = dict(enumerate(EDGES[:-1]))
-            line = series.along(
+            line = series.curve(
                 observations,
                 quantity,
                 "bin",
@@ -120,7 +120,7 @@ def _twins(setting: CliffSetting, observations: Sequence[Observation]) -> Figure
     options = setting.options
     words = {"batch": f"batch x{options.twins.factor}", "rate": f"rate ÷{options.twins.factor}"}
     lines = [
-        series.along(
+        series.curve(
             observations,
             "twin_loss",
             "after",

@@ -8,7 +8,7 @@ from harness.figure import Figure
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common.base import Claims, Measurement, Read, unread
 from harness.protocols.common.phases import drops, phases
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.loss_cliffs import figures as cliff_figures
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
 from harness.protocols.loss_cliffs import observations
@@ -19,7 +19,7 @@ from harness.schema.load import Problem
 ARMS = ("batch", "rate")
 
 
-class LossCliffs(TrainingProtocol[CliffOptions]):
+class LossCliffs(TrainingExperiment[CliffOptions]):
     """Cliffs of the training loss at the drops of the learning rate."""
 
     name = "loss_cliffs"

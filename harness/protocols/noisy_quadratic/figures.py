@@ -28,7 +28,7 @@ def figures(options: NoisyQuadraticOptions, observations: Sequence[Observation])
 def _against_momentum(options: NoisyQuadraticOptions, observations: Sequence[Observation]) -> Figure:
     rate, curvature, sigma = options.rates[0], options.curvatures[0], options.noises[0]
     at = {"rate": named(rate), "curvature": named(curvature), "noise": named(sigma)}
-    measured = _points(series.along(observations, "level", "momentum", at, label="simulated", role="simulated"))
+    measured = _points(series.curve(observations, "level", "momentum", at, label="simulated", role="simulated"))
     # The printed formula has a pole, beyond which it is negative: it is drawn over the measured part below that.
     reach = [one for one in measured.x if 1 - one**2 > rate * curvature]
     exact = _curve("exact", "exact", measured.x, lambda one: theory.exact_level(rate, curvature, one, sigma))
@@ -52,7 +52,7 @@ def _against_curvature(options: NoisyQuadraticOptions, observations: Sequence[Ob
         role, note = named(momentum), f"γ = {momentum:g}"
         at = {"rate": named(rate), "momentum": named(momentum), "noise": named(sigma)}
         measured = _points(
-            series.along(observations, "level", "curvature", at, label=f"simulated, {note}", role=f"simulated {role}")
+            series.curve(observations, "level", "curvature", at, label=f"simulated, {note}", role=f"simulated {role}")
         )
 
         def exact(one: float, momentum: float = momentum) -> float:
@@ -82,7 +82,7 @@ def _against_curvature(options: NoisyQuadraticOptions, observations: Sequence[Ob
 
 def _staircase(options: NoisyQuadraticOptions, observations: Sequence[Observation]) -> Figure:
     chosen = options.staircase
-    measured = series.along(observations, "stair_loss", "step", {}, label="simulated", role="simulated")
+    measured = series.curve(observations, "stair_loss", "step", {}, label="simulated", role="simulated")
     ends = [0]
     for length in quadratic_jobs.stairs(chosen, 0).params["lengths"]:
         ends.append(ends[-1] + length)
@@ -110,7 +110,7 @@ def _staircase(options: NoisyQuadraticOptions, observations: Sequence[Observatio
 
 def _valley_path(options: NoisyQuadraticOptions, observations: Sequence[Observation]) -> Figure:
     chosen = options.valley
-    path = series.along(observations, "valley_path", "step", {}, label="mean x", role="simulated")
+    path = series.curve(observations, "valley_path", "step", {}, label="mean x", role="simulated")
     return Figure(
         "valley_path",
         "Along the narrowing valley",

@@ -9,7 +9,7 @@ from harness.datainfo import DatasetInfo
 from harness.digits import ROUNDING, plain
 from harness.figure import Figure
 from harness.observation import Condition, NoValue, Observation, Quantity, ratio
-from harness.protocols.common.base import Claims, Measured, Measurement, Protocol
+from harness.protocols.common.base import Claims, Experiment, Measured, Measurement
 from harness.protocols.common.setting import Setting
 from harness.protocols.noisy_quadratic import figures as quadratic_figures
 from harness.protocols.noisy_quadratic import jobs as quadratic_jobs
@@ -23,7 +23,7 @@ _PHASES = ("before", "after")
 _NUMBERS = frozenset(_POINT)
 
 
-class NoisyQuadratic(Protocol[QuadraticSetting]):
+class NoisyQuadratic(Experiment[QuadraticSetting]):
     """Levels at equilibrium, their drops, sums and relaxation, and the narrowing valley."""
 
     name = "noisy_quadratic"

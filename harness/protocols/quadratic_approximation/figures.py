@@ -16,7 +16,7 @@ _PLACES = 31
 def figures(
     observations: Sequence[Observation], checkpoints: Sequence[int], bands: Sequence[Condition]
 ) -> list[Figure]:
-    """All figures of the family."""
+    """All figures of the experiment."""
     lines = [one for one in observations if one.quantity == "batch_loss"]
     first = min((one.initialisation for one in lines), default=0)
     mine = [one for one in lines if one.initialisation == first]
@@ -104,7 +104,7 @@ def _thresholds(observations: Sequence[Observation], orders: dict[int, float]) -
     for checkpoint, order in orders.items():
         at = {"checkpoint": checkpoint}
         mine = [one for one in observations if one.quantity == "threshold_loss" and one.at["checkpoint"] == checkpoint]
-        line = series.along(
+        line = series.curve(
             mine, "threshold_loss", "share", at, label=f"iteration {checkpoint}", role=f"checkpoint{checkpoint}"
         )
         x, y = line.x, line.y
@@ -134,7 +134,7 @@ def _through(observations: Sequence[Observation]) -> Figure:
         "iteration",
         "loss (nats)",
         [
-            series.along(observations, name, "checkpoint", {}, label=label, role=name, dashed=name != "loss")
+            series.curve(observations, name, "checkpoint", {}, label=label, role=name, dashed=name != "loss")
             for name, label in names.items()
         ],
     )

@@ -15,7 +15,7 @@ from harness.protocols.common.base import Claims, Measured, Measurement, Read, u
 from harness.protocols.common.heavy_ball import is_stable, level
 from harness.protocols.common.phases import phase_problems, phases
 from harness.protocols.common.setting import time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.quadratic_approximation import figures as approximation_figures
 from harness.protocols.quadratic_approximation.observations import of_minima
 from harness.protocols.quadratic_approximation.options import (
@@ -33,7 +33,7 @@ _DRAWN = 12
 """Batches whose losses are drawn."""
 
 
-class QuadraticApproximation(TrainingProtocol[QuadraticApproximationOptions]):
+class QuadraticApproximation(TrainingExperiment[QuadraticApproximationOptions]):
     """The exact Hessian at several checkpoints, and what the quadratic that it makes says of the loss."""
 
     name = "quadratic_approximation"

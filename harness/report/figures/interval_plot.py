@@ -11,7 +11,7 @@ from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWith
 _WIDTH, _HEIGHT, _EDGE, _LINE = 360.0, 44.0, 26.0, 16.0
 
 
-def strip(judgement: Judgement) -> Markup | None:
+def interval_plot(judgement: Judgement) -> Markup | None:
     """Draws a claim about one number: a mean, a difference of two, or the point of a crossing.
 
     Args:
@@ -42,7 +42,7 @@ def strip(judgement: Judgement) -> Markup | None:
         parts.append(_paper(place(paper)))
     parts.append(_measured(place(estimate.value), [place(end) for end in ends]))
     words = "Shaded: the values that the claim allows. Dot with its 95 % interval: measured. Diamond: the paper."
-    view = f'class="strip" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}"'
+    view = f'class="interval" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}"'
     head = f'<svg {view} role="img" aria-label="{words}"><title>{words}</title>'
     return Markup(head) + Markup("").join(parts) + Markup("</svg>")
 

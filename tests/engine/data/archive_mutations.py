@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.datainfo import Known
+from harness.datainfo import DatasetFacts
 from tests.engine.data.dataset_samples import (
     TINY_CIFAR,
     TINY_MNIST,
@@ -25,7 +25,7 @@ from tests.engine.data.dataset_samples import (
     mnist_files,
 )
 
-SOUND: tuple[tuple[Known, Callable[[], Files]], ...] = (
+SOUND: tuple[tuple[DatasetFacts, Callable[[], Files]], ...] = (
     (TINY_MNIST, mnist_files),
     (TINY_CIFAR, cifar_binary),
     (TINY_CIFAR, cifar_python),
@@ -46,7 +46,7 @@ _EXIT = b"csys\nexit\n(S'unpickled'\ntR."
 _KINDS = b"0123456789LKxgSVDX\0"
 
 
-def known_of(seed: int) -> Known:
+def known_of(seed: int) -> DatasetFacts:
     """The facts of the dataset that ``mutated(seed, ...)`` spoils."""
     return SOUND[seed % len(SOUND)][0]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from harness.datainfo import KNOWN, Known
+from harness.datainfo import KNOWN, DatasetFacts
 from harness.engine.data.archives import Limits
 from harness.engine.data.importing import import_known
 from harness.errors import RequestError
@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 Files = dict[str, bytes]
 
 
-def tiny(name: str, n_train: int, n_test: int, shape: tuple[int, int, int]) -> Known:
+def tiny(name: str, n_train: int, n_test: int, shape: tuple[int, int, int]) -> DatasetFacts:
     known = KNOWN[name]
     return replace(known, info=replace(known.info, n_train=n_train, n_test=n_test, shape=shape))
 
@@ -105,7 +105,7 @@ def image_files(suffix: str = "png", size: tuple[int, int] = (5, 4), mode: str =
     return files
 
 
-def verified(known: Known, files: Files) -> Known:
+def verified(known: DatasetFacts, files: Files) -> DatasetFacts:
     """The same facts with these files' checksums as the published ones."""
     published = {Path(name).name: hashlib.md5(content).hexdigest() for name, content in files.items()}
     return replace(known, published={**known.published, **published})
@@ -156,7 +156,7 @@ def nothing_left(root: Path) -> bool:
     return not root.exists() or not list(root.rglob("*"))
 
 
-def refused(known: Known, source: Path, root: Path, *, limits: Limits | None = None) -> str:
+def refused(known: DatasetFacts, source: Path, root: Path, *, limits: Limits | None = None) -> str:
     """The message with which an import is refused, leaving nothing behind."""
     with pytest.raises(RequestError) as caught:
         import_known(known, source, root, limits=limits)

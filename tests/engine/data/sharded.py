@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from harness.datainfo import Known, Record
+from harness.datainfo import DatasetFacts, Record
 from harness.engine.data.dataset import Dataset, digest
 from harness.engine.data.datasets import label_counts
 from harness.engine.data.shard_folder import open_shards, write_shards
@@ -23,7 +23,7 @@ def sharded(data: Dataset, folder: Path, images: int = 4) -> Dataset:
     folder.mkdir()
     info = replace(data.info, digest=digest(tensors_of(data)))
     checksum = write_shards(data, folder, images * prod(data.info.shape))
-    known = Known(info, tuple("abc"), formats=("idx",))
+    known = DatasetFacts(info, tuple("abc"), formats=("idx",))
     opened = open_shards(folder, Record(info, *label_counts(data), checksum), known)
     assert opened.info == info
     return replace(opened, info=data.info)

@@ -11,7 +11,7 @@ from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import series
 from harness.protocols.common.base import Claims, Measured, Measurement
 from harness.protocols.common.setting import TrainingSetting, time_problems
-from harness.protocols.common.training import TrainingProtocol
+from harness.protocols.common.training import TrainingExperiment
 from harness.schema.base import Many, Model, Time
 from harness.schema.load import Problem
 
@@ -37,7 +37,7 @@ def _ratio(one: Measured) -> Iterable[Observation]:
     yield one.seen("participation", one.table["ratio"][0])
 
 
-class Participation(TrainingProtocol[ParticipationOptions]):
+class Participation(TrainingExperiment[ParticipationOptions]):
     """How many weights carry a network, against the time of training."""
 
     name = "participation"
@@ -58,7 +58,7 @@ class Participation(TrainingProtocol[ParticipationOptions]):
         self, setting: ParticipationSetting, observations: Sequence[Observation], claims: Claims
     ) -> list[Figure]:
         """The ratio against time."""
-        line = series.along(observations, "participation", "time", {}, label="weights", role="participation")
+        line = series.curve(observations, "participation", "time", {}, label="weights", role="participation")
         words = "How many weights carry the network", "Participation ratio of the weights.", "iteration", "weights"
         return [Figure("participation", *words, [line])]
 

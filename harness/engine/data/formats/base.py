@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from harness.datainfo import Known
+from harness.datainfo import DatasetFacts
 from harness.engine.data.archives import Source
 from harness.errors import RequestError
 
@@ -45,8 +45,8 @@ class Format:
 
     looks: str
     wants: Callable[[PurePosixPath], bool]
-    lacks: Callable[[Source, Known], list[str]]
-    read: Callable[[Source, Known], Reading]
+    lacks: Callable[[Source, DatasetFacts], list[str]]
+    read: Callable[[Source, DatasetFacts], Reading]
 
 
 def md5(content: bytes) -> str:

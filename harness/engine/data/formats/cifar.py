@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from harness.datainfo import Known
+from harness.datainfo import DatasetFacts
 from harness.engine.data.archives import Source
 from harness.engine.data.formats.base import Array, Format, Reading, all_distinct, md5, only
 from harness.errors import RequestError
@@ -36,15 +36,15 @@ def _named(source: Source, name: str) -> bytes:
     return only(source, name, {path: content for path, content in source.files.items() if path.name == name})
 
 
-def _lacking(names: Sequence[str]) -> Callable[[Source, Known], list[str]]:
-    def lacks(source: Source, known: Known) -> list[str]:
+def _lacking(names: Sequence[str]) -> Callable[[Source, DatasetFacts], list[str]]:
+    def lacks(source: Source, known: DatasetFacts) -> list[str]:
         present = {path.name for path in source.files}
         return [name for name in names if name not in present]
 
     return lacks
 
 
-def _read_cifar_python(source: Source, known: Known) -> Reading:
+def _read_cifar_python(source: Source, known: DatasetFacts) -> Reading:
     contents = {batch: _named(source, batch) for batch in _BATCHES}
     for batch, content in contents.items():  # all of them before the first is unpickled
         if md5(content) != known.published[batch]:
@@ -61,7 +61,7 @@ def _read_cifar_python(source: Source, known: Known) -> Reading:
     return Reading(_joined(batches, known), original=True, origin=origin, caveat=None)
 
 
-def _read_cifar_binary(source: Source, known: Known) -> Reading:
+def _read_cifar_binary(source: Source, known: DatasetFacts) -> Reading:
     size = 1 + int(np.prod(known.info.shape))  # one label byte, then the pixels
     contents = {name: _named(source, name) for name in _BINARY}
     all_distinct(source, contents)
@@ -80,7 +80,7 @@ def _read_cifar_binary(source: Source, known: Known) -> Reading:
     return Reading(_joined(batches, known), original, origin, None if original else caveat)
 
 
-def _joined(batches: Mapping[str, tuple[Array, Array]], known: Known) -> dict[str, Array]:
+def _joined(batches: Mapping[str, tuple[Array, Array]], known: DatasetFacts) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for part, names in (("train", _TRAIN_BATCHES), ("test", (_TEST_BATCH,))):
         images = np.concatenate([batches[name][0] for name in names])

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from harness.datainfo import Known
+from harness.datainfo import DatasetFacts
 from harness.engine.data.archives import GZIP_START, Source, gunzip
 from harness.engine.data.formats.base import Array, Format, Reading, md5, only
 from harness.errors import RequestError
@@ -23,7 +23,7 @@ def _plain(name: str) -> str:
     return name.removesuffix(".gz").replace(".idx", "-idx")
 
 
-def _read_idx(source: Source, known: Known) -> Reading:
+def _read_idx(source: Source, known: DatasetFacts) -> Reading:
     info = known.info
     limit = 16 + max(info.n_train, info.n_test) * int(np.prod(info.shape))
 
@@ -60,7 +60,7 @@ def _misnamed(source: Source) -> str:
     return "".join(f"; {word}" for word in words)
 
 
-def _lacks(source: Source, known: Known) -> list[str]:
+def _lacks(source: Source, known: DatasetFacts) -> list[str]:
     present = {_plain(path.name) for path in source.files}
     return [name for name in _IDX.values() if name not in present]
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, features
 from PIL import __version__ as pillow_version
 
-from harness.datainfo import Known
+from harness.datainfo import DatasetFacts
 from harness.engine.data.archives import Source
 from harness.engine.data.bounds import told_as_damage
 from harness.engine.data.formats.base import Array, Format, Reading
@@ -25,13 +25,13 @@ def _is_image(path: PurePosixPath) -> bool:
     return in_part and not hidden and path.suffix.lower() in _SUFFIXES
 
 
-def _lacks(source: Source, known: Known) -> list[str]:
+def _lacks(source: Source, known: DatasetFacts) -> list[str]:
     present = {path.parts[-3:-1] for path in source.files}
     wanted = [(part, name) for part in ("train", "test") for name in known.class_names]
     return [f"image in {part}/{name}" for part, name in wanted if (part, name) not in present]
 
 
-def _read_images(source: Source, known: Known) -> Reading:
+def _read_images(source: Source, known: DatasetFacts) -> Reading:
     arrays: dict[str, Array] = {}
     told: Counter[str] = Counter()
     _same_twice(source)
@@ -67,7 +67,7 @@ def _same_twice(source: Source) -> None:
             raise RequestError(f"{source.name} holds both {other} and {path}: keep one folder of images")
 
 
-def _by_class(source: Source, part: str, known: Known) -> dict[str, list[PurePosixPath]]:
+def _by_class(source: Source, part: str, known: DatasetFacts) -> dict[str, list[PurePosixPath]]:
     """The files of one part by class, classes in the order of their labels, files in that of their paths."""
     by_class: dict[str, list[PurePosixPath]] = {name: [] for name in known.class_names}
     for path in sorted(source.files):
@@ -84,7 +84,7 @@ def _by_class(source: Source, part: str, known: Known) -> dict[str, list[PurePos
     return by_class
 
 
-def _decode(source: Source, path: PurePosixPath, known: Known, told: Counter[str]) -> Array:
+def _decode(source: Source, path: PurePosixPath, known: DatasetFacts, told: Counter[str]) -> Array:
     """uint8 [C, H, W]; what the header says is read before a pixel is decoded, and what is told of it is counted."""
     channels, height, width = known.info.shape
     name, content = f"{source.name}: {path}", source.files[path]

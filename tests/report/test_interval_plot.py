@@ -8,7 +8,7 @@ import pytest
 
 from harness.judging.statistics import Estimate
 from harness.pipeline.outcome import Outcome
-from harness.report.figures.interval_plot import strip
+from harness.report.figures.interval_plot import interval_plot
 from harness.schema.claims import Check
 
 _WINDOW = {"axis": "level", "threshold": 0.2, "earliest": 14, "latest": 16}
@@ -34,7 +34,7 @@ def test_the_dot_is_in_the_shade_when_the_claim_allows_it(
 ) -> None:
     check = Check.model_validate({"expect": expect})
     estimate = Estimate(value, 3, 0.1, value - 0.05, value + 0.05)
-    drawn = strip(replace(realistic.judgements[0], check=check, estimate=estimate))
+    drawn = interval_plot(replace(realistic.judgements[0], check=check, estimate=estimate))
     assert drawn is not None
     left, width = (float(one) for one in re.findall(r'class="range" x="(\S+)".* width="(\S+)"', drawn)[0])
     (dot,) = (float(one) for one in re.findall(r'class="dot" cx="(\S+)"', drawn))
@@ -45,7 +45,7 @@ def test_nothing_is_drawn_where_there_is_no_number_or_no_range(realistic: Outcom
     named = {"axis": "rewind", "threshold": 2.0, "earliest": "0it", "latest": "25it"}
     crossing = Check.model_validate({"expect": {"kind": "first_within", **named}})
     measured = realistic.judgements[0]
-    assert strip(replace(measured, check=crossing)) is None
-    assert strip(replace(measured, check=None)) is None
-    assert strip(replace(measured, estimate=None)) is None
-    assert strip(replace(measured, estimate=Estimate(None, 3, None, None, None, "crossing"))) is None
+    assert interval_plot(replace(measured, check=crossing)) is None
+    assert interval_plot(replace(measured, check=None)) is None
+    assert interval_plot(replace(measured, estimate=None)) is None
+    assert interval_plot(replace(measured, estimate=Estimate(None, 3, None, None, None, "crossing"))) is None
