@@ -68,7 +68,7 @@ def test_the_wrong_formula_is_found_out_and_that_is_in_order(shipped: Request, t
     found = judged(shipped, tables)
     wrong = {name for name, one in found.items() if one.verdict is Verdict.FAILS}
     assert wrong == {"printed_momentum", "printed_momentum_half", "printed_momentum_sign"}
-    assert all(one.in_order for one in found.values())
+    assert all(one.as_expected for one in found.values())
     assert found["printed_momentum"].claim.derivation
 
 
@@ -85,7 +85,7 @@ def test_an_error_of_two_percent_is_found_out(
     assert about
     for name in about:
         assert after[name].verdict is Verdict.FAILS, name
-        assert not after[name].in_order
+        assert not after[name].as_expected
 
 
 def test_the_level_of_tiny_noise_is_judged_by_its_own_size(place: Place) -> None:

@@ -81,7 +81,7 @@ def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
     note = None if known is None else KnownVerdict(verdict=known, why="The derivation forgets a factor.")
     told = replace(one, verdict=verdict, check=one.check.model_copy(update={"known": note}))
     outcome = replace(realistic, judgements=[told], failures=())
-    assert told.in_order == in_order
+    assert told.as_expected == in_order
     assert outcome.exit_code == (0 if in_order else 1)
     words = " ".join(claim_view(told).warnings)
     assert ("forgets a factor" in words) == (known is not None)
