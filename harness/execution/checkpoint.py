@@ -137,7 +137,7 @@ def interrupted(store: Store, plan: Plan, tell: Tell = lambda note: None) -> lis
     Raises:
         StoreBroken: it cannot be removed.
     """
-    found = []
+    groups = []
     for path in sorted(filter(store_folder.is_checkpoint, (store.root / "progress").iterdir())):
         try:
             keys = _read(path)[1].jobs
@@ -150,8 +150,8 @@ def interrupted(store: Store, plan: Plan, tell: Tell = lambda note: None) -> lis
         if all(store.path(key).exists() for key in keys):
             _forget(path)  # killed after the last commit
         elif all(key in plan.jobs for key in keys):
-            found.append([plan.jobs[key] for key in keys])
-    return found
+            groups.append([plan.jobs[key] for key in keys])
+    return groups
 
 
 def read_groups(path: Path) -> list[list[str]]:
@@ -199,8 +199,8 @@ def remove(path: Path) -> None:
         StoreBroken: it cannot be removed.
     """
     try:
-        for one in (path, *parts_of(path)):
-            one.rmdir() if one.is_dir() and not one.is_symlink() else one.unlink(missing_ok=True)
+        for entry in (path, *parts_of(path)):
+            entry.rmdir() if entry.is_dir() and not entry.is_symlink() else entry.unlink(missing_ok=True)
     except OSError as error:
         raise StoreBroken(
             f"{path}, where a run keeps its state, is none and cannot be removed ({error.strerror}): "
@@ -230,8 +230,8 @@ def _discarded(path: Path, error: Exception) -> str:
 
 def _forget(path: Path) -> None:
     """Removes a checkpoint that nobody needs, then its parts: a kill between leaves parts that say nothing."""
-    for one in (path, *parts_of(path)):
-        one.unlink(missing_ok=True)
+    for file in (path, *parts_of(path)):
+        file.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], _About]:

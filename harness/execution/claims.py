@@ -83,12 +83,12 @@ class Claims:
         made: list[Path] = []
         how = Taken.FREE
         for path in wanted:
-            one = self._make(path, by_force=by_force)
-            if one is Taken.NOT:
+            taken = self._make(path, by_force=by_force)
+            if taken is Taken.NOT:
                 self._give_up(made)
-                return one
+                return taken
             made.append(path)
-            how = one if one is Taken.LEFT else how
+            how = taken if taken is Taken.LEFT else how
         return how
 
     def release(self, group: Sequence[Job]) -> None:

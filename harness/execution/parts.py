@@ -76,7 +76,7 @@ class Parts:
             ValueError: a part is not there, is damaged, or is not of this checkpoint, or what this holds is no part;
                 in words that follow its name.
         """
-        found: dict[str, Tensor] = {}
+        kept: dict[str, Tensor] = {}
         for number in range(count):
             try:
                 content = sealed.read(self._part(number))
@@ -84,7 +84,7 @@ class Parts:
             except (OSError, ValueError) as error:
                 raise ValueError(f"has no part {number} that can be read") from error
             self._note(tensors, content)
-            found |= tensors
+            kept |= tensors
         if count and digest != self._digest.hexdigest():
             raise ValueError("has parts that are not its own")
         if HELD in checkpoint:
@@ -92,7 +92,7 @@ class Parts:
                 self._new, _ = sealed.decode(checkpoint[HELD].numpy().tobytes())
             except ValueError as error:
                 raise ValueError("holds a part that cannot be read") from error
-        return found | self._new
+        return kept | self._new
 
     def _part(self, number: int) -> Path:
         return self._checkpoint.with_name(f"{self._checkpoint.name}.{number}")
@@ -107,4 +107,4 @@ def parts_of(path: Path) -> list[Path]:
     """What lies at the names of a checkpoint's parts; nothing for another file than a checkpoint."""
     if not store_folder.is_checkpoint(path):
         return []
-    return [one for one in path.parent.glob(f"{path.name}.*") if store_folder.is_part(one)]
+    return [part for part in path.parent.glob(f"{path.name}.*") if store_folder.is_part(part)]

@@ -100,8 +100,8 @@ def _work(
             impatient = False
             tally.begin(group)
             backend.start(group)
-        tally.found(schedule.found)
-        schedule.found.clear()
+        tally.done_elsewhere(schedule.done_elsewhere)
+        schedule.done_elsewhere.clear()
         _tell(claims, tally)
         if not tally.running:
             impatient = _wait_for_others(schedule, tally, claims, patience)
@@ -184,7 +184,7 @@ class _Tally:
         self._under_way[key] = self._under_way.get(key, 0) + units
         self._told()
 
-    def found(self, jobs: Sequence[Job]) -> None:
+    def done_elsewhere(self, jobs: Sequence[Job]) -> None:
         """Another run did these."""
         if jobs:
             self._finished += cost(jobs)

@@ -54,7 +54,7 @@ class Schedule:
 
     Attributes:
         missing: key -> job, for what is not done.
-        found: jobs that another run did meanwhile.
+        done_elsewhere: jobs that another run did meanwhile.
         blocked: whether what could run now is under way in another run on the same store.
     """
 
@@ -81,7 +81,7 @@ class Schedule:
             StoreBroken: the store cannot be written.
         """
         self.missing = plan.missing(store.has)
-        self.found: list[Job] = []
+        self.done_elsewhere: list[Job] = []
         self.blocked = False
         self._store, self._claims = store, claims
         self._lost: set[str] = set()
@@ -131,7 +131,7 @@ class Schedule:
                 place += 1
                 continue
             del self._pending[place]
-            group = self._without_found(group, taken)
+            group = self._without_done(group, taken)
             if group:
                 self._running.append(group)
                 return group
@@ -140,18 +140,18 @@ class Schedule:
         self._look_again = time.monotonic() + LOOK_EVERY_S
         return None
 
-    def _without_found(self, group: list[Job], taken: Taken) -> list[Job]:
+    def _without_done(self, group: list[Job], taken: Taken) -> list[Job]:
         """A group without what another run has committed meanwhile.
 
         The whole of it where a run that is gone had begun it: so it ends with the very bits that it would have had.
         """
-        found = {job.key: job for job in group if job.key in self.missing and self._store.has(job)}
-        for key in found:
+        done = {job.key: job for job in group if job.key in self.missing and self._store.has(job)}
+        for key in done:
             del self.missing[key]
-        self.found += found.values()
-        left = [job for job in group if job.key not in found]
+        self.done_elsewhere += done.values()
+        left = [job for job in group if job.key not in done]
         wanted = self._wanted(left)
-        if not found or (wanted and (taken is Taken.LEFT or checkpoint_path(self._store, group).exists())):
+        if not done or (wanted and (taken is Taken.LEFT or checkpoint_path(self._store, group).exists())):
             return group
         if self._claims is not None:
             held = {job.trajectory for job in left} if wanted else set()
@@ -184,9 +184,9 @@ class Schedule:
             return False
         kind = group[0].stage, fuse(group[0])
         parted: list[list[Job]] = []
-        for one in [list(group), *self._pending]:
-            alike = (one[0].stage, fuse(one[0])) == kind
-            parted += list(_parts(one, -(-runs // 2))) if alike else [one]
+        for waiting in [list(group), *self._pending]:
+            alike = (waiting[0].stage, fuse(waiting[0])) == kind
+            parted += list(_parts(waiting, -(-runs // 2))) if alike else [waiting]
         self._pending = parted
         self._write()
         return True

@@ -127,9 +127,9 @@ def read_checked(path: Path, digest: str) -> bytes:
         content = read_tensors(path) if path.name == TENSORS else read_regular(path, _LARGEST[path.name])
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise ValueError(f"has sha256 {found[:12]}, its record says {digest[:12]}")
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != digest:
+        raise ValueError(f"has sha256 {actual[:12]}, its record says {digest[:12]}")
     return content
 
 
@@ -157,7 +157,7 @@ def read_tensors(path: Path, beyond: int = 0) -> bytes:
 def _end_of_last(header: bytes) -> int:
     try:
         places = jsonfile.parse(header).items()
-        return max(int(one["data_offsets"][1]) for name, one in places if name != "__metadata__")
+        return max(int(place["data_offsets"][1]) for name, place in places if name != "__metadata__")
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError("is too large for a file without a header of tensors") from error
 

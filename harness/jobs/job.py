@@ -95,24 +95,24 @@ def training_steps(jobs: Iterable[Job]) -> dict[str, int]:
 
 def ancestry(targets: Iterator[Job] | list[Job]) -> dict[str, Job]:
     """Every job needed for the targets, each once, inputs before the jobs that use them."""
-    found: dict[str, Job] = {}
+    jobs: dict[str, Job] = {}
     stack: list[tuple[Job, bool]] = [(job, False) for job in reversed(list(targets))]
     while stack:
         job, inputs_done = stack.pop()
-        if job.key in found:
+        if job.key in jobs:
             continue
         if inputs_done:
-            found[job.key] = job
+            jobs[job.key] = job
         else:
             stack.append((job, True))
             stack.extend((needed, False) for _, needed in sorted(job.inputs.items(), reverse=True))
-    return found
+    return jobs
 
 
 def descendants(jobs: Mapping[str, Job], root: Job) -> set[str]:
     """Keys of a job and of everything among ``jobs`` (inputs first) that rests on it."""
-    found = {root.key}
+    keys = {root.key}
     for key, job in jobs.items():
-        if any(given.key in found for given in job.inputs.values()):
-            found.add(key)
-    return found
+        if any(given.key in keys for given in job.inputs.values()):
+            keys.add(key)
+    return keys

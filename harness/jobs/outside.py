@@ -59,7 +59,7 @@ def packages() -> tuple[Package, ...]:
     Raises:
         BrokenError: one cannot be imported, or exports no ``PROTOCOL``.
     """
-    points = {(one.name, one.value): one for one in entry_points(group=GROUP)}
+    points = {(point.name, point.value): point for point in entry_points(group=GROUP)}
     return tuple(_opened(points[name]) for name in sorted(points))
 
 

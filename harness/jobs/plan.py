@@ -113,7 +113,7 @@ class Plan:
             limit: how many runs like a job may run together.
             devices: how many groups run at a time.
         """
-        waits = {key: {one.key for one in job.inputs.values()} & missing.keys() for key, job in missing.items()}
+        waits = {key: {source.key for source in job.inputs.values()} & missing.keys() for key, job in missing.items()}
         users: dict[str, list[str]] = {key: [] for key in missing}
         for key, given in waits.items():
             for needed in given:

@@ -100,7 +100,8 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
         "harness": harness.__version__,
         "packages": {name: _version(name) for name in _PACKAGES},
         "outside": {
-            f"{one.distribution} ({one.module})": {"version": one.version, "digest": one.digest} for one in packages()
+            f"{package.distribution} ({package.module})": {"version": package.version, "digest": package.digest}
+            for package in packages()
         },
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

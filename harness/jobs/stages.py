@@ -245,7 +245,7 @@ OWN = (
 )
 """The stages of the harness itself, a row each."""
 
-_OWN_BY_NAME: Mapping[str, Row] = MappingProxyType({one.name: one for one in OWN})
+_OWN_BY_NAME: Mapping[str, Row] = MappingProxyType({own.name: own for own in OWN})
 
 
 def row(name: str) -> Row:
@@ -265,20 +265,20 @@ def rows() -> Mapping[str, Row]:
     Raises:
         BrokenError: a package outside cannot be used, or brings a stage of a name that is taken.
     """
-    found = dict(_OWN_BY_NAME)
+    table = dict(_OWN_BY_NAME)
     owners: dict[str, Package] = {}
     for package in packages():
         for brought in package.stages:
             _require_row(package, brought)
-            if brought.name in found:
+            if brought.name in table:
                 owner = owners[brought.name].words if brought.name in owners else "the harness"
                 raise BrokenError(
                     f"{package.words} brings the stage {brought.name!r}, which {owner} has already: give it another "
                     "name, or uninstall one of them"
                 )
-            found[brought.name] = brought
+            table[brought.name] = brought
             owners[brought.name] = package
-    return MappingProxyType(found)
+    return MappingProxyType(table)
 
 
 def _require_row(package: Package, brought: object) -> None:

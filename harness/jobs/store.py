@@ -286,12 +286,12 @@ def _wrong_with(path: Path, judge: Judge) -> str:
     return judge(record.job, Artifact(tensors, table))
 
 
-def _difference(found: Any, wanted: Any, place: str = "") -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
+def _difference(recorded: Any, wanted: Any, place: str = "") -> str:
+    if isinstance(recorded, dict) and isinstance(wanted, dict):
         parts = [
-            _difference(found.get(name), wanted.get(name), f"{place}.{name}" if place else str(name))
-            for name in sorted({*found, *wanted})
-            if canonical(found.get(name)) != canonical(wanted.get(name))
+            _difference(recorded.get(name), wanted.get(name), f"{place}.{name}" if place else str(name))
+            for name in sorted({*recorded, *wanted})
+            if canonical(recorded.get(name)) != canonical(wanted.get(name))
         ]
         return "; ".join(parts)
-    return f"{place} is {shown(found, _SHOWN)}, wanted {shown(wanted, _SHOWN)}"
+    return f"{place} is {shown(recorded, _SHOWN)}, wanted {shown(wanted, _SHOWN)}"

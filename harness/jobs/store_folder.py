@@ -123,7 +123,9 @@ def not_ours(path: Path) -> list[Path]:
     """What a folder of an artifact holds that the store did not put there; nothing where it is a file or a link."""
     if path.is_symlink() or not path.is_dir():
         return []
-    return [one for one in path.iterdir() if one.name not in FILES or (_is_folder(one) and any(one.iterdir()))]
+    return [
+        entry for entry in path.iterdir() if entry.name not in FILES or (_is_folder(entry) and any(entry.iterdir()))
+    ]
 
 
 def discard(path: Path) -> None:
@@ -135,8 +137,8 @@ def discard(path: Path) -> None:
     if _is_folder(path):
         for name in FILES:
             with suppress(FileNotFoundError):
-                one = path / name
-                one.rmdir() if _is_folder(one) else one.unlink()
+                file = path / name
+                file.rmdir() if _is_folder(file) else file.unlink()
         path.rmdir()
     else:
         path.unlink()
@@ -179,11 +181,13 @@ def _foreign(root: Path) -> Iterator[Path]:
                 if not _SHARD.fullmatch(shard.name) or not _is_folder(shard):
                     yield shard
                 else:
-                    yield from (one for one in shard.iterdir() if not is_artifact(one))
+                    yield from (entry for entry in shard.iterdir() if not is_artifact(entry))
         else:
             named = _DRAFT if part.name == "tmp" else _PROGRESS
             yield from (
-                one for one in part.iterdir() if not (named.fullmatch(one.name) or _TEMPORARY.fullmatch(one.name))
+                entry
+                for entry in part.iterdir()
+                if not (named.fullmatch(entry.name) or _TEMPORARY.fullmatch(entry.name))
             )
 
 
@@ -193,10 +197,12 @@ def _sweep(root: Path) -> None:
     What cannot be removed, such as another user's, stays: it is in nobody's way. Another run's own may vanish meanwhile
     too.
     """
-    drafts = [one for one in (root / "tmp").iterdir() if _DRAFT.fullmatch(one.name)]
-    halves = [one for part in ("tmp", "progress") for one in (root / part).iterdir() if _TEMPORARY.fullmatch(one.name)]
+    drafts = [entry for entry in (root / "tmp").iterdir() if _DRAFT.fullmatch(entry.name)]
+    halves = [
+        entry for part in ("tmp", "progress") for entry in (root / part).iterdir() if _TEMPORARY.fullmatch(entry.name)
+    ]
     claims = filter(is_claim, (root / "progress").iterdir())
-    parts = [one for one in (root / "progress").iterdir() if is_part(one) and not one.with_suffix("").exists()]
+    parts = [entry for entry in (root / "progress").iterdir() if is_part(entry) and not entry.with_suffix("").exists()]
     for draft in (*drafts, *halves, *claims, *parts):
         with suppress(OSError):
             if time.time() - os.lstat(draft).st_mtime > _STALE_AFTER_S and not not_ours(draft):

@@ -15,21 +15,21 @@ from harness.pipeline.outcome import Cost, Failure
 
 def provenance_of(plan: Plan, datasets: Sequence[DatasetInfo], store: Store, run: Run) -> dict[str, Any]:
     """Where the results of a plan come from, whenever they were made, and which workers the last run lost."""
-    made = [store.made(job) for job in plan.jobs.values() if store.has(job)]
-    outside = sorted({_outside_words(name, about) for one in made for name, about in one.outside.items()})
+    origins = [store.made(job) for job in plan.jobs.values() if store.has(job)]
+    outside = sorted({_outside_words(name, about) for origin in origins for name, about in origin.outside.items()})
     return {
         "harness": harness.__version__,
         "results made by": {
-            "code revisions": sorted({revision_words(one.code) for one in made}),
-            "hardware": sorted({f"{one.hardware} ({one.device})" for one in made}),
-            "python": sorted({one.python for one in made}),
-            "torch": sorted({one.packages.get("torch", "unknown") for one in made}),
-            "pinned versions (sha256)": sorted({one.lock[:12] for one in made}),
-            "CPU threads": sorted({one.threads for one in made}),
-            "jobs side by side": _range([one.beside for one in made]),
-            "dates": sorted({one.date for one in made}),
+            "code revisions": sorted({revision_words(origin.code) for origin in origins}),
+            "hardware": sorted({f"{origin.hardware} ({origin.device})" for origin in origins}),
+            "python": sorted({origin.python for origin in origins}),
+            "torch": sorted({origin.packages.get("torch", "unknown") for origin in origins}),
+            "pinned versions (sha256)": sorted({origin.lock[:12] for origin in origins}),
+            "CPU threads": sorted({origin.threads for origin in origins}),
+            "jobs side by side": _range([origin.beside for origin in origins]),
+            "dates": sorted({origin.date for origin in origins}),
             **({"packages outside": outside} if outside else {}),
-            "container": sorted({one.container or "none: made outside the container" for one in made}),
+            "container": sorted({origin.container or "none: made outside the container" for origin in origins}),
         },
         "dataset": _dataset_words(datasets[0]) if datasets else "none",
         **{f"dataset {data.name}": _dataset_words(data) for data in datasets[1:]},

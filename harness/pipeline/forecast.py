@@ -61,8 +61,8 @@ def forecast(
     missing = plan.missing(have)
     counts: dict[str, tuple[int, int]] = {}
     for key, job in plan.jobs.items():
-        needed, found = counts.get(job.stage, (0, 0))
-        counts[job.stage] = (needed + 1, found + (key not in missing))
+        needed, cached = counts.get(job.stage, (0, 0))
+        counts[job.stage] = (needed + 1, cached + (key not in missing))
     efforts = {key: stages.find(job.stage).effort(job) for key, job in missing.items()}
     groups = [
         _Group(runs, [efforts[run.key] for run in runs], fitting(runs[0], free, devices[0]))
@@ -71,9 +71,9 @@ def forecast(
     return Forecast(
         jobs=counts,
         iterations=sum(training_steps(missing.values()).values()),
-        seconds=sum(one.seconds(devices, threads) for one in groups),
+        seconds=sum(group.seconds(devices, threads) for group in groups),
         disk_bytes=sum(effort.disk_bytes for effort in efforts.values()),
-        memory_bytes=int(max((one.memory(devices) for one in groups), default=0.0)),
+        memory_bytes=int(max((group.memory(devices) for group in groups), default=0.0)),
     )
 
 
@@ -122,13 +122,13 @@ class _Group:
         used = min(len(devices), len(self.runs))
         width = self._side_by_side(devices)
         filled = max(1.0, self.efforts[0].gpu_slots / width) if devices[0] == "cuda" else 1.0
-        operations = filled * sum(one.operations for one in self.efforts)
+        operations = filled * sum(effort.operations for effort in self.efforts)
         rate = _FLOPS_CUDA * used if devices[0] == "cuda" else _flops_a_thread(self.runs[0]) * threads
         if self.efforts[0].unfused:
-            launches = sum(one.launches for one in self.efforts) / used
+            launches = sum(effort.launches for effort in self.efforts) / used
         else:
             rounds = math.ceil(len(self.runs) / (width * len(devices)))
-            launches = rounds * max(one.launches for one in self.efforts)
+            launches = rounds * max(effort.launches for effort in self.efforts)
         return operations / rate + launches * _LAUNCH_S[devices[0]]
 
     def memory(self, devices: Sequence[str]) -> float:
@@ -150,7 +150,7 @@ def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effo
     longest: dict[str, Job] = {}
     for job in missing.values():
         before = longest.setdefault(job.trajectory, job)
-        longest[job.trajectory] = max(before, job, key=lambda one: efforts[one.key].operations)
+        longest[job.trajectory] = max(before, job, key=lambda run: efforts[run.key].operations)
     groups: dict[tuple[object, ...], list[Job]] = {}
     for job in longest.values():
         groups.setdefault((job.stage, fuse(job) or job.key, plan.heights[job.key]), []).append(job)

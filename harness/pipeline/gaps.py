@@ -37,11 +37,13 @@ def gaps(
         why: a job without a table -> the error of what broke.
     """
     measurements = list(protocol.measurements(setting))
-    broken = [one for one in measurements if read(one.job) is None]
+    broken = [measurement for measurement in measurements if read(measurement.job) is None]
     if not broken:
         return []
-    sound = [(one, table) for one in measurements if (table := read(one.job)) is not None]
-    instead = {one.job.key: table for one in broken if (table := _substitute(one, sound)) is not None}
+    sound = [(measurement, table) for measurement in measurements if (table := read(measurement.job)) is not None]
+    instead = {
+        measurement.job.key: table for measurement in broken if (table := _substitute(measurement, sound)) is not None
+    }
     moved = {key: _moved(table) for key, table in instead.items()}
 
     def observed(tables: Mapping[str, Table]) -> list[Observation]:
@@ -53,18 +55,29 @@ def gaps(
 
     there = _values(observed({}))
     whole, other = observed(instead), _values(observed(moved))
-    lost = [one for one in whole if not there.get(_name(one)) == repr(one.value) == other.get(_name(one))]
-    found = [Gap(one.quantity, one.at, one.initialisation, why(_cause(one, broken).job)) for one in lost]
-    alone = [one for one in broken if one.job.key not in instead]
-    return found + [Gap(None, one.at, one.initialisation, why(one.job)) for one in alone]
+    lost = [
+        observation
+        for observation in whole
+        if not there.get(_name(observation)) == repr(observation.value) == other.get(_name(observation))
+    ]
+    named = [
+        Gap(observation.quantity, observation.at, observation.initialisation, why(_cause(observation, broken).job))
+        for observation in lost
+    ]
+    alone = [measurement for measurement in broken if measurement.job.key not in instead]
+    return named + [
+        Gap(None, measurement.at, measurement.initialisation, why(measurement.job)) for measurement in alone
+    ]
 
 
-def _substitute(one: Measurement, sound: Sequence[tuple[Measurement, Table]]) -> Table | None:
+def _substitute(broken: Measurement, sound: Sequence[tuple[Measurement, Table]]) -> Table | None:
     """A table that may stand for that of a broken measurement."""
-    kin = [(other, table) for other, table in sound if (other.reads, other.job.stage) == (one.reads, one.job.stage)]
+    kin = [
+        (other, table) for other, table in sound if (other.reads, other.job.stage) == (broken.reads, broken.job.stage)
+    ]
 
     def alike(pair: tuple[Measurement, Table]) -> int:
-        return sum(pair[0].at.get(axis) == condition for axis, condition in one.at.items())
+        return sum(pair[0].at.get(axis) == condition for axis, condition in broken.at.items())
 
     return max(kin, key=alike)[1] if kin else None
 
@@ -81,7 +94,7 @@ def _moved(table: Table) -> Table:
 
 
 def _values(observations: Sequence[Observation]) -> Mapping[_Name, str]:
-    return {_name(one): repr(one.value) for one in observations}
+    return {_name(observation): repr(observation.value) for observation in observations}
 
 
 def causes(job: Job, failed: Mapping[str, Exception]) -> str:
@@ -91,15 +104,15 @@ def causes(job: Job, failed: Mapping[str, Exception]) -> str:
     return text if len(text) <= _LETTERS else f"{text[:_LETTERS]}…"
 
 
-def _name(one: Observation) -> _Name:
-    return one.quantity, tuple(sorted(one.at.items())), one.initialisation, one.repeat
+def _name(observation: Observation) -> _Name:
+    return observation.quantity, tuple(sorted(observation.at.items())), observation.initialisation, observation.repeat
 
 
 def _cause(lost: Observation, broken: Sequence[Measurement]) -> Measurement:
     """The broken measurement that is nearest to an observation: of its initialisation, with most of its conditions."""
 
-    def nearness(one: Measurement) -> tuple[bool, int, bool]:
-        alike = sum(lost.at.get(axis) == condition for axis, condition in one.at.items())
-        return one.initialisation == lost.initialisation, alike, one.repeat == lost.repeat
+    def nearness(measurement: Measurement) -> tuple[bool, int, bool]:
+        alike = sum(lost.at.get(axis) == condition for axis, condition in measurement.at.items())
+        return measurement.initialisation == lost.initialisation, alike, measurement.repeat == lost.repeat
 
     return max(broken, key=nearness)

@@ -81,11 +81,11 @@ class Outcome:
         """0 all claims stand or are what is known of them, 1 some do not (or are undecided), 3 something broke."""
         if self.failures:
             return 3
-        judged = [one for one in self.judgements if one.check is not None]
-        return 0 if all(one.as_expected for one in judged) and judged else 1
+        judged = [judgement for judgement in self.judgements if judgement.check is not None]
+        return 0 if all(judgement.as_expected for judgement in judged) and judged else 1
 
     @property
     def counts(self) -> Mapping[Verdict, int]:
         """How many claims have each verdict, in the order of ``Verdict``, zeros left out."""
-        found = [one.verdict for one in self.judgements]
-        return {verdict: found.count(verdict) for verdict in Verdict if verdict in found}
+        verdicts = [judgement.verdict for judgement in self.judgements]
+        return {verdict: verdicts.count(verdict) for verdict in Verdict if verdict in verdicts}

@@ -29,8 +29,8 @@ def check_plan(measurements: Sequence[Measurement], plan: Plan) -> None:
 def initialisations_share_no_seed(measurements: Sequence[Measurement]) -> None:
     """Initial weights, orders, shuffles, noise: else replicates are counted that are none."""
     by_initialisation: dict[int, list[Job]] = {}
-    for one in measurements:
-        by_initialisation.setdefault(one.initialisation, []).append(one.job)
+    for measurement in measurements:
+        by_initialisation.setdefault(measurement.initialisation, []).append(measurement.job)
     owners: dict[tuple[str, str, Any], int] = {}
     measured: dict[str, int] = {}
     for number, jobs in by_initialisation.items():
@@ -53,15 +53,17 @@ def initialisations_share_no_seed(measurements: Sequence[Measurement]) -> None:
 def measurements_are_of_different_jobs(measurements: Sequence[Measurement]) -> None:
     """One job under two conditions compares a thing with itself, unless nothing was trained since the fork."""
     seen: dict[tuple[object, str, int, int], Measurement] = {}
-    for one in measurements:
-        states = [job for role, job in one.job.inputs.items() if role != "mask"]
+    for measurement in measurements:
+        states = [job for role, job in measurement.job.inputs.items() if role != "mask"]
         if not states or all(map(at_fork, states)):
             continue
-        before = seen.setdefault((one.reads, one.job.key, one.initialisation, one.repeat), one)
-        if dict(before.at) != dict(one.at):
+        before = seen.setdefault(
+            (measurement.reads, measurement.job.key, measurement.initialisation, measurement.repeat), measurement
+        )
+        if dict(before.at) != dict(measurement.at):
             raise InvariantBroken(
-                f"{one.job!r} is measured at {dict(before.at)} and at {dict(one.at)}, initialisation "
-                f"{one.initialisation}: what these conditions are to tell apart is one thing"
+                f"{measurement.job!r} is measured at {dict(before.at)} and at {dict(measurement.at)}, initialisation "
+                f"{measurement.initialisation}: what these conditions are to tell apart is one thing"
             )
 
 

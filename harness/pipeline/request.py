@@ -72,7 +72,7 @@ def prepare(
     """
     protocol, setting = _resolved(loaded, scale, data_root, initialisations=initialisations, first_seed=first_seed)
     measurements = list(protocol.measurements(setting))
-    plan = Plan.of(one.job for one in measurements)
+    plan = Plan.of(measurement.job for measurement in measurements)
     check_plan(measurements, plan)
     return Request(loaded, scale, setting, protocol, plan)
 
@@ -107,9 +107,9 @@ def _resolved(
 def _check_jobs(loaded: Loaded, scale: str, protocol: Experiment[Any], setting: Setting) -> None:
     """Raises RequestError where there are too many jobs; those of one initialisation are counted."""
     count = setting.replicates.initialisations
-    one = replace(setting, replicates=setting.replicates.model_copy(update={"initialisations": 1}))
+    single = replace(setting, replicates=setting.replicates.model_copy(update={"initialisations": 1}))
     most = MOST_JOBS // count
-    wanted = [measurement.job for measurement in islice(protocol.measurements(one), most + 1)]
+    wanted = [measurement.job for measurement in islice(protocol.measurements(single), most + 1)]
     jobs = len(Plan.of(wanted).jobs) if len(wanted) <= most else len(wanted)
     if jobs > most:
         raise RequestError(

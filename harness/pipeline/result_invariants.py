@@ -203,12 +203,12 @@ MEASURED: Sequence[Callable[[Results], None]] = (
 
 def _lines(table: Table) -> dict[tuple[str, str], dict[float, float]]:
     """(mode, split) -> alpha -> error."""
-    found: dict[tuple[str, str], dict[float, float]] = {}
+    lines: dict[tuple[str, str], dict[float, float]] = {}
     for mode, split, alpha, error in zip(
         table["batch_norm"], table["split"], table["alpha"], table["error"], strict=True
     ):
-        found.setdefault((mode, split), {})[alpha] = error
-    return found
+        lines.setdefault((mode, split), {})[alpha] = error
+    return lines
 
 
 def _over_splits(results: Results, *roles: Role) -> Iterator[tuple[Job, Mapping[str, int]]]:

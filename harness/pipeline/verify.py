@@ -120,10 +120,10 @@ def _judge(
     request: Request, observations: Sequence[Observation], missing: Sequence[Gap], *, faithful: bool
 ) -> list[Judgement]:
     protocol, setting = request.protocol, request.setting
-    found = []
+    judgements = []
     for claim in request.loaded.spec.claims:
         check = claim.checks.get(request.scale)
-        doubts = [one.message for one in request.loaded.doubts if one.claim == claim.id]
+        doubts = [doubt.message for doubt in request.loaded.doubts if doubt.claim == claim.id]
         judgement = judge(
             claim,
             request.scale,
@@ -137,8 +137,8 @@ def _judge(
             gaps=missing,
             measured=partial(_measured, request, claim.quantity),
         )
-        found.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
-    return found
+        judgements.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
+    return judgements
 
 
 def _measured(request: Request, quantity: str, at: Mapping[str, Condition]) -> bool:
@@ -161,8 +161,8 @@ def _marked(request: Request) -> list[tuple[Claim, Check]]:
 
 def _departures(request: Request) -> list[str]:
     """What the spec names, and what the harness sees of itself."""
-    found = [*request.loaded.spec.scales[request.scale].departures, *request.setting.departures]
+    departures = [*request.loaded.spec.scales[request.scale].departures, *request.setting.departures]
     planned, asked = request.planned, request.setting.replicates
     if asked.initialisations < planned.initialisations:
-        found.append(f"{asked.initialisations} initialisations in place of the planned {planned.initialisations}")
-    return found
+        departures.append(f"{asked.initialisations} initialisations in place of the planned {planned.initialisations}")
+    return departures

@@ -43,7 +43,7 @@ def count_numbers(baselines: Sequence[Baseline]) -> int:
 
     Those of all baselines, so that a spec's limits do not depend on which others are run beside it.
     """
-    return sum(len(one.content.numbers) for one in baselines)
+    return sum(len(baseline.content.numbers) for baseline in baselines)
 
 
 def interval(number: Number, n: int, comparisons: int) -> tuple[float, float]:
@@ -80,16 +80,18 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
         for name, number in baseline.content.numbers.items()
         if name in fresh.numbers
     }
-    found = [*_facts(baseline, fresh), _plan(baseline, fresh), _smoke_run(baseline, fresh)]
-    found += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
+    findings = [*_facts(baseline, fresh), _plan(baseline, fresh), _smoke_run(baseline, fresh)]
+    findings += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
     for name, number in baseline.content.numbers.items():
         if name in fresh.numbers:
             tone: Tone = "alarm" if moved[name] else "same"
-            found.append(_finding(baseline, name, tone, _number_words(number, fresh.numbers[name], comparisons)))
+            findings.append(_finding(baseline, name, tone, _number_words(number, fresh.numbers[name], comparisons)))
         else:
             why = "is not measured because jobs broke" if broken else "is measured no longer"
-            found.append(_finding(baseline, name, "note" if broken else "alarm", f"{why}; baseline {_value(number)}"))
-    return found
+            findings.append(
+                _finding(baseline, name, "note" if broken else "alarm", f"{why}; baseline {_value(number)}")
+            )
+    return findings
 
 
 def since(baseline: Baseline) -> str:
@@ -190,9 +192,9 @@ def _turn(before: Judged, now: Judged, moved: bool) -> tuple[Tone, str]:
     return "note", "no flip: the number of initialisations differs, or the claim is near its limit"
 
 
-def _ends(one: Judged) -> tuple[float, float]:
-    nowhere = math.inf if one.crossing == "first" else -math.inf
-    return (nowhere if one.low is None else one.low), (nowhere if one.high is None else one.high)
+def _ends(judged: Judged) -> tuple[float, float]:
+    nowhere = math.inf if judged.crossing == "first" else -math.inf
+    return (nowhere if judged.low is None else judged.low), (nowhere if judged.high is None else judged.high)
 
 
 def _apart(before: Judged, now: Judged) -> bool:
@@ -203,8 +205,8 @@ def _apart(before: Judged, now: Judged) -> bool:
     return new_low > high or new_high < low
 
 
-def _set(one: Judged) -> str:
-    words = ("at no point" if end is None else f"{end:g}" for end in (one.low, one.high))
+def _set(judged: Judged) -> str:
+    words = ("at no point" if end is None else f"{end:g}" for end in (judged.low, judged.high))
     return f"[{', '.join(words)}]"
 
 

@@ -39,7 +39,11 @@ def content(request: Request, outcome: Outcome, store: Store, small: Plan) -> Co
         facts=setting.facts,
         setting={**outcome.setting, "replicates": compared_replicates(outcome.setting["replicates"])},
         kinds={label: tuple(sorted(digests)) for label, digests in sorted(labels.items())},
-        claims={one.claim.id: _judged(request, one) for one in outcome.judgements if one.check is not None},
+        claims={
+            judgement.claim.id: _judged(request, judgement)
+            for judgement in outcome.judgements
+            if judgement.check is not None
+        },
         numbers={**_claimed(request, outcome, store), **fingerprints(request.plan.jobs, every, store)},
         rehearsal=smoke_numbers(small.jobs, kinds(small.jobs), store),
     )
@@ -84,7 +88,7 @@ def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Numb
     """The numbers that claims are about. Of a crossing: the quantity at each point of its axis."""
     tables = _tables(request, store)
     observations = request.protocol.observations(request.setting, tables)
-    found: dict[str, Number] = {}
+    numbers: dict[str, Number] = {}
     for judgement in outcome.judgements:
         if judgement.check is None:
             continue
@@ -99,11 +103,13 @@ def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Numb
             samples = [statistics.differences(*samples)]
         for label, at, sample in zip(_names(request, judgement), asked, samples, strict=False):
             if sample:
-                one = statistics.estimate(sample, scale)
-                assert one.value is not None
-                floor = _resolution(request, quantity, at) or ROUNDING * abs(one.value)
-                found[label] = Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit=quantity.unit)
-    return found
+                estimate = statistics.estimate(sample, scale)
+                assert estimate.value is not None
+                floor = _resolution(request, quantity, at) or ROUNDING * abs(estimate.value)
+                numbers[label] = Number(
+                    mean=estimate.value, sd=estimate.sd, n=estimate.n, floor=floor, unit=quantity.unit
+                )
+    return numbers
 
 
 def _tables(request: Request, store: Store) -> Callable[[Job], Table | None]:

@@ -51,7 +51,10 @@ def read(path: Path) -> Baseline:
         baseline = Baseline.model_validate(value)
     except ValidationError as error:
         problems = error.errors()
-        lines = [f"{path}: {'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in problems[:_SHOWN]]
+        lines = [
+            f"{path}: {'.'.join(map(str, problem['loc'])) or 'the file'}: {problem['msg']}"
+            for problem in problems[:_SHOWN]
+        ]
         lines += [f"{path}: and {len(problems) - _SHOWN} more problems"] if len(problems) > _SHOWN else []
         raise RequestError("\n".join([*lines, remedy])) from error
     if path.stem != baseline.name:

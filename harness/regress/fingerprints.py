@@ -32,8 +32,8 @@ def smoke_numbers(jobs: Mapping[str, Job], every: Mapping[str, Kind], store: Sto
 
     Without a spread, errors and what is on a line tell of a change that no fresh run can.
     """
-    found = fingerprints(jobs, every, store, closely=True)
-    return {name: one.mean for name, one in found.items()}
+    numbers = fingerprints(jobs, every, store, closely=True)
+    return {name: number.mean for name, number in numbers.items()}
 
 
 def fingerprints(
@@ -66,10 +66,10 @@ def fingerprints(
 
 
 def _number(name: str, sample: statistics.Sample) -> Number:
-    one, logarithm = statistics.estimate(sample), not is_plain(name)
-    assert one.value is not None
-    floor = ROUNDING if logarithm else ROUNDING * abs(one.value)
-    return Number(mean=one.value, sd=one.sd, n=one.n, floor=floor, unit="", logarithm=logarithm)
+    estimate, logarithm = statistics.estimate(sample), not is_plain(name)
+    assert estimate.value is not None
+    floor = ROUNDING if logarithm else ROUNDING * abs(estimate.value)
+    return Number(mean=estimate.value, sd=estimate.sd, n=estimate.n, floor=floor, unit="", logarithm=logarithm)
 
 
 def _of_state(artifact: Artifact) -> Seen:

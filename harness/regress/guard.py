@@ -63,14 +63,14 @@ class Guarded:
 
     def having(self, tone: str) -> list[Finding]:
         """The findings of a tone."""
-        return [one for one in self.findings if one.tone == tone]
+        return [finding for finding in self.findings if finding.tone == tone]
 
 
 def exit_code(guarded: Sequence[Guarded]) -> int:
     """0 no alarm, 1 an alarm, 3 something broke."""
-    if any(one.having("error") for one in guarded):
+    if any(spec.having("error") for spec in guarded):
         return 3
-    return 1 if any(one.having("alarm") for one in guarded) else 0
+    return 1 if any(spec.having("alarm") for spec in guarded) else 0
 
 
 def require_same_specs(pairs: Sequence[tuple[Loaded, Baseline]]) -> None:
@@ -128,28 +128,28 @@ class Cached:
 def cached(request: Request, store: Store) -> Cached | None:
     """What the store has of a request and of its smoke run; None: nothing."""
     jobs = {**request.plan.jobs, **smoke_plan_of(request).jobs}
-    found = [store.made(job) for job in jobs.values() if store.has(job)]
-    if not found:
+    origins = [store.made(job) for job in jobs.values() if store.has(job)]
+    if not origins:
         return None
     here = describe("cpu", 1, "")
     code = Code.model_validate(here["code"])
     known = code.revision != "unknown" and not code.modified
     return Cached(
-        count=len(found),
+        count=len(origins),
         needed=len(jobs),
-        made=sorted({revision_words(one.code) for one in found}),
+        made=sorted({revision_words(origin.code) for origin in origins}),
         here=revision_words(code),
-        alike=known and all(one.model_dump()[name] == here[name] for one in found for name in _SAME),
+        alike=known and all(origin.model_dump()[name] == here[name] for origin in origins for name in _SAME),
     )
 
 
 def held_findings(request: Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
     """A note where the store has results of this code, an error where it has those of another."""
-    found = cached(request, store)
-    if found is not None and found.alike:
-        yield Finding(baseline.name, "store", "note", f"{found.words}, which is this code: not run anew")
-    elif found is not None:
-        text = f"{found.words}; this code is {found.here}, or its libraries are others"
+    hit = cached(request, store)
+    if hit is not None and hit.alike:
+        yield Finding(baseline.name, "store", "note", f"{hit.words}, which is this code: not run anew")
+    elif hit is not None:
+        text = f"{hit.words}; this code is {hit.here}, or its libraries are others"
         yield Finding(baseline.name, "store", "error", f"{text}: run in a fresh --store, or without --store")
 
 
@@ -161,10 +161,10 @@ def coverage(request: Request, baseline: Baseline) -> Iterator[Finding]:
 
 def require_own(request: Request, store: Store) -> None:
     """Raises RequestError where the store has results of other code, from which no baseline may be made."""
-    found = cached(request, store)
-    if found is not None and not found.alike:
+    hit = cached(request, store)
+    if hit is not None and not hit.alike:
         raise RequestError(
-            f"{request.loaded.path}: {found.words}; this code is {found.here}, or its libraries are others: "
+            f"{request.loaded.path}: {hit.words}; this code is {hit.here}, or its libraries are others: "
             "measure the baseline in a fresh --store, or without --store"
         )
 
@@ -179,11 +179,11 @@ def guard(request: Request, baseline: Baseline, comparisons: int, place: Place) 
         place: where.
     """
     try:
-        outcome, found = _run(request, place)
+        outcome, fresh = _run(request, place)
     except BrokenError as error:
         return [Finding(baseline.name, "run", "error", str(error))]
-    findings = [Finding(baseline.name, f"job {one.job}", "error", one.message) for one in outcome.failures]
-    return findings + compare(baseline, found, comparisons, broken=bool(outcome.failures))
+    findings = [Finding(baseline.name, f"job {failure.job}", "error", failure.message) for failure in outcome.failures]
+    return findings + compare(baseline, fresh, comparisons, broken=bool(outcome.failures))
 
 
 def measure(request: Request, path: Path, history: Sequence[Entry], reason: str, place: Place) -> Baseline:
@@ -200,9 +200,9 @@ def measure(request: Request, path: Path, history: Sequence[Entry], reason: str,
         BrokenError: jobs broke.
     """
     loaded = request.loaded
-    outcome, found = _run(request, place)
+    outcome, fresh = _run(request, place)
     if outcome.failures:
-        told = "; ".join(one.message for one in outcome.failures)
+        told = "; ".join(failure.message for failure in outcome.failures)
         raise BrokenError(f"{loaded.path}: no baseline is written, because jobs broke: {told}")
     return Baseline(
         schema_version=1,
@@ -211,7 +211,7 @@ def measure(request: Request, path: Path, history: Sequence[Entry], reason: str,
         scale=request.scale,
         history=(*history, _entry(reason)),
         written=written(loaded.spec, request.scale),
-        content=found,
+        content=fresh,
     )
 
 

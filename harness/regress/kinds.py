@@ -40,15 +40,15 @@ def kinds(jobs: Mapping[str, Job]) -> dict[str, Kind]:
     Raises:
         BrokenError: a job without inputs has a seed that does not end in a number, see ``Row.seeds``.
     """
-    found: dict[str, Kind] = {}
+    by_key: dict[str, Kind] = {}
     for key, job in jobs.items():
-        found[key] = _kind(job, {role: found[given.key] for role, given in sorted(job.inputs.items())})
+        by_key[key] = _kind(job, {role: by_key[given.key] for role, given in sorted(job.inputs.items())})
     called: dict[str, set[str]] = {}
-    for kind in found.values():
+    for kind in by_key.values():
         called.setdefault(kind.label, set()).add(kind.digest)
     return {
         key: replace(kind, label=f"{kind.label} [{kind.digest[:6]}]") if len(called[kind.label]) > 1 else kind
-        for key, kind in found.items()
+        for key, kind in by_key.items()
     }
 
 
@@ -82,8 +82,8 @@ def _stream(seed: Any) -> str:
 def _initialisation(job: Job, inputs: Sequence[Kind]) -> int | None:
     if not inputs:
         return next((_number(job.stage, name, seed) for name, seed in job.seeds.items()), None)
-    found = {given.initialisation for given in inputs}
-    return found.pop() if len(found) == 1 else None
+    initialisations = {given.initialisation for given in inputs}
+    return initialisations.pop() if len(initialisations) == 1 else None
 
 
 def _number(stage: str, name: str, seed: Any) -> int:

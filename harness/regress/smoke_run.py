@@ -44,7 +44,7 @@ def smoke_plan(protocol: Experiment[Any], setting: Setting) -> Plan:
     if not isinstance(setting, TrainingSetting):
         return Plan.of([])
     small = shrunk(setting)
-    jobs = [one.job for one in protocol.measurements(small)]
+    jobs = [measurement.job for measurement in protocol.measurements(small)]
     every = Plan.of(jobs).jobs
     return Plan.of(job for job in every.values() if not row(job.stage).unguarded)
 
@@ -94,5 +94,5 @@ def _mapped(value: Any, scaled: Callable[[Duration], Duration]) -> Any:
             changed["alphas"] = min(value.alphas, _ALPHAS)
         return value.model_copy(update=changed)
     if isinstance(value, tuple) and value and isinstance(value[0], Duration):
-        return tuple(dict.fromkeys(scaled(one) for one in value))
+        return tuple(dict.fromkeys(scaled(duration) for duration in value))
     return value

@@ -248,7 +248,7 @@ def test_a_training_says_about_how_much_memory_it_takes() -> None:
 
 
 def test_replicas_that_are_computed_by_themselves_share_memory() -> None:
-    held = Effort(memory_bytes=10.0, passing_bytes=100.0, apart=True)
+    held = Effort(memory_bytes=10.0, passing_bytes=100.0, unfused=True)
     assert held.memory(1, "cuda") == 110
     assert held.memory(BRANCHES + 1, "cuda") == 10 * (BRANCHES + 1) + 100 * BRANCHES
     assert [held.memory(count, "cpu") for count in (1, 8, 9)] == [110, 180, 190]

@@ -65,10 +65,10 @@ def test_only_what_the_stages_row_names_makes_two_jobs_snapshots_of_one_run() ->
     """A density's ``probes`` are its random directions: other jobs may have a parameter of a training's name."""
     few, many = (Job("density", {"probes": probes, "seed": "lanczos/0"}) for probes in (8, 64))
     assert few.trajectory != many.trajectory
-    assert Plan.of([few]).along(Plan.of([many])).targets == [few]
+    assert Plan.of([few]).with_snapshots_of(Plan.of([many])).targets == [few]
     short, long = (Job("train", {"start": 0, "stop": stop, "order": "trunk/0"}) for stop in (5, 9))
     assert short.trajectory == long.trajectory
-    assert Plan.of([long]).along(Plan.of([short])).targets == [long, short]
+    assert Plan.of([long]).with_snapshots_of(Plan.of([short])).targets == [long, short]
 
 
 def _raise_version(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:

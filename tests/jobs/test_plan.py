@@ -330,9 +330,9 @@ def test_snapshots_that_another_plan_wants_are_made_on_the_way(fakes: Fakes, tmp
     (init, early, late), (other, *_) = chain(0), chain(1)
     snapshot = Job(early.stage, {**early.params, "stop": 7}, early.inputs)
     one, another = Plan.of([early]), Plan.of([snapshot, late, other])
-    run = go(one.along(another), tmp_path)
+    run = go(one.with_snapshots_of(another), tmp_path)
     assert run.executed == {init.key, early.key, snapshot.key}
-    assert one.along(one).jobs == one.jobs
+    assert one.with_snapshots_of(one).jobs == one.jobs
 
 
 def test_fail_then_fix_then_rerun_repeats_only_what_failed(fakes: Fakes, tmp_path: Path) -> None:

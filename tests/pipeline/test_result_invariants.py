@@ -20,7 +20,7 @@ PACKAGE = """
 from harness.jobs.stage_row import AMOUNT, TEXT, Row, named
 from harness.protocols.common.base import Experiment
 
-class Own(Protocol):
+class Own(Experiment):
     name = "own"
 
 PROTOCOL = Own()

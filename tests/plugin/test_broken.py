@@ -15,7 +15,7 @@ GOOD = """
 from harness.jobs.stage_row import Row
 from harness.protocols.common.base import Experiment
 
-class Own(Protocol):
+class Own(Experiment):
     name = "own"
 
 PROTOCOL = Own()

@@ -10,6 +10,7 @@ import torch
 from harness.engine import prune
 from harness.engine.data import datasets
 from harness.engine.feed import EpochFeed, Images
+from harness.engine.state import Mask
 from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.stages import OWN, row
@@ -103,20 +104,20 @@ def test_rounding_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def layer_by_layer(patch: pytest.MonkeyPatch) -> None:
-    def magnitude(weights: Any, masks: Any, keep: int) -> Any:
+    def magnitude(weights: Any, before: Mask, keep: int) -> Mask:
         total = sum(weight.numel() for weight in weights.values())
         left = {name: keep * weight.numel() // total for name, weight in weights.items()}
         left[next(iter(left))] += keep - sum(left.values())
-        parts = (real({n: w}, None if masks is None else {n: masks[n]}, left[n]) for n, w in weights.items())
-        return {name: mask for part in parts for name, mask in part.items()}
+        parts = (real({name: weight}, before, left[name]) for name, weight in weights.items())
+        return Mask({name: kept for part in parts for name, kept in part.kept.items()})
 
     real = prune.magnitude
     patch.setattr(prune, "magnitude", magnitude)
 
 
 def without_momentum(patch: pytest.MonkeyPatch) -> None:
-    def zeroed(one: Any, weights: Any, mask: Any) -> Any:
-        return {name: torch.zeros_like(value) for name, value in real(one, weights, mask).items()}
+    def zeroed(*given: Any) -> Any:
+        return {name: torch.zeros_like(value) for name, value in real(*given).items()}
 
     real = training._optimiser_state
     patch.setattr(training, "_optimiser_state", zeroed)
