@@ -107,10 +107,10 @@ MUTATIONS = (
         "harness/stages/train.py",
         (
             (
-                'slot.stops | {int(one.params["stop"])}',
-                'slot.stops | {int(one.params["stop"]) + one.params["keep_optimiser"]}',
+                'slot.stops | {int(item.params["stop"])}',
+                'slot.stops | {int(item.params["stop"]) + item.params["keep_optimiser"]}',
             ),
-            ("recorded.snapshot(place, stop)", "recorded.snapshot(place, stop + one.params['keep_optimiser'])"),
+            ("recorded.snapshot(place, stop)", "recorded.snapshot(place, stop + item.params['keep_optimiser'])"),
         ),
     ),
     Mutation(
@@ -161,7 +161,7 @@ MUTATIONS = (
         "one initialisation for all, by the stage",
         _LENET,
         "harness/stages/init.py",
-        (('seed=one.params["seed"]', "seed=0"),),
+        (('seed=item.params["seed"]', "seed=0"),),
     ),
     Mutation(
         "equal orders in all initialisations, by the protocol",

@@ -187,11 +187,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     CUDA's own calls and cuBLAS tell it in words only. cuDNN hides it: each of its ways to compute a convolution that
     lacks memory is passed over, until none is left.
     """
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, torch.OutOfMemoryError | MemoryError):
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, torch.OutOfMemoryError | MemoryError):
             return True
-        if isinstance(found, RuntimeError) and any(words in str(found) for words in _NO_MEMORY):
+        if isinstance(cause, RuntimeError) and any(words in str(cause) for words in _NO_MEMORY):
             return True
-        found = found.__cause__ or found.__context__
+        cause = cause.__cause__ or cause.__context__
     return False

@@ -38,8 +38,8 @@ def learning_rates(schedule: Mapping[str, Any], device: torch.device) -> Callabl
     warmup = torch.tensor(schedule["warmup"], dtype=torch.float64, device=device)
 
     def rates(iterations: Tensor) -> Tensor:
-        found: Tensor = levels.index_select(0, torch.bucketize(iterations, drops, right=True))
-        return found * (iterations.double() / warmup).clamp(max=1.0) if schedule["warmup"] else found
+        scheduled: Tensor = levels.index_select(0, torch.bucketize(iterations, drops, right=True))
+        return scheduled * (iterations.double() / warmup).clamp(max=1.0) if schedule["warmup"] else scheduled
 
     return rates
 

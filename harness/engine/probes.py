@@ -52,12 +52,12 @@ class Probes:
             steps: their next steps.
             count: how many steps from now are looked at.
         """
-        found: dict[int, list[int]] = {}
+        rows: dict[int, list[int]] = {}
         for row, (place, step) in enumerate(zip(places, steps, strict=False)):
             own = self._steps[place]
             for probed in own[bisect_left(own, step) : bisect_left(own, step + count)]:
-                found.setdefault(probed - step, []).append(row)
-        return found
+                rows.setdefault(probed - step, []).append(row)
+        return rows
 
     def take(self, place: int, step: int, weights: Tensor, gradient: Tensor, loss: Tensor) -> None:
         """Measures a replica at a step; the tensors are its own, and each lies in a place of its own.

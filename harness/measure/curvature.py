@@ -140,13 +140,13 @@ def products(objective: Objective, weights: Tensor, directions: Tensor, *, matri
         [[0.25, -0.25, 0.25, -0.25]]
     """
     whole = objective.expand(directions)
-    found = torch.zeros_like(whole)
+    total = torch.zeros_like(whole)
     for x, labels in objective.chunks:
         tail = objective.tails(weights, x)[0]
         for place in range(0, len(whole), TANGENTS):
             part = slice(place, place + TANGENTS)
-            found[part] += _multiply(tail, weights, labels, whole[part], matrix) * objective.share(labels)
-    return _finite(objective.reduce(found))
+            total[part] += _multiply(tail, weights, labels, whole[part], matrix) * objective.share(labels)
+    return _finite(objective.reduce(total))
 
 
 def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix: Matrix = "hessian") -> Tensor:
@@ -177,7 +177,7 @@ def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix
         [[0.25, -0.25, 0.25, -0.25], [-0.25, 0.25, -0.25, 0.25]]
     """
     places = (torch.arange(objective.network.size) if objective.kept is None else objective.kept.cpu())[start:stop]
-    found = weights.new_zeros(len(places), objective.network.size)
+    total = weights.new_zeros(len(places), objective.network.size)
     for x, labels in objective.chunks:
         for tail in objective.tails(weights, x):
             mine = torch.nonzero((places >= tail.start) & (places < tail.stop)).flatten()
@@ -185,8 +185,8 @@ def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix
                 directions = weights.new_zeros(len(some), objective.network.size - tail.start)
                 directions[torch.arange(len(some)), places[some] - tail.start] = 1
                 block = _multiply(tail, weights[tail.start :], labels, directions, matrix)
-                found[some, tail.start :] += block * objective.share(labels)
-    return _finite(objective.reduce(found))
+                total[some, tail.start :] += block * objective.share(labels)
+    return _finite(objective.reduce(total))
 
 
 def symmetric(upper: Tensor, layers: Tensor) -> tuple[Tensor, float]:
@@ -253,11 +253,11 @@ def _multiply(tail: Tail, weights: Tensor, labels: Tensor, directions: Tensor, m
         return part
 
     def slope(at: Tensor) -> Tensor:
-        found: Tensor = grad(lambda here: F.cross_entropy(tail.logits(here), labels))(at)
-        return found
+        derivative: Tensor = grad(lambda here: F.cross_entropy(tail.logits(here), labels))(at)
+        return derivative
 
-    found: Tensor = vmap(lambda direction: jvp(slope, (weights,), (direction,))[1])(directions)
-    return found
+    product: Tensor = vmap(lambda direction: jvp(slope, (weights,), (direction,))[1])(directions)
+    return product
 
 
 def _gauss_newton(tail: Tail, weights: Tensor, labels: Tensor, direction: Tensor) -> Tensor:
@@ -266,5 +266,5 @@ def _gauss_newton(tail: Tail, weights: Tensor, labels: Tensor, direction: Tensor
     p = scores.softmax(-1)
     curved = p * (change - (p * change).sum(-1, keepdim=True)) / len(labels)
     pull_back = vjp(tail.logits, weights)[1]
-    found: Tensor = pull_back(curved)[0]
-    return found
+    product: Tensor = pull_back(curved)[0]
+    return product

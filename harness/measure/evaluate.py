@@ -133,7 +133,7 @@ def recompute_statistics(network: Network, states: States, images: Images, *, ba
         >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
         >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)
         >>> resnet = build({"name": "resnet", "widths": [1], "blocks": 1}, (1, 8, 8), 10)
-        >>> weights = {name: torch.zeros(1, *one.shape).double() for name, one in resnet.parameters.items()}
+        >>> weights = {name: torch.zeros(1, *parameter.shape).double() for name, parameter in resnet.parameters.items()}
         >>> stale = {name: torch.full((1, size), 7.0).double() for name, (size, _) in resnet.buffers.items()}
         >>> fresh = recompute_statistics(resnet, States(weights, stale), images, batch=700, precision="fp64")
         >>> {float(value) for value in fresh.buffers.values()}

@@ -77,11 +77,11 @@ def extreme(
             f"found {count} eigenpairs of a matrix of {size:,}: ask for 1 to {size - 1:,}, or take the exact Hessian"
         )
     search = _Search(_Counted(product, {"top": 1, "bottom": -1}[end]), size, count, tolerance, seed, min(_EASY, most))
-    found = search.whole() if size <= search.basis else search.run()
-    if not found.converged and search.matrix.used < most:
+    pairs = search.whole() if size <= search.basis else search.run()
+    if not pairs.converged and search.matrix.used < most:
         last = replace(search, most=most, vectors=min(_MANY, max(_FEW, _NUMBERS // size)))
-        found = last.whole() if size <= most - search.matrix.used else last.run(found)
-    return found if end == "top" else _mirrored(found)
+        pairs = last.whole() if size <= most - search.matrix.used else last.run(pairs)
+    return pairs if end == "top" else _mirrored(pairs)
 
 
 class _Counted:
@@ -99,14 +99,14 @@ class _Counted:
 
     def times(self, directions: Tensor) -> Tensor:
         """[m, n] directions, none zero, to [m, n] products, float64 on the CPU."""
-        found = self._product(directions)
-        if not bool(found.isfinite().all()):
+        products = self._product(directions)
+        if not bool(products.isfinite().all()):
             raise InvariantBroken("a product with the matrix is not finite: it has no eigenvalues")
         self.used += len(directions)
-        self.rounding = _ROUNDINGS * torch.finfo(found.dtype).eps
-        found = self._sign * found.double().cpu()
-        self.norm = max([self.norm, *(found.norm(dim=1) / directions.norm(dim=1).clamp_min(1e-300)).tolist()])
-        return found
+        self.rounding = _ROUNDINGS * torch.finfo(products.dtype).eps
+        products = self._sign * products.double().cpu()
+        self.norm = max([self.norm, *(products.norm(dim=1) / directions.norm(dim=1).clamp_min(1e-300)).tolist()])
+        return products
 
     def allowed(self, values: Tensor, tolerance: float) -> Tensor:
         """How long the residuals of these eigenvalues may be."""
@@ -144,27 +144,27 @@ class _Search:
         sharp = self.tolerance
         for _ in range(_ROUNDS):
             vectors, every = self._krylov(self.count, sharp)
-            found = self._within(vectors)
+            pairs = self._within(vectors)
             if not every:
-                return replace(found if before is None or len(found.values) else before, converged=False)
-            before = found = self._completed(found)
-            if found.converged or self.matrix.used >= self.most:
+                return replace(pairs if before is None or len(pairs.values) else before, converged=False)
+            before = pairs = self._completed(pairs)
+            if pairs.converged or self.matrix.used >= self.most:
                 break
-            excess = (found.residuals / self.matrix.allowed(found.values, self.tolerance)).max()
+            excess = (pairs.residuals / self.matrix.allowed(pairs.values, self.tolerance)).max()
             sharp *= 0.5 / max(1.0, float(excess))
-        return found
+        return pairs
 
-    def _completed(self, found: Eigenpairs) -> Eigenpairs:
+    def _completed(self, pairs: Eigenpairs) -> Eigenpairs:
         """The pairs, with what a Krylov space missed: it has one direction of an eigenspace."""
-        while self.count > 1 and found.converged:
-            allowed = float(self.matrix.allowed(found.values[-1:], self.tolerance))
-            vectors, every = self._krylov(1, allowed / (self.matrix.norm or 1.0), found)
+        while self.count > 1 and pairs.converged:
+            allowed = float(self.matrix.allowed(pairs.values[-1:], self.tolerance))
+            vectors, every = self._krylov(1, allowed / (self.matrix.norm or 1.0), pairs)
             if not every:
-                return replace(found, converged=False)
-            before, found = found, self._within(torch.cat([found.vectors, vectors]))
-            if float((found.values - before.values).max()) <= allowed:
+                return replace(pairs, converged=False)
+            before, pairs = pairs, self._within(torch.cat([pairs.vectors, vectors]))
+            if float((pairs.values - before.values).max()) <= allowed:
                 break
-        return found
+        return pairs
 
     def _within(self, vectors: Tensor) -> Eigenpairs:
         """The largest pairs in the span of vectors [m, n] (Rayleigh and Ritz); [0, n] has none."""
@@ -196,12 +196,12 @@ class _Search:
         def times(vector: NDArray[np.float64]) -> NDArray[np.float64]:
             direction = torch.from_numpy(np.ascontiguousarray(vector.reshape(1, -1)))
             moved = across(direction)
-            found = matrix.times(moved) - (0.0 if known is None else known.values[-1]) * moved
-            result: NDArray[np.float64] = (across(found) + (shift or 1.0) * direction)[0].numpy()
+            deflated = matrix.times(moved) - (0.0 if known is None else known.values[-1]) * moved
+            result: NDArray[np.float64] = (across(deflated) + (shift or 1.0) * direction)[0].numpy()
             return result
 
         try:
-            found = eigsh(
+            solution = eigsh(
                 LinearOperator((self.size, self.size), times, dtype=np.float64),
                 count,
                 which="LA",
@@ -214,9 +214,9 @@ class _Search:
         except ArpackError as error:  # one of them, ArpackNoConvergence, holds the vectors that did converge
             some = getattr(error, "eigenvectors", np.empty((self.size, 0)))
             return torch.from_numpy(np.ascontiguousarray(some.T)), False
-        return torch.from_numpy(np.ascontiguousarray(found[1].T)), True
+        return torch.from_numpy(np.ascontiguousarray(solution[1].T)), True
 
 
-def _mirrored(found: Eigenpairs) -> Eigenpairs:
+def _mirrored(pairs: Eigenpairs) -> Eigenpairs:
     """The pairs of the negative matrix."""
-    return Eigenpairs(-found.values.flip(0), found.vectors.flip(0), found.residuals.flip(0), found.converged)
+    return Eigenpairs(-pairs.values.flip(0), pairs.vectors.flip(0), pairs.residuals.flip(0), pairs.converged)

@@ -30,9 +30,9 @@ def mean_and_sd(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) 
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
         >>> examples = [Objective(toy, {}, [(image, torch.tensor([label]))], "eval") for label in (0, 1)]
-        >>> mean, deviation = along(examples, torch.zeros(4).double(), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+        >>> mean, deviation = mean_and_sd(examples, torch.zeros(4).double(), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
         >>> round(abs(mean.item()), 6), round(deviation.item(), 6)
         (0.0, 0.707107)
     """
-    found = torch.stack([components(vectors, gradient(one, weights)[1]) for one in batches])
-    return found.mean(0), found.std(0)
+    by_batch = torch.stack([components(vectors, gradient(batch, weights)[1]) for batch in batches])
+    return by_batch.mean(0), by_batch.std(0)

@@ -47,19 +47,19 @@ def losses(
         >>> toy = build({"name": "lenet", "hidden": []}, (1, 1, 1), 2)  # weights w₀, w₁, b₀, b₁
         >>> image = torch.ones(1, 1, 1, 1, dtype=torch.float64)
         >>> points = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(3), 0.0, 0.0, 0.0]], dtype=torch.float64)
-        >>> found = losses(toy, points, {}, image, torch.tensor([0]), batch_norm="eval")
-        >>> torch.allclose(found, torch.tensor([2, 4 / 3]).double().log(), atol=1e-6)
+        >>> means = losses(toy, points, {}, image, torch.tensor([0]), batch_norm="eval")
+        >>> torch.allclose(means, torch.tensor([2, 4 / 3]).double().log(), atol=1e-6)
         True
     """
-    found = []
+    means = []
     for some in points.split(side_by_side):
         held = {name: value.expand(len(some), -1).contiguous() for name, value in buffers.items()}
         images = x[:, None].expand(-1, len(some), -1, -1, -1)
         logits = network.logits(unflatten(network, some), held, images, batch_norm=batch_norm)
         repeated = labels.expand(len(some), -1)
         each = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), reduction="none")
-        found.append(each.unflatten(0, (len(some), -1)).mean(1))
-    return torch.cat(found)
+        means.append(each.unflatten(0, (len(some), -1)).mean(1))
+    return torch.cat(means)
 
 
 def losses_at(objective: Objective, points: Tensor) -> Tensor:
@@ -78,8 +78,8 @@ def losses_at(objective: Objective, points: Tensor) -> Tensor:
         >>> losses_at(objective, torch.zeros(1, 4).double()).round(decimals=6).tolist()
         [0.693147]
     """
-    found = points.new_zeros(len(points), dtype=torch.float64)
+    total = points.new_zeros(len(points), dtype=torch.float64)
     for x, labels in objective.chunks:
         here = losses(objective.network, points, objective.buffers, x, labels, batch_norm=objective.batch_norm)
-        found += here * objective.share(labels)
-    return found
+        total += here * objective.share(labels)
+    return total

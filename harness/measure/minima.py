@@ -51,7 +51,7 @@ def holm(p_values: Sequence[float], significance: float) -> list[bool]:
         [True, False, False]
     """
     rejected = [False] * len(p_values)
-    for done, place in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
+    for done, place in enumerate(sorted(range(len(p_values)), key=lambda number: p_values[number])):
         if p_values[place] > significance / (len(p_values) - done):
             break
         rejected[place] = True
@@ -74,4 +74,4 @@ def log_slope(x: Sequence[float], y: Sequence[float]) -> float | None:
     """
     if len(x) < 3 or len(set(x)) < 2:
         return None
-    return float(stats.linregress([math.log(one) for one in x], [math.log(one) for one in y]).slope)
+    return float(stats.linregress([math.log(value) for value in x], [math.log(value) for value in y]).slope)

@@ -109,7 +109,7 @@ def bin_overlaps(first: Tensor, second: Tensor, first_bins: Tensor, second_bins:
     return BinOverlaps(rows, columns, row_sizes, column_sizes, share, share * len(first) / column_sizes)
 
 
-def own_bin(found: BinOverlaps) -> float:
+def own_bin(overlaps: BinOverlaps) -> float:
     """Share (%) of the bins that are more alike their own bin of the other matrix than any other one.
 
     Alike is ``over_null``. Bins that are empty in one of the two are left out.
@@ -123,10 +123,10 @@ def own_bin(found: BinOverlaps) -> float:
         >>> own_bin(bin_overlaps(torch.eye(2), torch.eye(2).flip(0), bins, bins))
         0.0
     """
-    same = found.rows[:, None] == found.columns[None, :]
+    same = overlaps.rows[:, None] == overlaps.columns[None, :]
     held = same.any(1)
-    best = found.over_null.max(dim=1).values
-    own = torch.where(same, found.over_null, 0.0).sum(1)
+    best = overlaps.over_null.max(dim=1).values
+    own = torch.where(same, overlaps.over_null, 0.0).sum(1)
     return 100 * float((own >= best)[held].double().mean())
 
 

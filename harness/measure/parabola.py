@@ -43,8 +43,8 @@ def fit(reach: Floats, losses: Floats) -> Parabolas:
 
         >>> import numpy as np
         >>> from harness.measure.parabola import fit
-        >>> found = fit(np.array(2.0), np.array([-1.0, 1.0, 11.0]))
-        >>> [round(float(x), 6) for x in (found.level, found.slope, found.curvature, found.r2, found.minimum)]
+        >>> fitted = fit(np.array(2.0), np.array([-1.0, 1.0, 11.0]))
+        >>> [round(float(x), 6) for x in (fitted.level, fitted.slope, fitted.curvature, fitted.r2, fitted.minimum)]
         [1.0, 3.0, 2.0, 1.0, -1.5]
     """
     unit = np.linspace(-1, 1, losses.shape[-1])
@@ -52,8 +52,8 @@ def fit(reach: Floats, losses: Floats) -> Parabolas:
     # About the mean: losses vary by a small part of their size.
     mean = losses.mean(axis=-1, keepdims=True)
     apart = losses - mean
-    found = apart @ np.linalg.pinv(design).T
-    left = np.square(apart - found @ design.T).sum(axis=-1)
+    fitted = apart @ np.linalg.pinv(design).T
+    left = np.square(apart - fitted @ design.T).sum(axis=-1)
     total = np.square(apart).sum(axis=-1)
     r2 = 1 - np.divide(left, total, out=np.zeros_like(left), where=total > 0)
-    return Parabolas(mean[..., 0] + found[..., 0], found[..., 1] / reach, found[..., 2] / reach**2, r2)
+    return Parabolas(mean[..., 0] + fitted[..., 0], fitted[..., 1] / reach, fitted[..., 2] / reach**2, r2)

@@ -117,7 +117,7 @@ def curvatures(x: Sequence[float], y: Sequence[float], values: Sequence[float]) 
         >>> round(along_x, 6), round(along_y, 6)
         (2.0, -4.0)
     """
-    a, b = (torch.tensor(one, dtype=torch.float64) for one in (x, y))
+    a, b = (torch.tensor(axis, dtype=torch.float64) for axis in (x, y))
     terms = torch.stack([torch.ones_like(a), a, b, a * a / 2, a * b, b * b / 2], 1)
     fitted = torch.linalg.lstsq(terms, torch.tensor(values, dtype=torch.float64)[:, None]).solution[:, 0]
     return float(fitted[3]), float(fitted[5])

@@ -97,8 +97,8 @@ def levels(points: Tensor, *, name: str, replicas: int, burn_in: int, steps: int
         >>> import torch
         >>> from harness.measure.quadratic import levels
         >>> setting = torch.tensor([[0.25, 1.0, 0.0, 1.0]]).double()  # α, λ, γ, σ
-        >>> found = levels(setting, name="example", replicas=100, burn_in=20, steps=200)
-        >>> abs(found.item() - 1 / 3) < 0.02
+        >>> level = levels(setting, name="example", replicas=100, burn_in=20, steps=200)
+        >>> abs(level.item() - 1 / 3) < 0.02
         True
     """
     rate_G1, curvature_G1, momentum_G1, sigma_G1 = points.T[:, :, None].unbind()
@@ -175,8 +175,8 @@ def losses(
         >>> import torch
         >>> from harness.measure.quadratic import losses
         >>> curvatures = torch.ones(2).double()
-        >>> found = losses(curvatures, name="example", replicas=4000, rates=[0.5], momentum=0.0, sigma=1.0)
-        >>> abs(found.item() - 2) < 0.15
+        >>> loss = losses(curvatures, name="example", replicas=4000, rates=[0.5], momentum=0.0, sigma=1.0)
+        >>> abs(loss.item() - 2) < 0.15
         True
     """
     dimensions = len(curvatures)

@@ -106,10 +106,10 @@ def density(product: Product, size: int, *, probes: int, steps: int, seed: int |
         >>> import torch
         >>> from harness.measure.spectrum import density
         >>> diagonal = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-        >>> found = density(lambda directions: directions * diagonal, 3, probes=500, steps=3, seed=0)
-        >>> found.nodes[0].round(decimals=6).tolist()
+        >>> estimate = density(lambda directions: directions * diagonal, 3, probes=500, steps=3, seed=0)
+        >>> estimate.nodes[0].round(decimals=6).tolist()
         [1.0, 2.0, 3.0]
-        >>> mean, error = found.moment(1)
+        >>> mean, error = estimate.moment(1)
         >>> abs(mean - 2) < 0.1 and error < 0.05
         True
     """

@@ -54,8 +54,8 @@ def curvatures(points: Tensor) -> Tensor:
         >>> import math
         >>> import torch
         >>> from harness.measure.valley import curvatures
-        >>> found = curvatures(torch.tensor([0.8, 0.0]).double())
-        >>> torch.allclose(found, torch.tensor([0.4, 2 * math.exp(5)]).double())
+        >>> ends = curvatures(torch.tensor([0.8, 0.0]).double())
+        >>> torch.allclose(ends, torch.tensor([0.4, 2 * math.exp(5)]).double())
         True
     """
     x, y = points.unbind(-1)

@@ -22,7 +22,7 @@ def protocols() -> dict[str, Experiment[Any]]:
     Raises:
         BrokenError: a package outside cannot be used, or brings an experiment or a stage of a name that is taken.
     """
-    found = {name: protocol for name, (protocol, _) in _own().items()}
+    experiments = {name: protocol for name, (protocol, _) in _own().items()}
     owners: dict[str, Package] = {}
     for package in packages():
         protocol = package.protocol
@@ -31,16 +31,16 @@ def protocols() -> dict[str, Experiment[Any]]:
                 f"{package.words}: its PROTOCOL is {protocol!r:.80}, where an instance of a named subclass of "
                 "harness.protocols.common.base.Experiment is due. Mend or uninstall the package"
             )
-        if protocol.name in found:
+        if protocol.name in experiments:
             owner = owners[protocol.name].words if protocol.name in owners else "the harness"
             raise BrokenError(
                 f"{package.words} brings the experiment {protocol.name!r}, which {owner} has already: give it another "
                 "name, or uninstall one of them"
             )
-        found[protocol.name] = protocol
+        experiments[protocol.name] = protocol
         owners[protocol.name] = package
     rows()  # a stage that cannot be used is told before anything is planned
-    return found
+    return experiments
 
 
 def folder_of(name: str) -> Path:
@@ -60,9 +60,9 @@ def folder_of(name: str) -> Path:
 
 @cache
 def _own() -> dict[str, tuple[Experiment[Any], Path]]:
-    found: dict[str, tuple[Experiment[Any], Path]] = {}
+    experiments: dict[str, tuple[Experiment[Any], Path]] = {}
     for folder in pkgutil.iter_modules(__path__):
         protocol = getattr(importlib.import_module(f"{__name__}.{folder.name}"), "PROTOCOL", None)
         if protocol is not None:
-            found[protocol.name] = protocol, Path(__path__[0]) / folder.name
-    return found
+            experiments[protocol.name] = protocol, Path(__path__[0]) / folder.name
+    return experiments

@@ -191,7 +191,8 @@ def numbers_for_gradient(params: Mapping[str, Any]) -> int:
 def _kept_numbers(description: str) -> int:
     network = build(*json.loads(description))
     parameters = {
-        name: torch.empty(1, *one.shape, device="meta", requires_grad=True) for name, one in network.parameters.items()
+        name: torch.empty(1, *parameter.shape, device="meta", requires_grad=True)
+        for name, parameter in network.parameters.items()
     }
     buffers = {name: torch.empty(1, size, device="meta") for name, (size, _) in network.buffers.items()}
     storages = {value.untyped_storage()._cdata for value in parameters.values()}

@@ -35,11 +35,11 @@ class Compare(Stage):
 
         ``cosine`` is None where a state's weights are all zero.
         """
-        (one,) = work
-        precision = one.params["precision"]
-        images = context.images(one.params["data"], precision)
-        network = context.network(one.params, images)
-        pair = [one.state(role) for role in ("a", "b")]
+        (item,) = work
+        precision = item.params["precision"]
+        images = context.images(item.params["data"], precision)
+        network = context.network(item.params, images)
+        pair = [item.state(role) for role in ("a", "b")]
         states = [states_of(state, context, precision) for state in pair]
         weights = [state.weights for state in pair]
         scores = [

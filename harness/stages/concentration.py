@@ -24,13 +24,13 @@ class Concentration(Stage):
 
         One of the numbers of components is the one that was asked for.
         """
-        (one,) = work
-        vectors = one.inputs["hessian"].tensors["eigenvectors"]
+        (item,) = work
+        vectors = item.inputs["hessian"].tensors["eigenvectors"]
         size = vectors.shape[1]
-        counts = sorted({*grid(size, _POINTS), one.params["components"]})
-        null = gaussian(size, one.params["draws"])
+        counts = sorted({*grid(size, _POINTS), item.params["components"]})
+        null = gaussian(size, item.params["draws"])
         table: dict[str, list[Any]] = {"band": [], "components": [], "share": [], "null": []}
-        for band, (first, last) in one.params["bands"].items():
+        for band, (first, last) in item.params["bands"].items():
             shares = cumulative(vectors[first:last].to(context.device))
             table["band"] += [band] * len(counts)
             table["components"] += counts

@@ -32,25 +32,25 @@ class DensityStage(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``probe``, ``node`` and ``weight`` (see ``measure.spectrum.Density``)."""
-        (one,) = work
-        objective, weights = objective_of(one, context)
+        (item,) = work
+        objective, weights = objective_of(item, context)
 
         def product(directions: Tensor) -> Tensor:
             context.advance(20 * len(directions))
             return products(objective, weights, directions.to(weights))
 
-        found = density(
+        estimate = density(
             product,
             objective.size,
-            probes=one.params["probes"],
-            steps=min(one.params["steps"], objective.size),
-            seed=one.params["seed"],
+            probes=item.params["probes"],
+            steps=min(item.params["steps"], objective.size),
+            seed=item.params["seed"],
         )
-        probes, steps = found.nodes.shape
+        probes, steps = estimate.nodes.shape
         table = {
             "probe": [probe for probe in range(probes) for _ in range(steps)],
-            "node": found.nodes.flatten().tolist(),
-            "weight": found.weights.flatten().tolist(),
+            "node": estimate.nodes.flatten().tolist(),
+            "weight": estimate.weights.flatten().tolist(),
         }
         return [Artifact(table=table)]
 

@@ -35,17 +35,17 @@ class Descend(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The state at the end, at the step of its start; columns ``before`` and ``after`` (losses), one row."""
-        (one,) = work
-        params = one.params
-        objective, weights = objective_of(one, context)
-        found, count = one.inputs["hessian"].tensors, params["dimensions"]
+        (item,) = work
+        params = item.params
+        objective, weights = objective_of(item, context)
+        hessian, count = item.inputs["hessian"].tensors, params["dimensions"]
         if not 1 <= count <= objective.size:
-            return [RequestError(f"{one.job!r}: found {count} dimensions of {objective.size:,}: ask for fewer")]
-        most = float(found["eigenvalues"][0])
+            return [RequestError(f"{item.job!r}: found {count} dimensions of {objective.size:,}: ask for fewer")]
+        most = float(hessian["eigenvalues"][0])
         if most <= 0:
-            return [BrokenError(f"{one.job!r}: the largest eigenvalue is {most:g}: no step length follows from it")]
+            return [BrokenError(f"{item.job!r}: the largest eigenvalue is {most:g}: no step length follows from it")]
         top = params["subspace"] == "top"
-        basis = found["eigenvectors"][:count] if top else random_subspace(params["seed"], count, objective.size)
+        basis = hessian["eigenvectors"][:count] if top else random_subspace(params["seed"], count, objective.size)
         end, before, after = descend(
             objective,
             weights,
@@ -55,7 +55,7 @@ class Descend(Stage):
             on_step=lambda: context.advance(_UNITS_A_STEP),
         )
         weights_there = {name: value[0].cpu() for name, value in unflatten(objective.network, end[None]).items()}
-        state = replace(one.state(), weights=weights_there, optimiser={})
+        state = replace(item.state(), weights=weights_there, optimiser={})
         return [Artifact(state.tensors(), {"before": [before], "after": [after]})]
 
 

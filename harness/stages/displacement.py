@@ -26,22 +26,22 @@ class Displacement(Stage):
         ``transverse`` is the share of the displacement without its part along the weights; ``along_weights`` (%), the
         same in every row, is that part's share.
         """
-        (one,) = work
-        network = network_of(one.params)
-        before, after = (flat_weights(network, one.state(role).weights, torch.float64) for role in ("before", "after"))
+        (item,) = work
+        network = network_of(item.params)
+        before, after = (flat_weights(network, item.state(role).weights, torch.float64) for role in ("before", "after"))
         if torch.equal(before, after):
-            return [BrokenError(f"{one.job!r}: the state did not move, so its way has no direction")]
-        found = one.inputs["hessian"].tensors
+            return [BrokenError(f"{item.job!r}: the state did not move, so its way has no direction")]
+        hessian = item.inputs["hessian"].tensors
         moved = after - before
         beside = transverse(moved, before)
         along = 100 * (1 - float(beside.square().sum() / moved.square().sum()))
         return [
             Artifact(
                 table={
-                    "eigenvalue": found["eigenvalues"].tolist(),
-                    "share": shares(found["eigenvectors"], moved).tolist(),
-                    "transverse": shares(found["eigenvectors"], beside).tolist(),
-                    "along_weights": [along] * len(found["eigenvalues"]),
+                    "eigenvalue": hessian["eigenvalues"].tolist(),
+                    "share": shares(hessian["eigenvectors"], moved).tolist(),
+                    "transverse": shares(hessian["eigenvectors"], beside).tolist(),
+                    "along_weights": [along] * len(hessian["eigenvalues"]),
                 }
             )
         ]

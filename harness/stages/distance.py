@@ -13,11 +13,11 @@ class Distance(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``l2`` and ``cosine``, one row; ``cosine`` is None where a state's weights are all zero."""
-        (one,) = work
-        a, b = (one.mask().applied(one.state(role).weights) for role in ("a", "b"))
+        (item,) = work
+        a, b = (item.mask().applied(item.state(role).weights) for role in ("a", "b"))
         apart = distance.l2(a, b)
-        if one.job.inputs["a"] == one.job.inputs["b"] and apart != 0:
-            raise InvariantBroken(f"{one.job!r}: a state is {apart:g} away from itself")
+        if item.job.inputs["a"] == item.job.inputs["b"] and apart != 0:
+            raise InvariantBroken(f"{item.job!r}: a state is {apart:g} away from itself")
         return [Artifact(table={"l2": [apart], "cosine": [distance.cosine(a, b)]})]
 
 

@@ -23,72 +23,72 @@ _USUAL = 1000.0
 """Nats; a network that guesses has log(classes), and no initialisation of a sound recipe a hundred times as much."""
 
 
-def told(network: Network, one: Work, images: Images, end: Snapshot) -> TrainingDiverged | None:
+def told(network: Network, item: Work, images: Images, end: Snapshot) -> TrainingDiverged | None:
     """The error of a training that diverged, with its cause and what to do about it; None where it did not.
 
     Args:
         network: what was trained.
-        one: the job with its inputs.
+        item: the job with its inputs.
         images: on what.
         end: the replica at its stop.
     """
     step = end.diverged_at
     if step is None:
         return None
-    place = f"step {step} of {one.params['stop']}"
+    place = f"step {step} of {item.params['stop']}"
     return TrainingDiverged(
-        _of_start(one)
-        or _of_images(one, images, place)
-        or _of_statistics(one, end, place)
-        or _of_first_loss(network, one, images, step, place)
-        or _of_rate(one, step, place)
+        _of_start(item)
+        or _of_images(item, images, place)
+        or _of_statistics(item, end, place)
+        or _of_first_loss(network, item, images, step, place)
+        or _of_rate(item, step, place)
     )
 
 
-def _of_start(one: Work) -> str:
-    state = one.state()
+def _of_start(item: Work) -> str:
+    state = item.state()
     for kind, tensors in (("weight", state.weights), ("running statistic", state.buffers)):
         for name, value in tensors.items():
             if not bool(value.isfinite().all()):
                 return (
-                    f"the {kind} {name} is not finite before the first step, {one.params['start']}: what is wrong is "
-                    f"in the state that this starts from, {one.job.inputs['state']!r}"
+                    f"the {kind} {name} is not finite before the first step, {item.params['start']}: what is wrong is "
+                    f"in the state that this starts from, {item.job.inputs['state']!r}"
                 )
     return ""
 
 
-def _of_images(one: Work, images: Images, place: str) -> str:
+def _of_images(item: Work, images: Images, place: str) -> str:
     if _greatest(images) < float("inf"):
         return ""
-    kind = one.params["data"]["normalise"]["kind"]
+    kind = item.params["data"]["normalise"]["kind"]
     return (
         f"the loss was not finite at {place}: images of the training set have numbers that are not finite in "
-        f"{one.params['precision']} once they are normalised: correct training.data.normalise, here {kind}"
+        f"{item.params['precision']} once they are normalised: correct training.data.normalise, here {kind}"
     )
 
 
-def _of_statistics(one: Work, end: Snapshot, place: str) -> str:
+def _of_statistics(item: Work, end: Snapshot, place: str) -> str:
     """Training normalises by the batch, so running statistics harm nothing before an evaluation reads them."""
     broken = [name for name, value in end.buffers.items() if not bool(value.isfinite().all())]
     if not broken or not bool(end.weights.isfinite().all()):
         return ""
     return (
         f"the running statistic {broken[0]} of batch normalisation was not finite at {place}, though every weight and "
-        f"the loss were: the layer's inputs have a variance beyond {one.params['precision']}, or none, as that of a "
+        f"the loss were: the layer's inputs have a variance beyond {item.params['precision']}, or none, as that of a "
         "single value; normalise the images to smaller numbers (training.data.normalise), or take larger batches"
     )
 
 
-def _of_first_loss(network: Network, one: Work, images: Images, step: int, place: str) -> str:
+def _of_first_loss(network: Network, item: Work, images: Images, step: int, place: str) -> str:
     """What was wrong before any step moved a weight: a loss that overflows, or one that is hardly a start's."""
-    precision = one.params["precision"]
-    sizes = f"images have numbers up to {_greatest(images):.3g}, weights up to {_largest(one):.3g}"
-    exact = _loss(network, one, images)
+    precision = item.params["precision"]
+    sizes = f"images have numbers up to {_greatest(images):.3g}, weights up to {_largest(item):.3g}"
+    exact = _loss(network, item, images)
     seen, remedy = (
         f"{plain(exact, 3)} on the first images",
         "correct training.data.normalise or training.initialisation",
     )
-    if step == one.params["start"]:
+    if step == item.params["start"]:
         text = f"the loss was not finite at {place}, the first of this training, before a step moved any weight: "
         if exact < float("inf") and precision != "fp64":
             return (
@@ -101,9 +101,9 @@ def _of_first_loss(network: Network, one: Work, images: Images, step: int, place
     return f"the loss was not finite at {place}: before the first step it is already {seen} ({sizes}): {remedy}"
 
 
-def _of_rate(one: Work, step: int, place: str) -> str:
+def _of_rate(item: Work, step: int, place: str) -> str:
     """What is left: the loss was finite when it began, and then steps moved the weights until it overflowed."""
-    params = one.params
+    params = item.params
     start, rate, precision = params["start"], params["schedule"]["rate"], params["precision"]
     coarse = (
         "" if precision in ("fp32", "fp64") else f" ({precision} has the range of fp32 but is coarser: try fp32 too)"
@@ -125,18 +125,18 @@ def _greatest(images: Images) -> float:
     return greatest
 
 
-def _largest(one: Work) -> float:
-    return max(float(value.abs().max()) for value in one.state().weights.values())
+def _largest(item: Work) -> float:
+    return max(float(value.abs().max()) for value in item.state().weights.values())
 
 
 @torch.no_grad()
-def _loss(network: Network, one: Work, images: Images) -> float:
+def _loss(network: Network, item: Work, images: Images) -> float:
     """The loss of the start on the first images, as many as a batch, in double precision."""
-    x, labels = images.plain("train", 0, one.params["batch"])
-    state = one.state()
+    x, labels = images.plain("train", 0, item.params["batch"])
+    state = item.state()
     weights, buffers = (
         {name: value[None].to(x.device, torch.float64) for name, value in tensors.items()}
-        for tensors in (one.mask().applied(state.weights), state.buffers)
+        for tensors in (item.mask().applied(state.weights), state.buffers)
     )
     with number_format("fp64", x.device):
         (logits,) = network.logits(weights, buffers, x.double(), batch_norm="batch")

@@ -25,17 +25,17 @@ class Evaluate(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``split``, ``error`` (percent), ``loss`` (nats), ``examples`` and ``undecided``, see ``Recount``."""
-        (one,) = work
-        precision = one.params["precision"]
-        images = context.images(one.params["data"], precision)
-        network = context.network(one.params, images)
-        states = states_of(one.state(), context, precision)
+        (item,) = work
+        precision = item.params["precision"]
+        images = context.images(item.params["data"], precision)
+        network = context.network(item.params, images)
+        states = states_of(item.state(), context, precision)
         scores = [evaluate(network, states, images, split, precision=precision) for split in SPLITS]
         counts = [recount(network, states, images, split, precision=precision) for split in SPLITS]
         for split, score, count in zip(SPLITS, scores, counts, strict=True):
             if not count.agrees(score.errors[0]):
                 raise InvariantBroken(
-                    f"{one.job!r}: the {split} error is {score.errors[0]:.6g} %, but counted image by image "
+                    f"{item.job!r}: the {split} error is {score.errors[0]:.6g} %, but counted image by image "
                     f"{count.wrong} of {count.examples} are wrong"
                 )
         return [

@@ -34,8 +34,8 @@ class Extremes(Stage):
 
         A search that did not converge may give fewer rows than were asked for.
         """
-        (one,) = work
-        objective, weights = objective_of(one, context)
+        (item,) = work
+        objective, weights = objective_of(item, context)
 
         def product(directions: Tensor) -> Tensor:
             return products(objective, weights, directions.to(weights))
@@ -43,8 +43,8 @@ class Extremes(Stage):
         table: dict[str, list[Any]] = {"end": [], "eigenvalue": [], "residual": [], "converged": []}
         ends: tuple[Literal["top", "bottom"], ...] = ("top", "bottom")
         for end in ends:
-            if one.params[end]:
-                pairs = extreme(product, objective.size, one.params[end], end=end, tolerance=one.params["tolerance"])
+            if item.params[end]:
+                pairs = extreme(product, objective.size, item.params[end], end=end, tolerance=item.params["tolerance"])
                 if not len(pairs.values):
                     return [BrokenError(f"no eigenvalue at the {end} was found in {MOST_PRODUCTS:,} products")]
                 table["end"] += [end] * len(pairs.values)

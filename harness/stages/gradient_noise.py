@@ -27,9 +27,9 @@ class GradientNoiseStage(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row an eigenvector: ``rank`` (from 1), ``eigenvalue``, ``mean`` and ``sd`` of the gradient along it."""
-        (one,) = work
-        batches, weights = batches_of(one, context)
-        hessian = one.inputs["hessian"].tensors
+        (item,) = work
+        batches, weights = batches_of(item, context)
+        hessian = item.inputs["hessian"].tensors
         mean, sd = mean_and_sd(batches, weights, hessian["eigenvectors"].to(weights.device))
         return [
             Artifact(

@@ -47,8 +47,8 @@ class Hessian(Stage):
         Raises:
             InvariantBroken: the matrix is not symmetric beyond rounding.
         """
-        (one,) = work
-        objective, weights = objective_of(one, context)
+        (item,) = work
+        objective, weights = objective_of(item, context)
         require_affordable(objective.size)
         saved = context.checkpoint.load()
         done = [saved[0]["rows"].to(weights)] if saved else []
@@ -61,11 +61,12 @@ class Hessian(Stage):
                 done = [torch.cat(done)]
                 context.checkpoint.save({"rows": done[0]}, {})
         matrix, error = symmetric(torch.cat(done), objective.layers)
-        allowed = _SYMMETRY_ERROR[one.params["precision"]]
+        allowed = _SYMMETRY_ERROR[item.params["precision"]]
         if error > allowed:
             raise InvariantBroken(
-                f"{one.job!r}: mirrored entries of the Hessian differ by {error:.1e} of its largest, more than the "
-                f"{allowed:g} that rounding in {one.params['precision']} explains: a derivative is wrong, or overflowed"
+                f"{item.job!r}: mirrored entries of the Hessian differ by {error:.1e} of its largest, more than the "
+                f"{allowed:g} that rounding in {item.params['precision']} explains: a derivative is wrong, or "
+                "overflowed"
             )
         pairs = dense(matrix)
         values = pairs.values.tolist()

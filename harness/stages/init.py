@@ -24,21 +24,21 @@ class Init(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The state before any training, without an optimiser's state."""
-        (drawing,) = work
-        network = build(drawing.params["network"], drawing.params["shape"], drawing.params["classes"])
-        if network.size != drawing.params["parameters"]:
+        (item,) = work
+        network = build(item.params["network"], item.params["shape"], item.params["classes"])
+        if network.size != item.params["parameters"]:
             raise InvariantBroken(
-                f"the network {drawing.params['network']} has {network.size:,} trainable parameters, the spec says "
-                f"{drawing.params['parameters']:,}: correct training.network or training.parameters"
+                f"the network {item.params['network']} has {network.size:,} trainable parameters, the spec says "
+                f"{item.params['parameters']:,}: correct training.network or training.parameters"
             )
-        chosen = drawing.params["initialisation"]
+        chosen = item.params["initialisation"]
         weights = initial_parameters(
             network,
             scheme=chosen["weights"],
             batch_norm_scale=chosen["batch_norm_scale"],
-            seed=drawing.params["seed"],
+            seed=item.params["seed"],
         )
-        return [Artifact(State(weights, initial_buffers(network), drawing.params["step"]).tensors())]
+        return [Artifact(State(weights, initial_buffers(network), item.params["step"]).tensors())]
 
 
 STAGE = Init()

@@ -49,12 +49,12 @@ class Line(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The line's points: columns ``batch_norm``, ``alpha``, ``split``, ``error`` (percent), ``loss`` (nats)."""
-        (one,) = work
-        params, precision = one.params, one.params["precision"]
+        (item,) = work
+        params, precision = item.params, item.params["precision"]
         images = context.images(params["data"], precision)
         network = context.network(params, images)
-        a, b = (states_of(one.state(role), context, precision) for role in ("a", "b"))
-        _check_copies(one, a, b)
+        a, b = (states_of(item.state(role), context, precision) for role in ("a", "b"))
+        _check_copies(item, a, b)
         rows = [
             (mode, *row)
             for mode in params["batch_norm"]
@@ -70,10 +70,10 @@ class Line(Stage):
                 precision=precision,
             )
         ]
-        if one.job.inputs["a"] == one.job.inputs["b"]:
-            _check_flat(one, rows)
+        if item.job.inputs["a"] == item.job.inputs["b"]:
+            _check_flat(item, rows)
         for alpha, end in ((0.0, a), (1.0, b)):
-            _check_end(one, alpha, end, rows, network, images)
+            _check_end(item, alpha, end, rows, network, images)
         columns = ("batch_norm", "alpha", "split", "error", "loss")
         return [
             Artifact(table={name: list(column) for name, column in zip(columns, zip(*rows, strict=True), strict=True)})
@@ -83,52 +83,52 @@ class Line(Stage):
 _Row = tuple[str, float, str, float, float]
 
 
-def _check_end(one: Work, alpha: float, end: States, rows: Sequence[_Row], network: Network, images: Images) -> None:
+def _check_end(item: Work, alpha: float, end: States, rows: Sequence[_Row], network: Network, images: Images) -> None:
     """The errors at an end are those of its copy, counted image by image in each mode."""
-    params, precision = one.params, one.params["precision"]
+    params, precision = item.params, item.params["precision"]
     for mode in params["batch_norm"]:
         state = end
         if mode == "recomputed":
             state = recompute_statistics(network, end, images, batch=params["batch"], precision=precision)
         for split in SPLITS:
             count = recount(network, state, images, split, precision=precision)
-            found = [error for *place, error, _ in rows if place == [mode, alpha, split]]
-            if not (found and all(map(count.agrees, found))):
+            errors = [error for *place, error, _ in rows if place == [mode, alpha, split]]
+            if not (errors and all(map(count.agrees, errors))):
                 raise InvariantBroken(
-                    f"{one.job!r}: at alpha = {alpha:g} ({mode}) the line has the {split} error "
-                    f"{', '.join(f'{error:.6g} %' for error in found) or 'nowhere'}, but counted image by image "
+                    f"{item.job!r}: at alpha = {alpha:g} ({mode}) the line has the {split} error "
+                    f"{', '.join(f'{error:.6g} %' for error in errors) or 'nowhere'}, but counted image by image "
                     f"{count.wrong} of {count.examples} are wrong: the line does not end in its end"
                 )
 
 
-def _check_flat(one: Work, rows: Sequence[_Row]) -> None:
+def _check_flat(item: Work, rows: Sequence[_Row]) -> None:
     """Between a state and itself nothing may change: k = T has instability 0."""
     errors: dict[tuple[str, str], set[float]] = {}
     for mode, _, split, error, _ in rows:
         errors.setdefault((mode, split), set()).add(error)
-    for place, found in errors.items():
-        if max(found) - min(found) > _ROUNDING_POINTS:
+    for place, values in errors.items():
+        if max(values) - min(values) > _ROUNDING_POINTS:
             raise InvariantBroken(
-                f"{one.job!r}: the error changes between a state and itself, {place}: {sorted(found)}"
+                f"{item.job!r}: the error changes between a state and itself, {place}: {sorted(values)}"
             )
 
 
-def _check_copies(one: Work, a: States, b: States) -> None:
+def _check_copies(item: Work, a: States, b: States) -> None:
     """Copies that were to train apart must differ, and both must hold the mask."""
-    first, second = one.job.inputs["a"], one.job.inputs["b"]
+    first, second = item.job.inputs["a"], item.job.inputs["b"]
     if first == second and not at_fork(first):
-        raise InvariantBroken(f"{one.job!r}: the two copies are one job, {first!r}, though it trained since the fork")
+        raise InvariantBroken(f"{item.job!r}: the two copies are one job, {first!r}, though it trained since the fork")
     equal = all(torch.equal(value, b.parameters[name]) for name, value in a.parameters.items())
-    if equal != (first == second) or equal != one.params["same"]:
+    if equal != (first == second) or equal != item.params["same"]:
         what = (
             "are the same bit by bit: do they share their data order?" if equal else "differ, but never trained apart"
         )
-        raise InvariantBroken(f"{one.job!r}: the two copies {what}")
-    for name, kept in one.mask().kept.items():
+        raise InvariantBroken(f"{item.job!r}: the two copies {what}")
+    for name, kept in item.mask().kept.items():
         for copy in (a, b):
             leaked = int((copy.parameters[name][0].cpu()[~kept.bool()] != 0).sum())
             if leaked:
-                raise InvariantBroken(f"{one.job!r}: the mask leaks: {leaked} pruned weights of {name} are not zero")
+                raise InvariantBroken(f"{item.job!r}: the mask leaks: {leaked} pruned weights of {name} are not zero")
 
 
 STAGE = Line()

@@ -23,8 +23,8 @@ class Loss(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``loss`` (nats) and ``gradient`` (its length), one row."""
-        (one,) = work
-        value, slope = gradient(*objective_of(one, context))
+        (item,) = work
+        value, slope = gradient(*objective_of(item, context))
         return [Artifact(table={"loss": [value], "gradient": [float(slope.double().norm())]})]
 
 

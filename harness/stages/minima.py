@@ -21,10 +21,10 @@ class MinimaStage(Stage):
         Wilk's, of normality), and whether that is ``rejected`` (Holm, over all directions). The same in every row:
         ``slope`` of log sd on log curvature over these directions, None where they are fewer than three.
         """
-        (one,) = work
-        rows = [_direction(part) for part in _directions(one.inputs["parabolas"].table)]
+        (item,) = work
+        rows = [_direction(part) for part in _directions(item.inputs["parabolas"].table)]
         whole = [row for row in rows if row["p"] is not None]
-        for row, rejected in zip(whole, holm([row["p"] for row in whole], one.params["significance"]), strict=True):
+        for row, rejected in zip(whole, holm([row["p"] for row in whole], item.params["significance"]), strict=True):
             row["rejected"] = rejected
         scattered = [row for row in whole if row["sd"] > 0]
         slope = log_slope([row["curvature"] for row in scattered], [row["sd"] for row in scattered])
@@ -44,7 +44,7 @@ def _directions(table: Table) -> list[dict[str, list[Any]]]:
 def _direction(part: dict[str, list[Any]]) -> dict[str, Any]:
     mean = statistics.fmean(part["curvature"])
     minima = part["minimum"]
-    complete = all(one is not None for one in minima)
+    complete = all(minimum is not None for minimum in minima)
     return {
         "band": part["band"][0],
         "rank": part["rank"][0],

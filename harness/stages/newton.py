@@ -36,12 +36,12 @@ class NewtonStage(Stage):
         where the step is so long that it is no finite number), ``predicted`` (the quadratic's own), ``length`` of the
         step; ``here``, the loss at the state, in every row.
         """
-        (one,) = work
-        objective, weights = objective_of(one, context)
-        values, vectors = (one.inputs["hessian"].tensors[name] for name in ("eigenvalues", "eigenvectors"))
+        (item,) = work
+        objective, weights = objective_of(item, context)
+        values, vectors = (item.inputs["hessian"].tensors[name] for name in ("eigenvalues", "eigenvectors"))
         if values[0] <= 0:
             return [BrokenError(f"the largest eigenvalue is {float(values[0]):g}: the local quadratic has no minimum")]
-        shares = np.geomspace(1, one.params["lowest"], one.params["thresholds"]).tolist()
+        shares = np.geomspace(1, item.params["lowest"], item.params["thresholds"]).tolist()
         thresholds = [share * float(values[0]) for share in shares]
         here, slope = gradient(objective, weights)
         steps, falls = minima(slope, values, vectors.to(weights.device), thresholds)
@@ -51,7 +51,7 @@ class NewtonStage(Stage):
                 table={
                     "share": shares,
                     "threshold": thresholds,
-                    "loss": [one if math.isfinite(one) else None for one in losses],
+                    "loss": [loss if math.isfinite(loss) else None for loss in losses],
                     "predicted": [here - fall for fall in falls],
                     "length": steps.norm(dim=1).tolist(),
                     "here": [here] * len(shares),

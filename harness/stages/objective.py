@@ -13,15 +13,15 @@ from harness.measure.curvature import Objective
 from harness.stages.base import Context, Work, forward_pass
 
 
-def objective_of(one: Work, context: Context) -> tuple[Objective, Tensor]:
+def objective_of(item: Work, context: Context) -> tuple[Objective, Tensor]:
     """A job's loss, and the weights [P] of its input ``state``, pruned by ``mask`` where there is one.
 
     Its params: ``network``, ``classes``, ``data``, ``precision``, ``batch_norm``, ``examples``, ``chunk``.
     """
-    params, dtype = one.params, dtype_of(one.params["precision"])
+    params, dtype = item.params, dtype_of(item.params["precision"])
     images = context.images(params["data"], params["precision"])
     network = context.network(params, images)
-    state = one.state()
+    state = item.state()
     weights = {name: value[None].to(context.device, dtype) for name, value in state.weights.items()}
     buffers = {name: value.to(context.device, dtype) for name, value in state.buffers.items()}
     chunks = []
@@ -29,8 +29,8 @@ def objective_of(one: Work, context: Context) -> tuple[Objective, Tensor]:
         x, labels = images.plain("train", start, min(start + params["chunk"], params["examples"]))
         chunks.append((x[:, 0], labels))
     kept = None
-    if "mask" in one.inputs:
-        whole = one.mask().over(state.weights).kept
+    if "mask" in item.inputs:
+        whole = item.mask().over(state.weights).kept
         kept = flatten(network, {name: value[None].to(context.device) for name, value in whole.items()})[0].nonzero()[
             :, 0
         ]

@@ -31,30 +31,30 @@ class Overlap(Stage):
 
         The same in every row: ``own_bin`` (%), ``subspace`` (% of the top bands), ``self_`` and a band (%), ``shift``.
         """
-        (one,) = work
-        bands = one.params["bands"]
+        (item,) = work
+        bands = item.params["bands"]
         values, (a, b) = (
-            [one.inputs[role].tensors[name].to(context.device) for role in ("a", "b")]
+            [item.inputs[role].tensors[name].to(context.device) for role in ("a", "b")]
             for name in ("eigenvalues", "eigenvectors")
         )
-        width = {"floor": one.params["floor"], "per_decade": one.params["per_decade"]}
-        moved = shift(values[0], values[1], one.params["ranks"])
-        found = bin_overlaps(a, b, log_bins(values[0], **width), log_bins(values[1] / moved, **width))
+        width = {"floor": item.params["floor"], "per_decade": item.params["per_decade"]}
+        moved = shift(values[0], values[1], item.params["ranks"])
+        overlaps = bin_overlaps(a, b, log_bins(values[0], **width), log_bins(values[1] / moved, **width))
         top = slice(*bands["top"])
         same = {
-            "own_bin": own_bin(found),
+            "own_bin": own_bin(overlaps),
             "shift": moved,
             "subspace": subspace(a[top], b[top]),
             **{f"self_{band}": of_equal_rank(a, b, ranks) for band, ranks in bands.items()},
         }
-        rows, columns = len(found.rows), len(found.columns)
+        rows, columns = len(overlaps.rows), len(overlaps.columns)
         return [
             Artifact(
                 table={
-                    "bin": found.rows.repeat_interleave(columns).tolist(),
-                    "other": found.columns.repeat(rows).tolist(),
-                    "share": (100 * found.share).flatten().tolist(),
-                    "over_null": found.over_null.flatten().tolist(),
+                    "bin": overlaps.rows.repeat_interleave(columns).tolist(),
+                    "other": overlaps.columns.repeat(rows).tolist(),
+                    "share": (100 * overlaps.share).flatten().tolist(),
+                    "over_null": overlaps.over_null.flatten().tolist(),
                     **{name: [value] * rows * columns for name, value in same.items()},
                 }
             )

@@ -45,25 +45,27 @@ class ParabolasStage(Stage):
         ``r2``. Of the line: ``reach`` and the losses (nats) ``loss_0``, ``loss_1``, ... at evenly spaced places
         from minus that to that.
         """
-        (one,) = work
-        batches, weights = batches_of(one, context)
-        hessian = one.inputs["hessian"].tensors
-        chosen = [(band, rank) for band, ranks in one.params["ranks"].items() for rank in ranks]
+        (item,) = work
+        batches, weights = batches_of(item, context)
+        hessian = item.inputs["hessian"].tensors
+        chosen = [(band, rank) for band, ranks in item.params["ranks"].items() for rank in ranks]
         places = torch.tensor([rank for _, rank in chosen])
         values = hessian["eigenvalues"][places]
-        flattest = one.params["flattest"] * float(hessian["eigenvalues"].abs().max())
+        flattest = item.params["flattest"] * float(hessian["eigenvalues"].abs().max())
         if not flattest > 0:
             return [BrokenError("every eigenvalue of the Hessian is zero: there is no scale for lines to reach over")]
-        reach = (2 * one.params["rise"] / values.abs().clamp_min(flattest)).sqrt()
+        reach = (2 * item.params["rise"] / values.abs().clamp_min(flattest)).sqrt()
         vectors = hessian["eigenvectors"][places].to(weights)
-        sides = torch.linspace(-1, 1, one.params["points"], dtype=torch.float64)
-        found = []
+        sides = torch.linspace(-1, 1, item.params["points"], dtype=torch.float64)
+        by_batch = []
         for batch in batches:
             lengths = (reach[:, None] * sides).to(weights)
             steps = lengths[..., None] * batch.expand(vectors)[:, None, :]
-            found.append(losses_at(batch, (weights + steps).flatten(0, 1)).unflatten(0, lengths.shape).double().cpu())
-            context.advance(_points(one.job) // _POINTS_A_STEP)
-        losses = torch.stack(found, 1)
+            by_batch.append(
+                losses_at(batch, (weights + steps).flatten(0, 1)).unflatten(0, lengths.shape).double().cpu()
+            )
+            context.advance(_points(item.job) // _POINTS_A_STEP)
+        losses = torch.stack(by_batch, 1)
         if not bool(losses.isfinite().all()):
             return [BrokenError("a batch's loss along an eigenvector is not a finite number: choose a smaller rise")]
         return [Artifact(table=_table(chosen, values.tolist(), reach.numpy(), losses.numpy()))]
@@ -80,22 +82,22 @@ def _table(
     losses: "np.typing.NDArray[np.float64]",
 ) -> dict[str, list[Any]]:
     directions, batches, points = losses.shape
-    found = fit(reach[:, None], losses)
-    minimum = found.minimum.flatten()
-    lowest = (found.level + found.slope * found.minimum / 2).flatten()
+    parabolas = fit(reach[:, None], losses)
+    minimum = parabolas.minimum.flatten()
+    lowest = (parabolas.level + parabolas.slope * parabolas.minimum / 2).flatten()
 
     def each(of_direction: Sequence[Any]) -> list[Any]:
-        return [one for one in of_direction for _ in range(batches)]
+        return [value for value in of_direction for _ in range(batches)]
 
     return {
         "band": each([band for band, _ in chosen]),
         "rank": each([rank + 1 for _, rank in chosen]),
         "eigenvalue": each(values),
         "batch": list(range(batches)) * directions,
-        "curvature": found.curvature.flatten().tolist(),
+        "curvature": parabolas.curvature.flatten().tolist(),
         "minimum": _where_finite(minimum),
         "lowest": _where_finite(lowest),
-        "r2": found.r2.flatten().tolist(),
+        "r2": parabolas.r2.flatten().tolist(),
         "reach": each(reach.tolist()),
         **{f"loss_{point}": losses[..., point].flatten().tolist() for point in range(points)},
     }

@@ -37,16 +37,16 @@ class PlaneStage(Stage):
         ``length_along`` and ``length_across`` are of the axes' units in weight space, the same in every row. The grid
         comes first, row after row. The loss of a state is that at its own place, not at its projection.
         """
-        (one,) = work
-        objective, before = objective_of(one, context)
-        roles = [*(f"earlier{number}" for number in range(len(one.inputs) - 2)), "state", "after"]
+        (item,) = work
+        objective, before = objective_of(item, context)
+        roles = [*(f"earlier{number}" for number in range(len(item.inputs) - 2)), "state", "after"]
         states = torch.stack(
-            [flat_weights(objective.network, one.state(role).weights, before.dtype) for role in roles]
+            [flat_weights(objective.network, item.state(role).weights, before.dtype) for role in roles]
         ).to(before.device)
         plane = through(states[:-2], states[-2], states[-1])
-        places = grid(one.params["points"], one.params["margin"]).to(before.device)
+        places = grid(item.params["points"], item.params["margin"]).to(before.device)
         points = torch.cat([plane.at(places), states])
-        found = losses_at(objective, points)
+        losses = losses_at(objective, points)
         all_places = torch.cat([places.double(), plane.coordinates(states)]).cpu()
         return [
             Artifact(
@@ -54,7 +54,7 @@ class PlaneStage(Stage):
                     "kind": ["grid"] * len(places) + roles,
                     "x": all_places[:, 0].tolist(),
                     "y": all_places[:, 1].tolist(),
-                    "loss": found.tolist(),
+                    "loss": losses.tolist(),
                     "length_along": [float(plane.along.norm())] * len(points),
                     "length_across": [float(plane.across.norm())] * len(points),
                 }

@@ -76,10 +76,10 @@ def probes_of(jobs: Sequence[Sequence[Job]], start: Tensor) -> Probes | None:
         start: [R, P] weights where the replicas begin; copied.
     """
     asked = [[job.params["probes"] for job in each if "probes" in job.params] for each in jobs]
-    names = sorted({name for each in asked for one in each for name in one["measures"]})
+    names = sorted({name for each in asked for probes in each for name in probes["measures"]})
     if not names:
         return None
-    steps = [sorted({step for one in each for step in one["steps"]}) for each in asked]
+    steps = [sorted({step for probes in each for step in probes["steps"]}) for each in asked]
     return Probes(steps, {name: MEASURES[name] for name in names}, start.clone())
 
 

@@ -129,11 +129,11 @@ def _wrong_tensors(product: Product, tensors: Mapping[str, Tensor]) -> Iterator[
         if name not in tensors:
             yield f"has no tensor {name!r}"
             continue
-        found = tensors[name]
-        right = found.dtype == dtype if dtype is not None else found.is_floating_point()
-        if tuple(found.shape) != shape or not right:
+        tensor = tensors[name]
+        right = tensor.dtype == dtype if dtype is not None else tensor.is_floating_point()
+        if tuple(tensor.shape) != shape or not right:
             yield (
-                f"has a tensor {name!r} of {found.dtype} and shape {tuple(found.shape)}, where "
+                f"has a tensor {name!r} of {tensor.dtype} and shape {tuple(tensor.shape)}, where "
                 f"{dtype or 'floating-point numbers'} and shape {shape} are due"
             )
     for name in sorted(tensors.keys() - due.keys()):
@@ -156,7 +156,9 @@ def _state(job: Job) -> Mapping[str, Form] | None:
     precision = _decided(job, "precision")
     kept = torch.float32 if precision is None else dtype_of(precision)
     of_buffers = kept if row(job.stage).role else None  # where a state is only moved: those of its input
-    tensors: dict[str, Form] = {WEIGHT + name: (tuple(one.shape), kept) for name, one in network.parameters.items()}
+    tensors: dict[str, Form] = {
+        WEIGHT + name: (tuple(parameter.shape), kept) for name, parameter in network.parameters.items()
+    }
     tensors |= {BUFFER + name: ((size,), of_buffers) for name, (size, _) in network.buffers.items()}
     kept_optimiser = _optimiser(job, network) if job.params.get("keep_optimiser") else {}
     return {**tensors, **kept_optimiser, STEP: ((), _INTEGER)}

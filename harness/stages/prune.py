@@ -25,12 +25,12 @@ class Prune(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The mask, name -> bool; columns ``kept`` and ``total``, one row."""
-        (pruning,) = work
-        params = pruning.params
+        (item,) = work
+        params = item.params
         network = build(params["network"], params["shape"], params["classes"])
-        state = pruning.state()
+        state = item.state()
         weights = {name: state.weights[name] for name in network.prunable(output_layer=params["output_layer"])}
-        before = pruning.mask().over(weights)
+        before = item.mask().over(weights)
         total = sum(weight.numel() for weight in weights.values())
         if "fraction" in params:
             keep = prune.kept_after(before.count(), params["fraction"], 1)
@@ -38,7 +38,7 @@ class Prune(Stage):
             keep = round(params["density"] * total)
         mask = prune.magnitude(weights, before, keep)
         if mask.count() != keep:
-            raise InvariantBroken(f"{pruning.job!r} kept {mask.count()} weights, not {keep}")
+            raise InvariantBroken(f"{item.job!r} kept {mask.count()} weights, not {keep}")
         return [Artifact(mask.tensors(), {"kept": [keep], "total": [total]})]
 
 

@@ -24,15 +24,15 @@ class QuadraticLevel(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Column ``level``, a row a point, in their order."""
-        (one,) = work
-        found = quadratic.levels(
-            torch.tensor(one.params["points"], dtype=torch.float64, device=context.device),
-            name=one.params["noise"],
-            replicas=one.params["replicas"],
-            burn_in=one.params["burn_in"],
-            steps=one.params["steps"],
+        (item,) = work
+        levels = quadratic.levels(
+            torch.tensor(item.params["points"], dtype=torch.float64, device=context.device),
+            name=item.params["noise"],
+            replicas=item.params["replicas"],
+            burn_in=item.params["burn_in"],
+            steps=item.params["steps"],
         )
-        return [Artifact(table={"level": found.tolist()})]
+        return [Artifact(table={"level": levels.tolist()})]
 
 
 STAGE = QuadraticLevel()

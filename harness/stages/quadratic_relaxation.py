@@ -15,15 +15,15 @@ class QuadraticRelaxation(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``step`` (from 1) and ``mean``, of x over all chains."""
-        (one,) = work
-        found = quadratic.means(
-            torch.tensor(one.params["point"], dtype=torch.float64, device=context.device),
-            name=one.params["noise"],
-            replicas=one.params["replicas"],
-            steps=one.params["steps"],
-            start=one.params["start"],
+        (item,) = work
+        means = quadratic.means(
+            torch.tensor(item.params["point"], dtype=torch.float64, device=context.device),
+            name=item.params["noise"],
+            replicas=item.params["replicas"],
+            steps=item.params["steps"],
+            start=item.params["start"],
         )
-        return [Artifact(table={"step": list(range(1, len(found) + 1)), "mean": found.tolist()})]
+        return [Artifact(table={"step": list(range(1, len(means) + 1)), "mean": means.tolist()})]
 
 
 STAGE = QuadraticRelaxation()

@@ -28,15 +28,15 @@ class QuadraticStaircase(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``stair`` (from 0), ``step`` (at the end of the bin) and ``loss``, a row a bin."""
-        (one,) = work
-        rates, lengths, bins = (one.params[name] for name in ("rates", "lengths", "bins"))
+        (item,) = work
+        rates, lengths, bins = (item.params[name] for name in ("rates", "lengths", "bins"))
         losses = quadratic.losses(
-            torch.tensor(one.params["curvatures"], dtype=torch.float64, device=context.device),
-            name=one.params["noise"],
-            replicas=one.params["replicas"],
+            torch.tensor(item.params["curvatures"], dtype=torch.float64, device=context.device),
+            name=item.params["noise"],
+            replicas=item.params["replicas"],
             rates=[rate for rate, length in zip(rates, lengths, strict=True) for _ in range(length)],
-            momentum=one.params["momentum"],
-            sigma=one.params["sigma"],
+            momentum=item.params["momentum"],
+            sigma=item.params["sigma"],
         )
         table: dict[str, list[float]] = {"stair": [], "step": [], "loss": []}
         begun = 0

@@ -18,12 +18,12 @@ class Shuffle(Stage):
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The mask with its entries shuffled within each layer."""
-        (shuffling,) = work
-        before = shuffling.mask()
-        after = prune.shuffled(before, shuffling.params["seed"])
+        (item,) = work
+        before = item.mask()
+        after = prune.shuffled(before, item.params["seed"])
         for name, kept in before.kept.items():
             if int(after.kept[name].sum()) != int(kept.sum()):
-                raise InvariantBroken(f"{shuffling.job!r} changed the number of weights kept in {name}")
+                raise InvariantBroken(f"{item.job!r} changed the number of weights kept in {name}")
         return [Artifact(after.tensors())]
 
 

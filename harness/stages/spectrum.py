@@ -31,10 +31,10 @@ class Spectrum(Stage):
         not all of these are positive; ``negative_mass`` (of all that are negative) and ``negative_share`` (%);
         ``error``.
         """
-        (one,) = work
-        values: list[float] = one.inputs["hessian"].tensors["eigenvalues"].tolist()
-        largest = values[: one.params["ranks"]]
-        error = one.params["tolerance"] * max(abs(values[0]), abs(values[-1]))
+        (item,) = work
+        values: list[float] = item.inputs["hessian"].tensors["eigenvalues"].tolist()
+        largest = values[: item.params["ranks"]]
+        error = item.params["tolerance"] * max(abs(values[0]), abs(values[-1]))
         sides = {"positive": values, "negative": [-value for value in reversed(values)]}
         kept = [
             (sign, rank, side[rank - 1])
@@ -43,7 +43,7 @@ class Spectrum(Stage):
             if side[rank - 1] > error
         ]
         if not kept:
-            return [BrokenError(f"{one.job!r}: no eigenvalue is beyond the numerical error of {error:g}")]
+            return [BrokenError(f"{item.job!r}: no eigenvalue is beyond the numerical error of {error:g}")]
         law = power_law(largest) if largest[-1] > 0 else None
         same = {
             "orders": orders_of_magnitude(largest) if law else None,

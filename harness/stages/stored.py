@@ -39,15 +39,15 @@ class Results:
     def _with_inputs(self, described: Described) -> Job:
         waiting = list(described.inputs.values())
         while waiting:
-            found = self._store.described(waiting[-1]) if waiting[-1] not in self._jobs else None
-            rest = [key for key in found.inputs.values() if key not in self._jobs] if found else []
+            entry = self._store.described(waiting[-1]) if waiting[-1] not in self._jobs else None
+            rest = [key for key in entry.inputs.values() if key not in self._jobs] if entry else []
             if rest:
                 waiting += rest
                 continue
             key = waiting.pop()
             if key not in self._jobs:
-                known = found is not None and _is_known(found)
-                self._jobs[key] = self._job(found) if known and found is not None else Job(_ABSENT, {})
+                known = entry is not None and _is_known(entry)
+                self._jobs[key] = self._job(entry) if known and entry is not None else Job(_ABSENT, {})
         return self._job(described)
 
     def _job(self, described: Described) -> Job:

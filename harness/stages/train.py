@@ -131,7 +131,7 @@ class Train(Stage):
             probes=probes,
         )
         save(replicas)
-        return [_result(network, one, images, group, recorded, witness) for one in work]
+        return [_result(network, item, images, group, recorded, witness) for item in work]
 
 
 def _recipe(params: Mapping[str, Any]) -> Hyperparameters:
@@ -160,11 +160,11 @@ class _Replica:
 
 def _group(work: Sequence[Work]) -> list[_Replica]:
     slots: dict[str, _Replica] = {}
-    for one in work:
-        require_sound(one.job)
-        slot = slots.get(one.job.trajectory, _Replica(one, (), frozenset()))
-        stops = slot.stops | {int(one.params["stop"])}
-        slots[one.job.trajectory] = replace(slot, jobs=(*slot.jobs, one.job), stops=stops)
+    for item in work:
+        require_sound(item.job)
+        slot = slots.get(item.job.trajectory, _Replica(item, (), frozenset()))
+        stops = slot.stops | {int(item.params["stop"])}
+        slots[item.job.trajectory] = replace(slot, jobs=(*slot.jobs, item.job), stops=stops)
     return list(slots.values())
 
 
@@ -190,7 +190,9 @@ def _start(network: Network, group: Sequence[_Replica], context: Context) -> Rep
         buffers={
             name: torch.stack([b[name].to(dtype) for b in buffers]).to(context.device) for name in network.buffers
         },
-        optimiser={name: torch.cat([one[name] for one in optimisers]).to(context.device) for name in optimisers[0]},
+        optimiser={
+            name: torch.cat([optimiser[name] for optimiser in optimisers]).to(context.device) for name in optimisers[0]
+        },
         mask=torch.cat(masks).to(context.device) if pruned else None,
         steps=[slot.start for slot in group],
         snapshot_steps=[sorted(slot.stops) for slot in group],
@@ -200,25 +202,25 @@ def _start(network: Network, group: Sequence[_Replica], context: Context) -> Rep
     )
 
 
-def _optimiser_state(one: Work, state: State, weights: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    fresh = optimise.fresh_state(one.params["optimiser"], weights)
+def _optimiser_state(item: Work, state: State, weights: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    fresh = optimise.fresh_state(item.params["optimiser"], weights)
     held = state.optimiser
-    if one.params["optimiser_state"] == "reset":
+    if item.params["optimiser_state"] == "reset":
         return fresh
-    given = one.job.inputs["state"]
+    given = item.job.inputs["state"]
     if not held and row(given.stage).role == "initialisation":
         return fresh
     if not held:
         raise InvariantBroken(
-            f"{one.job!r} carries on an optimiser state that its input {given!r} does not hold: let that one keep it "
+            f"{item.job!r} carries on an optimiser state that its input {given!r} does not hold: let that one keep it "
             "(keep_optimiser), or begin afresh (optimiser_state: reset)"
         )
-    found, due = _form(held), _form({name: value[0] for name, value in fresh.items()})
-    if found != due:
+    form, due_form = _form(held), _form({name: value[0] for name, value in fresh.items()})
+    if form != due_form:
         raise InvariantBroken(
-            f"{one.job!r} carries on an optimiser state of its input {given!r} that is none of its own optimiser, "
-            f"{one.params['optimiser']['name']}: it is {found}, where {due} is due. Begin afresh (optimiser_state: "
-            "reset), or train both with the same optimiser"
+            f"{item.job!r} carries on an optimiser state of its input {given!r} that is none of its own optimiser, "
+            f"{item.params['optimiser']['name']}: it is {form}, where {due_form} is due. Begin afresh "
+            "(optimiser_state: reset), or train both with the same optimiser"
         )
     carried = {name: held[name][None].to(value) for name, value in fresh.items()}
     return {name: value * mask if value.shape == weights.shape else value for name, value in carried.items()}
@@ -263,22 +265,22 @@ def _unpack(
 
 def _result(
     network: Network,
-    one: Work,
+    item: Work,
     images: Images,
     group: Sequence[_Replica],
     recorded: Recorded,
     witness: Witness | None,
 ) -> Artifact | HarnessError:
-    place = next(i for i, slot in enumerate(group) if slot.work.job.trajectory == one.job.trajectory)
-    stop = int(one.params["stop"])
+    place = next(i for i, slot in enumerate(group) if slot.work.job.trajectory == item.job.trajectory)
+    stop = int(item.params["stop"])
     end = recorded.snapshot(place, stop)
-    broken = divergence.told(network, one, images, end)
+    broken = divergence.told(network, item, images, end)
     if broken is not None:
         return broken
     weights = {name: value[0] for name, value in unflatten(network, end.weights[None]).items()}
-    state = State(weights, end.buffers, stop, optimiser=end.optimiser if one.params["keep_optimiser"] else {})
-    seen = {} if witness is None else witness.of(place, stop - int(one.params["start"]))
-    return Artifact(state.tensors(), recorded.table(place, one.params), witness=seen)
+    state = State(weights, end.buffers, stop, optimiser=end.optimiser if item.params["keep_optimiser"] else {})
+    seen = {} if witness is None else witness.of(place, stop - int(item.params["start"]))
+    return Artifact(state.tensors(), recorded.table(place, item.params), witness=seen)
 
 
 STAGE = Train()

@@ -28,15 +28,15 @@ class ValleyWalk(Stage):
         Columns: ``phase`` (from 0), ``step``, ``position`` (x), ``square`` (y²), ``loss``, ``negative`` (share of
         chains where the Hessian has a negative eigenvalue), ``sharpness`` (its largest eigenvalue).
         """
-        (one,) = work
-        rates, lengths, looks = (one.params[name] for name in ("rates", "lengths", "looks"))
+        (item,) = work
+        rates, lengths, looks = (item.params[name] for name in ("rates", "lengths", "looks"))
         phases = [phase for phase, length in enumerate(lengths) for _ in range(length)]
         walk = valley.walk(
-            name=one.params["noise"],
-            replicas=one.params["replicas"],
+            name=item.params["noise"],
+            replicas=item.params["replicas"],
             rates=[rates[phase] for phase in phases],
-            sigma=one.params["sigma"],
-            start=tuple(one.params["start"]),
+            sigma=item.params["sigma"],
+            start=tuple(item.params["start"]),
             device=context.device,
         )
         rows: list[list[float]] = []

@@ -31,13 +31,13 @@ def _raw(seed: int) -> Job:
     return Job("loss", {"seed": seed})
 
 
-def _times(one: Measured[Setting[Options]]) -> Iterable[Observation]:
-    yield one.seen("product", one.setting.options.factor * one.table["value"][0], side="a")
+def _times(measured: Measured[Setting[Options]]) -> Iterable[Observation]:
+    yield measured.seen("product", measured.setting.options.factor * measured.table["value"][0], side="a")
 
 
-def _with_input(one: Measured[Setting[Options]]) -> Iterable[Observation]:
-    of_input = one.of_input("raw")
-    yield one.seen("beside", NoValue("no input is there") if of_input is None else of_input["value"][0])
+def _with_input(measured: Measured[Setting[Options]]) -> Iterable[Observation]:
+    of_input = measured.of_input("raw")
+    yield measured.seen("beside", NoValue("no input is there") if of_input is None else of_input["value"][0])
 
 
 class Ours(Experiment[Setting[Options]]):
@@ -55,11 +55,13 @@ class Ours(Experiment[Setting[Options]]):
             yield Measurement(_with_input, Job("compare", {}, {"raw": _raw(seed)}), {"k": 1}, seed)
             yield Measurement(unread, Job("distance", {"seed": seed}), {"k": 1}, seed)
 
-    def derived(self, setting: Setting[Options], found: Sequence[Observation], read: Read) -> Iterable[Observation]:
-        for one in found:
-            other = read(Job("distance", {"seed": one.initialisation}))
-            if one.quantity == "product" and other is not None:
-                yield Observation("sum", {}, one.initialisation, 0, one.value + other["value"][0])
+    def derived(
+        self, setting: Setting[Options], observations: Sequence[Observation], read: Read
+    ) -> Iterable[Observation]:
+        for observation in observations:
+            other = read(Job("distance", {"seed": observation.initialisation}))
+            if observation.quantity == "product" and other is not None:
+                yield Observation("sum", {}, observation.initialisation, 0, observation.value + other["value"][0])
 
 
 @dataclass

@@ -100,10 +100,10 @@ def _whole(known: DatasetFacts, root: Path) -> Path:
 def _read_tensors(path: Path, record: Record, known: DatasetFacts) -> dict[str, Tensor]:
     try:
         content = read_tensors(path)
-        found = hashlib.sha256(content).hexdigest()
-        if found != record.file_sha256:
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 != record.file_sha256:
             raise CorruptArtifact(
-                f"{path} has SHA-256 {found} ({len(content)} bytes), its record says {record.file_sha256}: "
+                f"{path} has SHA-256 {sha256} ({len(content)} bytes), its record says {record.file_sha256}: "
                 f"it was truncated or changed; {remedy(known)}"
             )
         tensors = decode_tensors(content)
@@ -112,8 +112,8 @@ def _read_tensors(path: Path, record: Record, known: DatasetFacts) -> dict[str, 
     except ValueError as error:
         raise CorruptArtifact(f"{path} {error}: {remedy(known)}") from error
     problem = fault(tensors, known)
-    if problem is None and (found := digest(tensors)) != record.info.digest:
-        problem = f"its digest is {found}, its record says {record.info.digest}"
+    if problem is None and (actual := digest(tensors)) != record.info.digest:
+        problem = f"its digest is {actual}, its record says {record.info.digest}"
     if problem is not None:
         raise CorruptArtifact(f"{path}: {problem}: {remedy(known)}")
     return tensors
@@ -140,9 +140,9 @@ def fault(tensors: Mapping[str, Tensor], known: DatasetFacts) -> str | None:
                     f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, "
                     f"of {info.name} it is {dtype} of shape {shape}"
                 )
-        found = set(tensors[f"{part}_y"].tolist())
-        if found != set(range(info.classes)):
-            return f"{part}_y holds the labels {sorted(found)}, {info.name} has all of 0 to {info.classes - 1}"
+        labels = set(tensors[f"{part}_y"].tolist())
+        if labels != set(range(info.classes)):
+            return f"{part}_y holds the labels {sorted(labels)}, {info.name} has all of 0 to {info.classes - 1}"
     return _repeated(tensors, known)
 
 
@@ -190,8 +190,8 @@ def _load_embedded(name: str) -> Dataset:
     known = find(name)
     tensors = _digits(known.info.n_train)
     problem = fault(tensors, known)
-    if problem is None and (found := digest(tensors)) != known.info.digest:
-        problem = f"their digest is {found}, pinned is {known.info.digest}"
+    if problem is None and (actual := digest(tensors)) != known.info.digest:
+        problem = f"their digest is {actual}, pinned is {known.info.digest}"
     if problem is not None:
         raise BrokenError(f"scikit-learn's digits are not those known: {problem}: install the pinned scikit-learn")
     return in_memory(known.info, tensors)

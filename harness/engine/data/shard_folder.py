@@ -127,9 +127,9 @@ def open_shards(folder: Path, record: Record, known: DatasetFacts) -> Dataset:
     path = folder / MANIFEST_FILE
     with told(path, known):
         text = read_regular(path, _LARGEST_MANIFEST)
-        found = hashlib.sha256(text).hexdigest()
-        if found != record.file_sha256:
-            raise ValueError(f"has SHA-256 {found}, its record says {record.file_sha256}: it was changed")
+        sha256 = hashlib.sha256(text).hexdigest()
+        if sha256 != record.file_sha256:
+            raise ValueError(f"has SHA-256 {sha256}, its record says {record.file_sha256}: it was changed")
         manifest = _parsed(text)
         if manifest.digest != record.info.digest:
             raise ValueError(f"is of the digest {manifest.digest}, its record says {record.info.digest}")
@@ -179,8 +179,8 @@ def _open_part(name: str, part: Part, folder: Path, known: DatasetFacts, content
     path = folder / _labels_file(name)
     with told(path, known):
         text = read_regular(path, 8 * count)
-        if (found := hashlib.sha256(text).hexdigest()) != part.labels_sha256:
-            raise ValueError(f"has SHA-256 {found}, the manifest says {part.labels_sha256}")
+        if (sha256 := hashlib.sha256(text).hexdigest()) != part.labels_sha256:
+            raise ValueError(f"has SHA-256 {sha256}, the manifest says {part.labels_sha256}")
         labels = np.frombuffer(text, "<i8").astype(np.int64)
         if len(labels) != count or not ((labels >= 0) & (labels < known.info.classes)).all():
             raise ValueError(f"has other than {count:,} labels of 0 to {known.info.classes - 1}")

@@ -106,14 +106,14 @@ def tails(
     held = {name: value[None] for name, value in buffers.items()}
     recorder = _Recorder(unflatten(network, weights[None]), held, batch_norm)
     network.run(recorder, x[:, None])
-    results = [one.detach() for one in recorder.results]
-    found, start = [], 0
+    results = [result.detach() for result in recorder.results]
+    tails, start = [], 0
     for place, names in enumerate(recorder.read):
         if names:
             stop = start + sum(math.prod(network.parameters[name].shape) for name in names)
-            found.append(Tail(start, stop, _tail(network, weights, held, x, batch_norm, results[:place], start)))
+            tails.append(Tail(start, stop, _tail(network, weights, held, x, batch_norm, results[:place], start)))
             start = stop
-    return found
+    return tails
 
 
 def _tail(

@@ -72,11 +72,11 @@ class Measured(Generic[S]):
 
     def seen(self, quantity: str, value: float | NoValue, **at: Condition) -> Observation:
         """An observation under the measurement's conditions and further ones."""
-        one = self.measurement
-        return observed(quantity, {**one.at, **at}, one.initialisation, one.repeat, value)
+        measurement = self.measurement
+        return observed(quantity, {**measurement.at, **at}, measurement.initialisation, measurement.repeat, value)
 
 
-def unread(one: Measured) -> Iterable[Observation]:
+def unread(measured: Measured) -> Iterable[Observation]:
     """Nothing: the table is of use together with others only (see ``Experiment.derived``)."""
     return ()
 
@@ -106,24 +106,24 @@ class Experiment(Generic[S]):
         """The jobs whose tables are read, each with its conditions."""
         raise NotImplementedError
 
-    def derived(self, setting: S, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(self, setting: S, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """What follows from several tables.
 
         Args:
             setting: of the experiment.
-            found: what single tables say.
+            observations: what single tables say.
             read: the tables.
         """
         return ()
 
     def observe(self, setting: S, read: Read) -> Sequence[Observation]:
         """What the tables say, each read by its measurement's function, and what is derived from several."""
-        found: list[Observation] = []
-        for one in self.measurements(setting):
-            table = read(one.job)
+        observations: list[Observation] = []
+        for measurement in self.measurements(setting):
+            table = read(measurement.job)
             if table is not None:
-                found += one.reads(Measured(setting, one, table, read))
-        return [*found, *self.derived(setting, found, read)]
+                observations += measurement.reads(Measured(setting, measurement, table, read))
+        return [*observations, *self.derived(setting, observations, read)]
 
     def observations(self, setting: S, read: Read) -> list[Observation]:
         """What the tables say, as far as it is possible.
@@ -156,20 +156,22 @@ class Experiment(Generic[S]):
         if wrong:
             return wrong
         setting = self.setting(chosen, settings, chosen.replicates, nominal)
-        found = [
+        problems = [
             Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)
         ]
-        sound = not found
+        sound = not problems
         for number, claim in enumerate(spec.claims):
             place = ("claims", number)
             if claim.quantity not in self.quantities:
                 known = ", ".join(sorted(self.quantities))
-                found.append(Problem((*place, "quantity"), f"found {claim.quantity!r}; {self.name} measures {known}"))
+                problems.append(
+                    Problem((*place, "quantity"), f"found {claim.quantity!r}; {self.name} measures {known}")
+                )
             elif sound and scale in claim.checks:
-                found += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
+                problems += self._claim_problems(setting, claim, scale, (*place, "checks", scale))
                 remarks = impossible(claim, scale, self.quantities[claim.quantity])
-                found += [Problem((*place, *where), message) for where, message in remarks]
-        return found
+                problems += [Problem((*place, *where), message) for where, message in remarks]
+        return problems
 
     def _recipe_problems(self, scale: Scale) -> Iterable[tuple[tuple[str, ...], str]]:
         """Recipes that are missing, or that the experiment has no use for."""
@@ -187,12 +189,12 @@ class Experiment(Generic[S]):
         resolved = {
             name: self.setting(scale, settings[name], scale.replicates, nominal) for name, scale in spec.scales.items()
         }
-        found = []
+        problems = []
         for number, claim in enumerate(spec.claims):
             checks = {scale: self.resolve(resolved[scale], check) for scale, check in claim.checks.items()}
             for place, message in doubts(claim, checks, PAPER_SCALE, self.quantities[claim.quantity]):
-                found.append(Problem(("claims", number, *place), message))
-        return found
+                problems.append(Problem(("claims", number, *place), message))
+        return problems
 
     def resolve(self, setting: S, check: Check) -> Check:
         """The check with every time condition in iterations."""
@@ -224,8 +226,8 @@ class Experiment(Generic[S]):
             unknown = ", ".join(axis for axis in quantity.axes if axis not in self.axes(setting))
             message = f"{claim.quantity} has the axis {unknown}, which is drawn but cannot be claimed; choose another"
             return [Problem((*place, "at"), message)]
-        found = list(self._check_problems(setting, quantity.axes, check, place))
-        if not found:
+        problems = list(self._check_problems(setting, quantity.axes, check, place))
+        if not problems:
             resolved = self.resolve(setting, check)
             try:
                 asked = conditions(claim, resolved, quantity, self.defaults(setting), self.axes(setting))
@@ -234,8 +236,8 @@ class Experiment(Generic[S]):
             reasons = [self.unmeasured(setting, claim.quantity, at) for at in asked]
             searches = isinstance(resolved.expect, FirstWithin | LastWithin)
             if not (searches and None in reasons):  # a search may leave out points, but not all
-                found += [Problem((*place, "at"), reason) for reason in reasons if reason][:1]
-        return found
+                problems += [Problem((*place, "at"), reason) for reason in reasons if reason][:1]
+        return problems
 
     def unmeasured(self, setting: S, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Why this setting does not measure a quantity under these conditions, with the remedy; None where it does."""
@@ -272,11 +274,11 @@ class Experiment(Generic[S]):
             yield Problem(location, f"found the axis {axis!r}; this quantity has {', '.join(allowed)}")
             return
         try:
-            found = self._condition(setting, axis, value)
+            condition = self._condition(setting, axis, value)
         except ValueError as error:
             yield Problem(location, str(error))
             return
         window = location[-1] in ("earliest", "latest")
-        if found not in axes[axis] and not window:
-            known = ", ".join(self._shown(axis, one) for one in axes[axis])
+        if condition not in axes[axis] and not window:
+            known = ", ".join(self._shown(axis, possible) for possible in axes[axis])
             yield Problem(location, f"found {value!r}, but this scale has {axis} = {known}")

@@ -107,9 +107,9 @@ def objective_problems(recipe: Recipe, options: ObjectiveOptions, *, also_of_all
     field = "examples" if options.chunk is None else "chunk"
     for examples in dict.fromkeys([params["examples"], *([recipe.data.n_train] if also_of_all else [])]):
         chunk = min(options.chunk or examples, examples)
-        found = list(chunk_problems(recipe, ("settings", "objective", field), examples, chunk))
-        if found:
-            yield from found
+        problems = list(chunk_problems(recipe, ("settings", "objective", field), examples, chunk))
+        if problems:
+            yield from problems
             return
 
 

@@ -44,19 +44,19 @@ def batch_problems(recipe: Recipe, where: Location, *, recomputed: bool) -> Iter
         yield _last(recipe, place, training.batch, training.batch, layer, other)
 
 
-def epoch_problems(recipe: Recipe, place: Location, found: int, batch: int) -> Iterable[Problem]:
+def epoch_problems(recipe: Recipe, place: Location, given: int, batch: int) -> Iterable[Problem]:
     """A last batch of one example in epochs of batches of another size than the recipe's.
 
     Args:
         recipe: of the experiment.
         place: the field that the size follows from.
-        found: what it is.
+        given: what it is.
         batch: the size.
     """
     if recipe.training.sampling == "epochs" and recipe.data.n_train % batch == 1:
         layer = single(recipe)
         if layer is not None:
-            yield _last(recipe, place, found, batch, layer, "sampling: independent")
+            yield _last(recipe, place, given, batch, layer, "sampling: independent")
 
 
 def chunk_problems(recipe: Recipe, place: Location, examples: int, chunk: int) -> Iterable[Problem]:
@@ -86,9 +86,9 @@ def _words(layer: str, batch: str) -> str:
     )
 
 
-def _last(recipe: Recipe, place: Location, found: int, batch: int, layer: str, other: str) -> Problem:
+def _last(recipe: Recipe, place: Location, given: int, batch: int, layer: str, other: str) -> Problem:
     count = recipe.data.n_train
     last = f"the last batch of the {count:,} examples of {recipe.data.name}, {batch} at a time,"
     near = next(size for size in range(batch + 1, count + 2) if count % size != 1)
-    size = f"a batch that leaves more over, such as {near}" if found == batch else "another size"
-    return Problem(place, f"found {found}: {_words(layer, last)}: choose {size}, or {other}")
+    size = f"a batch that leaves more over, such as {near}" if given == batch else "another size"
+    return Problem(place, f"found {given}: {_words(layer, last)}: choose {size}, or {other}")

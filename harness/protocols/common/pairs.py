@@ -40,9 +40,9 @@ def order_problems(recipe: Recipe) -> Iterable[Problem]:
         )
 
 
-def on_line(one: Measured) -> Iterable[Observation]:
+def on_line(measured: Measured) -> Iterable[Observation]:
     """The error along the line between two copies, and its rise, of a table of ``line``."""
-    table = one.table
+    table = measured.table
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for mode, alpha, split, error in zip(
         table["batch_norm"], table["alpha"], table["split"], table["error"], strict=True
@@ -51,42 +51,42 @@ def on_line(one: Measured) -> Iterable[Observation]:
     for (mode, split), points in lines.items():
         errors = [error for _, error in sorted(points)]
         rise = max(errors) - (errors[0] + errors[-1]) / 2
-        yield one.seen("instability", rise, split=split, batch_norm=mode)
+        yield measured.seen("instability", rise, split=split, batch_norm=mode)
         for alpha, error in sorted(points):
-            yield one.seen("error_on_line", error, split=split, batch_norm=mode, alpha=f"{alpha:.4f}")
+            yield measured.seen("error_on_line", error, split=split, batch_norm=mode, alpha=f"{alpha:.4f}")
 
 
-def compared(one: Measured) -> Iterable[Observation]:
+def compared(measured: Measured) -> Iterable[Observation]:
     """How two copies differ, of a table of ``compare``."""
-    table = one.table
+    table = measured.table
     cosine: float | NoValue = NoValue("the weights of a copy are all zero: they have no direction")
     if table["cosine"][0] is not None:
         cosine = table["cosine"][0]
-    yield one.seen("l2_distance", table["l2"][0])
-    yield one.seen("cosine_distance", cosine)
+    yield measured.seen("l2_distance", table["l2"][0])
+    yield measured.seen("cosine_distance", cosine)
     for name, column in (("disagreements", "disagreements"), ("loss_distance", "loss_l2")):
         for split, value in zip(table["split"], table[column], strict=True):
-            yield one.seen(name, value, split=split)
+            yield measured.seen(name, value, split=split)
 
 
-def errors(one: Measured, name: str) -> Iterable[Observation]:
+def errors(measured: Measured, name: str) -> Iterable[Observation]:
     """The error of a single state on both splits, under a name, of a table of ``evaluate``."""
-    for split, error in zip(one.table["split"], one.table["error"], strict=True):
-        yield one.seen(name, error, split=split)
+    for split, error in zip(measured.table["split"], measured.table["error"], strict=True):
+        yield measured.seen(name, error, split=split)
 
 
-def at_end(one: Measured) -> Iterable[Observation]:
+def at_end(measured: Measured) -> Iterable[Observation]:
     """Error and accuracy of a trained state on both splits, of a table of ``evaluate``."""
-    for error in errors(one, "error"):
+    for error in errors(measured, "error"):
         yield error
         yield replace(error, quantity="accuracy", value=100 - error.value)
 
 
-def travel_before(one: Measured) -> Iterable[Observation]:
+def travel_before(measured: Measured) -> Iterable[Observation]:
     """The way from the first weights to step k, of a table of ``distance``."""
-    yield one.seen("travel_before", one.table["l2"][0])
+    yield measured.seen("travel_before", measured.table["l2"][0])
 
 
-def travel_after(one: Measured) -> Iterable[Observation]:
+def travel_after(measured: Measured) -> Iterable[Observation]:
     """The way from step k to the end, of a table of ``distance``."""
-    yield one.seen("travel_after", one.table["l2"][0])
+    yield measured.seen("travel_after", measured.table["l2"][0])

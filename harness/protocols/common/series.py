@@ -14,13 +14,13 @@ from harness.schema.claims import Check, FirstWithin, LastWithin
 
 def pick(observations: Sequence[Observation], quantity: str, at: Mapping[str, Condition]) -> dict[int, list[float]]:
     """Initialisation -> values of a quantity under the given conditions; what has no value is left out."""
-    found: dict[int, list[float]] = {}
-    for one in observations:
-        if one.why or one.quantity != quantity:
+    values: dict[int, list[float]] = {}
+    for observation in observations:
+        if observation.why or observation.quantity != quantity:
             continue
-        if all(one.at.get(axis) == value for axis, value in at.items()):
-            found.setdefault(one.initialisation, []).append(one.value)
-    return found
+        if all(observation.at.get(axis) == value for axis, value in at.items()):
+            values.setdefault(observation.initialisation, []).append(observation.value)
+    return values
 
 
 def curve(
@@ -51,11 +51,14 @@ def curve(
         panel: of the figure.
     """
     mine = [
-        one
-        for one in observations
-        if one.quantity == quantity and axis in one.at and all(one.at.get(name) == value for name, value in at.items())
+        observation
+        for observation in observations
+        if observation.quantity == quantity
+        and axis in observation.at
+        and all(observation.at.get(name) == value for name, value in at.items())
     ]
-    conditions = {one.at[axis] for one in mine} - {one.at[axis] for one in mine if one.why}
+    without_value = {observation.at[axis] for observation in mine if observation.why}
+    conditions = {observation.at[axis] for observation in mine} - without_value
     least, most = mine[0].limits if mine else (-math.inf, math.inf)
     points = []
     for condition in conditions:

@@ -79,27 +79,29 @@ class TrainingSetting(Setting[Options]):
     @property
     def departures(self) -> list[str]:
         """Other datasets than the originals, other number formats than fp32."""
-        found = []
+        departures = []
         for data in self.datasets:
             if not data.original:
                 caveat = data.caveat or "not verified to be the original"
-                found.append(f"dataset {data.name}, digest {data.digest[:12]}: {caveat}")
+                departures.append(f"dataset {data.name}, digest {data.digest[:12]}: {caveat}")
         formats = dict.fromkeys(recipe.training.precision for recipe in self.recipes.values())
-        return found + [f"number format {one} in place of fp32" for one in formats if one != "fp32"]
+        return departures + [
+            f"number format {precision} in place of fp32" for precision in formats if precision != "fp32"
+        ]
 
     @property
     def facts(self) -> dict[str, str | int]:
         """Of each recipe: parameters of the network, digest and size of the dataset."""
-        found: dict[str, str | int] = {}
+        facts: dict[str, str | int] = {}
         for name, recipe in self.recipes.items():
             where = "" if recipe is self.recipe else f"{name}: "
-            found |= {
+            facts |= {
                 f"{where}trainable parameters": recipe.training.parameters,
                 f"{where}dataset digest": recipe.data.digest,
                 f"{where}training images": recipe.data.n_train,
                 f"{where}test images": recipe.data.n_test,
             }
-        return found
+        return facts
 
     @property
     def description(self) -> dict[str, Any]:
@@ -139,8 +141,8 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
     if recipe.length < 1:
         yield Problem((*where, "length"), f"found {training.length}: a training needs at least one iteration")
     if recipe.length > MOST_ITERATIONS:
-        found = f"found {training.length}, {recipe.length:,} iterations: at most {MOST_ITERATIONS:,}"
-        yield Problem((*where, "length"), found)
+        message = f"found {training.length}, {recipe.length:,} iterations: at most {MOST_ITERATIONS:,}"
+        yield Problem((*where, "length"), message)
     for number, drop in enumerate(training.schedule.drops):
         if recipe.iterations(drop) >= recipe.length:
             yield Problem(

@@ -29,7 +29,7 @@ class TrainingExperiment(Experiment[TrainingSetting[Options]]):
     ) -> TrainingSetting[Options]:
         """The scale with its recipe and the facts of its dataset."""
         assert scale.training is not None, "a scale without a recipe is refused when it is loaded"
-        recipes = {name: Recipe(one, dataset(one.data.name)) for name, one in scale.trainings.items()}
+        recipes = {name: Recipe(training, dataset(training.data.name)) for name, training in scale.trainings.items()}
         return TrainingSetting(replicates, options, recipes.pop(MAIN_RECIPE), recipes)
 
     def check_setting(self, setting: TrainingSetting[Options]) -> Iterable[Problem]:

@@ -34,7 +34,7 @@ def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> 
         )
         for decay, words in ARMS
     ]
-    limits = _limits(setting) if any(one.y for one in sharp) else []
+    limits = _limits(setting) if any(line.y for line in sharp) else []
     return Figure(
         "training",
         "Loss and largest eigenvalue through training",
@@ -52,15 +52,15 @@ def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> 
 def _limits(setting: TrainingSetting) -> list[Series]:
     """What each phase's rate allows, as steps over the iterations."""
     momentum = getattr(setting.recipe.training.optimiser, "momentum", 0.0)
-    found = []
+    limits = []
     for role, label, carried in (
         ("heavy_ball", "stable with momentum below 2(1+β)/η", momentum),
         ("plain", "stable without momentum below 2/η", 0.0),
     ):
         allowed = [largest_stable(phase.rate, carried) for phase in phases(setting.recipe)]
         x = [float(phase.start) for phase in phases(setting.recipe)] + [float(setting.length)]
-        found.append(Series(label, role, x, [*allowed, allowed[-1]], dashed=True, style="steps", panel=1))
-    return found
+        limits.append(Series(label, role, x, [*allowed, allowed[-1]], dashed=True, style="steps", panel=1))
+    return limits
 
 
 def _distance(observations: Sequence[Observation], claims: Claims) -> Figure:

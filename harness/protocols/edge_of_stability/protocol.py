@@ -88,7 +88,7 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
                     yield Measurement(_loss, curvature.loss(recipe, state, whole), at, seed)
                     yield Measurement(_sharpness, _extremes(setting, decay, seed, iteration), at, seed)
 
-    def derived(self, setting: EdgeSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(self, setting: EdgeSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """Rises, distances from the edge, and the factor of the decay."""
         runs = {
             (seed, decay): _run(setting, decay, seed, read) for seed in setting.replicates.seeds for decay in DECAYS
@@ -156,21 +156,21 @@ def _checkpoints(setting: EdgeSetting) -> list[int]:
     return sorted(ends | {setting.iterations(time) for time in setting.options.checkpoints})
 
 
-def _loss(one: Measured) -> Iterable[Observation]:
-    yield one.seen("loss", float(one.table["loss"][0]))
+def _loss(measured: Measured) -> Iterable[Observation]:
+    yield measured.seen("loss", float(measured.table["loss"][0]))
 
 
-def _sharpness(one: Measured[EdgeSetting]) -> Iterable[Observation]:
-    yield one.seen("sharpness", _number(curvature.extreme_of(one.table, "top")))
-    if one.setting.options.extremes.bottom:
-        yield one.seen("smallest_eigenvalue", _number(curvature.extreme_of(one.table, "bottom")))
+def _sharpness(measured: Measured[EdgeSetting]) -> Iterable[Observation]:
+    yield measured.seen("sharpness", _number(curvature.extreme_of(measured.table, "top")))
+    if measured.setting.options.extremes.bottom:
+        yield measured.seen("smallest_eigenvalue", _number(curvature.extreme_of(measured.table, "bottom")))
 
 
-def _number(found: curvature.Eigenvalue | NoValue) -> float | NoValue:
+def _number(eigenvalue: curvature.Eigenvalue | NoValue) -> float | NoValue:
     """An eigenvalue; exactly 0 where it may be rounding, so that its sign is nobody's verdict."""
-    if isinstance(found, NoValue):
-        return found
-    return found.value if abs(found.value) > found.error else 0.0
+    if isinstance(eigenvalue, NoValue):
+        return eigenvalue
+    return eigenvalue.value if abs(eigenvalue.value) > eigenvalue.error else 0.0
 
 
 def _run(setting: EdgeSetting, decay: str, seed: int, read: Read) -> Run:

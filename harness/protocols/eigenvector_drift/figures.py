@@ -46,10 +46,14 @@ def drift_figures(
 def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: float, per_decade: int) -> Figure:
     """Overlap of each bin with the bins of the next checkpoint."""
     start, stop = pair
-    mine = [one for one in observations if one.quantity == "bin_overlap" and one.at["start"] == start]
+    mine = [
+        observation
+        for observation in observations
+        if observation.quantity == "bin_overlap" and observation.at["start"] == start
+    ]
     values: dict[tuple[int, int], list[float]] = {}
-    for one in mine:
-        values.setdefault((int(one.at["bin"]), int(one.at["other"])), []).append(one.value)
+    for observation in mine:
+        values.setdefault((int(observation.at["bin"]), int(observation.at["other"])), []).append(observation.value)
     rows, columns = (sorted({cell[side] for cell in values}) for side in (0, 1))
     means = [
         [statistics.mean(values[row, column]) if (row, column) in values else math.nan for column in columns]

@@ -131,21 +131,21 @@ def _checkpoints(setting: DriftSetting) -> list[int]:
     return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
 
 
-def _of_pair(one: Measured[DriftSetting]) -> Iterable[Observation]:
+def _of_pair(measured: Measured[DriftSetting]) -> Iterable[Observation]:
     """The observations of a table of ``overlap``, as far as the eigenvalues at both ends tell eigenvectors apart."""
-    table, options, size = one.table, one.setting.options, one.setting.recipe.training.parameters
+    table, options, size = measured.table, measured.setting.options, measured.setting.recipe.training.parameters
     bands, null = options.bands.ranks(size), 100 * options.bands.top / size
-    sides = {"": one.of_input("a"), " at the next checkpoint": one.of_input("b")}
+    sides = {"": measured.of_input("a"), " at the next checkpoint": measured.of_input("b")}
     ends = {where: side["eigenvalue"] for where, side in sides.items() if side is not None}
     top, no_span, no_shift = table["subspace"][0], _no_span(ends, bands["top"][1]), _no_shift(ends, options.ranks)
-    yield one.seen("own_bin", no_shift or table["own_bin"][0])
-    yield one.seen("spectrum_shift", no_shift or table["shift"][0])
-    yield one.seen("top_overlap", no_span or top)
-    yield one.seen("top_overlap_over_null", no_span or top / null)
+    yield measured.seen("own_bin", no_shift or table["own_bin"][0])
+    yield measured.seen("spectrum_shift", no_shift or table["shift"][0])
+    yield measured.seen("top_overlap", no_span or top)
+    yield measured.seen("top_overlap_over_null", no_span or top / null)
     for band in bands:
-        yield one.seen("self_overlap", _alike(ends, bands[band]) or table[f"self_{band}"][0], band=band)
+        yield measured.seen("self_overlap", _alike(ends, bands[band]) or table[f"self_{band}"][0], band=band)
     for row, column, value in zip(table["bin"], table["other"], table["over_null"], strict=True):
-        yield one.seen("bin_overlap", value, bin=row, other=column)
+        yield measured.seen("bin_overlap", value, bin=row, other=column)
 
 
 def _error(values: Sequence[float]) -> float:

@@ -163,11 +163,11 @@ def _line(
     order: float | None = None,
     interval: bool = True,
 ) -> Series:
-    """``series.along`` over the few observations of the line, as there are thousands of others."""
+    """``series.curve`` over the few observations of the line, as there are thousands of others."""
     mine = [
-        one
-        for one in observations
-        if one.quantity == quantity and all(one.at.get(name) == value for name, value in at.items())
+        observation
+        for observation in observations
+        if observation.quantity == quantity and all(observation.at.get(name) == value for name, value in at.items())
     ]
     line = series.curve(mine, quantity, axis, at, label=label, role=role, dashed=dashed)
     ends = (line.low, line.high) if interval else ((), ())
@@ -176,7 +176,7 @@ def _line(
 
 def _in_all(observations: Sequence[Observation]) -> list[Observation]:
     """Eigenvalues of ranks that every initialisation has, so that a line does not jump where one of them ends."""
-    eigenvalues = [one for one in observations if one.quantity == "eigenvalue"]
-    counts = Counter(tuple(sorted(one.at.items())) for one in eigenvalues)
-    seeds = len({one.initialisation for one in eigenvalues})
-    return [one for one in eigenvalues if counts[tuple(sorted(one.at.items()))] == seeds]
+    eigenvalues = [observation for observation in observations if observation.quantity == "eigenvalue"]
+    counts = Counter(tuple(sorted(eigenvalue.at.items())) for eigenvalue in eigenvalues)
+    seeds = len({eigenvalue.initialisation for eigenvalue in eigenvalues})
+    return [eigenvalue for eigenvalue in eigenvalues if counts[tuple(sorted(eigenvalue.at.items()))] == seeds]

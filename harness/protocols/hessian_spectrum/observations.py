@@ -106,12 +106,12 @@ def density_of(setting: SpectrumSetting, table: Table) -> Density:
     return Density(table, setting.options.tolerance)
 
 
-def of_eigenvalues(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
+def of_eigenvalues(measured: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """The power law through the largest eigenvalues, and the share of the negative ones."""
-    spectrum = spectrum_of(one.setting, one.table)
+    spectrum = spectrum_of(measured.setting, measured.table)
     for name, value in _law(spectrum).items():
-        yield one.seen(name, value)
-    yield one.seen("negative_share", power_law.negative_share(spectrum.values, spectrum.error))
+        yield measured.seen(name, value)
+    yield measured.seen("negative_share", power_law.negative_share(spectrum.values, spectrum.error))
 
 
 def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
@@ -127,29 +127,31 @@ def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
     return {"orders": power_law.orders_of_magnitude(largest), "power_exponent": law.exponent, "power_law_r2": r2}
 
 
-def drawn(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
+def drawn(measured: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """Some eigenvalues of each sign, and their shares beyond magnitudes, of a table of ``spectrum``."""
-    table, size = one.table, one.setting.recipe.training.parameters
+    table, size = measured.table, measured.setting.recipe.training.parameters
     for sign, rank, value in zip(table["sign"], table["rank"], table["eigenvalue"], strict=True):
-        yield one.seen("eigenvalue", value, sign=sign, rank=rank)
+        yield measured.seen("eigenvalue", value, sign=sign, rank=rank)
     for sign in ("positive", "negative"):
         values = [value for value, its in zip(table["eigenvalue"], table["sign"], strict=True) if its == sign]
-        yield from _beyond(one, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
+        yield from _beyond(measured, sign, [(value, 100 / size) for value in values], min(values, default=0.0))
 
 
-def of_density(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
+def of_density(measured: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """The shares of the eigenvalues of each sign beyond magnitudes."""
-    density = density_of(one.setting, one.table)
+    density = density_of(measured.setting, measured.table)
     for sign, turn in (("positive", 1), ("negative", -1)):
-        yield from _beyond(one, sign, [(turn * node, share) for node, share in density.shares], density.error)
+        yield from _beyond(measured, sign, [(turn * node, share) for node, share in density.shares], density.error)
 
 
-def _beyond(one: Measured, sign: str, points: Sequence[tuple[float, float]], error: float) -> Iterable[Observation]:
+def _beyond(
+    measured: Measured, sign: str, points: Sequence[tuple[float, float]], error: float
+) -> Iterable[Observation]:
     """Shares (%) beyond each magnitude, of (magnitude, share); magnitudes below the error tell nothing."""
     for name, magnitude in MAGNITUDES.items():
         beyond = sum(share for value, share in points if value > magnitude)
         if beyond > 0 and magnitude >= error:
-            yield one.seen("share_beyond", beyond, sign=sign, magnitude=name)
+            yield measured.seen("share_beyond", beyond, sign=sign, magnitude=name)
 
 
 def over_reference(
@@ -196,17 +198,17 @@ def mass(here: Part, there: Part, reference: int) -> float | NoValue:
     return masses[0] / masses[1]
 
 
-def of_concentration(one: Measured[SpectrumSetting]) -> Iterable[Observation]:
+def of_concentration(measured: Measured[SpectrumSetting]) -> Iterable[Observation]:
     """Over how many components the eigenvectors of each band are spread, of a table of ``concentration``."""
-    table, options, hessian = one.table, one.setting.options, one.of_input("hessian")
-    spectrum = None if hessian is None else spectrum_of(one.setting, hessian)
-    bands = options.bands.ranks(one.setting.recipe.training.parameters)
+    table, options, hessian = measured.table, measured.setting.options, measured.of_input("hessian")
+    spectrum = None if hessian is None else spectrum_of(measured.setting, hessian)
+    bands = options.bands.ranks(measured.setting.recipe.training.parameters)
     null = dict(zip(table["components"], table["null"], strict=True))
     for band, count, share in zip(table["band"], table["components"], table["share"], strict=True):
-        yield one.seen("cumulative", share, band=band, components=count)
+        yield measured.seen("cumulative", share, band=band, components=count)
         if count == options.components:
             without = None if spectrum is None else no_vectors(spectrum.values, bands[band], spectrum.error)
-            yield one.seen("concentration", without or share, band=band)
-            yield one.seen("concentration_over_null", without or share / null[count], band=band)
+            yield measured.seen("concentration", without or share, band=band)
+            yield measured.seen("concentration_over_null", without or share / null[count], band=band)
     for count, share in null.items():
-        yield one.seen("cumulative_null", share, components=count)
+        yield measured.seen("cumulative_null", share, components=count)

@@ -104,7 +104,9 @@ class HessianSpectrum(TrainingExperiment[HessianSpectrumOptions]):
                 yield Measurement(drawn, spectrum(about, options), at, seed)
                 yield Measurement(of_concentration, concentration(about, options, size), at, seed)
 
-    def derived(self, setting: SpectrumSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(
+        self, setting: SpectrumSetting, observations: Sequence[Observation], read: Read
+    ) -> Iterable[Observation]:
         """Ratios to the reference of the same initialisation."""
         reference = setting.iterations(setting.options.reference)
         places = [(seed, checkpoint) for seed in setting.replicates.seeds for checkpoint in _checkpoints(setting)]

@@ -20,7 +20,7 @@ def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Cl
     """All figures; those against the rewinding iteration are for the sparsest compared level."""
     rewinds = [setting.iterations(rewind) for rewind in setting.options.rewinds]
     level = max(setting.options.compared_levels)
-    found = [
+    figures = [
         _accuracy(
             setting,
             observations,
@@ -29,11 +29,13 @@ def figures(setting: ImpSetting, observations: Sequence[Observation], claims: Cl
         )
         for rewind in rewinds
     ]
-    found += [_against_rewind(setting, observations, claims, level, quantity) for quantity in ("instability", "error")]
+    figures += [
+        _against_rewind(setting, observations, claims, level, quantity) for quantity in ("instability", "error")
+    ]
     mode = setting.recipe.batch_norm_modes(setting.options.line)[0]
-    found.append(series.line_figure(observations, "rewind", rewinds, mode, {"arm": "imp", "level": level}))
-    found.append(_differences(setting, observations, level))
-    return found
+    figures.append(series.line_figure(observations, "rewind", rewinds, mode, {"arm": "imp", "level": level}))
+    figures.append(_differences(setting, observations, level))
+    return figures
 
 
 def _accuracy(
@@ -45,7 +47,7 @@ def _accuracy(
         values = series.pick(observations, "density", {"rewind": rewind, "level": level})
         if values:
             densities[level] = next(iter(values.values()))[0]
-    drawn = [one for one in observations if one.at.get("level") in densities]
+    drawn = [observation for observation in observations if observation.at.get("level") in densities]
     lines = [
         series.curve(
             drawn,
@@ -131,7 +133,7 @@ def _against_rewind(
         f"to (LMC {place}).",
         "rewinding iteration k",
         "instability (points)" if quantity == "instability" else "test error (%)",
-        [one for one in (*arms, full) if one.x],
+        [line for line in (*arms, full) if line.x],
         marks,
         "symlog",
     )

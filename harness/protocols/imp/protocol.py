@@ -130,9 +130,9 @@ class Imp(TrainingExperiment[ImpOptions]):
                 pairs.travel_after, recipe.distance(subnetwork.state, end, subnetwork.mask), at, seed, order
             )
 
-    def derived(self, setting: ImpSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(self, setting: ImpSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """Accuracy drops, and those at the best rewinding iteration."""
-        drops = _drops(found)
+        drops = _drops(observations)
         return drops + _best_drops(drops)
 
     def axes(self, setting: ImpSetting) -> Mapping[str, Sequence[Condition]]:
@@ -180,27 +180,29 @@ class Imp(TrainingExperiment[ImpOptions]):
         return imp_figures.figures(setting, observations, claims)
 
 
-def _at_rewind(one: Measured) -> Iterable[Observation]:
-    return pairs.errors(one, "error_at_rewind")
+def _at_rewind(measured: Measured) -> Iterable[Observation]:
+    return pairs.errors(measured, "error_at_rewind")
 
 
-def _density(one: Measured) -> Iterable[Observation]:
-    yield one.seen("density", 100 * one.table["kept"][0] / one.table["total"][0])
+def _density(measured: Measured) -> Iterable[Observation]:
+    yield measured.seen("density", 100 * measured.table["kept"][0] / measured.table["total"][0])
 
 
 def _drops(observations: Sequence[Observation]) -> list[Observation]:
     """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""
     full: dict[tuple[int, Condition], list[float]] = {}
-    for one in observations:
-        if one.quantity == "accuracy" and one.at["level"] == 0:
-            full.setdefault((one.initialisation, one.at["split"]), []).append(one.value)
-    found = []
-    for one in observations:
-        reference = full.get((one.initialisation, one.at.get("split", "")))
-        if one.quantity == "accuracy" and reference:
-            drop = sum(reference) / len(reference) - one.value
-            found.append(Observation("accuracy_drop", one.at, one.initialisation, one.repeat, drop))
-    return found
+    for observation in observations:
+        if observation.quantity == "accuracy" and observation.at["level"] == 0:
+            full.setdefault((observation.initialisation, observation.at["split"]), []).append(observation.value)
+    drops = []
+    for observation in observations:
+        reference = full.get((observation.initialisation, observation.at.get("split", "")))
+        if observation.quantity == "accuracy" and reference:
+            drop = sum(reference) / len(reference) - observation.value
+            drops.append(
+                Observation("accuracy_drop", observation.at, observation.initialisation, observation.repeat, drop)
+            )
+    return drops
 
 
 def _best_drops(observations: Sequence[Observation]) -> list[Observation]:
@@ -210,26 +212,26 @@ def _best_drops(observations: Sequence[Observation]) -> list[Observation]:
     others, and no interval either.
     """
     by_place: dict[tuple[Condition, Condition], dict[Condition, list[Observation]]] = {}
-    for one in observations:
-        if one.quantity == "accuracy_drop" and one.at["arm"] == "imp":
-            place = by_place.setdefault((one.at["level"], one.at["split"]), {})
-            place.setdefault(one.at["rewind"], []).append(one)
-    found = []
+    for observation in observations:
+        if observation.quantity == "accuracy_drop" and observation.at["arm"] == "imp":
+            place = by_place.setdefault((observation.at["level"], observation.at["split"]), {})
+            place.setdefault(observation.at["rewind"], []).append(observation)
+    best_drops = []
     for (level, split), rewinds in by_place.items():
         at = {"level": level, "split": split}
-        seeds = sorted({one.initialisation for ones in rewinds.values() for one in ones})
+        seeds = sorted({drop.initialisation for drops in rewinds.values() for drop in drops})
         for seed in seeds:
             others = {
-                rewind: [one.value for one in ones if one.initialisation != seed or len(seeds) == 1]
-                for rewind, ones in rewinds.items()
+                rewind: [drop.value for drop in drops if drop.initialisation != seed or len(seeds) == 1]
+                for rewind, drops in rewinds.items()
             }
             best = min((rewind for rewind in others if others[rewind]), key=lambda rewind: fmean(others[rewind]))
-            found += [
-                Observation("best_drop", at, seed, one.repeat, one.value)
-                for one in rewinds[best]
-                if one.initialisation == seed
+            best_drops += [
+                Observation("best_drop", at, seed, drop.repeat, drop.value)
+                for drop in rewinds[best]
+                if drop.initialisation == seed
             ]
-    return found
+    return best_drops
 
 
 PROTOCOL = Imp()

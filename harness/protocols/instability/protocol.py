@@ -85,17 +85,21 @@ class Instability(TrainingExperiment[InstabilityOptions]):
                     compared = recipe.compare(copies[a], copies[b])
                     yield Measurement(pairs.compared, compared, at, seed, number)
 
-    def derived(self, setting: InstabilitySetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(
+        self, setting: InstabilitySetting, observations: Sequence[Observation], read: Read
+    ) -> Iterable[Observation]:
         """The distance between copies over the way that the copies from 0 travel."""
         ways: dict[int, list[float]] = {
             seed: [table["l2"][0] for job in _ways(setting, seed) if (table := read(job)) is not None]
             for seed in setting.replicates.seeds
         }
-        for one in found:
-            if one.quantity == "l2_distance" and (mine := ways[one.initialisation]):
+        for observation in observations:
+            if observation.quantity == "l2_distance" and (mine := ways[observation.initialisation]):
                 way = sum(mine) / len(mine)
-                relative = ratio(one.value, way, error=0.0, of="the length of the way from the first weights")
-                yield observed("relative_distance", one.at, one.initialisation, one.repeat, relative)
+                relative = ratio(observation.value, way, error=0.0, of="the length of the way from the first weights")
+                yield observed(
+                    "relative_distance", observation.at, observation.initialisation, observation.repeat, relative
+                )
 
     def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""
@@ -160,8 +164,8 @@ def _ways(setting: InstabilitySetting, seed: int) -> list[Job]:
     return [setting.recipe.distance(start, copy) for copy in _copies(setting, seed, 0)] if 0 in _forks(setting) else []
 
 
-def _at_fork(one: Measured) -> Iterable[Observation]:
-    return pairs.errors(one, "error_at_fork")
+def _at_fork(measured: Measured) -> Iterable[Observation]:
+    return pairs.errors(measured, "error_at_fork")
 
 
 PROTOCOL = Instability()

@@ -28,7 +28,11 @@ def _cliffs(setting: CliffSetting, observations: Sequence[Observation]) -> Figur
     lines = []
     for drop, place in drops(setting.recipe).items():
         places: dict[Condition, float] = {place + offset: float(offset) for offset in offsets(setting)}
-        near = [one for one in observations if one.quantity == "loss" and one.at["iteration"] in places]
+        near = [
+            observation
+            for observation in observations
+            if observation.quantity == "loss" and observation.at["iteration"] in places
+        ]
         lines.append(
             series.curve(near, "loss", "iteration", {}, label=f"drop {drop}", role=f"drop{drop}", places=places)
         )
@@ -87,18 +91,26 @@ def _as_steps(line: Series) -> Series:
 def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: int) -> Figure:
     options = setting.options
     seed = setting.replicates.first_seed
-    mine = [one for one in observations if one.initialisation == seed and one.at.get("drop") == drop]
-    cells = {(int(one.at["row"]), int(one.at["column"])): one.value for one in mine if one.quantity == "loss_in_plane"}
+    mine = [
+        observation
+        for observation in observations
+        if observation.initialisation == seed and observation.at.get("drop") == drop
+    ]
+    cells = {
+        (int(observation.at["row"]), int(observation.at["column"])): observation.value
+        for observation in mine
+        if observation.quantity == "loss_in_plane"
+    }
     x, y = sides(options.plane.points, options.plane.margin)
     z = [[cells.get((row, column), math.nan) for column in range(len(x))] for row in range(len(y))]
     along, across = (
-        {int(one.at["iteration"]): one.value for one in mine if one.quantity == name}
+        {int(observation.at["iteration"]): observation.value for observation in mine if observation.quantity == name}
         for name in ("path_along", "path_across")
     )
     path = sorted((along[time], across[time], time) for time in along)
     place = drops(setting.recipe)[drop]
-    before = [one for one in path if one[2] <= place]
-    after = [one for one in path if one[2] > place]
+    before = [point for point in path if point[2] <= place]
+    after = [point for point in path if point[2] > place]
     groups = (("before the drop", "before", before), ("after the cliff", "after", after))
     return Figure(
         f"valley{drop}",
@@ -109,7 +121,7 @@ def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: in
         "along the valley (after the cliff: 1)",
         "across it (last before the drop: 1)",
         [
-            Series(label, role, [one[0] for one in points], [one[1] for one in points], style="points")
+            Series(label, role, [point[0] for point in points], [point[1] for point in points], style="points")
             for label, role, points in groups
         ],
         surface=Surface(x, y, z, "training loss (nats)") if cells else None,

@@ -22,33 +22,42 @@ EDGES = tuple(10 ** (exponent / 2) for exponent in range(-12, 1))
 _MASS = "the sum of the {} eigenvalues {}, as far as they are beyond their error,"
 
 
-def loss(one: Measured[CliffSetting]) -> Iterable[Observation]:
+def loss(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The loss at a checkpoint."""
-    yield one.seen("loss", one.table["loss"][0])
+    yield measured.seen("loss", measured.table["loss"][0])
 
 
-def twin_loss(one: Measured[CliffSetting]) -> Iterable[Observation]:
+def twin_loss(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The loss of a twin."""
-    yield one.seen("twin_loss", one.table["loss"][0])
+    yield measured.seen("twin_loss", measured.table["loss"][0])
 
 
-def descended(one: Measured[CliffSetting]) -> Iterable[Observation]:
+def descended(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The fall of the loss by descent in a subspace."""
-    yield one.seen("descended", _fall(one.table["before"][0], one.table["after"][0], _error(one.setting)))
+    yield measured.seen(
+        "descended", _fall(measured.table["before"][0], measured.table["after"][0], _error(measured.setting))
+    )
 
 
-def derived(setting: CliffSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+def derived(setting: CliffSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
     """What follows from several tables of an initialisation."""
-    values = {(one.quantity, one.initialisation, _frozen(one.at)): one.value for one in found}
+    values = {
+        (observation.quantity, observation.initialisation, _frozen(observation.at)): observation.value
+        for observation in observations
+    }
     for seed in setting.replicates.seeds:
         losses = {place: values.get(("loss", seed, _frozen({"iteration": place}))) for place in _ends(setting)}
         yield from _cliffs(setting, seed, losses)
-        for one in found:
-            if one.initialisation == seed and one.quantity == "twin_loss" and one.at["arm"] == "batch":
-                lower = values.get(("twin_loss", seed, _frozen({**one.at, "arm": "rate"})))
-                at = {axis: condition for axis, condition in one.at.items() if axis != "arm"}
+        for observation in observations:
+            if (
+                observation.initialisation == seed
+                and observation.quantity == "twin_loss"
+                and observation.at["arm"] == "batch"
+            ):
+                lower = values.get(("twin_loss", seed, _frozen({**observation.at, "arm": "rate"})))
+                at = {axis: condition for axis, condition in observation.at.items() if axis != "arm"}
                 if lower is not None:
-                    over = ratio(one.value, lower, error=_error(setting), of="the loss with the lower rate")
+                    over = ratio(observation.value, lower, error=_error(setting), of="the loss with the lower rate")
                     yield observed("batch_rate_ratio", at, seed, 0, over)
         yield from _gated(setting, seed, read)
 
@@ -119,9 +128,9 @@ def _over_positive(left: float | NoValue, after: float, before: float) -> float 
     return ratio(left, kept, error=0.0, of=_MASS.format("positive", "after the descent"))
 
 
-def displaced(one: Measured[CliffSetting]) -> Iterable[Observation]:
+def displaced(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The shares of the displacement over a cliff."""
-    table, options = one.table, one.setting.options
+    table, options = measured.table, measured.setting.options
     values, shares = table["eigenvalue"], table["share"]
     low = displacement.low(values, options.low_below)
     top = [rank < options.top_directions for rank in range(len(values))]
@@ -130,20 +139,20 @@ def displaced(one: Measured[CliffSetting]) -> Iterable[Observation]:
     without = None
     if values[0] <= error:
         without = NoValue(f"the largest eigenvalue is {plain(values[0])}, so that no share of it is low")
-    yield one.seen("low_share", without or share)
-    yield one.seen("top_share", displacement.total(shares, top))
-    yield one.seen("transverse_low_share", without or displacement.total(table["transverse"], low))
-    yield one.seen("along_weights", table["along_weights"][0])
+    yield measured.seen("low_share", without or share)
+    yield measured.seen("top_share", displacement.total(shares, top))
+    yield measured.seen("transverse_low_share", without or displacement.total(table["transverse"], low))
+    yield measured.seen("along_weights", table["along_weights"][0])
     over = ratio(share, null, error=0.0, of=f"the share of directions below {options.low_below:g} of the largest")
-    yield one.seen("low_share_over_null", without or over)
+    yield measured.seen("low_share_over_null", without or over)
     for number, chosen in enumerate([] if without else displacement.binned(values, EDGES)):
-        yield one.seen("binned_share", displacement.total(shares, chosen), bin=number)
-        yield one.seen("binned_null", displacement.of_random(chosen), bin=number)
+        yield measured.seen("binned_share", displacement.total(shares, chosen), bin=number)
+        yield measured.seen("binned_null", displacement.of_random(chosen), bin=number)
 
 
-def in_plane(one: Measured[CliffSetting]) -> Iterable[Observation]:
+def in_plane(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The valley's curvatures, the losses on its grid, and the path of the checkpoints."""
-    table, setting = one.table, one.setting
+    table, setting = measured.table, measured.setting
     rows = list(zip(table["kind"], table["x"], table["y"], table["loss"], strict=True))
     points = [row for row in rows if row[0] == "grid"]
     side = math.isqrt(len(points))
@@ -152,14 +161,16 @@ def in_plane(one: Measured[CliffSetting]) -> Iterable[Observation]:
     rounding = _error(setting) * max(1.0, *(row[3] for row in points))
     error = rounding / table["length_along"][0] ** 2
     over = ratio(across, abs(along), error=error, of="the curvature of the loss along the valley")
-    yield one.seen("across_over_along", over)
+    yield measured.seen("across_over_along", over)
     both = abs(across) + abs(along)
     error += rounding / table["length_across"][0] ** 2
-    yield one.seen("valley_contrast", ratio(across - abs(along), both, error=error, of="the sum of both curvatures"))
+    yield measured.seen(
+        "valley_contrast", ratio(across - abs(along), both, error=error, of="the sum of both curvatures")
+    )
     for number, (_, _, _, height) in enumerate(points):
-        yield one.seen("loss_in_plane", height, row=number // side, column=number % side)
-    place = drops(setting.recipe)[int(one.measurement.at["drop"])]
+        yield measured.seen("loss_in_plane", height, row=number // side, column=number % side)
+    place = drops(setting.recipe)[int(measured.measurement.at["drop"])]
     times = [*(offset for offset in offsets(setting) if offset <= 0), offsets(setting)[-1]]
     for offset, (_, x, y, _) in zip(times, rows[len(points) :], strict=True):
-        yield one.seen("path_along", x, iteration=place + offset)
-        yield one.seen("path_across", y, iteration=place + offset)
+        yield measured.seen("path_along", x, iteration=place + offset)
+        yield measured.seen("path_across", y, iteration=place + offset)

@@ -143,8 +143,8 @@ def _time_problems(setting: CliffSetting) -> Iterable[Problem]:
         )
     for name, long in (("width", options.width), ("twins.length", options.twins.length)):
         if (count := setting.iterations(long) // setting.iterations(options.every)) > MOST_ITEMS:
-            found = f"found {options.every}, which makes {count:,} checkpoints of {name}: at most {MOST_ITEMS:,}"
-            yield Problem(("settings", "every"), f"{found}, choose a longer time")
+            message = f"found {options.every}, which makes {count:,} checkpoints of {name}: at most {MOST_ITEMS:,}"
+            yield Problem(("settings", "every"), f"{message}, choose a longer time")
             return
     for phase in phases(setting.recipe):
         if width > phase.stop - phase.start:

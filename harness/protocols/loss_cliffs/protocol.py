@@ -11,7 +11,7 @@ from harness.protocols.common.phases import drops, phases
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.loss_cliffs import figures as cliff_figures
 from harness.protocols.loss_cliffs import jobs as cliff_jobs
-from harness.protocols.loss_cliffs import observations
+from harness.protocols.loss_cliffs import observations as cliff_observations
 from harness.protocols.loss_cliffs.jobs import SUBSPACES
 from harness.protocols.loss_cliffs.options import CliffOptions, CliffSetting, ages, cliff_problems, offsets
 from harness.schema.load import Problem
@@ -100,12 +100,12 @@ class LossCliffs(TrainingExperiment[CliffOptions]):
         for seed in setting.replicates.seeds:
             for iteration in _checkpoints(setting):
                 job = cliff_jobs.loss(setting, setting.recipe.trunk(seed, iteration))
-                yield Measurement(observations.loss, job, {"iteration": iteration}, seed)
+                yield Measurement(cliff_observations.loss, job, {"iteration": iteration}, seed)
             for drop in options.cliffs:
                 place = places[drop]
                 moved, valley = cliff_jobs.displacement(setting, seed, place), cliff_jobs.plane(setting, seed, place)
-                yield Measurement(observations.displaced, moved, {"drop": drop}, seed)
-                yield Measurement(observations.in_plane, valley, {"drop": drop}, seed)
+                yield Measurement(cliff_observations.displaced, moved, {"drop": drop}, seed)
+                yield Measurement(cliff_observations.in_plane, valley, {"drop": drop}, seed)
                 yield from self._twins(setting, seed, drop)
             yield from self._gating(setting, seed, places[options.cliffs[0]])
 
@@ -115,18 +115,18 @@ class LossCliffs(TrainingExperiment[CliffOptions]):
             for age in ages(setting):
                 at: dict[str, Condition] = {"drop": drop, "arm": arm, "after": age}
                 job = cliff_jobs.loss(setting, cliff_jobs.twin(setting, seed, before, arm, age))
-                yield Measurement(observations.twin_loss, job, at, seed)
+                yield Measurement(cliff_observations.twin_loss, job, at, seed)
 
     def _gating(self, setting: CliffSetting, seed: int, place: int) -> Iterable[Measurement]:
         yield Measurement(unread, cliff_jobs.gated_from(setting, seed), {}, seed)
         for subspace in SUBSPACES:
             descended = cliff_jobs.descent(setting, seed, place, subspace)
-            yield Measurement(observations.descended, descended, {"subspace": subspace}, seed)
+            yield Measurement(cliff_observations.descended, descended, {"subspace": subspace}, seed)
             yield Measurement(unread, cliff_jobs.gated(setting, seed, subspace), {"subspace": subspace}, seed)
 
-    def derived(self, setting: CliffSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(self, setting: CliffSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """The cliffs, what descent in a subspace leaves of the spectrum, and the twins' ratio."""
-        return observations.derived(setting, found, read)
+        return cliff_observations.derived(setting, observations, read)
 
     def axes(self, setting: CliffSetting) -> Mapping[str, Sequence[Condition]]:
         """Drops, checkpoints, arms of the twins and their age, subspaces."""
@@ -151,7 +151,7 @@ class LossCliffs(TrainingExperiment[CliffOptions]):
         if quantity in ("path_along", "path_across"):
             place = drops(setting.recipe)[int(at["drop"])]
             if int(at["iteration"]) - place not in [
-                *(one for one in offsets(setting) if one <= 0),
+                *(offset for offset in offsets(setting) if offset <= 0),
                 offsets(setting)[-1],
             ]:
                 return f"the plane of drop {at['drop']} holds its checkpoints up to {place} and the last after it"

@@ -30,9 +30,11 @@ def _against_momentum(options: NoisyQuadraticOptions, observations: Sequence[Obs
     at = {"rate": named(rate), "curvature": named(curvature), "noise": named(sigma)}
     measured = _points(series.curve(observations, "level", "momentum", at, label="simulated", role="simulated"))
     # The printed formula has a pole, beyond which it is negative: it is drawn over the measured part below that.
-    reach = [one for one in measured.x if 1 - one**2 > rate * curvature]
-    exact = _curve("exact", "exact", measured.x, lambda one: theory.exact_level(rate, curvature, one, sigma))
-    printed = _curve("printed", "printed", reach, lambda one: theory.printed_level(rate, curvature, one, sigma))
+    reach = [momentum for momentum in measured.x if 1 - momentum**2 > rate * curvature]
+    exact = _curve("exact", "exact", measured.x, lambda momentum: theory.exact_level(rate, curvature, momentum, sigma))
+    printed = _curve(
+        "printed", "printed", reach, lambda momentum: theory.printed_level(rate, curvature, momentum, sigma)
+    )
     return Figure(
         "momentum",
         "Level against momentum",
@@ -55,14 +57,14 @@ def _against_curvature(options: NoisyQuadraticOptions, observations: Sequence[Ob
             series.curve(observations, "level", "curvature", at, label=f"simulated, {note}", role=f"simulated {role}")
         )
 
-        def exact(one: float, momentum: float = momentum) -> float:
-            return theory.exact_level(rate, one, momentum, sigma)
+        def exact(curvature: float, momentum: float = momentum) -> float:
+            return theory.exact_level(rate, curvature, momentum, sigma)
 
-        def printed(one: float, momentum: float = momentum) -> float:
-            return theory.printed_level(rate, one, momentum, sigma)
+        def printed(curvature: float, momentum: float = momentum) -> float:
+            return theory.printed_level(rate, curvature, momentum, sigma)
 
         dense = _between(measured.x)
-        reach = [one for one in dense if 1 - momentum**2 > rate * one]
+        reach = [curvature for curvature in dense if 1 - momentum**2 > rate * curvature]
         lines += [
             measured,
             _line(f"exact, {note}", f"exact {role}", dense, exact),
@@ -157,7 +159,7 @@ def _curve(label: str, role: str, x: Sequence[float], height: Callable[[float], 
 def _line(
     label: str, role: str, x: Sequence[float], height: Callable[[float], float], *, dashed: bool = False
 ) -> Series:
-    return Series(label, role, x, [height(one) for one in x], dashed=dashed)
+    return Series(label, role, x, [height(place) for place in x], dashed=dashed)
 
 
 def _between(x: Sequence[float]) -> list[float]:

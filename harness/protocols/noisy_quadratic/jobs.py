@@ -66,7 +66,7 @@ def spectrum(options: SpectrumOptions, seed: int) -> Job:
 def _staircase(
     curvatures: Sequence[float], rates: Sequence[float], momentum: float, sigma: float, replicas: int, noise: str
 ) -> Job:
-    slowest = [max(theory.relaxation_time(rate, one, momentum) for one in curvatures) for rate in rates]
+    slowest = [max(theory.relaxation_time(rate, curvature, momentum) for curvature in curvatures) for rate in rates]
     params = {
         "curvatures": curvatures,
         "rates": rates,

@@ -161,8 +161,8 @@ def problems(setting: QuadraticSetting) -> Iterable[Problem]:
     """What no single field shows: divergence, numbers given twice, rates that do not fall, a mean that swings."""
     options = setting.options
     if setting.replicates.orders > 1:
-        found = f"found {setting.replicates.orders}, but noisy_quadratic compares no copies: leave this field out"
-        yield Problem(("replicates", "orders"), found)
+        message = f"found {setting.replicates.orders}, but noisy_quadratic compares no copies: leave this field out"
+        yield Problem(("replicates", "orders"), message)
     for field in ("rates", "curvatures", "momenta", "noises"):
         yield from _repeated(("settings", field), getattr(options, field))
     for part, field in (("batch", "rates"), ("relaxation", "rates"), ("relaxation", "momenta")):

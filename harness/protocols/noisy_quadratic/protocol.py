@@ -89,7 +89,7 @@ class NoisyQuadratic(Experiment[QuadraticSetting]):
         return {
             "rate": [named(rate) for rate in sorted(rates)],
             "curvature": [named(curvature) for curvature in options.curvatures],
-            "momentum": [named(one) for one in sorted({*options.momenta, *options.relaxation.momenta})],
+            "momentum": [named(momentum) for momentum in sorted({*options.momenta, *options.relaxation.momenta})],
             "noise": [named(noise) for noise in options.noises],
             "drop": range(1, len(options.staircase.rates)),
             "phase": _PHASES,
@@ -107,9 +107,9 @@ class NoisyQuadratic(Experiment[QuadraticSetting]):
         field = f"settings.{part}" if part else "settings"
         rates = getattr(options, part).rates if part else options.rates
         momenta = options.relaxation.momenta if part == "relaxation" else options.momenta
-        if "rate" in at and at["rate"] not in [named(one) for one in rates]:
+        if "rate" in at and at["rate"] not in [named(rate) for rate in rates]:
             return f"{quantity} is not measured at the rate {at['rate']}: add it to {field}.rates"
-        if "momentum" in at and at["momentum"] not in [named(one) for one in momenta]:
+        if "momentum" in at and at["momentum"] not in [named(momentum) for momentum in momenta]:
             where = field if part == "relaxation" else "settings"
             return f"{quantity} is not measured at the momentum {at['momentum']}: add it to {where}.momenta"
         return None
@@ -133,50 +133,50 @@ class NoisyQuadratic(Experiment[QuadraticSetting]):
             raise ValueError(f'found {value!r}: write a number in quotes, {axis}: "0.01"') from None
 
 
-def _grid(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
+def _grid(measured: Measured[QuadraticSetting]) -> Iterable[Observation]:
     apart: dict[tuple[str, str], list[float | NoValue]] = {}
-    for point, level in zip(one.measurement.job.params["points"], one.table["level"], strict=True):
+    for point, level in zip(measured.measurement.job.params["points"], measured.table["level"], strict=True):
         at: dict[str, Condition] = dict(zip(_POINT, map(named, point), strict=True))
-        yield one.seen("level", level, **at)
+        yield measured.seen("level", level, **at)
         for name, formula in (("printed", theory.printed_level), ("exact", theory.exact_level)):
             over = ratio(level, formula(*point), error=0.0, of=f"the {name} level")
-            yield one.seen(f"level_over_{name}", over, **at)
+            yield measured.seen(f"level_over_{name}", over, **at)
             apart.setdefault((name, named(point[2])), []).append(over)
     for (name, momentum), values in apart.items():
         without = [value for value in values if isinstance(value, NoValue)]
         numbers = [100 * abs(value - 1) for value in values if not isinstance(value, NoValue)]
-        yield one.seen(f"worst_{name}", without[0] if without else max(numbers), momentum=momentum)
+        yield measured.seen(f"worst_{name}", without[0] if without else max(numbers), momentum=momentum)
 
 
-def _batch(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
-    points, levels = one.measurement.job.params["points"], one.table["level"]
+def _batch(measured: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    points, levels = measured.measurement.job.params["points"], measured.table["level"]
     for point, larger, slower in zip(points[::2], levels[::2], levels[1::2], strict=True):
         over = ratio(larger, slower, error=0.0, of="the level with the smaller learning rate")
-        yield one.seen("batch_over_rate", over, rate=named(point[0]), momentum=named(point[2]))
+        yield measured.seen("batch_over_rate", over, rate=named(point[0]), momentum=named(point[2]))
 
 
-def _stairs(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
-    table, rates = one.table, one.setting.options.staircase.rates
+def _stairs(measured: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    table, rates = measured.table, measured.setting.options.staircase.rates
     settled = [_settled(table["loss"], table["stair"], stair) for stair in range(len(rates))]
     for drop in range(1, len(rates)):
         fall = ratio(settled[drop - 1], settled[drop], error=0.0, of="the level after the drop")
         over = fall if isinstance(fall, NoValue) else fall * rates[drop] / rates[drop - 1]
-        yield one.seen("drop_over_rates", over, drop=drop)
+        yield measured.seen("drop_over_rates", over, drop=drop)
     for step, loss in zip(table["step"], table["loss"], strict=True):
-        yield one.seen("stair_loss", loss, step=step)
+        yield measured.seen("stair_loss", loss, step=step)
 
 
-def _sum(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
-    chosen = one.setting.options.spectrum
+def _sum(measured: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    chosen = measured.setting.options.spectrum
     exact = theory.total_level(chosen.rate, chosen.curvatures, chosen.momentum, chosen.sigma)
-    level = _settled(one.table["loss"], one.table["stair"], 0)
-    yield one.seen("sum_over_exact", ratio(level, exact, error=0.0, of="the sum of the exact levels"))
+    level = _settled(measured.table["loss"], measured.table["stair"], 0)
+    yield measured.seen("sum_over_exact", ratio(level, exact, error=0.0, of="the sum of the exact levels"))
 
 
-def _relaxation(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
+def _relaxation(measured: Measured[QuadraticSetting]) -> Iterable[Observation]:
     """From two to four relaxation times, when the faster root is forgotten and the noise is still small."""
-    exact = theory.relaxation_time(*one.measurement.job.params["point"][:3])
-    means = one.table["mean"]
+    exact = theory.relaxation_time(*measured.measurement.job.params["point"][:3])
+    means = measured.table["mean"]
     late = len(means)
     early = late // 2
     first, last = means[early - 1], means[late - 1]
@@ -184,19 +184,19 @@ def _relaxation(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
     if first > last > 0 and math.log(first / last) > ROUNDING:
         steps = (late - early) / math.log(first / last)
         time = ratio(steps, exact, error=0.0, of="the exact relaxation time")
-    yield one.seen("relaxation_over_exact", time)
+    yield measured.seen("relaxation_over_exact", time)
 
 
-def _valley(one: Measured[QuadraticSetting]) -> Iterable[Observation]:
-    table = one.table
+def _valley(measured: Measured[QuadraticSetting]) -> Iterable[Observation]:
+    table = measured.table
     for number, phase in enumerate(_PHASES):
         means = {name: _settled(column, table["phase"], number) for name, column in table.items()}
-        yield one.seen("valley_width", math.sqrt(means["square"]), phase=phase)
-        yield one.seen("valley_negative", 100 * means["negative"], phase=phase)
+        yield measured.seen("valley_width", math.sqrt(means["square"]), phase=phase)
+        yield measured.seen("valley_negative", 100 * means["negative"], phase=phase)
         for name in ("position", "loss", "sharpness"):
-            yield one.seen(f"valley_{name}", means[name], phase=phase)
+            yield measured.seen(f"valley_{name}", means[name], phase=phase)
     for step, position in zip(table["step"], table["position"], strict=True):
-        yield one.seen("valley_path", position, step=step)
+        yield measured.seen("valley_path", position, step=step)
 
 
 def _settled(values: Sequence[float], parts: Sequence[int], part: int) -> float:

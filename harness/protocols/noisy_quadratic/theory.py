@@ -28,7 +28,7 @@ def exact_level(rate: float, curvature: float, momentum: float, sigma: float) ->
 
 def total_level(rate: float, curvatures: list[float], momentum: float, sigma: float) -> float:
     """Sum of the exact levels of independent directions."""
-    return sum(exact_level(rate, one, momentum, sigma) for one in curvatures)
+    return sum(exact_level(rate, curvature, momentum, sigma) for curvature in curvatures)
 
 
 def is_stable(rate: float, curvature: float, momentum: float) -> bool:

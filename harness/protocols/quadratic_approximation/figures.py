@@ -17,11 +17,14 @@ def figures(
     observations: Sequence[Observation], checkpoints: Sequence[int], bands: Sequence[Condition]
 ) -> list[Figure]:
     """All figures of the experiment."""
-    lines = [one for one in observations if one.quantity == "batch_loss"]
-    first = min((one.initialisation for one in lines), default=0)
-    mine = [one for one in lines if one.initialisation == first]
-    drawn = [_parabolas([one for one in mine if one.at["band"] == band], str(band), first) for band in bands]
-    orders = {one: number / max(len(checkpoints) - 1, 1) for number, one in enumerate(checkpoints)}
+    lines = [observation for observation in observations if observation.quantity == "batch_loss"]
+    first = min((observation.initialisation for observation in lines), default=0)
+    mine = [observation for observation in lines if observation.initialisation == first]
+    drawn = [
+        _parabolas([observation for observation in mine if observation.at["band"] == band], str(band), first)
+        for band in bands
+    ]
+    orders = {checkpoint: number / max(len(checkpoints) - 1, 1) for number, checkpoint in enumerate(checkpoints)}
     return [
         *(figure for figure in drawn if figure.series),
         _sigma(observations, orders),
@@ -33,17 +36,17 @@ def figures(
 def _parabolas(losses: Sequence[Observation], band: str, seed: int) -> Figure:
     """Losses of batches along one direction, the parabolas through them, and these parabolas' minima."""
     by_batch: dict[Condition, list[tuple[float, float]]] = {}
-    for one in losses:
-        by_batch.setdefault(one.at["batch"], []).append((float(one.at["place"]), one.value))
+    for loss in losses:
+        by_batch.setdefault(loss.at["batch"], []).append((float(loss.at["place"]), loss.value))
     lines, minima = [], []
     for points in by_batch.values():
         x, y = (np.array(side) for side in zip(*sorted(points), strict=True))
-        found = fit(x[-1:], y[None])
-        level, slope, curvature = (float(part[0]) for part in (found.level, found.slope, found.curvature))
+        fitted = fit(x[-1:], y[None])
+        level, slope, curvature = (float(part[0]) for part in (fitted.level, fitted.slope, fitted.curvature))
         places = np.linspace(x[0], x[-1], _PLACES)
         parabola = level + slope * places + curvature * places**2 / 2
         lines.append(Series("parabola", f"band_{band}", places.tolist(), parabola.tolist(), style="thin"))
-        lowest = float(found.minimum[0])
+        lowest = float(fitted.minimum[0])
         if x[0] <= lowest <= x[-1]:
             minima.append((lowest, level + slope * lowest / 2))
     measured = [point for points in by_batch.values() for point in points]
@@ -67,9 +70,9 @@ def _sigma(observations: Sequence[Observation], orders: dict[int, float]) -> Fig
     """σ of the minima against the curvature."""
     held = {
         name: {
-            (one.initialisation, one.at["checkpoint"], one.at["rank"]): one.value
-            for one in observations
-            if one.quantity == name
+            (observation.initialisation, observation.at["checkpoint"], observation.at["rank"]): observation.value
+            for observation in observations
+            if observation.quantity == name
         }
         for name in ("fitted_curvature", "minimum_sd")
     }
@@ -103,7 +106,11 @@ def _thresholds(observations: Sequence[Observation], orders: dict[int, float]) -
     lines = []
     for checkpoint, order in orders.items():
         at = {"checkpoint": checkpoint}
-        mine = [one for one in observations if one.quantity == "threshold_loss" and one.at["checkpoint"] == checkpoint]
+        mine = [
+            observation
+            for observation in observations
+            if observation.quantity == "threshold_loss" and observation.at["checkpoint"] == checkpoint
+        ]
         line = series.curve(
             mine, "threshold_loss", "share", at, label=f"iteration {checkpoint}", role=f"checkpoint{checkpoint}"
         )

@@ -14,24 +14,24 @@ _AROUND = 8.0
 """Rounding of a second difference over half a line's length r: that of 4 losses, over r² / 2."""
 
 
-def of_minima(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
+def of_minima(measured: Measured[ApproximationSetting]) -> Iterable[Observation]:
     """The observations of a table of ``minima``, beside the table of ``parabolas`` that it is made of."""
-    table, lines, error = one.table, one.of_input("parabolas"), loss_error(one.setting.options.objective)
+    table, lines, error = measured.table, measured.of_input("parabolas"), loss_error(measured.setting.options.objective)
     rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     reach = {} if lines is None else _reach(lines)
     flat = set() if lines is None else _flat(lines, error)
     for band in dict.fromkeys(table["band"]):
         mine = [row for row in rows if row["band"] == band]
         for name, value in _of_band(mine, reach, flat, error).items():
-            yield one.seen(name, value, band=band)
+            yield measured.seen(name, value, band=band)
     slope = table["slope"][0]
     no_line = NoValue("fewer than three directions have minima that scatter, or their curvatures are equal")
     slope = no_line if slope is None else _unless(_still(rows, reach, error), slope, _STILL)
-    yield one.seen("sigma_slope", slope)
+    yield measured.seen("sigma_slope", slope)
     for row in rows:
         if row["sd"]:
-            yield one.seen("minimum_sd", row["sd"], rank=row["rank"])
-            yield one.seen("fitted_curvature", row["curvature"], rank=row["rank"])
+            yield measured.seen("minimum_sd", row["sd"], rank=row["rank"])
+            yield measured.seen("fitted_curvature", row["curvature"], rank=row["rank"])
 
 
 def _of_band(

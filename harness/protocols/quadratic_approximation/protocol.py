@@ -101,7 +101,9 @@ class QuadraticApproximation(TrainingExperiment[QuadraticApproximationOptions]):
                 yield Measurement(_drawn, jobs.parabolas, at, seed)
                 yield Measurement(of_minima, jobs.minima, at, seed)
 
-    def derived(self, setting: ApproximationSetting, found: Sequence[Observation], read: Read) -> Iterable[Observation]:
+    def derived(
+        self, setting: ApproximationSetting, observations: Sequence[Observation], read: Read
+    ) -> Iterable[Observation]:
         """What the local quadratic explains of the loss's fall, and by how much it over-predicts the loss."""
         for seed in setting.replicates.seeds:
             end = read(_jobs(setting, seed, setting.length).newton)
@@ -171,33 +173,33 @@ def _checkpoints(setting: ApproximationSetting) -> list[int]:
     return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
 
 
-def _of_newton(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
-    table = one.table
-    yield one.seen("loss", table["here"][0])
-    yield one.seen("newton_loss", _lowest(table))
+def _of_newton(measured: Measured[ApproximationSetting]) -> Iterable[Observation]:
+    table = measured.table
+    yield measured.seen("loss", table["here"][0])
+    yield measured.seen("newton_loss", _lowest(table))
     for share, value in zip(table["share"], table["loss"], strict=True):
         if value is not None:
-            yield one.seen("threshold_loss", value, share=f"{share:.3g}")
+            yield measured.seen("threshold_loss", value, share=f"{share:.3g}")
 
 
 def _lowest(table: Table) -> float | NoValue:
-    found = [value for value in table["loss"] if value is not None]
-    return min(found) if found else NoValue("no step to a minimum of the local quadratic ends at a finite loss")
+    finite = [value for value in table["loss"] if value is not None]
+    return min(finite) if finite else NoValue("no step to a minimum of the local quadratic ends at a finite loss")
 
 
-def _drawn(one: Measured[ApproximationSetting]) -> Iterable[Observation]:
+def _drawn(measured: Measured[ApproximationSetting]) -> Iterable[Observation]:
     """At the end: losses of a few batches along the middle one of each band's directions, of the top band the first."""
-    if one.measurement.at["checkpoint"] != one.setting.length:
+    if measured.measurement.at["checkpoint"] != measured.setting.length:
         return
-    table, options = one.table, one.setting.options
+    table, options = measured.table, measured.setting.options
     points = options.points
-    ranks = chosen(options, one.setting.recipe.training.parameters)
+    ranks = chosen(options, measured.setting.recipe.training.parameters)
     drawn = {(band, some[0 if band == "top" else len(some) // 2] + 1) for band, some in ranks.items()}
     for row, (band, rank, batch) in enumerate(zip(table["band"], table["rank"], table["batch"], strict=True)):
         if (band, rank) in drawn and batch < _DRAWN:
             for point in range(points):
                 place = f"{table['reach'][row] * (2 * point / (points - 1) - 1):.6g}"
-                yield one.seen("batch_loss", table[f"loss_{point}"][row], band=band, batch=batch, place=place)
+                yield measured.seen("batch_loss", table[f"loss_{point}"][row], band=band, batch=batch, place=place)
 
 
 def _error(setting: ApproximationSetting, loss: float) -> float:
@@ -217,7 +219,7 @@ def _explained(setting: ApproximationSetting, here: Table, end: Table) -> float 
 
 def _overpredicted(setting: ApproximationSetting, here: Table, noise: Table, checkpoint: int) -> float | NoValue:
     """The sum of the levels over the loss above the lowest, which may be less than the rounding of the losses."""
-    rate = next(one.rate for one in phases(setting.recipe) if one.start < checkpoint <= one.stop)
+    rate = next(phase.rate for phase in phases(setting.recipe) if phase.start < checkpoint <= phase.stop)
     lowest, now = _lowest(here), here["here"][0]
     if isinstance(lowest, NoValue):
         return lowest

@@ -33,8 +33,8 @@ def _times(setting: ParticipationSetting) -> list[int]:
     return sorted({*map(setting.iterations, setting.options.times), setting.length})
 
 
-def _ratio(one: Measured) -> Iterable[Observation]:
-    yield one.seen("participation", one.table["ratio"][0])
+def _ratio(measured: Measured) -> Iterable[Observation]:
+    yield measured.seen("participation", measured.table["ratio"][0])
 
 
 class Participation(TrainingExperiment[ParticipationOptions]):

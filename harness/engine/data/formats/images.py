@@ -99,10 +99,10 @@ def _decode(source: Source, path: PurePosixPath, known: DatasetFacts, told: Coun
                 "RGB and nothing else: get a sound copy, as converting this one would change its pixels"
             )
         with Image.open(io.BytesIO(content), formats=[expected]) as image:
-            found = (len(image.getbands()), image.height, image.width)
-            if found != known.info.shape or image.mode not in ("L", "RGB"):
+            shape = (len(image.getbands()), image.height, image.width)
+            if shape != known.info.shape or image.mode not in ("L", "RGB"):
                 raise RequestError(
-                    f"{name} has (channels, height, width) {found} and mode {image.mode}, images of "
+                    f"{name} has (channels, height, width) {shape} and mode {image.mode}, images of "
                     f"{known.info.name} have {known.info.shape}: get a sound copy"
                 )
             told.update(header.told)
