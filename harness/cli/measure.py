@@ -37,7 +37,7 @@ def measure(
     first_seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = None,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     quiet: QuietOption = False,

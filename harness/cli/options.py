@@ -18,10 +18,17 @@ DeviceOption = Annotated[
     str, typer.Option("--device", help="auto (every GPU, else the CPU), cpu, cuda (every GPU) or cuda:N (one).")
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads; all cores by default.")
+    int | None,
+    typer.Option("--threads", min=1, max=1024, help="CPU threads, of all processes together; all cores by default."),
 ]
 WorkersOption = Annotated[
-    int, typer.Option("--workers", min=1, max=256, help="Processes that share the CPU and its threads.")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=256,
+        help="Processes that share the CPU and its threads; by default one for each core where networks are small.",
+    ),
 ]
 ReplicatesOption = Annotated[
     int | None, typer.Option("--replicates", min=1, max=1000, help="Initialisations, in place of the spec's number.")
@@ -54,4 +61,4 @@ class Options:
     store: Path
     data: Path
     report: Path
-    workers: int = 1
+    workers: int | None = None

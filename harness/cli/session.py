@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.cli import show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
+from harness.engine.cores import usable_cores
 from harness.errors import BrokenError, RequestError
 from harness.execution.backends import chosen
 from harness.execution.backends.base import Backend, Slot
@@ -19,7 +21,7 @@ from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.pipeline import verify as verifying
-from harness.pipeline.forecast import forecast
+from harness.pipeline.forecast import cpu_processes, forecast
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
@@ -82,16 +84,31 @@ class _Session:
 def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     requests = _requests(specs, options)
-    backend = chosen(options.device, options.workers)
-    backend.prepare(options.threads)
+    backend = chosen(options.device, options.workers or 1)
     for request in requests:
         require_data(request)
         if run:
             require_format(request, backend.slots)
     store = Store(options.store, read_only=not run)
     if run:
-        require_room(_together(requests), store, backend)
+        whole = _together(requests)
+        backend = _over_cores(backend, options, whole, store)
+        require_room(whole, store, backend)
+    backend.prepare(_threads(options))
     return _Session(requests, store, backend, options.data)
+
+
+def _threads(options: Options) -> int:
+    """CPU threads of all processes together."""
+    return options.threads or min(usable_cores(), torch.get_num_threads())
+
+
+def _over_cores(backend: Backend, options: Options, plan: Plan, store: Store) -> Backend:
+    """The backend, or where nobody chose ``--workers`` the processes that suit what is missing of a plan on the CPU."""
+    if options.workers is not None or any(slot.kind != "cpu" for slot in backend.slots):
+        return backend
+    count = cpu_processes(plan, store.has, cores=_threads(options), free=backend.free)
+    return backend if count == 1 else chosen(options.device, count)
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -158,10 +175,10 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
 
     As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
     """
-    backend = chosen(options.device, options.workers)
-    slots, free = backend.slots, backend.free
-    store = Store(options.store, read_only=True)
     requests = _requests(specs, options)
+    store = Store(options.store, read_only=True)
+    backend = _over_cores(chosen(options.device, options.workers or 1), options, _together(requests), store)
+    slots, free = backend.slots, backend.free
     plans: list[tuple[str | None, Plan, str]] = [
         (one.loaded.spec.id, one.plan, _missing(one, slots)) for one in requests
     ]
@@ -169,8 +186,12 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         alone = sum(len(one.plan.jobs) for one in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
-    threads = min(options.threads or torch.get_num_threads(), os.cpu_count() or 1)
-    places = slots[0].name if len(slots) == 1 else f"{len(slots)} x {slots[0].kind}"
+    threads = min(_threads(options), os.cpu_count() or 1)
+    places = (
+        slots[0].name
+        if len(slots) == 1
+        else " and ".join(f"{count} x {kind}" for kind, count in Counter(slot.kind for slot in slots).items())
+    )
     rows = []
     for name, jobs, note in plans:
         cost = forecast(jobs, store.has, threads=threads, devices=[slot.kind for slot in slots], free=free)

@@ -96,8 +96,12 @@ class Schedule:
         known = [group for group in begun.values() if self._wanted(group)]
         taken = {job.key for group in known for job in group}
         rest = {key: job for key, job in self.missing.items() if key not in taken}
-        kind = slots[0].kind
-        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free, kind), len(slots))]
+        kinds = {slot.kind for slot in slots}
+
+        def fits(job: Job) -> int:
+            return min(fitting(job, free, kind) for kind in kinds)
+
+        self._pending = [*known, *plan.groups(rest, fuse, fits, len(slots))]
         if self._pending:
             self._write()
 

@@ -103,6 +103,33 @@ def least_room(plan: Plan, have: Callable[[Job], bool], device: str) -> LeastRoo
     return LeastRoom(int(memory), largest, disk)
 
 
+_WORTH_PROCESSES_S = 30.0
+"""Of one thread's work: less is done before processes have started."""
+
+
+def cpu_processes(plan: Plan, have: Callable[[Job], bool], *, cores: int, free: float) -> int:
+    """How many processes should share the CPU for what is missing of a plan: one for each core, or one for all.
+
+    Threads of one process meet at the end of every small operation, and wait there for the one whose core another
+    program uses; processes with a thread each do not (docs/speed.md). So a plan of small networks is computed by a
+    process a core, where there is work for them and memory. Large ones fill the cores with threads, in less memory.
+
+    Args:
+        plan: all jobs.
+        have: whether a job's result is there.
+        cores: that may be used.
+        free: bytes of memory.
+    """
+    missing = plan.missing(have)
+    efforts = [stages.find(job.stage).effort(job) for job in missing.values()]
+    small = sum(effort.operations for effort in efforts if not effort.unfused)
+    roots = sum(not job.inputs for job in plan.jobs.values())
+    memory = max((effort.memory(1, "cpu") for effort in efforts), default=0.0)
+    if roots < cores or 2 * small < sum(effort.operations for effort in efforts) or cores * memory > free:
+        return 1
+    return cores if forecast(plan, have, threads=1).seconds > _WORTH_PROCESSES_S else 1
+
+
 @dataclass(frozen=True)
 class _Group:
     """Runs that would be ready together, and could run as one.
