@@ -233,9 +233,9 @@ def remedy(known: DatasetFacts) -> str:
 
 def _contradiction(record: Record, known: DatasetFacts) -> str | None:
     for fact in ("name", "n_train", "n_test", "classes", "shape"):
-        found, expected = getattr(record.info, fact), getattr(known.info, fact)
-        if found != expected:
-            return f"{fact} is {found!r}, of {known.info.name} it is {expected!r}"
+        recorded, expected = getattr(record.info, fact), getattr(known.info, fact)
+        if recorded != expected:
+            return f"{fact} is {recorded!r}, of {known.info.name} it is {expected!r}"
     for fact, value in (("digest", record.info.digest), ("file_sha256", record.file_sha256)):
         if not re.fullmatch("[0-9a-f]{64}", value):
             return f"{fact} is {value[:80]!r}, not 64 hex digits"

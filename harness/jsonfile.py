@@ -83,12 +83,12 @@ def _require_shallow(text: str) -> None:
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    for name, one in pairs:
-        if name in value:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
             raise ValueError(f"has the key {name[:_SHOWN]!r} twice in one object")
-        value[name] = one
-    return value
+        members[name] = value
+    return members
 
 
 def _refuse_constant(name: str) -> Any:

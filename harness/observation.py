@@ -200,21 +200,21 @@ def checked(observations: Iterable[Observation], quantities: Mapping[str, Quanti
     Raises:
         InvariantBroken: a value lies outside its quantity's range by more than single precision explains.
     """
-    return [_checked(one, quantities[one.quantity]) for one in observations]
+    return [_checked(observation, quantities[observation.quantity]) for observation in observations]
 
 
-def _checked(one: Observation, quantity: Quantity) -> Observation:
-    if not math.isfinite(one.value):
-        return one
+def _checked(observation: Observation, quantity: Quantity) -> Observation:
+    if not math.isfinite(observation.value):
+        return observation
     ends = [abs(end) for end in (quantity.low, quantity.high) if math.isfinite(end)]
     error = SINGLE * max(quantity.scale, *ends, 0.0)
-    if not quantity.low - error <= one.value <= quantity.high + error:
-        at = ", ".join(f"{axis}={condition}" for axis, condition in one.at.items())
+    if not quantity.low - error <= observation.value <= quantity.high + error:
+        at = ", ".join(f"{axis}={condition}" for axis, condition in observation.at.items())
         raise InvariantBroken(
-            f"{one.quantity}{' at ' * bool(at)}{at} is {plain(one.value)} {quantity.unit} in initialisation "
-            f"{one.initialisation}, replicate {one.repeat}, but it is {quantity.range} by what it means: the code that "
-            "measured it is broken, or the quantity's range in its protocol is wrong"
+            f"{observation.quantity}{' at ' * bool(at)}{at} is {plain(observation.value)} {quantity.unit} in "
+            f"initialisation {observation.initialisation}, replicate {observation.repeat}, but it is {quantity.range} "
+            "by what it means: the code that measured it is broken, or the quantity's range in its protocol is wrong"
         )
     limits = (quantity.low, quantity.high)
-    near = (exact for exact in (0.0, *limits) if abs(one.value - exact) <= ROUNDING * quantity.scale)
-    return replace(one, value=next(near, one.value), limits=limits)
+    near = (exact for exact in (0.0, *limits) if abs(observation.value - exact) <= ROUNDING * quantity.scale)
+    return replace(observation, value=next(near, observation.value), limits=limits)

@@ -68,8 +68,8 @@ def unprintable(text: str) -> str | None:
     Returns:
         Its name, "U+001B"; None where there is none.
     """
-    found = _REFUSED.search(text)
-    return f"U+{ord(found[0]):04X}" if found else None
+    refused = _REFUSED.search(text)
+    return f"U+{ord(refused[0]):04X}" if refused else None
 
 
 def shown(value: Any, letters: int = 60) -> str:
@@ -88,7 +88,7 @@ def shown(value: Any, letters: int = 60) -> str:
 
 def visible(text: str) -> str:
     """A text in which letters that nobody would see stand as their numbers, as JSON writes them."""
-    return "".join(one if _is_seen(one) else f"\\u{ord(one):04x}" for one in text)
+    return "".join(letter if _is_seen(letter) else f"\\u{ord(letter):04x}" for letter in text)
 
 
 def _is_seen(letter: str) -> bool:

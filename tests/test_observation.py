@@ -7,7 +7,7 @@ import pytest
 from harness.errors import InvariantBroken
 from harness.observation import UNITS, Observation, Quantity, checked
 from harness.protocols import protocols
-from harness.protocols.common.series import along
+from harness.protocols.common.series import curve
 
 QUANTITIES = {
     "accuracy": Quantity("%", ("split",), "accuracy"),
@@ -95,7 +95,7 @@ def test_no_interval_of_a_line_goes_beyond_what_can_be():
         for k, row in values.items()
         for seed, value in enumerate(row)
     ]
-    line = along(checked(found, QUANTITIES), "accuracy", "k", {"split": "test"}, label="", role="")
+    line = curve(checked(found, QUANTITIES), "accuracy", "k", {"split": "test"}, label="", role="")
     assert (line.low[0], line.high[1]) == (0, 100)
     assert 0 < line.low[2] < 50 < line.high[2] < 100
-    assert along(found, "accuracy", "k", {"split": "test"}, label="", role="").low[0] < 0
+    assert curve(found, "accuracy", "k", {"split": "test"}, label="", role="").low[0] < 0
