@@ -39,8 +39,8 @@ def test_axes_hold_defaults_and_times_in_order(asked: Request) -> None:
 
 
 def test_settings_are_documented_with_their_origins(asked: Request) -> None:
-    """Every field of the settings has words."""
-    documentation = asked.protocol.settings.__doc__ or ""
+    """Every field of the settings has words, where it is declared."""
+    documentation = "\n".join(model.__doc__ or "" for model in asked.protocol.settings.__mro__)
     for name in asked.protocol.settings.model_fields:
         assert f"{name}:" in documentation, f"{asked.protocol.settings.__name__}.{name} has no words"
 

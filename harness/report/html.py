@@ -55,14 +55,16 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
         "protocol": spec.protocol,
         "scale": outcome.scale,
         "counts": counts(outcome.counts),
-        "sections": [one for one in sections if one[0] != "figures" or outcome.figures],
+        "sections": [section for section in sections if section[0] != "figures" or outcome.figures],
         "failures": outcome.failures,
         "claims": [
-            {**vars(claim_view(one)), "interval": interval_plot(one)} for one in outcome.judgements if one.check
+            {**vars(claim_view(judgement)), "interval": interval_plot(judgement)}
+            for judgement in outcome.judgements
+            if judgement.check
         ],
-        "unchecked": [claim_view(one) for one in outcome.judgements if not one.check],
-        "figures": [_figure(number, one, styles) for number, one in enumerate(outcome.figures, start=1)],
-        "setting": [(caption, list(found)) for caption, found in setting],
+        "unchecked": [claim_view(judgement) for judgement in outcome.judgements if not judgement.check],
+        "figures": [_figure(number, figure, styles) for number, figure in enumerate(outcome.figures, start=1)],
+        "setting": [(caption, list(entries)) for caption, entries in setting],
         "departures": outcome.departures,
         "provenance": list(rows(outcome.provenance)),
         "cost": [Row(label, amount, 0) for label, amount in cost_lines(outcome.cost)],
@@ -76,7 +78,7 @@ def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[
 
     drawing = Markup(svg(figure, styles, prefix=f"f{number}"))
     words = dataclasses.replace(figure, series=(), references=())
-    labels = (figure.y_label, *(one.y_label for one in figure.below))
+    labels = (figure.y_label, *(lower.y_label for lower in figure.below))
     longest = max((len(series.x) for series in figure.series), default=0)
     return {
         **vars(words),
@@ -102,10 +104,10 @@ def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:
 def _matrix(surface: Surface) -> Mapping[str, Any]:
     return {
         "label": surface.label,
-        "columns": surface.x_names or [plain(one) for one in surface.x],
+        "columns": surface.x_names or [plain(x) for x in surface.x],
         "rows": [
-            (name, [plain(one) for one in values])
-            for name, values in zip(surface.y_names or [plain(one) for one in surface.y], surface.z, strict=True)
+            (name, [plain(z) for z in values])
+            for name, values in zip(surface.y_names or [plain(y) for y in surface.y], surface.z, strict=True)
         ],
     }
 

@@ -70,8 +70,8 @@ def index(reports: Iterable[Report]) -> str:
         A whole HTML document, to lie in the folder that the reports' places are relative to: the same for the same
         reports. Without JavaScript it shows everything; with it, it filters. Texts of specs stand in it as text.
     """
-    found = list(reports)
-    groups = _groups(found)
+    listed = list(reports)
+    groups = _groups(listed)
     script = part("index.js")
     rows = [row for group in groups for claim in group.claims for row in claim.rows]
     return render(
@@ -81,7 +81,7 @@ def index(reports: Iterable[Report]) -> str:
         policy=digest(script),
         groups=groups,
         summary=_summary(groups, rows),
-        counts=counts(_numbers(found)),
+        counts=counts(_numbers(listed)),
         filters=[(name, plural, _choices(name, groups, rows)) for name, plural in _CHOICES.items()],
         verdicts=len(rows),
         claims=sum(len(group.claims) for group in groups),
@@ -90,9 +90,11 @@ def index(reports: Iterable[Report]) -> str:
 
 def _groups(reports: Iterable[Report]) -> list[_Group]:
     by_spec: dict[str, list[Report]] = {}
-    for report in sorted(reports, key=lambda one: (one.spec, one.scale != PAPER_SCALE, one.scale, one.place)):
+    for report in sorted(
+        reports, key=lambda report: (report.spec, report.scale != PAPER_SCALE, report.scale, report.place)
+    ):
         by_spec.setdefault(report.spec, []).append(report)
-    return [_group(found) for found in by_spec.values()]
+    return [_group(members) for members in by_spec.values()]
 
 
 def _group(reports: Sequence[Report]) -> _Group:
@@ -102,14 +104,14 @@ def _group(reports: Sequence[Report]) -> _Group:
         for judgement in report.judgements:
             judged.setdefault(judgement.claim.id, []).append((report, judgement))
     first = reports[0]
-    claims = [_claim(first.spec, found) for found in judged.values()]
+    claims = [_claim(first.spec, pairs) for pairs in judged.values()]
     return _Group(
         id=first.spec,
         title=first.title,
         protocol=first.protocol,
         spec_path=first.spec_path,
         papers=sorted({claim.paper for claim in claims}),
-        reports=[_report(one) for one in reports],
+        reports=[_report(report) for report in reports],
         claims=claims,
     )
 
@@ -146,13 +148,13 @@ def _row(report: Report, judgement: Judgement) -> _Row:
 
 def _report(report: Report) -> Mapping[str, Any]:
     """A report in a line: its marks are the verdicts in the order of the claims, a picture of the whole."""
-    views = [claim_view(one) for one in report.judgements]
+    views = [claim_view(judgement) for judgement in report.judgements]
     return {
         "folder": _folder(report),
         "scale": report.scale,
         "link": _page(report),
         "summary": report.summary,
-        "marks": [(one.symbol, one.tone, f"{one.id}: {one.verdict}") for one in views],
+        "marks": [(view.symbol, view.tone, f"{view.id}: {view.verdict}") for view in views],
         "broken": count(report.failures, "job") if report.failures else "",
         "departures": count(len(report.departures), "departure") if report.departures else "",
     }
@@ -170,20 +172,20 @@ def _page(report: Report) -> str:
 
 def _numbers(reports: Iterable[Report]) -> Mapping[Verdict, int]:
     """How many judgements have each verdict, in the order of ``Verdict``, zeros left out."""
-    found = Counter(judgement.verdict for report in reports for judgement in report.judgements)
-    return {verdict: found[verdict] for verdict in Verdict if verdict in found}
+    numbers = Counter(judgement.verdict for report in reports for judgement in report.judgements)
+    return {verdict: numbers[verdict] for verdict in Verdict if verdict in numbers}
 
 
 def _choices(name: str, groups: Sequence[_Group], rows: Sequence[_Row]) -> Sequence[tuple[str, str, int]]:
     """The values to filter by, each with its words and the number of verdicts that it would show."""
-    found = Counter(row.keys[name] for row in rows)
+    numbers = Counter(row.keys[name] for row in rows)
     order: Mapping[str, Callable[[str], Any]] = {
-        "paper": lambda one: _words(name, one),
+        "paper": lambda value: _words(name, value),
         "spec": [group.id for group in groups].index,
-        "scale": lambda one: (one != PAPER_SCALE, one),
-        "verdict": [one.value for one in Verdict].index,
+        "scale": lambda value: (value != PAPER_SCALE, value),
+        "verdict": [verdict.value for verdict in Verdict].index,
     }
-    return [(one, _words(name, one), found[one]) for one in sorted(found, key=order[name])]
+    return [(value, _words(name, value), numbers[value]) for value in sorted(numbers, key=order[name])]
 
 
 def _words(name: str, value: str) -> str:

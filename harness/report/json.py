@@ -49,7 +49,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "summary": summary(outcome),
         "exit_code": outcome.exit_code,
         "counts": {verdict.value: number for verdict, number in outcome.counts.items()},
-        "claims": [plain_value(JudgementRecord.of(one)) for one in outcome.judgements],
+        "claims": [plain_value(JudgementRecord.of(judgement)) for judgement in outcome.judgements],
         "failures": plain_value(outcome.failures),
         "departures": plain_value(outcome.departures),
         "cost": _cost(outcome),
@@ -87,13 +87,13 @@ def plain_value(value: Any) -> Any:
         case BaseModel():
             return plain_value(value.model_dump(mode="json"))
         case Mapping():
-            return {str(key): plain_value(one) for key, one in value.items()}
+            return {str(key): plain_value(item) for key, item in value.items()}
         case Set():
-            return sorted((plain_value(one) for one in value), key=str)
+            return sorted((plain_value(item) for item in value), key=str)
         case bytes():
             return value.hex()
         case Sequence():
-            return [plain_value(one) for one in value]
+            return [plain_value(item) for item in value]
         case Integral():
             return int(value)
         case Real():

@@ -81,4 +81,4 @@ def _message(text: str) -> str:
 def _words(view: ClaimView) -> str:
     lines = [view.sentence, f"source: {view.source}", f"expected: {view.expected}", f"paper: {view.paper}"]
     lines += [f"measured (95 % interval): {view.measured}", f"{view.verdict}: {view.why}"]
-    return "\n".join([*lines, *(f"warning: {one}" for one in view.warnings)])
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in view.warnings)])

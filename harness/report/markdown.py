@@ -25,16 +25,16 @@ def markdown(outcome: Outcome) -> str:
     Returns:
         A document that ends with a line end. Texts of the spec and of errors stand in it as text.
     """
-    claims = [claim_view(one) for one in outcome.judgements]
+    claims = [claim_view(judgement) for judgement in outcome.judgements]
     parts = [
         f"# {escape(outcome.spec.title)}",
         f"**{escape(summary(outcome))}.** {escape(outcome.spec_path)}, protocol {outcome.spec.protocol}.",
         *_failures(outcome),
         _table(claims),
         "## Why",
-        "\n".join(_why(one) for one in claims),
+        "\n".join(_why(claim) for claim in claims),
         "## Departures from the paper",
-        "\n".join(f"- {escape(one)}" for one in outcome.departures) or "None is known.",
+        "\n".join(f"- {escape(departure)}" for departure in outcome.departures) or "None is known.",
         "## Run",
         f"- Provenance: {escape(_provenance(outcome))}\n- Cost: {_cost(outcome)}",
     ]
@@ -51,14 +51,16 @@ def escape(text: str) -> str:
         The line, with backslashes before what Markdown or HTML would read as its own.
     """
     line = _SPECIAL.sub(r"\\\1", one_line(text))
-    return _BLOCK.sub(lambda found: f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}", line)
+    return _BLOCK.sub(lambda match: f"{match[1]}\\" if match[1].isdigit() else f"\\{match[1]}", line)
 
 
 def _table(claims: list[ClaimView]) -> str:
     lines = ["| Claim | Paper | Measured (95 % interval, n) | Verdict |", "|---|---|---|---|"]
-    for one in claims:
-        sentence = escape(shorten(one_line(one.sentence), _SENTENCE))
-        lines.append(f"| {sentence} | {escape(one.paper)} | {escape(one.measured)} | {one.symbol} {one.verdict} |")
+    for claim in claims:
+        sentence = escape(shorten(one_line(claim.sentence), _SENTENCE))
+        lines.append(
+            f"| {sentence} | {escape(claim.paper)} | {escape(claim.measured)} | {claim.symbol} {claim.verdict} |"
+        )
     return "\n".join(lines)
 
 
@@ -67,7 +69,7 @@ def _why(claim: ClaimView) -> str:
     lines.append(f"  - Source: {escape(claim.source)}")
     if claim.expected != "–":
         lines.append(f"  - Expected: {escape(claim.expected)}")
-    lines += [f"  - Warning: {escape(one)}" for one in claim.warnings]
+    lines += [f"  - Warning: {escape(warning)}" for warning in claim.warnings]
     if claim.derivation:
         lines.append("  - Derivation:")
         lines += [f"    {number}. {escape(step)}" for number, step in enumerate(claim.derivation, start=1)]
@@ -79,8 +81,8 @@ def _failures(outcome: Outcome) -> Iterator[str]:
         return
     yield f"## {count(len(outcome.failures), 'job')} broke"
     yield "\n".join(
-        f"- **{escape(one.job)}**{_lost(one.lost)}: " + escape(shorten(one_line(one.message), _MESSAGE))
-        for one in outcome.failures
+        f"- **{escape(failure.job)}**{_lost(failure.lost)}: " + escape(shorten(one_line(failure.message), _MESSAGE))
+        for failure in outcome.failures
     )
 
 
@@ -90,12 +92,12 @@ def _lost(jobs: int) -> str:
 
 def _provenance(outcome: Outcome) -> str:
     path: list[str] = []
-    found = []
+    facts = []
     for row in rows(outcome.provenance):
         path[row.depth :] = [row.label]
         if row.value is not None:
-            found.append(".".join(path) + " " + _DIGEST.sub(r"\1…", row.value))
-    return shorten(one_line("; ".join(found)), _PROVENANCE) or "none recorded"
+            facts.append(".".join(path) + " " + _DIGEST.sub(r"\1…", row.value))
+    return shorten(one_line("; ".join(facts)), _PROVENANCE) or "none recorded"
 
 
 def _cost(outcome: Outcome) -> str:

@@ -84,7 +84,7 @@ def _mean(estimate: Estimate, unit: str) -> str:
     if value is None:
         return "no value"
     alone = low is None and high is None
-    shown = [abs(one) for one in (value, low, high) if one is not None and math.isfinite(one)]
+    shown = [abs(number) for number in (value, low, high) if number is not None and math.isfinite(number)]
     write = _writer(max(shown, default=0.0), decimals_for(low, high, value), trim=alone)
     text = write(value)
     if not alone:
@@ -115,7 +115,7 @@ def _writer(size: float, decimals: int, *, trim: bool) -> Callable[[float], str]
 def _crossing(estimate: Estimate, unit: str) -> str:
     ends = (estimate.low, estimate.high)
     tight = unit in _TIGHT_UNITS
-    shown = [NO_POINT if one is None else integer(one) + unit * tight for one in (estimate.value, *ends)]
+    shown = [NO_POINT if number is None else integer(number) + unit * tight for number in (estimate.value, *ends)]
     text = shown[0] if ends == (None, None) else f"{shown[0]} [{shown[1]}, {shown[2]}]"
     return text if tight or not unit or estimate.value is None else f"{unit} {text}"
 

@@ -96,15 +96,15 @@ def read_all(folder: Path, left_out: Path | None = None) -> list[Report]:
             f"no machine reports ({PATTERN}) in {folder} or below: write some with harness verify --report "
             f"{folder / 'toy'}, or name another folder"
         )
-    found, problems = [], []
+    reports, problems = [], []
     for path in paths:
         try:
-            found.append(read(path, path.relative_to(folder).as_posix()))
+            reports.append(read(path, path.relative_to(folder).as_posix()))
         except RequestError as error:
             problems.append(str(error))
     if problems:
         raise RequestError("\n".join(problems))
-    return found
+    return reports
 
 
 def read(path: Path, place: str) -> Report:
@@ -153,16 +153,16 @@ def read(path: Path, place: str) -> Report:
 def _paths(folder: Path, left_out: Path | None) -> list[Path]:
     beyond = left_out.resolve() if left_out is not None else None
     inside = beyond is not None and folder.resolve() in beyond.parents
-    found = (path for path in folder.rglob(PATTERN) if path.is_file())
-    return sorted(path for path in found if not (inside and beyond in path.resolve().parents))
+    paths = (path for path in folder.rglob(PATTERN) if path.is_file())
+    return sorted(path for path in paths if not (inside and beyond in path.resolve().parents))
 
 
 def _judgements(path: Path, document: _Document) -> tuple[Judgement, ...]:
     claims = {claim.id: claim for claim in document.spec.claims}
-    told = [one.id for one in document.claims]
+    told = [record.id for record in document.claims]
     if told != list(claims):
         raise _wrong(path, [f"claims: found {shown(told)}, but spec.claims has {shown(list(claims))}"])
-    return tuple(one.judgement(claims[one.id]) for one in document.claims)
+    return tuple(record.judgement(claims[record.id]) for record in document.claims)
 
 
 def _wrong(path: Path, problems: Iterable[str]) -> RequestError:
@@ -170,7 +170,7 @@ def _wrong(path: Path, problems: Iterable[str]) -> RequestError:
         f"{path}: an index reads what harness verify and harness report write (schema {SCHEMA}), beside its page: "
         "write it again, or move it out of the folder"
     )
-    return RequestError("\n".join([*(f"{path}: {one}" for one in problems), remedy]))
+    return RequestError("\n".join([*(f"{path}: {problem}" for problem in problems), remedy]))
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
 
 
 def _problem(detail: ErrorDetails) -> str:
-    field = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in detail["loc"]).removeprefix(".")
+    field = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in detail["loc"]).removeprefix(".")
     if detail["type"] == "missing":
         return f"{field}: this field is missing"
     if detail["type"] == "json_invalid":

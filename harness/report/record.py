@@ -126,7 +126,7 @@ class Row(Model):
         """Verdict and numbers in one line: "FAILS, 2.6 [1.9, 3.3] points, n = 5"."""
         if self.n is None:
             return str(self.verdict)
-        value, low, high = ("none" if one is None else plain(one) for one in (self.value, self.low, self.high))
+        value, low, high = ("none" if number is None else plain(number) for number in (self.value, self.low, self.high))
         interval = "" if self.low is None and self.high is None else f" [{low}, {high}]"
         return f"{self.verdict}, {value}{interval}{' ' if self.unit else ''}{self.unit}, n = {self.n}"
 

@@ -15,8 +15,8 @@ _HEADS = {"error": "Broken", "alarm": "Alarms", "note": "To know"}
 
 def headline(guarded: Sequence[Guarded]) -> str:
     """One line: "2 alarms in 212 comparisons of 3 baselines"."""
-    alarms, errors = (sum(len(one.having(tone)) for one in guarded) for tone in ("alarm", "error"))
-    compared = sum(len(one.findings) for one in guarded)
+    alarms, errors = (sum(len(spec.having(tone)) for spec in guarded) for tone in ("alarm", "error"))
+    compared = sum(len(spec.findings) for spec in guarded)
     broken = f", and {count(errors, 'error')}" if errors else ""
     said = count(alarms, "alarm") if alarms else "no alarm"
     return f"{said}{broken} in {count(compared, 'comparison')} with {count(len(guarded), 'baseline')}"
@@ -25,10 +25,10 @@ def headline(guarded: Sequence[Guarded]) -> str:
 def junit(guarded: Sequence[Guarded]) -> str:
     """A suite a baseline, a case a comparison: an alarm is a failure, what broke is an error."""
     root = ET.Element("testsuites", name="harness regress")
-    for one in guarded:
-        suite = ET.SubElement(root, "testsuite", name=one.name)
-        for finding in one.findings:
-            case = ET.SubElement(suite, "testcase", classname=one.name, name=one_line(finding.name))
+    for spec in guarded:
+        suite = ET.SubElement(root, "testsuite", name=spec.name)
+        for finding in spec.findings:
+            case = ET.SubElement(suite, "testcase", classname=spec.name, name=one_line(finding.name))
             element = _ELEMENTS.get(finding.tone)
             if element is None:
                 ET.SubElement(case, "system-out").text = clean(finding.text)
@@ -52,18 +52,18 @@ def markdown(guarded: Sequence[Guarded]) -> str:
     parts = ["# Regression guard", f"**{headline(guarded).capitalize()}.**"]
     for tone, head in _HEADS.items():
         lines = [
-            f"| {escape(one.name)} | {escape(finding.name)} | {escape(finding.text)} |"
-            for one in guarded
-            for finding in one.having(tone)
+            f"| {escape(spec.name)} | {escape(finding.name)} | {escape(finding.text)} |"
+            for spec in guarded
+            for finding in spec.having(tone)
         ]
         if lines:
             parts += [f"## {head}", "\n".join(["| Baseline | Compared | Found |", "|---|---|---|", *lines])]
     parts.append("## Baselines")
     parts.append(
         "\n".join(
-            f"- {escape(one.name)}: {len(one.having('same'))} of {count(len(one.findings), 'comparison')} as before; "
-            f"{escape(one.since)}"
-            for one in guarded
+            f"- {escape(spec.name)}: {len(spec.having('same'))} of {count(len(spec.findings), 'comparison')} as before"
+            f"; {escape(spec.since)}"
+            for spec in guarded
         )
     )
     return "\n\n".join(parts) + "\n"

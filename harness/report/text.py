@@ -60,11 +60,11 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return plain(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {value_text(one)}" for key, one in value.items()) or "none"
+        return ", ".join(f"{key}: {value_text(item)}" for key, item in value.items()) or "none"
     if isinstance(value, Set):
         return value_text(sorted(value, key=str))
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return ", ".join(value_text(one) for one in value) or "none"
+        return ", ".join(value_text(item) for item in value) or "none"
     return clean(str(value))
 
 

@@ -31,7 +31,9 @@ def verdicts(outcomes: Sequence[Outcome]) -> str:
         are sorted, claims as in the spec; claims without a check at the outcome's scale are left out.
     """
     document = {
-        outcome.spec.id: {one.claim.id: _row(one) for one in outcome.judgements if one.check is not None}
+        outcome.spec.id: {
+            judgement.claim.id: _row(judgement) for judgement in outcome.judgements if judgement.check is not None
+        }
         for outcome in sorted(outcomes, key=lambda outcome: outcome.spec.id)
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -57,13 +59,13 @@ def read_verdicts(path: Path) -> Verdicts:
     try:
         content = read_regular(path, jsonfile.LARGEST)
         jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by their values
-        found = _FORM.validate_json(content)
+        by_spec = _FORM.validate_json(content)
     except OSError as error:
         raise RequestError(f"the verdicts {path} cannot be read ({error.strerror}). {remedy}") from error
     except ValidationError as error:
         raise RequestError(f"{path} is no verdicts file: {jsonfile.told(error)}. {remedy}") from error
     except ValueError as error:
         raise RequestError(f"{path} is no verdicts file: the file {error}. {remedy}") from error
-    if not found:
+    if not by_spec:
         raise RequestError(f"{path} holds no spec. {remedy}")
-    return found
+    return by_spec

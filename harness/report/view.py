@@ -92,18 +92,22 @@ def summary(outcome: Outcome) -> str:
     Returns:
         A sentence without its full stop.
     """
-    judged = [one.verdict for one in outcome.judgements if one.check is not None]
+    judged = [judgement.verdict for judgement in outcome.judgements if judgement.check is not None]
     good = [verdict for verdict in judged if verdict.good]
     where = f"at {outcome.scale} scale"
     if not judged:
         text = f"No claim has a check {where}"
     else:
-        one = len(good) == 1
+        single = len(good) == 1
         reproduced = bool(good) and all(verdict is Verdict.REPRODUCED for verdict in good)
-        verb = f"{'is' if one else 'are'} reproduced" if reproduced else "holds" if one else "hold"
+        verb = f"{'is' if single else 'are'} reproduced" if reproduced else "holds" if single else "hold"
         text = f"{len(good)} of {count(len(judged), 'claim')} {verb} {where}"
     rest = len(outcome.judgements) - len(judged)
-    as_known = sum(one.as_expected and not one.verdict.good for one in outcome.judgements if one.check is not None)
+    as_known = sum(
+        judgement.as_expected and not judgement.verdict.good
+        for judgement in outcome.judgements
+        if judgement.check is not None
+    )
     if as_known:
         text += f"; {'another has' if as_known == 1 else f'{as_known} others have'} the verdict known beforehand"
     if rest and judged:
@@ -122,7 +126,7 @@ def counts(numbers: Mapping[Verdict, int]) -> Sequence[tuple[str, str, str, int]
     Returns:
         (verdict, symbol, tone, number) in the mapping's order.
     """
-    return [(one.value, SYMBOLS[one], _tone(one), number) for one, number in numbers.items()]
+    return [(verdict.value, SYMBOLS[verdict], _tone(verdict), number) for verdict, number in numbers.items()]
 
 
 def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:

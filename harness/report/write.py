@@ -62,16 +62,16 @@ def write(outcomes: Sequence[Outcome], folder: Path, before: Sequence[Outcome] =
     """
     _tell_apart([*before, *outcomes])
     texts: dict[Path, str] = {}
-    found: dict[str, list[Path]] = {"html": [], "md": [], "json": []}
+    paths: dict[str, list[Path]] = {"html": [], "md": [], "json": []}
     for outcome in outcomes:
         for suffix, render in (("html", html), ("md", markdown), ("json", json)):
             path = folder / f"{name(outcome)}.{suffix}"
             texts[path] = render(outcome)
-            found[suffix].append(path)
+            paths[suffix].append(path)
     texts[folder / "junit.xml"] = junit([*before, *outcomes])
     for path, text in texts.items():
         replace_file(path, text)
-    return Paths(tuple(found["html"]), tuple(found["md"]), tuple(found["json"]), folder / "junit.xml")
+    return Paths(tuple(paths["html"]), tuple(paths["md"]), tuple(paths["json"]), folder / "junit.xml")
 
 
 def write_index(page: str, folder: Path) -> Path:

@@ -57,7 +57,7 @@ def test_what_would_settle_a_claim_is_said_once(realistic: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "verdict", "in_order"),
+    ("known", "verdict", "as_expected"),
     [
         ("fails", Verdict.CONTRADICTED, True),
         ("fails", Verdict.FAILS, True),
@@ -74,18 +74,18 @@ def test_what_would_settle_a_claim_is_said_once(realistic: Outcome) -> None:
     ],
 )
 def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
-    known: str | None, verdict: Verdict, in_order: bool, realistic: Outcome
+    known: str | None, verdict: Verdict, as_expected: bool, realistic: Outcome
 ) -> None:
     one = realistic.judgements[0]
     assert one.check is not None
     note = None if known is None else KnownVerdict(verdict=known, why="The derivation forgets a factor.")
     told = replace(one, verdict=verdict, check=one.check.model_copy(update={"known": note}))
     outcome = replace(realistic, judgements=[told], failures=())
-    assert told.as_expected == in_order
-    assert outcome.exit_code == (0 if in_order else 1)
+    assert told.as_expected == as_expected
+    assert outcome.exit_code == (0 if as_expected else 1)
     words = " ".join(claim_view(told).warnings)
     assert ("forgets a factor" in words) == (known is not None)
-    assert ("not found again" in words) == (known is not None and not in_order)
-    assert ("verdict known beforehand" in summary(outcome)) == (in_order and not verdict.good)
+    assert ("not found again" in words) == (known is not None and not as_expected)
+    assert ("verdict known beforehand" in summary(outcome)) == (as_expected and not verdict.good)
     suite = ET.fromstring(junit([outcome]))
-    assert (suite.get("failures") == suite.get("skipped") == "0") == in_order
+    assert (suite.get("failures") == suite.get("skipped") == "0") == as_expected

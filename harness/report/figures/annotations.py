@@ -38,7 +38,7 @@ def draw_series(axes: Axes, series: Series, look: Look, repeat: int, *, over: bo
         What stands for it in the legend.
     """
     colour = _colour(series, look, repeat)
-    x, y, low, high = (finite(one) for one in (series.x, series.y, series.low, series.high))
+    x, y, low, high = (finite(values) for values in (series.x, series.y, series.low, series.high))
     line = axes.plot(x, y, color=colour, **_form(series, look, colour))[0]
     if over and series.style == "points":
         line.set(markersize=line.get_markersize() + 1.6, markeredgewidth=0.9)
@@ -51,7 +51,7 @@ def draw_series(axes: Axes, series: Series, look: Look, repeat: int, *, over: bo
         axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2, step=step)
     else:
         ends = [
-            [value - one for value, one in zip(y, low, strict=True)],
+            [value - end for value, end in zip(y, low, strict=True)],
             [b - v for v, b in zip(y, high, strict=True)],
         ]
         axes.errorbar(x, y, yerr=ends, fmt="none", ecolor=colour, elinewidth=1.2, capsize=3, zorder=2)
@@ -98,7 +98,7 @@ def event_label(events: Sequence[Reference]) -> str:
     Returns:
         One line.
     """
-    return f"{one_line(events[0].label)}: {', '.join(plain(one.value) for one in events)}"
+    return f"{one_line(events[0].label)}: {', '.join(plain(event.value) for event in events)}"
 
 
 def _colour(series: Series, look: Look, repeat: int) -> str:

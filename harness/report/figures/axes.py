@@ -34,7 +34,7 @@ def finite(values: Sequence[float]) -> list[float]:
     Returns:
         As many floats.
     """
-    return [float(one) if math.isfinite(one) else math.nan for one in values]
+    return [float(value) if math.isfinite(value) else math.nan for value in values]
 
 
 def set_x_scale(axes: Axes, figure: Figure) -> None:
@@ -44,14 +44,16 @@ def set_x_scale(axes: Axes, figure: Figure) -> None:
         axes: with everything drawn.
         figure: what is drawn.
     """
-    across = [one for series in figure.series for one in finite(series.x) if not math.isnan(one)]
-    across += [one.value for one in figure.references if one.axis == "x" and math.isfinite(one.value)]
-    across += [] if figure.surface is None else [float(one) for one in figure.surface.x]
+    across = [x for series in figure.series for x in finite(series.x) if not math.isnan(x)]
+    across += [
+        reference.value for reference in figure.references if reference.axis == "x" and math.isfinite(reference.value)
+    ]
+    across += [] if figure.surface is None else [float(x) for x in figure.surface.x]
     if figure.x_scale == "symlog":
         _symlog(axes, across)
-    elif figure.x_scale == "reversed_log" and any(one > 0 for one in across):
-        _reversed_log(axes, [one for one in across if one > 0])
-    elif figure.x_scale == "log" and any(one > 0 for one in across):
+    elif figure.x_scale == "reversed_log" and any(x > 0 for x in across):
+        _reversed_log(axes, [x for x in across if x > 0])
+    elif figure.x_scale == "log" and any(x > 0 for x in across):
         axes.set_xscale("log", nonpositive="mask")
         axes.margins(x=0.03)
         _log_ticks(axes.xaxis, *axes.get_xlim())
@@ -72,7 +74,7 @@ def set_y_scale(axes: Axes, figure: Figure, panel: int = 0) -> None:
     """
     values = _values(figure, panel)
     scale = figure.below[panel - 1].y_scale if panel else figure.y_scale
-    if scale == "log" and any(one > 0 for one in values):
+    if scale == "log" and any(value > 0 for value in values):
         axes.set_yscale("log", nonpositive="mask")
         _log_ticks(axes.yaxis, *axes.get_ylim())
     else:
@@ -98,7 +100,7 @@ def _power(value: float) -> str:
 
 
 def _symlog(axes: Axes, across: Sequence[float]) -> None:
-    threshold = min((abs(one) for one in across if one), default=1.0)
+    threshold = min((abs(x) for x in across if x), default=1.0)
     axes.set_xscale("symlog", linthresh=threshold, linscale=_LINEAR * 0.9)
 
     def place(value: float) -> float:
@@ -151,8 +153,8 @@ def _short(value: float) -> str:
 
 
 def _values(figure: Figure, panel: int) -> list[float]:
-    drawn = [one for one in figure.series if one.panel == panel]
-    shown = [one for series in drawn for one in (*series.y, *series.low, *series.high)]
-    shown += [one.value for one in figure.references if one.axis == "y" and one.panel == panel]
-    shown += [] if figure.surface is None or panel else [float(one) for one in figure.surface.y]
-    return [one for one in shown if math.isfinite(one)]
+    drawn = [series for series in figure.series if series.panel == panel]
+    shown = [value for series in drawn for value in (*series.y, *series.low, *series.high)]
+    shown += [reference.value for reference in figure.references if reference.axis == "y" and reference.panel == panel]
+    shown += [] if figure.surface is None or panel else [float(y) for y in figure.surface.y]
+    return [value for value in shown if math.isfinite(value)]

@@ -149,7 +149,7 @@ def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) ->
         line = draw_series(stack[series.panel], series, styles[series.role], seen.count(kind), over=over)
         seen.append(kind)
         entries.setdefault((series.role, series.label), (line, one_line(series.label)))
-    sequence = dict.fromkeys((one.role, one.label) for one in figure.series if one.order is not None)
+    sequence = dict.fromkeys((series.role, series.label) for series in figure.series if series.order is not None)
     for key in set(sequence) - set(evenly(list(sequence), IN_SEQUENCE)):
         del entries[key]
     return list(entries.values())
@@ -158,12 +158,15 @@ def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) ->
 def _references(stack: Sequence[Axes], figure: Figure) -> list[tuple[Artist, str]]:
     """Draws the references; the legend has the events of one label together."""
     drawn = []
-    for one in (one for one in figure.references if math.isfinite(one.value)):
-        panels = range(len(stack)) if one.axis == "x" else (one.panel,)
-        marks = [draw_reference(stack[panel], one, panel) for panel in panels]
-        drawn.append((one, marks[0]))
-    events = {one.label: mark for one, mark in drawn if one.kind == "event"}
-    entries = [(mark, reference_label(one)) for one, mark in drawn if one.kind != "event"]
+    for reference in figure.references:
+        if not math.isfinite(reference.value):
+            continue
+        panels = range(len(stack)) if reference.axis == "x" else (reference.panel,)
+        marks = [draw_reference(stack[panel], reference, panel) for panel in panels]
+        drawn.append((reference, marks[0]))
+    events = {reference.label: mark for reference, mark in drawn if reference.kind == "event"}
+    entries = [(mark, reference_label(reference)) for reference, mark in drawn if reference.kind != "event"]
     for label, mark in events.items():
-        entries.append((mark, event_label([one for one, _ in drawn if one.kind == "event" and one.label == label])))
+        alike = [reference for reference, _ in drawn if reference.kind == "event" and reference.label == label]
+        entries.append((mark, event_label(alike)))
     return entries

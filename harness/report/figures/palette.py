@@ -64,17 +64,17 @@ def looks(figures: Iterable[Figure]) -> Mapping[str, Look]:
     Returns:
         Role -> look.
     """
-    found: dict[str, Look] = {}
+    by_role: dict[str, Look] = {}
     others = 0
     for role in (series.role for figure in figures for series in figure.series):
-        if role in found:
+        if role in by_role:
             continue
         if role in LOOKS:
-            found[role] = LOOKS[role]
+            by_role[role] = LOOKS[role]
         else:
-            found[role] = FALLBACK[others % len(FALLBACK)]
+            by_role[role] = FALLBACK[others % len(FALLBACK)]
             others += 1
-    return found
+    return by_role
 
 
 SCALE = colormaps["viridis"]
@@ -108,4 +108,4 @@ def paler(colour: str, step: int) -> str:
     """
     share = 1 - 0.72 ** min(step, 3)
     channels = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return "#" + "".join(f"{round(one + (255 - one) * share):02x}" for one in channels)
+    return "#" + "".join(f"{round(channel + (255 - channel) * share):02x}" for channel in channels)

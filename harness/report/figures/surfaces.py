@@ -96,19 +96,19 @@ def surface_levels(low: float, high: float, scale: str, most: int) -> list[float
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
         for factors in _WITHIN_DECADE:
             levels = [factor * 10.0**decade for decade in range(first, last + 1) for factor in factors]
-            found = _enclosing(levels, low, high)
-            if len(found) <= most + 1:
-                return found
+            enclosing = _enclosing(levels, low, high)
+            if len(enclosing) <= most + 1:
+                return enclosing
         stride = math.ceil((last - first) / most)
         return [10.0**decade for decade in range(first, last + stride, stride)]
     ticks = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return _enclosing([float(one) for one in ticks], low, high)
+    return _enclosing([float(tick) for tick in ticks], low, high)
 
 
 def _enclosing(levels: Sequence[float], low: float, high: float) -> list[float]:
     """The levels from the last that is not above the least value to the first that is not below the greatest."""
-    start = max((at for at, one in enumerate(levels) if one <= low), default=0)
-    end = min((at for at, one in enumerate(levels) if one >= high and at > start), default=len(levels) - 1)
+    start = max((at for at, level in enumerate(levels) if level <= low), default=0)
+    end = min((at for at, level in enumerate(levels) if level >= high and at > start), default=len(levels) - 1)
     return list(levels[start : end + 1])
 
 
@@ -119,7 +119,7 @@ def _edges(axis: Axis, positions: Sequence[float]) -> list[float]:
     first = places[0] - (middles[0] - places[0] if len(middles) else 0.5)
     last = places[-1] + (places[-1] - middles[-1] if len(middles) else 0.5)
     edges = axis.get_transform().inverted().transform(np.array([first, *middles, last]))
-    return [float(one) for one in edges]
+    return [float(edge) for edge in edges]
 
 
 def _cells(axes: Axes, edges: Sequence[Sequence[float]], shown: Any, colours: Colormap, norm: BoundaryNorm) -> None:
@@ -173,12 +173,12 @@ def _bar_ticks(levels: Sequence[float]) -> list[float]:
     """The roundest of the levels, as many as there is room for."""
     step = levels[1] - levels[0]
     if math.isclose(step, levels[-1] - levels[-2], rel_tol=1e-6):
-        tried = [[one for one in levels if round(one / step) % stride == 0] for stride in (1, 2, 4, 5, 10)]
+        tried = [[level for level in levels if round(level / step) % stride == 0] for stride in (1, 2, 4, 5, 10)]
     else:
-        leading = {one: float(f"{one:.1e}".split("e")[0]) for one in levels}
-        tried = [[one for one in levels if leading[one] in factors] for factors in _WITHIN_DECADE]
+        leading = {level: float(f"{level:.1e}".split("e")[0]) for level in levels}
+        tried = [[level for level in levels if leading[level] in factors] for factors in _WITHIN_DECADE]
         tried += [list(levels[::2]), list(levels[::4])]
-    return next((found for found in tried if 1 < len(found) <= _BAR_TICKS), evenly(levels, _BAR_TICKS))
+    return next((choice for choice in tried if 1 < len(choice) <= _BAR_TICKS), evenly(levels, _BAR_TICKS))
 
 
 def _frame(axes: Axes, surface: Surface, edges: Sequence[list[float]]) -> None:
@@ -192,7 +192,7 @@ def _frame(axes: Axes, surface: Surface, edges: Sequence[list[float]]) -> None:
     for axis, positions, names in ((axes.xaxis, surface.x, surface.x_names), (axes.yaxis, surface.y, surface.y_names)):
         if names:
             _name(axis, positions, names)
-    if sum(len(one) for one in surface.x_names) > 40:
+    if sum(len(name) for name in surface.x_names) > 40:
         for text in axes.get_xticklabels():
             text.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
 

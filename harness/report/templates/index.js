@@ -9,7 +9,7 @@
       body,
       rows: [...body.querySelectorAll("tr.row")].map((row) => ({
         row,
-        text: [section.querySelector("h3"), body.rows[0], row].map((one) => one.textContent).join(" ").toLowerCase(),
+        text: [section.querySelector("h3"), body.rows[0], row].map((part) => part.textContent).join(" ").toLowerCase(),
       })),
     })),
   }));
@@ -17,17 +17,17 @@
 
   function filter() {
     const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = [...form.querySelectorAll("select")].filter((one) => one.value);
+    const wanted = [...form.querySelectorAll("select")].filter((select) => select.value);
     const fits = ({ row, text }) =>
-      wanted.every((one) => row.dataset[one.name] === one.value) && words.every((word) => text.includes(word));
+      wanted.every((select) => row.dataset[select.name] === select.value) && words.every((word) => text.includes(word));
     let verdicts = 0, claims = 0, all = 0;
     for (const group of groups) {
       let left = 0;
       for (const { body, rows } of group.claims) {
-        const found = rows.filter((one) => (one.row.hidden = !fits(one)) === false).length;
-        body.hidden = !found;
-        left += found > 0;
-        verdicts += found;
+        const fitting = rows.filter((entry) => (entry.row.hidden = !fits(entry)) === false).length;
+        body.hidden = !fitting;
+        left += fitting > 0;
+        verdicts += fitting;
         all += rows.length;
       }
       group.section.hidden = !left;
