@@ -18,7 +18,8 @@ from harness.engine.feed import Images
 from harness.engine.networks.build import Network, build
 from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
 from harness.engine.replicas import FINITE, Replicas
-from harness.engine.train import Recipe, train
+from harness.engine.step import Hyperparameters
+from harness.engine.train import train
 from harness.execution.backends import on_devices
 from harness.execution.run import execute
 from harness.jobs.plan import Plan
@@ -164,7 +165,7 @@ def single(name: str, card: torch.device, count: int, steps: int = 14) -> tuple[
         optimiser=optimise.fresh_state(case.optimiser, weights.to(card)),
         mask=None,
         steps=[0] * count,
-        marks=[[steps]] * count,
+        snapshot_steps=[[steps]] * count,
         order_seeds=list(range(count)),
         schedule_starts=[0] * count,
         diverged_at=torch.full((count,), FINITE, device=card),
@@ -359,7 +360,7 @@ def test_a_group_too_large_for_the_card_is_halved(monkeypatch: pytest.MonkeyPatc
     half = device.free_bytes(card) * 0.55
     real = training.train
 
-    def greedy(network: Network, recipe: Recipe, images: Images, replicas: Replicas, **told: Any) -> Replicas:
+    def greedy(network: Network, recipe: Hyperparameters, images: Images, replicas: Replicas, **told: Any) -> Replicas:
         torch.empty(int(half * len(replicas)), dtype=torch.uint8, device=card)
         return real(network, recipe, images, replicas, **told)
 
