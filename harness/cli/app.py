@@ -181,8 +181,8 @@ def validate(specs: Specs) -> None:
         else:
             words = f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}"
             show.out.print(words)
-            for one in loaded.doubts:
-                show.out.print(f"warning: {one.place}: {one.message}")
+            for doubt in loaded.doubts:
+                show.out.print(f"warning: {doubt.place}: {doubt.message}")
     if problems:
         raise RequestError("\n".join(problems))
 
@@ -196,29 +196,30 @@ def list_specs(
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise RequestError(f"no spec files (*.yaml) in {folder}: name another folder")
-    loaded, problems = [], []
+    specs, problems = [], []
     for path in paths:
         try:
-            loaded.append(loading.load(path, protocols()))
+            specs.append(loading.load(path, protocols()))
         except RequestError as error:
             problems.append(str(error))
     if as_json:
         rows = [
             {
-                "path": str(one.path),
-                "title": one.spec.title,
-                "protocol": one.spec.protocol,
-                "scales": list(one.spec.scales),
-                "claims": {claim.id: claim.sentence for claim in one.spec.claims},
+                "path": str(loaded.path),
+                "title": loaded.spec.title,
+                "protocol": loaded.spec.protocol,
+                "scales": list(loaded.spec.scales),
+                "claims": {claim.id: claim.sentence for claim in loaded.spec.claims},
             }
-            for one in loaded
+            for loaded in specs
         ]
         show.machine(rows)
-    for one in loaded if not as_json else ():
+    for loaded in specs if not as_json else ():
         show.out.print(
-            f"{one.path}  {one.spec.title}  ({one.spec.protocol}; {', '.join(one.spec.scales)})", markup=False
+            f"{loaded.path}  {loaded.spec.title}  ({loaded.spec.protocol}; {', '.join(loaded.spec.scales)})",
+            markup=False,
         )
-        for claim in one.spec.claims:
+        for claim in loaded.spec.claims:
             show.out.print(f"    {claim.id}: {claim.sentence}")
     if not as_json:
         show.out.print(f"protocols: {', '.join(sorted(protocols()))}")

@@ -133,7 +133,7 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
     initialisations = options.replicates or INITIALISATIONS
     if initialisations < _LEAST:
         raise RequestError(f"--replicates {initialisations}: a baseline needs at least {_LEAST}, to know the spread")
-    paths = list(dict.fromkeys(specs)) or [Path(one.path) for one in files.find(folder, options.scale)]
+    paths = list(dict.fromkeys(specs)) or [Path(baseline.path) for baseline in files.find(folder, options.scale)]
     specs_by_path = {_local(path): load(path, protocols()) for path in paths}
     options = replace(options, replicates=initialisations)
     requests = {path: _request(loaded, options) for path, loaded in specs_by_path.items()}
@@ -150,8 +150,8 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
         if not quiet:
             count = len(baseline.content.numbers)
             show.out.print(f"baseline: {file} ({count} numbers)")
-            for one in coverage(request, baseline):
-                show.out.print(f"{one.name}: {one.text}")
+            for finding in coverage(request, baseline):
+                show.out.print(f"{finding.name}: {finding.text}")
     return 0
 
 
@@ -194,7 +194,7 @@ def _place(options: Options, *, quiet: bool) -> Place:
 
 def _require_room(requests: Sequence[Request], place: Place, *, smoke_run_only: bool = False) -> None:
     """Raises RequestError where what the guard will run surely has no room in memory or on the disk."""
-    plans = [smoke_plan_of(one) if smoke_run_only else whole_plan(one) for one in requests]
+    plans = [smoke_plan_of(request) if smoke_run_only else whole_plan(request) for request in requests]
     require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, place.backend)
 
 

@@ -180,10 +180,10 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     backend = _over_cores(chosen(options.device, options.workers or 1), options, _together(requests), store)
     slots, free = backend.slots, backend.free
     plans: list[tuple[str | None, Plan, str]] = [
-        (one.loaded.spec.id, one.plan, _missing(one, slots)) for one in requests
+        (request.loaded.spec.id, request.plan, _missing(request, slots)) for request in requests
     ]
     if len(requests) > 1:
-        alone = sum(len(one.plan.jobs) for one in requests)
+        alone = sum(len(request.plan.jobs) for request in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
     threads = min(_threads(options), os.cpu_count() or 1)
@@ -205,7 +205,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
 
 
 def _together(requests: Sequence[Request]) -> Plan:
-    return Plan.of(target for one in requests for target in one.plan.targets)
+    return Plan.of(target for request in requests for target in request.plan.targets)
 
 
 def _missing(request: Request, slots: Sequence[Slot]) -> str:

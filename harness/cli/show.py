@@ -115,28 +115,28 @@ def verdicts(outcome: Outcome) -> None:
     ):
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     left_out = 0
-    for one in outcome.judgements:
-        if one.check is None:
+    for judgement in outcome.judgements:
+        if judgement.check is None:
             left_out += 1
             continue
         table.add_row(
-            one.claim.id,
-            with_unit(one.claim.paper_value, ""),
-            estimate_text(one.estimate, one.unit),
-            line(_verdict(one)),
+            judgement.claim.id,
+            with_unit(judgement.claim.paper_value, ""),
+            estimate_text(judgement.estimate, judgement.unit),
+            line(_verdict(judgement)),
         )
     out.print(line((f"{outcome.spec.title} ({outcome.scale} scale)", "bold")))
     out.print(table, soft_wrap=False)
     if left_out:
         out.print(f"{left_out} claims have no check at this scale.")
-    for one in outcome.judgements:
-        if one.check is not None and not one.verdict.good:
-            out.print(line(_verdict(one), f" {one.claim.id}: {one.why}"))
-            if one.check.known is not None and one.as_expected:
-                out.print(f"    as is known of it: {one.check.known.why}")
-    for one in outcome.judgements:
-        for warning in one.warnings:
-            out.print(line((f"{one.claim.id}: {warning}", "dim")))
+    for judgement in outcome.judgements:
+        if judgement.check is not None and not judgement.verdict.good:
+            out.print(line(_verdict(judgement), f" {judgement.claim.id}: {judgement.why}"))
+            if judgement.check.known is not None and judgement.as_expected:
+                out.print(f"    as is known of it: {judgement.check.known.why}")
+    for judgement in outcome.judgements:
+        for warning in judgement.warnings:
+            out.print(line((f"{judgement.claim.id}: {warning}", "dim")))
     for failure in outcome.failures:
         out.print(line(("BROKE", "bold red"), f" {failure.job}: {failure.message} ({failure.lost} jobs lost)"))
 
@@ -162,13 +162,13 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
     table = Table()
     for name in ("stage", "jobs", "in the store"):
         table.add_column(name, justify="left" if name == "stage" else "right")
-    for stage, (needed, found) in forecast.jobs.items():
-        table.add_row(stage, f"{needed:,}", f"{found:,}")
+    for stage, (needed, cached) in forecast.jobs.items():
+        table.add_row(stage, f"{needed:,}", f"{cached:,}")
     out.print(line((title, "bold")))
     out.print(table, soft_wrap=False)
     jobs = sum(needed for needed, _ in forecast.jobs.values())
-    found = sum(found for _, found in forecast.jobs.values())
-    share = found / jobs if jobs else 1.0
+    cached = sum(cached for _, cached in forecast.jobs.values())
+    share = cached / jobs if jobs else 1.0
     out.print(
         f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; roughly "
         f"{seconds_text(forecast.seconds)} and {bytes_text(forecast.disk_bytes)} to go; "
@@ -183,8 +183,8 @@ def findings(guarded: Guarded) -> None:
     held = len(guarded.having("same"))
     out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before")
     for tone, style in (("error", "bold red"), ("alarm", "bold red"), ("note", "dim")):
-        for one in guarded.having(tone):
-            out.print(line("  ", (tone.upper(), style), f" {one.name}: {one.text}"))
+        for finding in guarded.having(tone):
+            out.print(line("  ", (tone.upper(), style), f" {finding.name}: {finding.text}"))
 
 
 def machine(value: Any) -> None:
@@ -196,12 +196,12 @@ def error(message: str) -> None:
     """An error, in words."""
     first, *more = message.split("\n")
     err.print(line(("error:", "bold red"), f" {first}"))
-    for one in more:
-        err.print(one)
+    for text in more:
+        err.print(text)
 
 
 def bug() -> None:
     """An error that nobody expected, where it was met: a bug of ours must not look like a verdict."""
-    for one in traceback.format_exc().splitlines():
-        err.print(one)
+    for text in traceback.format_exc().splitlines():
+        err.print(text)
     error("this is a bug of the harness: please report it with the lines above. What was finished is kept")

@@ -25,7 +25,7 @@ RemoveOption = Annotated[bool, typer.Option("--remove", help="Remove what is cor
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Survey:
     """What a look at a store and at DVC's cache found.
 
     Attributes:
@@ -66,20 +66,22 @@ def check(store: StoreOption = STORE, cache: CacheOption = dvc_cache.CACHE, remo
     """Check every artifact of the store against its record, and DVC's cache against its names."""
     if not store.is_dir():
         raise RequestError(f"there is no store {store}: name another with --store")
-    found = _look(store, cache)
-    _tell(found, cache)
-    if found.corrupt and not remove:
+    survey = _look(store, cache)
+    _tell(survey, cache)
+    if survey.corrupt and not remove:
         raise CorruptArtifact(
-            f"{found.words} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
+            f"{survey.words} are corrupt: `harness store check --store {store} --cache {cache} --remove` removes them; "
             "the next run computes again what it needs of them"
         )
     if remove:
-        _remove(found, store)
-    words = f"{found.words} were corrupt and are removed" if found.corrupt else f"{found.artifacts} artifacts are sound"
+        _remove(survey, store)
+    words = f"{survey.artifacts} artifacts are sound"
+    if survey.corrupt:
+        words = f"{survey.words} were corrupt and are removed"
     show.out.print(f"{store}: {words}")
 
 
-def _look(store: Path, cache: Path) -> _Found:
+def _look(store: Path, cache: Path) -> _Survey:
     """Reads all, and changes nothing."""
     kept = Store(store, read_only=True)
     artifacts = dict(kept.check(Results(kept).wrong_with))
@@ -87,7 +89,7 @@ def _look(store: Path, cache: Path) -> _Found:
     claims = dict(claimfile.all_in(store / "progress"))
     left = _left(claims)
     files = dict(dvc_cache.check(cache))
-    return _Found(
+    return _Survey(
         artifacts=len(artifacts),
         damaged={path: wrong for path, wrong in artifacts.items() if wrong},
         halves=halves | {path: seen.wrong for path, seen in claims.items() if seen.wrong},
@@ -99,31 +101,31 @@ def _look(store: Path, cache: Path) -> _Found:
     )
 
 
-def _tell(found: _Found, cache: Path) -> None:
+def _tell(survey: _Survey, cache: Path) -> None:
     none = "no cache of DVC; name another with --cache (`dvc cache dir` tells which)"
-    looked = f"DVC's cache, {found.files} files" if found.files else none
+    looked = f"DVC's cache, {survey.files} files" if survey.files else none
     show.out.print(f"{cache}: {looked}")
-    for path in found.strangers:
+    for path in survey.strangers:
         show.err.print(f"{path}: is no artifact, and is left alone")
-    for path, wrong in {**found.damaged, **found.halves}.items():
+    for path, wrong in {**survey.damaged, **survey.halves}.items():
         show.err.print(f"{path}: {wrong}")
-    for path, why in found.left.items():
+    for path, why in survey.left.items():
         show.err.print(f"{path}: {why}; this holds up nobody")
-    for path in found.cached:
+    for path in survey.cached:
         show.err.print(f"{path}: is not what its name says")
 
 
-def _remove(found: _Found, store: Path) -> None:
+def _remove(survey: _Survey, store: Path) -> None:
     """Removes what is corrupt, and claims that hold up nobody."""
-    if found.damaged:
+    if survey.damaged:
         kept = Store(store)
-        for path in found.damaged:
+        for path in survey.damaged:
             kept.remove(path)
-    for path in found.halves:
-        claimfile.remove(path) if path in found.claims else checkpoints.remove(path)
-    for path in found.left:
+    for path in survey.halves:
+        claimfile.remove(path) if path in survey.claims else checkpoints.remove(path)
+    for path in survey.left:
         claimfile.remove(path)
-    for path in found.cached:
+    for path in survey.cached:
         dvc_cache.remove(path)
 
 

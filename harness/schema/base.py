@@ -48,11 +48,11 @@ def line(text: str) -> str:
     Raises:
         ValueError: it is more than one line, or has control characters.
     """
-    found = unprintable(text)
-    if found:
+    character = unprintable(text)
+    if character:
         raise ValueError(
-            f"the character {found} cannot stand in it: text is one line (a long one is broken without a sign, or with "
-            "'>-'), without characters that command a terminal or turn the direction of reading"
+            f"the character {character} cannot stand in it: text is one line (a long one is broken without a sign, or "
+            "with '>-'), without characters that command a terminal or turn the direction of reading"
         )
     return text
 

@@ -154,18 +154,18 @@ class _Reader:
         return items
 
     def _mapping(self, events: Iterator[yaml.Event], place: Location) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._error(line, "a key must be a word")
             key = self._text(event)
-            if key in found:
+            if key in mapping:
                 first = self.lines[(*place, key)]
                 raise self._error(line, f"the key {key!r} is given twice (first on line {first}). Keep one")
             self.lines[(*place, key)] = line + 1
-            found[key] = self._value(next(events), events, (*place, key))
-        return found
+            mapping[key] = self._value(next(events), events, (*place, key))
+        return mapping
 
     def _text(self, event: yaml.ScalarEvent) -> str:
         """A scalar's text; JSON writes a character beyond U+FFFF as the escapes of its two surrogates."""

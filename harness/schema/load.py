@@ -98,10 +98,10 @@ def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
     except ValidationError as error:
         problems = _problems(error, Spec, ())
         spec, numbers = _sound_part(document.value)
-    problems += _cross_problems(spec, numbers, document, {one.location for one in problems})
+    problems += _cross_problems(spec, numbers, document, {problem.location for problem in problems})
     experiment = experiments.get(spec.protocol) if isinstance(spec.protocol, str) else None
     if experiment is None:
-        if isinstance(spec.protocol, str) and all(one.location != ("protocol",) for one in problems):
+        if isinstance(spec.protocol, str) and all(problem.location != ("protocol",) for problem in problems):
             known = ", ".join(sorted(experiments))
             problems.append(Problem(("protocol",), f"found {spec.protocol!r}, allowed are the protocols {known}"))
         raise RequestError(_words(document, problems))
@@ -109,13 +109,13 @@ def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
     for name, raw in _entries(document.value.get("scales")).items():
         chosen = raw.get("settings", {}) if isinstance(raw, dict) else None
         if isinstance(chosen, dict):
-            found, settings[name] = _settings(experiment, spec, name, chosen)
-            problems += [_renumbered(one, numbers) for one in found]
+            more, settings[name] = _settings(experiment, spec, name, chosen)
+            problems += [_renumbered(problem, numbers) for problem in more]
     if problems:
         raise RequestError(_words(document, problems))
     doubts = tuple(
-        Doubt(spec.claims[int(one.location[1])].id, _place(document, one.location), one.message)
-        for one in experiment.doubts(spec, settings)
+        Doubt(spec.claims[int(doubt.location[1])].id, _place(document, doubt.location), doubt.message)
+        for doubt in experiment.doubts(spec, settings)
     )
     return Loaded(path, spec, settings, doubts)
 
@@ -152,17 +152,17 @@ def schema(experiments: Mapping[str, ExperimentSchema]) -> dict[str, Any]:
 def _sound_part(value: Mapping[str, Any]) -> tuple[Spec, list[int]]:
     """The claims and scales of a bad spec that are right by themselves, and the claims' places in it."""
     raw = value.get("claims")
-    claims = {number: _sound(Claim, one) for number, one in enumerate(raw if isinstance(raw, list) else [])}
-    scales = {name: _sound(Scale, one) for name, one in _entries(value.get("scales")).items()}
+    claims = {number: _sound(Claim, entry) for number, entry in enumerate(raw if isinstance(raw, list) else [])}
+    scales = {name: _sound(Scale, entry) for name, entry in _entries(value.get("scales")).items()}
     spec = Spec.model_construct(
         schema_version=1,
         id=value.get("id", ""),
         title="",
         protocol=value.get("protocol", ""),
-        claims=tuple(one for one in claims.values() if one is not None),
-        scales={name: one for name, one in scales.items() if one is not None},
+        claims=tuple(claim for claim in claims.values() if claim is not None),
+        scales={name: scale for name, scale in scales.items() if scale is not None},
     )
-    return spec, [number for number, one in claims.items() if one is not None]
+    return spec, [number for number, claim in claims.items() if claim is not None]
 
 
 def _sound(model: type[_M], value: Any) -> _M | None:
@@ -205,19 +205,21 @@ def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told
 
 def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:
     details = error.errors(include_url=False)[:_MOST_EXAMINED]
-    around = {place(one)[:depth] for one in details for depth in range(len(place(one)))}
+    around = {place(detail)[:depth] for detail in details for depth in range(len(place(detail)))}
     return [
-        Problem((*prefix, *place(one)), message(one, model))
-        for one in details
+        Problem((*prefix, *place(detail)), message(detail, model))
+        for detail in details
         # A list whose items are wrong seems empty.
-        if not (one["type"] == "too_short" and place(one) in around)
+        if not (detail["type"] == "too_short" and place(detail) in around)
     ]
 
 
 def _words(document: Document, problems: Sequence[Problem]) -> str:
     """The problems in the order of the file, each once."""
-    placed = sorted(dict.fromkeys(problems), key=lambda one: document.line(one.location))
-    told = (visible(one_line(f"{_place(document, one.location)}: {one.message}")) for one in placed[:_MOST_TOLD])
+    placed = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.location))
+    told = (
+        visible(one_line(f"{_place(document, problem.location)}: {problem.message}")) for problem in placed[:_MOST_TOLD]
+    )
     lines = [line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..." for line in told]
     if len(placed) > _MOST_TOLD:
         more = "" if len(placed) < _MOST_EXAMINED else "at least "

@@ -51,9 +51,9 @@ def load_papers(path: Path = FILE) -> Mapping[str, Paper]:
     except ValidationError as error:
         raise RequestError(
             "\n".join(
-                f"{one_line(str(path))}:{document.line(place(one))}: {'.'.join(map(str, place(one))) or 'the file'}: "
-                f"{message(one, Papers)}"
-                for one in error.errors()
+                f"{one_line(str(path))}:{document.line(place(detail))}: "
+                f"{'.'.join(map(str, place(detail))) or 'the file'}: {message(detail, Papers)}"
+                for detail in error.errors()
             )
         ) from None
 

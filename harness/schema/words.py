@@ -80,18 +80,18 @@ def message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     Returns:
         What was found, and what is allowed.
     """
-    kind, found = detail["type"], detail["input"]
+    kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         location = place(detail)
         return _unknown(str(location[-1]), fields_at(model, location[:-1]))
     says = _SAYS.get(kind, f"is not allowed here ({kind})")
     words = says if isinstance(says, str) else says(detail.get("ctx", {}))
-    of_parts = kind == "value_error" and isinstance(found, dict | list | BaseModel)
+    of_parts = kind == "value_error" and isinstance(value, dict | list | BaseModel)
     if kind in _WHOLE or of_parts:
         return words
-    if kind in _OF_SIZE and not isinstance(found, str):
-        return f"found {_items(len(found), 'item')}: {words}"
-    return f"found {shown(found)}: {words}"
+    if kind in _OF_SIZE and not isinstance(value, str):
+        return f"found {_items(len(value), 'item')}: {words}"
+    return f"found {shown(value)}: {words}"
 
 
 def fields_at(model: type[BaseModel], location: Location) -> list[str]:
@@ -119,7 +119,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _resolve(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    allowed = [one for one in node.get("anyOf", ()) if one.get("type") != "null"]
+    allowed = [option for option in node.get("anyOf", ()) if option.get("type") != "null"]
     node = allowed[0] if len(allowed) == 1 else node  # a field that may be left out
     return whole["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
 
