@@ -15,7 +15,7 @@ from harness.errors import InvariantBroken
 from harness.jobs.job import MAX_FUSED
 
 OnStep = Callable[[int, Callable[[], Replicas]], None]
-OnMark = Callable[[int, Replicas], None]
+OnSnapshot = Callable[[int, Replicas], None]
 
 
 def train(
@@ -25,11 +25,11 @@ def train(
     replicas: Replicas,
     *,
     on_step: OnStep,
-    on_snapshot: OnMark,
+    on_snapshot: OnSnapshot,
     witness: Witness | None = None,
     probes: Probes | None = None,
 ) -> Replicas:
-    """Trains every replica to its last mark.
+    """Trains every replica to its last stop.
 
     Args:
         network: what is trained.
@@ -62,7 +62,7 @@ def train(
         if not active:
             return now
         count = min(
-            min(mark for mark in now.snapshot_steps[replica] if mark > now.steps[replica]) - now.steps[replica]
+            min(step for step in now.snapshot_steps[replica] if step > now.steps[replica]) - now.steps[replica]
             for replica in active
         )
         if group is None or group.places != active:

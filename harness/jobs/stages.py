@@ -42,8 +42,8 @@ def _parabola_rows(params: Params) -> int:
 
 
 def _overlap_columns(params: Params) -> Mapping[str, str]:
-    numbers = ("bin", "other", "share", "over_null", "own_bin", "shift", "subspace")
-    return named(NUMBER, *numbers, *(f"self_{band}" for band in params["bands"]))
+    numbers = ("bin", "other", "share", "over_null", "shift", "subspace")
+    return named(MAYBE_NUMBER, "own_bin") | named(NUMBER, *numbers, *(f"self_{band}" for band in params["bands"]))
 
 
 def _probe_columns(params: Params) -> Mapping[str, str]:

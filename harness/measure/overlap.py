@@ -109,10 +109,10 @@ def bin_overlaps(first: Tensor, second: Tensor, first_bins: Tensor, second_bins:
     return BinOverlaps(rows, columns, row_sizes, column_sizes, share, share * len(first) / column_sizes)
 
 
-def own_bin(overlaps: BinOverlaps) -> float:
+def own_bin(overlaps: BinOverlaps) -> float | None:
     """Share (%) of the bins that are more alike their own bin of the other matrix than any other one.
 
-    Alike is ``over_null``. Bins that are empty in one of the two are left out.
+    Alike is ``over_null``. Bins that are empty in one of the two are left out; None where that leaves none.
 
     Examples:
         >>> import torch
@@ -127,7 +127,7 @@ def own_bin(overlaps: BinOverlaps) -> float:
     held = same.any(1)
     best = overlaps.over_null.max(dim=1).values
     own = torch.where(same, overlaps.over_null, 0.0).sum(1)
-    return 100 * float((own >= best)[held].double().mean())
+    return 100 * float((own >= best)[held].double().mean()) if bool(held.any()) else None
 
 
 def subspace(first: Tensor, second: Tensor) -> float:

@@ -29,7 +29,8 @@ class Overlap(Stage):
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row a pair of bins, ``bin`` of ``a`` and ``other`` of ``b``: ``share`` (%) and ``over_null``.
 
-        The same in every row: ``own_bin`` (%), ``subspace`` (% of the top bands), ``self_`` and a band (%), ``shift``.
+        The same in every row: ``own_bin`` (%; None where no bin is occupied in both), ``subspace`` (% of the top
+        bands), ``self_`` and a band (%), ``shift``.
         """
         (item,) = work
         bands = item.params["bands"]

@@ -68,6 +68,11 @@ def test_a_random_rotation_gives_the_null() -> None:
     assert of_equal_rank(a, b, (0, size)) == pytest.approx(100 / size, rel=0.4)
 
 
+def test_own_bin_of_no_common_bin_is_none() -> None:
+    first, second = torch.tensor([1, 1, 2]), torch.tensor([3, 3, 4])
+    assert own_bin(bin_overlaps(torch.eye(3), torch.eye(3), first, second)) is None
+
+
 def test_own_bin_counts_bins_that_both_have() -> None:
     """The second basis is the first with the eigenvectors of two bins swapped; one bin has no counterpart."""
     bins, other = torch.tensor([3, 2, 1, 0, 0, 4]), torch.tensor([2, 3, 1, 0, 0, 5])

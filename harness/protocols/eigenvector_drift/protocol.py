@@ -131,6 +131,9 @@ def _checkpoints(setting: DriftSetting) -> list[int]:
     return curvature.checkpoints(setting.recipe, setting.options.checkpoints)
 
 
+_NO_COMMON_BIN = NoValue("no bin of eigenvalues is occupied at both checkpoints")
+
+
 def _of_pair(measured: Measured[DriftSetting]) -> Iterable[Observation]:
     """The observations of a table of ``overlap``, as far as the eigenvalues at both ends tell eigenvectors apart."""
     table, options, size = measured.table, measured.setting.options, measured.setting.recipe.training.parameters
@@ -138,7 +141,8 @@ def _of_pair(measured: Measured[DriftSetting]) -> Iterable[Observation]:
     sides = {"": measured.of_input("a"), " at the next checkpoint": measured.of_input("b")}
     ends = {where: side["eigenvalue"] for where, side in sides.items() if side is not None}
     top, no_span, no_shift = table["subspace"][0], _no_span(ends, bands["top"][1]), _no_shift(ends, options.ranks)
-    yield measured.seen("own_bin", no_shift or table["own_bin"][0])
+    own = table["own_bin"][0]
+    yield measured.seen("own_bin", no_shift or (_NO_COMMON_BIN if own is None else own))
     yield measured.seen("spectrum_shift", no_shift or table["shift"][0])
     yield measured.seen("top_overlap", no_span or top)
     yield measured.seen("top_overlap_over_null", no_span or top / null)
