@@ -57,8 +57,8 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         RequestError: a baseline is missing, malformed, or of another version of its spec; a dataset is not here.
     """
     require_folder(options.report)
-    found_in = {kind: options.report / f"regress.{kind}" for kind in ("xml", "md")}
-    for path in found_in.values():
+    reports = {kind: options.report / f"regress.{kind}" for kind in ("xml", "md")}
+    for path in reports.values():
         path.unlink(missing_ok=True)  # what an earlier run found is no answer to this one
     pairs = list(_pairs(specs, options, folder))
     require_same_specs(pairs)
@@ -83,12 +83,12 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         if able is not None:
             findings += guard(able, baseline, comparisons, place)
         guarded.append(Guarded(baseline.name, since(baseline), findings))
-        replace_file(found_in["xml"], junit(guarded))
-        replace_file(found_in["md"], markdown(guarded))
+        replace_file(reports["xml"], junit(guarded))
+        replace_file(reports["md"], markdown(guarded))
         if not quiet:
             show.findings(guarded[-1])
     if not quiet:
-        show.out.print(f"{headline(guarded)}: {found_in['md']}")
+        show.out.print(f"{headline(guarded)}: {reports['md']}")
     return exit_code(guarded)
 
 

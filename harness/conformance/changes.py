@@ -47,7 +47,7 @@ def changed(model: BaseModel, skip: frozenset[str] = frozenset()) -> Iterator[tu
 
 
 def _others_of(field: FieldInfo, value: Any) -> list[Any]:
-    named = [one for one in field.examples or () if one != value]
+    named = [example for example in field.examples or () if example != value]
     return named or list(_others(field.annotation, value))
 
 
@@ -56,12 +56,12 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
     if origin is typing.Annotated:
         yield from _others(arguments[0], value)
     elif origin in (types.UnionType, typing.Union):
-        members = [one for one in arguments if one is not type(None)]
+        members = [member for member in arguments if member is not type(None)]
         yield from (other for member in members for other in _others(member, value))
         if value is not None and len(members) < len(arguments):
             yield None
     elif origin is Literal:
-        yield from (one for one in arguments if one != value)
+        yield from (choice for choice in arguments if choice != value)
     elif isinstance(value, tuple):
         yield from (value[:number] + value[number + 1 :] for number in range(len(value)) if len(value) > 1)
         if value and arguments:

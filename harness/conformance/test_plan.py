@@ -48,8 +48,17 @@ def test_settings_are_documented_with_their_origins(asked: Request) -> None:
 def test_measurements_are_the_same_every_time(asked: Request) -> None:
     """No chance decides what is measured."""
     once, again = (
-        [(one.reads, one.job.key, dict(one.at), one.initialisation, one.repeat) for one in found]
-        for found in (asked.protocol.measurements(asked.setting), asked.protocol.measurements(asked.setting))
+        [
+            (
+                measurement.reads,
+                measurement.job.key,
+                dict(measurement.at),
+                measurement.initialisation,
+                measurement.repeat,
+            )
+            for measurement in measurements
+        ]
+        for measurements in (asked.protocol.measurements(asked.setting), asked.protocol.measurements(asked.setting))
     )
     assert once == again
 
@@ -57,9 +66,9 @@ def test_measurements_are_the_same_every_time(asked: Request) -> None:
 def test_replicates_share_no_training(asked: Request) -> None:
     """Each initialisation has jobs of its own, and no two observations of a replicate rest on one job twice."""
     by_seed: dict[int, set[str]] = {}
-    for one in asked.protocol.measurements(asked.setting):
-        jobs = Plan.of([one.job]).jobs.values()
-        by_seed.setdefault(one.initialisation, set()).update(job.key for job in jobs)
+    for measurement in asked.protocol.measurements(asked.setting):
+        jobs = Plan.of([measurement.job]).jobs.values()
+        by_seed.setdefault(measurement.initialisation, set()).update(job.key for job in jobs)
     assert by_seed.keys() == set(asked.setting.replicates.seeds)
     for a, b in itertools.combinations(by_seed.values(), 2):
         assert not a & b
@@ -76,14 +85,16 @@ def test_pairs_are_of_copies_with_different_orders(asked: Request) -> None:
         assert a.key != b.key
         assert a.params["order"] != b.params["order"]
         assert {**a.params, "order": ""} == {**b.params, "order": ""}
-        assert {role: one.key for role, one in a.inputs.items()} == {role: one.key for role, one in b.inputs.items()}
+        assert {role: given.key for role, given in a.inputs.items()} == {
+            role: given.key for role, given in b.inputs.items()
+        }
 
 
 def test_measurements_do_not_repeat(asked: Request) -> None:
     """Nothing is measured twice under the same conditions."""
     seen = [
-        (one.reads, tuple(sorted(one.at.items())), one.initialisation, one.repeat)
-        for one in asked.protocol.measurements(asked.setting)
+        (measurement.reads, tuple(sorted(measurement.at.items())), measurement.initialisation, measurement.repeat)
+        for measurement in asked.protocol.measurements(asked.setting)
     ]
     assert len(seen) == len(set(seen))
 
@@ -108,8 +119,8 @@ def test_unknown_conditions_of_every_axis_are_refused(asked: Request) -> None:
             }
             at[axis] = "999it" if axis in asked.protocol.time_axes else "nonsense"
             check = {"at": at, "expect": {"kind": "at_most", "bound": 1.0}}
-            one = Claim.model_validate({**model, "quantity": name, "checks": {"toy": check}})
-            problems = asked.protocol.problems(spec.model_copy(update={"claims": (one,)}), "toy", settings)
+            claim = Claim.model_validate({**model, "quantity": name, "checks": {"toy": check}})
+            problems = asked.protocol.problems(spec.model_copy(update={"claims": (claim,)}), "toy", settings)
             assert any(axis in problem.location for problem in problems), (name, axis)
 
 

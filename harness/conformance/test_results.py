@@ -8,18 +8,21 @@ from harness.schema.claims import Check, Claim
 def test_observations_have_exactly_the_axes_of_their_quantity(asked: Request, observed: list[Observation]) -> None:
     """Observations name the conditions that a claim can ask for."""
     axes = asked.protocol.axes(asked.setting)
-    for one in observed:
-        quantity = asked.protocol.quantities[one.quantity]
-        assert set(one.at) == set(quantity.axes), one
-        assert isinstance(one.value, float | int)
-        for axis, value in one.at.items():
-            assert value in axes.get(axis, [value]), one
+    for observation in observed:
+        quantity = asked.protocol.quantities[observation.quantity]
+        assert set(observation.at) == set(quantity.axes), observation
+        assert isinstance(observation.value, float | int)
+        for axis, value in observation.at.items():
+            assert value in axes.get(axis, [value]), observation
 
 
 def test_every_quantity_is_observed_once_a_replicate(asked: Request, observed: list[Observation]) -> None:
     """No quantity is missing, none is counted twice."""
-    assert {one.quantity for one in observed} == asked.protocol.quantities.keys()
-    seen = [(one.quantity, tuple(sorted(one.at.items())), one.initialisation, one.repeat) for one in observed]
+    assert {observation.quantity for observation in observed} == asked.protocol.quantities.keys()
+    seen = [
+        (observation.quantity, tuple(sorted(observation.at.items())), observation.initialisation, observation.repeat)
+        for observation in observed
+    ]
     assert len(seen) == len(set(seen))
 
 
@@ -28,14 +31,18 @@ def test_every_default_is_observed(asked: Request, observed: list[Observation]) 
     defaults = asked.protocol.defaults(asked.setting)
     for name, quantity in asked.protocol.quantities.items():
         wanted = {axis: value for axis, value in defaults.items() if axis in quantity.axes}
-        found = [one for one in observed if one.quantity == name and wanted.items() <= one.at.items()]
-        assert {one.initialisation for one in found} == set(asked.setting.replicates.seeds), name
+        matching = [
+            observation
+            for observation in observed
+            if observation.quantity == name and wanted.items() <= observation.at.items()
+        ]
+        assert {observation.initialisation for observation in matching} == set(asked.setting.replicates.seeds), name
 
 
 def _marked(asked: Request) -> list[tuple[Claim, Check]]:
     """Every claim, so that every mark is drawn that can be."""
     claims = asked.loaded.spec.claims
-    return [(one, asked.protocol.resolve(asked.setting, one.checks["toy"])) for one in claims]
+    return [(claim, asked.protocol.resolve(asked.setting, claim.checks["toy"])) for claim in claims]
 
 
 def test_figures_show_observations(asked: Request, observed: list[Observation]) -> None:

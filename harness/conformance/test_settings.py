@@ -16,7 +16,7 @@ from harness.schema.training import Adam, ClipValue, LeNet, PixelScale
 
 
 def _keys(asked: Request, setting: Setting) -> set[str]:
-    return {one.job.key for one in asked.protocol.measurements(setting)}
+    return {measurement.job.key for measurement in asked.protocol.measurements(setting)}
 
 
 def test_every_setting_of_the_protocol_reaches_the_jobs(asked: Request) -> None:
@@ -76,4 +76,4 @@ def test_replicates_and_data_reach_the_jobs(asked: Request) -> None:
 def _is_of_weights_alone(asked: Request, key: str) -> bool:
     """Whether a job rests on no data: a fresh network and what is made of it."""
     job: Job = asked.plan.jobs[key]
-    return not any("data" in one.params for one in Plan.of([job]).jobs.values())
+    return not any("data" in needed.params for needed in Plan.of([job]).jobs.values())

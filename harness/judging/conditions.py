@@ -43,7 +43,7 @@ def conditions(
         points = axis_values.get(expect.axis, ())
         places = ranks(points, (*points, expect.earliest, expect.latest), place)
         earliest, latest = places[-2:]
-        if not any(earliest <= one <= latest for one in places[:-2]):
+        if not any(earliest <= rank <= latest for rank in places[:-2]):
             raise RequestError(
                 f"{place}: the window from {expect.earliest} to {expect.latest} holds no point of the axis "
                 f"{expect.axis!r}, which has {', '.join(map(str, points)) or 'none'}: widen it or add points"
@@ -54,12 +54,14 @@ def conditions(
 
 def ranks(points: Sequence[Condition], wanted: Sequence[Condition], place: str) -> list[float]:
     """Conditions as numbers: themselves where the axis is of ascending numbers, else positions on it."""
-    if all(isinstance(one, int) for one in (*points, *wanted)) and list(points) == sorted(points, key=int):
-        return [float(one) for one in wanted]
-    for one in wanted:
-        if one not in points:
-            raise RequestError(f"{place}: {one!r} is no point of the searched axis: {', '.join(map(repr, points))}")
-    return [float(points.index(one)) for one in wanted]
+    if all(isinstance(condition, int) for condition in (*points, *wanted)) and list(points) == sorted(points, key=int):
+        return [float(condition) for condition in wanted]
+    for condition in wanted:
+        if condition not in points:
+            raise RequestError(
+                f"{place}: {condition!r} is no point of the searched axis: {', '.join(map(repr, points))}"
+            )
+    return [float(points.index(condition)) for condition in wanted]
 
 
 def select(
@@ -67,15 +69,16 @@ def select(
 ) -> dict[int, dict[int, float]]:
     """Initialisation -> number of the repeat -> value, of the observations under exactly these conditions."""
     sample: dict[int, dict[int, float]] = {}
-    for one in observations:
-        if one.quantity == name and all(one.at.get(axis) == at[axis] for axis in quantity.axes):
-            repeats = sample.setdefault(one.initialisation, {})
-            if one.repeat in repeats:
+    for observation in observations:
+        if observation.quantity == name and all(observation.at.get(axis) == at[axis] for axis in quantity.axes):
+            repeats = sample.setdefault(observation.initialisation, {})
+            if observation.repeat in repeats:
                 raise InvariantBroken(
-                    f"{name}{at_words(at)} was observed twice in initialisation {one.initialisation}, replicate "
-                    f"{one.repeat}: it would count double; number the replicates of the protocol apart"
+                    f"{name}{at_words(at)} was observed twice in initialisation {observation.initialisation}, "
+                    f"replicate {observation.repeat}: it would count double; number the replicates of the protocol "
+                    "apart"
                 )
-            repeats[one.repeat] = one.value
+            repeats[observation.repeat] = observation.value
     return sample
 
 
@@ -89,9 +92,14 @@ def why_without_value(
 ) -> str | None:
     """Why samples cannot be judged in which a replicate has no value; None where all that are there have one."""
     for at in asked:
-        for one in observations:
-            if one.why and one.quantity == name and all(one.at.get(axis) == at[axis] for axis in quantity.axes):
-                return f"{name}{at_words(at)} has no value in initialisation {one.initialisation}: {one.why}."
+        for observation in observations:
+            if (
+                observation.why
+                and observation.quantity == name
+                and all(observation.at.get(axis) == at[axis] for axis in quantity.axes)
+            ):
+                seed, why = observation.initialisation, observation.why
+                return f"{name}{at_words(at)} has no value in initialisation {seed}: {why}."
     return None
 
 
@@ -156,16 +164,16 @@ def missing_replicates(
     planned: int,
 ) -> list[str]:
     """Replicates that should be there: what jobs failed to give."""
-    found = []
+    gaps = []
     for at, sample in zip(asked, samples, strict=True):
         numbers = [set(repeats) for repeats in sample.values()]
         if len(sample) < planned:
-            found.append(f"Only {len(sample)} of {planned} planned initialisations{at_words(at)}.")
-        if any(one != numbers[0] for one in numbers):
-            found.append(f"Some initialisations lack replicates that others have{at_words(at)}.")
-    if len(found) > 3:
-        found[2:] = [f"And {len(found) - 2} more gaps like these."]
-    return found
+            gaps.append(f"Only {len(sample)} of {planned} planned initialisations{at_words(at)}.")
+        if any(repeats != numbers[0] for repeats in numbers):
+            gaps.append(f"Some initialisations lack replicates that others have{at_words(at)}.")
+    if len(gaps) > 3:
+        gaps[2:] = [f"And {len(gaps) - 2} more gaps like these."]
+    return gaps
 
 
 def at_words(at: Mapping[str, Condition]) -> str:

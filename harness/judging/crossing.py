@@ -97,12 +97,12 @@ def _crossing(
     by_point = [means_of(points[position]) for position in observed]
 
     def cross(of_observed: Sequence[float]) -> int | None:
-        found = rule([no_more(value, threshold, scale) for value in of_observed])
-        return None if found is None else observed[found]
+        index = rule([no_more(value, threshold, scale) for value in of_observed])
+        return None if index is None else observed[index]
 
-    everywhere = [seed for seed in by_point[0] if all(seed in one for one in by_point)]
-    each = {seed: cross([one[seed] for one in by_point]) for seed in everywhere}
-    value = cross([statistics.mean(one.values()) for one in by_point])
+    everywhere = [seed for seed in by_point[0] if all(seed in means for means in by_point)]
+    each = {seed: cross([means[seed] for means in by_point]) for seed in everywhere}
+    value = cross([statistics.mean(means.values()) for means in by_point])
     n = min(map(len, by_point))
     if n == 1:
         return Crossing(value, None, None, 1, each)

@@ -100,9 +100,9 @@ def decide(
             return _lies(samples[0], _Region(f"≥ {_short(bound)}", scale, limits, low=bound), quantity)
         case LessThan(by=by):
             region = _Region(f"≤ {_short(0.0 - by)}" if by else "< 0", scale, (-width, width), high=-by, strict=by == 0)
-            found = _lies(statistics.differences(*samples), region, quantity)
-            sides = " against ".join(_short(_mean(statistics.estimate(one, quantity.scale))) for one in samples)
-            return replace(found, why=f"{sides}{unit}. Differences by initialisation: {found.why}")
+            decision = _lies(statistics.differences(*samples), region, quantity)
+            sides = " against ".join(_short(_mean(statistics.estimate(sample, quantity.scale))) for sample in samples)
+            return replace(decision, why=f"{sides}{unit}. Differences by initialisation: {decision.why}")
         case FirstWithin() | LastWithin():
             return _crosses(expect, [at[expect.axis] for at in asked], samples, quantity)
 
@@ -152,23 +152,23 @@ def _lies(sample: statistics.Sample, region: _Region, quantity: Quantity, refuti
 
 def _spread(estimate: Estimate, sample: statistics.Sample, region: _Region, quantity: Quantity) -> tuple[str, ...]:
     """What the spread between initialisations makes doubtful."""
-    found = []
+    warnings = []
     margin, sd = (region.high - region.low) / 2, estimate.sd or 0.0
     if margin < 2 * sd:
-        found.append(f"The margin {_short(margin)} is under 2 sd ({plain(2 * sd, 3)}): hard to show.")
+        warnings.append(f"The margin {_short(margin)} is under 2 sd ({plain(2 * sd, 3)}): hard to show.")
     seed = statistics.outlier(sample, region.scale, quantity.scale / 1000)
     if seed is not None:
-        apart = {one: within for one, within in sample.items() if one != seed}
+        apart = {other: repeats for other, repeats in sample.items() if other != seed}
         others, own = (
             statistics.estimate(apart, quantity.scale),
             statistics.estimate({seed: sample[seed]}, quantity.scale),
         )
-        found.append(
+        warnings.append(
             f"Initialisation {seed} stands apart: {_short(_mean(own))} where the others have {_short(_mean(others))}"
             f"{_unit(quantity)} (sd {plain(others.sd or 0.0, 3)}). Among normal numbers that happens in "
             f"{100 * statistics.OUTLIER_RATE:g} % of samples: see whether it is sound."
         )
-    return tuple(found)
+    return tuple(warnings)
 
 
 def _cautions(estimate: Estimate) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ def _crosses(
 ) -> Decision:
     first = isinstance(expect, FirstWithin)
     search = crossing.first_within if first else crossing.last_within
-    found = search(samples, expect.threshold, quantity.scale, (quantity.low, quantity.high))
+    result = search(samples, expect.threshold, quantity.scale, (quantity.low, quantity.high))
     *places, earliest, latest = ranks(points, (*points, expect.earliest, expect.latest), "")
     nowhere = math.inf if first else -math.inf
 
@@ -200,21 +200,23 @@ def _crosses(
     def name(position: int | None) -> str:
         return "no point" if position is None else str(points[position])
 
-    value, low, high = (None if one is None else places[one] for one in (found.value, found.low, found.high))
-    estimate = Estimate(value, found.n, None, low, high, kind="crossing")
+    value, low, high = (
+        None if position is None else places[position] for position in (result.value, result.low, result.high)
+    )
+    estimate = Estimate(value, result.n, None, low, high, kind="crossing")
     region = _Region(f"from {expect.earliest} to {expect.latest}", 0.0, (-math.inf, math.inf), earliest, latest)
-    text = f"{'first' if first else 'last'} {expect.axis} within {_short(expect.threshold)}: {name(found.value)}"
-    if found.n == 1:
-        side = "inside" if region.has(rank(found.value)) else "outside"
+    text = f"{'first' if first else 'last'} {expect.axis} within {_short(expect.threshold)}: {name(result.value)}"
+    if result.n == 1:
+        side = "inside" if region.has(rank(result.value)) else "outside"
         why = f"{text}, {side} ({region.words}); no interval (one initialisation)."
         return Decision(estimate, None, why, None, _cautions(estimate))
-    each = ", ".join(map(name, found.each.values()))
+    each = ", ".join(map(name, result.each.values()))
     text += (
         f" by the means, by initialisation {each or 'unknown'}; "
-        f"the data allow {name(found.low)} to {name(found.high)}, which is {region.words}"
+        f"the data allow {name(result.low)} to {name(result.high)}, which is {region.words}"
     )
-    if region.has(rank(found.low)) and region.has(rank(found.high)):
+    if region.has(rank(result.low)) and region.has(rank(result.high)):
         return Decision(estimate, True, f"{text} throughout.")
-    if region.misses(rank(found.low), rank(found.high)):
+    if region.misses(rank(result.low), rank(result.high)):
         return Decision(estimate, False, f"{text} nowhere.")
     return Decision(estimate, None, f"{text} only in part.")

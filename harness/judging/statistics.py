@@ -226,8 +226,8 @@ def outlier(values: Sample, scale: float = 0.0, least: float = 0.0) -> int | Non
     if n < 3:
         return None
     centre = statistics.mean(means.values())
-    seed = max(means, key=lambda one: abs(means[one] - centre))
-    others = [value for one, value in means.items() if one != seed]
+    seed = max(means, key=lambda seed: abs(means[seed] - centre))
+    others = [value for other, value in means.items() if other != seed]
     spread = 0.0 if no_more(max(others), min(others), scale) else statistics.stdev(others)
     spread = max(spread, least)
     if spread == 0:

@@ -140,15 +140,15 @@ def judge(
     if reason:
         return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)
     missing = missing_replicates(asked, samples, planned_initialisations)
-    found = decide(check.expect, asked, [values(sample) for sample in samples], quantity)
-    complete = not missing and found.estimate.n >= planned_initialisations
+    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity)
+    complete = not missing and decision.estimate.n >= planned_initialisations
     verdict = {
         True: Verdict.REPRODUCED if may_reproduce and complete else Verdict.HOLDS,
         False: Verdict.CONTRADICTED if may_reproduce and complete else Verdict.FAILS,
         None: Verdict.INCONCLUSIVE,
-    }[found.stands]
-    warnings = (*missing, *found.warnings)
-    return Judgement(claim, check, verdict, found.estimate, unit, expected, found.why, found.needed, warnings)
+    }[decision.stands]
+    warnings = (*missing, *decision.warnings)
+    return Judgement(claim, check, verdict, decision.estimate, unit, expected, decision.why, decision.needed, warnings)
 
 
 def _in_words(name: str, expect: Expectation, quantity: Quantity, asked: Sequence[Mapping[str, Condition]]) -> str:
