@@ -71,3 +71,14 @@ def signed(text: str) -> str:
 
 def _not_finite(value: float) -> str:
     return "not a number" if math.isnan(value) else "∞" if value > 0 else "−∞"
+
+
+def no_more(a: float, b: float, scale: float = 0.0) -> bool:
+    """Whether a <= b, where numbers equal to rounding count as equal.
+
+    Args:
+        a: the one.
+        b: the other, in the same unit.
+        scale: size of the numbers that both were computed from, where it is above their own.
+    """
+    return a <= b or math.isclose(a, b, rel_tol=ROUNDING, abs_tol=ROUNDING * scale)

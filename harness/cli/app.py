@@ -1,17 +1,15 @@
 """The commands."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import torch
 import typer
 from typer.exceptions import TyperException
 
-from harness import __version__, datainfo
+from harness import __version__
+from harness.cli import console
 from harness.cli import data as data_commands
-from harness.cli import session, show
 from harness.cli import store as store_commands
 from harness.cli.index import index
 from harness.cli.measure import gate, measure
@@ -35,14 +33,7 @@ from harness.cli.options import (
     WorkersOption,
 )
 from harness.cli.regress import regress
-from harness.engine.data.vision import torchvision_part
 from harness.errors import HarnessError, RequestError, Unread
-from harness.jobs import provenance
-from harness.jobs.store import Store
-from harness.jobs.store_folder import require_writable
-from harness.pipeline.request import check
-from harness.protocols import protocols
-from harness.schema import load as loading
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,7 +54,7 @@ app.command(epilog="Example: harness gate verdicts/toy.json")(gate)
 
 def _version(asked: bool) -> None:
     if asked:
-        show.out.print(f"harness {__version__}")
+        console.out.print(f"harness {__version__}")
         raise typer.Exit
 
 
@@ -104,6 +95,8 @@ def verify(
         data=data,
         report=report,
     )
+    from harness.cli import session
+
     code = session.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=True)
     _exit(0 if exit_zero and code == 1 else code)
 
@@ -132,6 +125,8 @@ def report(
         data=data,
         report=report,
     )
+    from harness.cli import session
+
     code = session.verify(specs, options, quiet=quiet or as_json, as_json=as_json, run=False)
     _exit(0 if exit_zero and code == 1 else code)
 
@@ -150,6 +145,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the jobs, what of them is cached, and a rough forecast of time, disk and memory."""
+    from harness.cli import session
+
     session.plan(
         specs,
         Options(
@@ -170,6 +167,10 @@ def plan(
 @app.command(epilog="Example: harness validate specs/*.yaml")
 def validate(specs: Specs) -> None:
     """Check spec files; report every problem with file, line and field."""
+    from harness.pipeline.request import check
+    from harness.protocols import protocols
+    from harness.schema import load as loading
+
     problems = []
     for path in specs:
         try:
@@ -180,9 +181,9 @@ def validate(specs: Specs) -> None:
             problems.append(str(error))
         else:
             words = f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}"
-            show.out.print(words)
+            console.out.print(words)
             for doubt in loaded.doubts:
-                show.out.print(f"warning: {doubt.place}: {doubt.message}")
+                console.out.print(f"warning: {doubt.place}: {doubt.message}")
     if problems:
         raise RequestError("\n".join(problems))
 
@@ -193,6 +194,9 @@ def list_specs(
     as_json: JsonOption = False,
 ) -> None:
     """List the specs of a folder with their claims, and the protocols there are."""
+    from harness.protocols import protocols
+    from harness.schema import load as loading
+
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise RequestError(f"no spec files (*.yaml) in {folder}: name another folder")
@@ -213,16 +217,16 @@ def list_specs(
             }
             for loaded in specs
         ]
-        show.machine(rows)
+        console.machine(rows)
     for loaded in specs if not as_json else ():
-        show.out.print(
+        console.out.print(
             f"{loaded.path}  {loaded.spec.title}  ({loaded.spec.protocol}; {', '.join(loaded.spec.scales)})",
             markup=False,
         )
         for claim in loaded.spec.claims:
-            show.out.print(f"    {claim.id}: {claim.sentence}")
+            console.out.print(f"    {claim.id}: {claim.sentence}")
     if not as_json:
-        show.out.print(f"protocols: {', '.join(sorted(protocols()))}")
+        console.out.print(f"protocols: {', '.join(sorted(protocols()))}")
     if problems:
         raise RequestError("\n".join(problems))
 
@@ -230,32 +234,18 @@ def list_specs(
 @app.command(epilog="Example: harness schema > spec.schema.json")
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
-    show.machine(loading.schema(protocols()))
+    from harness.protocols import protocols
+    from harness.schema import load as loading
+
+    console.machine(loading.schema(protocols()))
 
 
 @app.command()
 def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
     """Tell what this machine offers: versions, devices, datasets, room in the store."""
-    facts = provenance.describe("cpu", torch.get_num_threads(), "")
-    show.out.print(f"python {facts['python']}, {facts['platform']}, {facts['hardware']}")
-    show.out.print(", ".join(f"{name} {version}" for name, version in facts["packages"].items()))
-    cards = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    show.out.print(f"CUDA devices: {', '.join(cards) or 'none; the CPU computes'}")
-    for name in datainfo.KNOWN:
-        info = datainfo.describe(name, data)
-        state = (
-            "not here: harness data import, or harness data download"
-            if info is None
-            else (f"here, {'original' if info.original else info.caveat}")
-        )
-        show.out.print(f"dataset {name}: {state}")
-    torchvision_part("models")
-    show.out.print("torchvision: works")
+    from harness.cli import doctor as machine
 
-    Store(store, read_only=True)
-    place = require_writable(store)
-    free = shutil.disk_usage(place).free
-    show.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")
+    machine.tell(store, data)
 
 
 def _exit(code: int) -> NoReturn:
@@ -276,13 +266,15 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         if type(error).__name__ != "NoArgsIsHelpError":  # which has printed the help
             context = getattr(error, "ctx", None)
-            show.error(f"{error.format_message()} ({context.command_path if context else 'harness'} --help tells more)")
+            console.error(
+                f"{error.format_message()} ({context.command_path if context else 'harness'} --help tells more)"
+            )
         return error.exit_code
     except Unread as error:
         return error.exit_code
     except HarnessError as error:
-        show.error(str(error))
+        console.error(str(error))
         return error.exit_code
     except Exception:
-        show.bug()
+        console.bug()
         return 3

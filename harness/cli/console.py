@@ -1,5 +1,7 @@
 """The consoles: what is printed is text, one line a line, whoever wrote it and whatever it holds."""
 
+import json
+import traceback
 from typing import Any
 
 from rich.console import Console, JustifyMethod, OverflowMethod
@@ -43,3 +45,27 @@ def line(*parts: str | tuple[str, str]) -> Text:
         text, style = (part, "") if isinstance(part, str) else part
         whole.append(log_line(text), style)
     return whole
+
+
+out = Printer()
+err = Printer(stderr=True)
+
+
+def machine(value: Any) -> None:
+    """Plain values as JSON, for programs; without a mark that a CI's log obeys anywhere in a line."""
+    print(json.dumps(value, indent=1, allow_nan=False).replace("##", r"#\u0023"), flush=True)
+
+
+def error(message: str) -> None:
+    """An error, in words."""
+    first, *more = message.split("\n")
+    err.print(line(("error:", "bold red"), f" {first}"))
+    for text in more:
+        err.print(text)
+
+
+def bug() -> None:
+    """An error that nobody expected, where it was met: a bug of ours must not look like a verdict."""
+    for text in traceback.format_exc().splitlines():
+        err.print(text)
+    error("this is a bug of the harness: please report it with the lines above. What was finished is kept")

@@ -1,14 +1,15 @@
 """The commands that bring datasets in."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import datainfo
-from harness.cli import show
+from harness.cli import console
 from harness.cli.options import DATA, DataOption
-from harness.engine.data.importing import download_dataset, import_dataset
+
+if TYPE_CHECKING:
+    from harness.datainfo import DatasetInfo
 
 app = typer.Typer(no_args_is_help=True, help="Bring in datasets, and see which are here.")
 
@@ -21,6 +22,8 @@ def data_import(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
 ) -> None:
     """Bring a dataset in from a folder or archive; nothing of it is ever unpickled unchecked."""
+    from harness.engine.data.importing import import_dataset
+
     _tell(import_dataset(name, source, data, replace))
 
 
@@ -31,23 +34,27 @@ def data_download(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an import with other content.")] = False,
 ) -> None:
     """Fetch a dataset from its authors through torchvision, and check it."""
+    from harness.engine.data.importing import download_dataset
+
     _tell(download_dataset(name, data, replace))
 
 
 @app.command(name="list")
 def data_list(data: DataOption = DATA) -> None:
     """Show the datasets that the harness knows, and which are here."""
+    from harness import datainfo
+
     for name in datainfo.KNOWN:
         info = datainfo.describe(name, data)
         if info is None:
-            show.out.print(f"{name}: not here")
+            console.out.print(f"{name}: not here")
         else:
             _tell(info)
 
 
-def _tell(info: datainfo.DatasetInfo) -> None:
+def _tell(info: "DatasetInfo") -> None:
     deviation = "" if info.original else f"; DEVIATION: {info.caveat or 'not verified to be the original'}"
-    show.out.print(
+    console.out.print(
         f"{info.name}: {info.n_train:,} training and {info.n_test:,} test images, digest {info.digest[:16]}, "
         f"{info.origin}{deviation}",
     )

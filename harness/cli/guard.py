@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from harness.cli import show
+from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.engine import device as devices
@@ -88,7 +88,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         if not quiet:
             show.findings(guarded[-1])
     if not quiet:
-        show.out.print(f"{headline(guarded)}: {reports['md']}")
+        console.out.print(f"{headline(guarded)}: {reports['md']}")
     return exit_code(guarded)
 
 
@@ -112,7 +112,7 @@ def update_smoke_run(specs: Sequence[Path], options: Options, folder: Path, reas
     for request, baseline in requests:
         file = files.write(measure_smoke_run(request, baseline, reason.strip(), place), folder)
         if not quiet:
-            show.out.print(f"baseline: {file} (smoke run only)")
+            console.out.print(f"baseline: {file} (smoke run only)")
     return 0
 
 
@@ -149,9 +149,9 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
         file = files.write(baseline, folder)
         if not quiet:
             count = len(baseline.content.numbers)
-            show.out.print(f"baseline: {file} ({count} numbers)")
+            console.out.print(f"baseline: {file} ({count} numbers)")
             for finding in coverage(request, baseline):
-                show.out.print(f"{finding.name}: {finding.text}")
+                console.out.print(f"{finding.name}: {finding.text}")
     return 0
 
 

@@ -5,11 +5,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import show
+from harness.cli import console
 from harness.cli.options import REPORTS
-from harness.report.index import index as page
-from harness.report.read import read_all
-from harness.report.write import write_index
 
 
 def index(
@@ -21,6 +18,10 @@ def index(
     ] = REPORTS,
 ) -> None:
     """Write FOLDER/index.html: every claim of every report below FOLDER on one page."""
+    from harness.report.index import index as page
+    from harness.report.read import read_all
+    from harness.report.write import write_index
+
     reports = read_all(folder, leave_out)
     path = write_index(page(reports), folder)
-    show.out.print(f"{len(reports)} reports on one page: {path}")
+    console.out.print(f"{len(reports)} reports on one page: {path}")

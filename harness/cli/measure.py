@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import session, show
+from harness.cli import console
 from harness.cli.options import (
     DATA,
     REPORTS,
@@ -22,7 +22,6 @@ from harness.cli.options import (
     ThreadsOption,
     WorkersOption,
 )
-from harness.report.verdicts import read_verdicts
 
 VerdictsOption = Annotated[
     Path, typer.Option("--verdicts", help="File for the verdicts, as JSON.", dir_okay=False, show_default=False)
@@ -54,6 +53,8 @@ def measure(
         data=data,
         report=REPORTS,
     )
+    from harness.cli import session
+
     session.measure(specs, options, verdicts, quiet=quiet)
 
 
@@ -61,14 +62,16 @@ def gate(
     file: Annotated[Path, typer.Argument(help="Verdicts that `harness measure` wrote.", show_default=False)],
 ) -> None:
     """Fail when a claim of FILE is not in order: it does not stand, and that is not what is known of it."""
+    from harness.report.verdicts import read_verdicts
+
     specs = read_verdicts(file)
     wrong = [f"{spec}: no claim is checked at this scale" for spec, claims in specs.items() if not claims]
     for spec, claims in specs.items():
         wrong += [f"{spec}.{claim}: {row.words}" for claim, row in claims.items() if not row.in_order]
     if wrong:
-        show.err.print(f"{file}: not in order:")
+        console.err.print(f"{file}: not in order:")
         for line in wrong:
-            show.err.print(f"    {line}")
+            console.err.print(f"    {line}")
         raise typer.Exit(1)
     checked = sum(map(len, specs.values()))
-    show.out.print(f"{file}: all {checked} claims of {len(specs)} specs are in order")
+    console.out.print(f"{file}: all {checked} claims of {len(specs)} specs are in order")

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import guard
 from harness.cli.options import (
     BASELINES,
     DATA,
@@ -82,6 +81,8 @@ def _asked(update: bool, smoke_run: bool, reason: str) -> Callable[..., int]:
     Raises:
         RequestError: what goes with ``--update`` only is given without it.
     """
+    from harness.cli import guard
+
     if update:
         return partial(guard.update_smoke_run if smoke_run else guard.update, reason=reason)
     if reason:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from harness.cli import show
+from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
@@ -135,7 +135,7 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
                 show.verdicts(outcome)
                 show.summary([outcome], paths.html)
     if as_json:
-        show.machine([machine.document(outcome) for outcome in outcomes])
+        console.machine([machine.document(outcome) for outcome in outcomes])
     return max(outcome.exit_code for outcome in outcomes)
 
 
@@ -167,7 +167,7 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
         )
     write_verdicts(outcomes, file)
     if not quiet:
-        show.out.print(f"verdicts: {file}")
+        console.out.print(f"verdicts: {file}")
 
 
 def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
@@ -201,7 +201,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         if not as_json:
             show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)
     if as_json:
-        show.machine(rows)
+        console.machine(rows)
 
 
 def _together(requests: Sequence[Request]) -> Plan:

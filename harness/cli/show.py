@@ -1,17 +1,15 @@
 """What the commands print: progress, tables, paths."""
 
-import json
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from harness.cli.console import Printer, line
+from harness.cli.console import err, line, out
 from harness.cli.time_left import TimeLeft
 from harness.execution import run
 from harness.judging.verdict import Judgement, Verdict
@@ -22,8 +20,6 @@ from harness.regress.guard import Guarded
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, seconds_text
 
-out = Printer()
-err = Printer(stderr=True)
 _STYLES = {
     Verdict.REPRODUCED: "bold green",
     Verdict.HOLDS: "bold green",
@@ -185,23 +181,3 @@ def findings(guarded: Guarded) -> None:
     for tone, style in (("error", "bold red"), ("alarm", "bold red"), ("note", "dim")):
         for finding in guarded.having(tone):
             out.print(line("  ", (tone.upper(), style), f" {finding.name}: {finding.text}"))
-
-
-def machine(value: Any) -> None:
-    """Plain values as JSON, for programs; without a mark that a CI's log obeys anywhere in a line."""
-    print(json.dumps(value, indent=1, allow_nan=False).replace("##", r"#\u0023"), flush=True)
-
-
-def error(message: str) -> None:
-    """An error, in words."""
-    first, *more = message.split("\n")
-    err.print(line(("error:", "bold red"), f" {first}"))
-    for text in more:
-        err.print(text)
-
-
-def bug() -> None:
-    """An error that nobody expected, where it was met: a bug of ours must not look like a verdict."""
-    for text in traceback.format_exc().splitlines():
-        err.print(text)
-    error("this is a bug of the harness: please report it with the lines above. What was finished is kept")

@@ -16,8 +16,8 @@ from harness import jsonfile
 from harness.errors import CorruptArtifact
 from harness.files import open_regular, read_regular
 from harness.jobs.job import canonical
+from harness.jobs.stage_row import Table
 
-Table = Mapping[str, list[Any]]
 TENSORS, TABLE, RECORD = "tensors.safetensors", "table.json", "record.json"
 
 LARGEST_TENSORS = 1 << 38

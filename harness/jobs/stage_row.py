@@ -8,6 +8,9 @@ NUMBER, AMOUNT, TEXT, FLAG = "numbers", "numbers of 0 or more", "texts", "flags"
 MAYBE_NUMBER, MAYBE_FLAG = "numbers or nulls", "flags or nulls"
 
 Params = Mapping[str, Any]
+Table = Mapping[str, list[Any]]
+"""Columns by name, equally long."""
+
 Gives = Literal["state", "mask", "table", "eigenpairs"]
 Role = Literal["", "initialisation", "training", "pruning", "evaluation", "line", "comparison"]
 

@@ -23,9 +23,10 @@ from harness.errors import BrokenError, CorruptArtifact, InvariantBroken, Reques
 from harness.files import probe, sync_folder, write_new
 from harness.jobs import artifact as files_of
 from harness.jobs import store_folder
-from harness.jobs.artifact import Artifact, Columns, Described, Table
+from harness.jobs.artifact import Artifact, Columns, Described
 from harness.jobs.job import Job, canonical
 from harness.jobs.provenance import Made
+from harness.jobs.stage_row import Table
 from harness.printable import shown
 
 __all__ = ["Artifact", "Store", "Table"]

@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.judging.statistics import Sample, bounds, estimate, magnitude, means_of, no_more
+from harness.digits import no_more
+from harness.judging.statistics import Sample, bounds, estimate, magnitude, means_of
 
 Limits = tuple[float, float]
 EVERYTHING: Limits = (-math.inf, math.inf)

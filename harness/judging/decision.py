@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.digits import plain
+from harness.digits import no_more, plain
 from harness.judging import crossing, statistics
 from harness.judging.conditions import ranks
 from harness.judging.statistics import Estimate
@@ -30,11 +30,11 @@ class _Region:
 
     def not_above(self, value: float) -> bool:
         if self.strict:
-            return not statistics.no_more(self.high, value, self.scale)
-        return self.high >= self.limits[1] or statistics.no_more(value, self.high, self.scale)
+            return not no_more(self.high, value, self.scale)
+        return self.high >= self.limits[1] or no_more(value, self.high, self.scale)
 
     def not_below(self, value: float) -> bool:
-        return self.low <= self.limits[0] or statistics.no_more(self.low, value, self.scale)
+        return self.low <= self.limits[0] or no_more(self.low, value, self.scale)
 
     def has(self, value: float) -> bool:
         return self.not_above(value) and self.not_below(value)

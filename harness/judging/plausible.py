@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.digits import plain
-from harness.judging.statistics import no_more
+from harness.digits import no_more, plain
 from harness.observation import Quantity
 from harness.schema.claims import AtLeast, AtMost, Check, Claim, Equals, Expectation, FirstWithin, LastWithin, LessThan
 

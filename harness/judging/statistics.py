@@ -22,10 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numpy as np
-from scipy.special import stdtr, stdtrit
-
-from harness.digits import ROUNDING
+from harness.digits import ROUNDING, no_more
 from harness.errors import InvariantBroken
 
 Sample = Mapping[int, Sequence[float]]
@@ -80,17 +77,6 @@ class Equivalence:
     low: float
     high: float
     margin: float
-
-
-def no_more(a: float, b: float, scale: float = 0.0) -> bool:
-    """Whether a <= b, where numbers equal to rounding count as equal.
-
-    Args:
-        a: the one.
-        b: the other, in the same unit.
-        scale: size of the numbers that both were computed from, where it is above their own.
-    """
-    return a <= b or math.isclose(a, b, rel_tol=ROUNDING, abs_tol=ROUNDING * scale)
 
 
 def magnitude(*samples: Sample) -> float:
@@ -196,6 +182,9 @@ def replicates_needed(
     """
     if not estimate.sd or estimate.n >= most:
         return None
+    import numpy as np
+    from scipy.special import stdtr, stdtrit
+
     n = np.arange(estimate.n + 1, most + 1)
     error = estimate.sd / np.sqrt(n)
     critical = stdtrit(n - 1, confidence)
@@ -261,4 +250,6 @@ def means_of(values: Sample) -> dict[int, float]:
 
 @lru_cache(maxsize=1024)
 def _quantile(probability: float, freedom: int) -> float:
+    from scipy.special import stdtrit
+
     return float(stdtrit(freedom, probability))

@@ -5,7 +5,6 @@ of ``engine.initialise.flatten``. With batch normalisation by the batch, the chu
 part of its definition: each is normalised by its own statistics.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,15 +17,12 @@ from torch.func import grad, jvp, vjp, vmap
 
 from harness.engine.networks.build import Network
 from harness.engine.networks.tails import Tail, tails
-from harness.errors import InvariantBroken, RequestError
+from harness.errors import InvariantBroken
 
 Matrix = Literal["hessian", "gauss_newton"]
 
 TANGENTS = 16
 """Directions that are differentiated side by side; bounds memory, not results."""
-
-MOST_EXACT = 40_000
-"""Parameters beyond which an exact Hessian is refused: its eigenvectors alone would take 13 GB in double precision."""
 
 
 @dataclass(frozen=True)
@@ -215,26 +211,6 @@ def symmetric(upper: Tensor, layers: Tensor) -> tuple[Tensor, float]:
     error = float(((upper - upper.t()).abs() * both).max()) / (float(upper.abs().max()) or 1.0)
     mirrored = torch.where(layers[:, None] < layers[None, :], upper, upper.t())
     return torch.where(both, (upper + upper.t()) / 2, mirrored), error
-
-
-def require_affordable(size: int) -> None:
-    """Raises RequestError where an exact Hessian of ``size`` parameters would take more than it should.
-
-    Examples:
-        >>> from harness.measure.curvature import require_affordable
-        >>> require_affordable(26_490)
-        >>> require_affordable(272_474)  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-            ...
-        harness.errors.RequestError: an exact Hessian of 272,474 parameters has 272,474² entries: ...
-    """
-    if size > MOST_EXACT:
-        raise RequestError(
-            f"an exact Hessian of {size:,} parameters has {size:,}² entries: {8 * size**2 / 2**30:,.0f} GiB, as much "
-            f"again for its eigenvectors, about {4 * math.ceil(size / 1000):,} thousand passes over the data and "
-            f"{10.0 * size**3:.0e} operations for its eigenvectors. "
-            "Use top and bottom eigenpairs (Lanczos) or the spectral density (settings.density of hessian_spectrum)"
-        )
 
 
 def _finite(derivatives: Tensor) -> Tensor:

@@ -4,9 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import stats
-
 from harness.errors import BrokenError
 
 
@@ -38,6 +35,9 @@ def power_law(largest: Sequence[float]) -> PowerLaw:
         >>> round(law.exponent, 6), round(law.r2, 6)
         (2.0, 1.0)
     """
+    import numpy as np
+    from scipy import stats
+
     fit = stats.linregress(np.log(np.arange(1, len(largest) + 1)), np.log(_positive(largest)))
     return PowerLaw(-float(fit.slope), float(fit.rvalue) ** 2 if np.ptp(largest) else 1.0)
 
@@ -53,6 +53,8 @@ def geometric_mean(largest: Sequence[float]) -> float:
         >>> round(geometric_mean([8.0, 2.0]), 6)
         4.0
     """
+    from scipy import stats
+
     return float(stats.gmean(_positive(largest)))
 
 
@@ -103,6 +105,8 @@ def grid(count: int, points: int) -> list[int]:
         >>> grid(100, points=3)
         [1, 10, 100]
     """
+    import numpy as np
+
     return sorted({round(rank) for rank in np.geomspace(1, count, points)})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.jobs.job import Job, ancestry
-from harness.jobs.store import Table
+from harness.jobs.stage_row import Table
 from harness.observation import Condition, Gap, Observation
 from harness.protocols.common.base import Experiment, Measurement, Read
 from harness.protocols.common.setting import Setting

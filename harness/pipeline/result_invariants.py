@@ -18,9 +18,9 @@ from harness.engine.witness import CHANCE_BITS
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job, canonical
 from harness.jobs.plan import Plan
-from harness.jobs.stage_row import Role
+from harness.jobs.stage_row import Role, Table
 from harness.jobs.stages import row
-from harness.jobs.store import Store, Table
+from harness.jobs.store import Store
 from harness.stages import products
 
 _ROUNDING_POINTS = 0.3

@@ -13,7 +13,8 @@ from harness.execution.backends.base import Backend
 from harness.execution.run import Progress, Run, execute
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
-from harness.jobs.store import Store, Table
+from harness.jobs.stage_row import Table
+from harness.jobs.store import Store
 from harness.judging.verdict import Judgement, judge
 from harness.observation import Condition, Gap, Observation
 from harness.pipeline import accounts

@@ -7,7 +7,7 @@ from typing import Literal
 
 from scipy.special import stdtrit
 
-from harness.judging.statistics import no_more
+from harness.digits import no_more
 from harness.observation import UNITS, Unit
 from harness.regress.model import FAMILY_WISE_ERROR, Baseline, Content, Judged, Number, is_plain
 from harness.regress.smoke_run import TOLERANCE

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
-from harness.jobs.store import Store, Table
+from harness.jobs.stage_row import Table
+from harness.jobs.store import Store
 from harness.judging import statistics
 from harness.judging.conditions import at_words, conditions, select, values, why_without_value
 from harness.judging.verdict import Judgement

@@ -7,7 +7,8 @@ import torch
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
-from harness.measure.curvature import require_affordable, rows, symmetric
+from harness.measure.affordable import require_affordable
+from harness.measure.curvature import rows, symmetric
 from harness.measure.spectrum import dense
 from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, network_of
 from harness.stages.objective import gradient_operations, objective_of

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.jobs.store import Artifact, Table
+from harness.jobs.stage_row import Table
+from harness.jobs.store import Artifact
 from harness.measure.minima import holm, log_slope, normality
 from harness.stages.base import Context, Stage, Work
 

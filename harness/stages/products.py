@@ -16,9 +16,9 @@ from harness.engine.device import dtype_of
 from harness.engine.networks.build import Network, build
 from harness.engine.state import BUFFER, MASK, OPTIMISER, STEP, WEIGHT
 from harness.jobs.job import Job
-from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT
+from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT, Table
 from harness.jobs.stages import row
-from harness.jobs.store import Artifact, Store, Table
+from harness.jobs.store import Artifact, Store
 from harness.stages.evaluate import SPLITS
 
 _TYPES: Mapping[str, frozenset[type]] = {

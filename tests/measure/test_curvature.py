@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from harness.errors import BrokenError, RequestError
 from harness.measure import curvature as module
-from harness.measure.curvature import Matrix, Objective, gradient, products, require_affordable, rows, symmetric
+from harness.measure.affordable import require_affordable
+from harness.measure.curvature import Matrix, Objective, gradient, products, rows, symmetric
 from tests.measure.problems import NETWORKS, Mode, Problem, problem, relative
 
 CASES = [

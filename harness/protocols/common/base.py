@@ -10,7 +10,7 @@ from harness.datainfo import DatasetInfo, nominal
 from harness.errors import RequestError
 from harness.figure import Figure
 from harness.jobs.job import Job
-from harness.jobs.store import Table
+from harness.jobs.stage_row import Table
 from harness.judging.conditions import conditions
 from harness.judging.plausible import doubts, impossible
 from harness.observation import Condition, NoValue, Observation, Quantity, checked, observed

@@ -9,8 +9,8 @@ from pydantic import Field
 from harness.digits import ROUNDING, plain
 from harness.errors import RequestError
 from harness.jobs.job import Job
-from harness.jobs.store import Table
-from harness.measure.curvature import require_affordable
+from harness.jobs.stage_row import Table
+from harness.measure.affordable import require_affordable
 from harness.observation import SINGLE, NoValue
 from harness.protocols.common.normalisation import chunk_problems
 from harness.protocols.common.recipe import Recipe

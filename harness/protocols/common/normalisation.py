@@ -6,7 +6,6 @@ the running variance, which is over n - 1 values, is not a number from the first
 
 from collections.abc import Iterable
 
-from harness.engine.networks.normalised import pixels
 from harness.protocols.common.recipe import Recipe
 from harness.schema.load import Problem
 
@@ -18,6 +17,8 @@ def single(recipe: Recipe) -> str | None:
     network, data = recipe.training.network, recipe.data
     if not network.batch_norm:
         return None
+    from harness.engine.networks.normalised import pixels
+
     try:
         sizes = pixels(network.model_dump(mode="json"), data.shape, data.classes)
     except RuntimeError:  # the images are too small for the network, which is told where parameters are counted

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from harness.digits import plain
-from harness.jobs.store import Table
+from harness.jobs.stage_row import Table
 from harness.measure import power_law
 from harness.observation import NoValue, Observation, observed
 from harness.protocols.common.bands import no_vectors

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from harness.figure import Figure, Reference, Series, Surface
-from harness.measure.plane import sides
 from harness.observation import Condition, Observation
 from harness.protocols.common import series
 from harness.protocols.common.base import Claims
@@ -101,6 +100,8 @@ def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: in
         for observation in mine
         if observation.quantity == "loss_in_plane"
     }
+    from harness.measure.plane import sides
+
     x, y = sides(options.plane.points, options.plane.margin)
     z = [[cells.get((row, column), math.nan) for column in range(len(x))] for row in range(len(y))]
     along, across = (

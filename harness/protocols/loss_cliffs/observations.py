@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.digits import plain
-from harness.jobs.store import Table
-from harness.measure import displacement, plane
+from harness.jobs.stage_row import Table
 from harness.measure.power_law import negative_mass
 from harness.observation import Condition, NoValue, Observation, observed, ratio
 from harness.protocols.common import curvature
@@ -130,6 +129,8 @@ def _over_positive(left: float | NoValue, after: float, before: float) -> float 
 
 def displaced(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The shares of the displacement over a cliff."""
+    from harness.measure import displacement
+
     table, options = measured.table, measured.setting.options
     values, shares = table["eigenvalue"], table["share"]
     low = displacement.low(values, options.low_below)
@@ -152,6 +153,8 @@ def displaced(measured: Measured[CliffSetting]) -> Iterable[Observation]:
 
 def in_plane(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     """The valley's curvatures, the losses on its grid, and the path of the checkpoints."""
+    from harness.measure import plane
+
     table, setting = measured.table, measured.setting
     rows = list(zip(table["kind"], table["x"], table["y"], table["loss"], strict=True))
     points = [row for row in rows if row[0] == "grid"]

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from harness.figure import Figure, Series
-from harness.measure.parabola import fit
 from harness.observation import Condition, Observation
 from harness.protocols.common import series
 
@@ -35,6 +32,10 @@ def figures(
 
 def _parabolas(losses: Sequence[Observation], band: str, seed: int) -> Figure:
     """Losses of batches along one direction, the parabolas through them, and these parabolas' minima."""
+    import numpy as np
+
+    from harness.measure.parabola import fit
+
     by_batch: dict[Condition, list[tuple[float, float]]] = {}
     for loss in losses:
         by_batch.setdefault(loss.at["batch"], []).append((float(loss.at["place"]), loss.value))

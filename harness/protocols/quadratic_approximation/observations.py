@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.jobs.store import Table
+from harness.jobs.stage_row import Table
 from harness.observation import NoValue, Observation
 from harness.protocols.common.base import Measured
 from harness.protocols.common.curvature import loss_error

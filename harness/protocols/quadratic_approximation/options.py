@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from harness.jobs.job import Job
@@ -81,6 +80,8 @@ def gradient_noise(setting: ApproximationSetting, state: Job, hessian: Job, seed
 
 def chosen(options: QuadraticApproximationOptions, size: int) -> dict[str, list[int]]:
     """Band -> the ranks, from 0, of its directions among ``size`` eigenvalues."""
+    import numpy as np
+
     return {
         band: sorted({round(rank) for rank in np.linspace(ranks[0], ranks[-1] - 1, options.directions).tolist()})
         for band, ranks in options.bands.ranks(size).items()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from harness.digits import plain
 from harness.figure import Figure
 from harness.jobs.job import Job
-from harness.jobs.store import Table
+from harness.jobs.stage_row import Table
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols.common import curvature
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread

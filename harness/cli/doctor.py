@@ -1,0 +1,39 @@
+"""What this machine offers."""
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from harness import datainfo
+from harness.cli import console
+from harness.engine.cores import usable_cores
+from harness.engine.data.vision import torchvision_part
+from harness.jobs import provenance
+from harness.jobs.store import Store
+from harness.jobs.store_folder import require_writable
+
+
+def tell(store: Path, data: Path) -> None:
+    """Prints versions, devices, datasets, room in the store."""
+    facts = provenance.describe("cpu", torch.get_num_threads(), "")
+    console.out.print(f"python {facts['python']}, {facts['platform']}, {facts['hardware']}")
+    console.out.print(", ".join(f"{name} {version}" for name, version in facts["packages"].items()))
+    console.out.print(f"cores that may be used: {usable_cores()}")
+    cards = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    console.out.print(f"CUDA devices: {', '.join(cards) or 'none; the CPU computes'}")
+    for name in datainfo.KNOWN:
+        info = datainfo.describe(name, data)
+        state = (
+            "not here: harness data import, or harness data download"
+            if info is None
+            else (f"here, {'original' if info.original else info.caveat}")
+        )
+        console.out.print(f"dataset {name}: {state}")
+    torchvision_part("models")
+    console.out.print("torchvision: works")
+
+    Store(store, read_only=True)
+    place = require_writable(store)
+    free = shutil.disk_usage(place).free
+    console.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")
