@@ -19,9 +19,9 @@ finally:
 
 COMMANDS = {
     "help": (["--help"], set()),
-    "help of a command": (["verify", "--help"], set()),
+    "help of a command": (["verify", "--help"], {"pydantic"}),
     "version": (["--version"], set()),
-    "a mistyped option": (["verify", "--storre", "x"], set()),
+    "a mistyped option": (["verify", "--storre", "x"], {"pydantic"}),
     "list": (["list"], {"pydantic"}),
     "schema": (["schema"], {"pydantic"}),
 }

@@ -101,7 +101,7 @@ def interrupt(*about):
 IMPORTS = """
 kept = builtins.__import__
 def importing(name, *about, **more):
-    if name == "torch":
+    if name == "harness.protocols":
         interrupt()
     return kept(name, *about, **more)
 builtins.__import__ = importing
@@ -109,22 +109,22 @@ from harness.cli import main
 """
 IN_A_COMMAND = """
 from harness.cli import main
-import harness.cli.app
+import harness.schema.load
 def loading(*about):
     try:
         interrupt()
     finally:
         {again}
-harness.cli.app.loading.load = loading
+harness.schema.load.load = loading
 """
 STOPPED_ALREADY = """
-from harness.cli import main, show
-import harness.cli.app, harness.cli.stopping
+from harness.cli import console, main
+import harness.schema.load, harness.cli.stopping
 def loading(*about):
     with harness.cli.stopping.stoppable():
         interrupt()
-harness.cli.app.loading.load = loading
-show.error = interrupt
+harness.schema.load.load = loading
+console.error = interrupt
 """
 MOMENTS = {
     "while libraries load": IMPORTS,
