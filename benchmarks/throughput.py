@@ -127,8 +127,8 @@ def measure(name: str, bench: Bench, asked: argparse.Namespace, device: torch.de
     best = _baselines(taken)
     for side, turns in taken.items():
         if not isinstance(side, Fused):
-            snapshot_steps = "".join(f"  <- {words}" for words, chosen in best.items() if chosen is side)
-            print(f"  {side.words:<45} {_costs(bench, turns)}{snapshot_steps}", flush=True)
+            marks = "".join(f"  <- {words}" for words, chosen in best.items() if chosen is side)
+            print(f"  {side.words:<45} {_costs(bench, turns)}{marks}", flush=True)
     return [_row(name, bench, side, taken, best) for side in fused]
 
 

@@ -165,7 +165,7 @@ def _known(judgement: Judgement) -> tuple[str, ...]:
     known = judgement.check.known if judgement.check else None
     if known is None:
         return ()
-    text = f"KnownVerdict: {'it fails here' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
+    text = f"Known: {'it fails here' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
     return (text,) if judgement.as_expected else (text, "That was not found again.")
 
 
