@@ -39,12 +39,12 @@ def train(
         on_step: called after every step with the number of replica-steps just made, and a function that gives
             all replicas as they are now.
         on_snapshot: called with a replica's number, and all replicas, whenever that replica stands at one of its
-            snapshot_steps; also before the first step.
+            snapshot steps; also before the first step.
         witness: looks at the first batches of every replica.
         probes: measure replicas before some of their steps; told of a step before ``on_step`` is.
 
     Returns:
-        The replicas at their last snapshot_steps.
+        The replicas at their last snapshot steps.
 
     Raises:
         InvariantBroken: a masked weight is not exactly zero, or a replica lost its place in its epoch.
