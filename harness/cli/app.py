@@ -42,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Checks the claims of training-dynamics papers: a claim in, a verdict with evidence out.",
     epilog="Exit codes: 0 every verdict is as expected, 1 some are not, 2 the request was wrong, 3 something broke, "
-    "130 stopped.",
+    "130 stopped, 141 nobody read the output to its end.",
 )
 app.add_typer(data_commands.app, name="data")
 app.command(epilog="Example: harness index reports")(index)
@@ -180,8 +180,9 @@ def validate(specs: Specs) -> None:
         except RequestError as error:
             problems.append(str(error))
         else:
-            words = f"{path}: {len(loaded.spec.claims)} claims, scales {', '.join(loaded.spec.scales)}"
-            console.out.print(words)
+            count = len(loaded.spec.claims)
+            claims = "1 claim" if count == 1 else f"{count} claims"
+            console.out.print(f"{path}: {claims}, scales {', '.join(loaded.spec.scales)}")
             for doubt in loaded.doubts:
                 console.out.print(f"warning: {doubt.place}: {doubt.message}")
     if problems:
@@ -240,7 +241,7 @@ def schema() -> None:
     console.machine(loading.schema(protocols()))
 
 
-@app.command()
+@app.command(epilog="Example: harness doctor")
 def doctor(store: StoreOption = STORE, data: DataOption = DATA) -> None:
     """Tell what this machine offers: versions, devices, datasets, room in the store."""
     from harness.cli import doctor as machine

@@ -39,7 +39,7 @@ def data_download(
     _tell(download_dataset(name, data, replace))
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: harness data list")
 def data_list(data: DataOption = DATA) -> None:
     """Show the datasets that the harness knows, and which are here."""
     from harness import datainfo
