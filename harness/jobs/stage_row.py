@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 NUMBER, AMOUNT, TEXT, FLAG = "numbers", "numbers of 0 or more", "texts", "flags"
-MAYBE_NUMBER, MAYBE_FLAG = "numbers or nulls", "flags or nulls"
+PERCENT, MAYBE_NUMBER, MAYBE_FLAG = "numbers from 0 to 100", "numbers or nulls", "flags or nulls"
 
 Params = Mapping[str, Any]
 Table = Mapping[str, list[Any]]

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from harness.errors import BrokenError
 from harness.jobs.outside import Package, packages
-from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT, Params, Row, named
+from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, PERCENT, TEXT, Params, Row, named
 
 _COUNTED = named(AMOUNT, "examples", "undecided")
 _SPLITS = 2
@@ -85,7 +85,7 @@ OWN = (
     Row(
         name="evaluate",
         version=1,
-        columns=named(TEXT, "split") | named(AMOUNT, "error") | named(NUMBER, "loss"),
+        columns=named(TEXT, "split") | named(PERCENT, "error") | named(NUMBER, "loss"),
         also=_COUNTED,
         rows=_SPLITS,
         role="evaluation",
@@ -95,7 +95,7 @@ OWN = (
     Row(
         name="line",
         version=1,
-        columns=named(TEXT, "batch_norm", "split") | named(AMOUNT, "error") | named(NUMBER, "alpha", "loss"),
+        columns=named(TEXT, "batch_norm", "split") | named(PERCENT, "error") | named(NUMBER, "alpha", "loss"),
         rows=_line_rows,
         role="line",
         closely="means on the line",

@@ -113,9 +113,9 @@ def _check_jobs(loaded: Loaded, scale: str, protocol: Experiment[Any], setting: 
     jobs = len(Plan.of(wanted).jobs) if len(wanted) <= most else len(wanted)
     if jobs > most:
         raise RequestError(
-            f"{loaded.path}: scales.{scale}.replicates: {count:,} initialisations of {jobs:,} jobs or more each are "
-            f"{count * jobs:,}, and a plan has {MOST_JOBS:,} at most: ask for fewer replicates (initialisations, or "
-            "orders, whose pairs grow as their square), or for fewer times, levels or arms in the settings"
+            f"{loaded.place('scales', scale, 'replicates')}: {count:,} initialisations of {jobs:,} jobs or more each "
+            f"are {count * jobs:,}, and a plan has {MOST_JOBS:,} at most: ask for fewer replicates (initialisations, "
+            "or orders, whose pairs grow as their square), or for fewer times, levels or arms in the settings"
         )
 
 
@@ -132,17 +132,17 @@ def trainable(training: Training, data_root: Path) -> int:
 
 def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
     for name, training in loaded.spec.scales[scale].trainings.items():
-        place = f"{loaded.path}: {'.'.join(('scales', scale, *place_of_recipe(name)))}"
+        where = ("scales", scale, *place_of_recipe(name))
         try:
             size = trainable(training, data_root)
         except RuntimeError as error:  # of a layer
             raise RequestError(
-                f"{place}.network: this network cannot take the dataset's images: one "
+                f"{loaded.place(*where, 'network')}: this network cannot take the dataset's images: one "
                 f"of its layers would get less than it needs ({error}). Fewer stages halve images less often"
             ) from error
         if size != training.parameters:
             raise RequestError(
-                f"{place}.parameters: found {training.parameters:,}, but this network has "
+                f"{loaded.place(*where, 'parameters')}: found {training.parameters:,}, but this network has "
                 f"{size:,} trainable parameters: correct the network or the number"
             )
 

@@ -13,6 +13,7 @@ from harness.schema.base import Model
 from harness.schema.claims import Claim
 from harness.schema.document import Document, Location, read
 from harness.schema.model import Scale, Spec
+from harness.schema.papers import near_names
 from harness.schema.words import message, place
 
 _MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 50, 1000
@@ -46,7 +47,7 @@ class ExperimentSchema(Protocol):
 
 @dataclass(frozen=True)
 class Doubt:
-    """A number of a claim that is probably mistyped.
+    """Something of a claim that is probably mistyped.
 
     Attributes:
         claim: id of the claim.
@@ -67,13 +68,19 @@ class Loaded:
         path: its file.
         spec: the models.
         settings: scale -> the protocol's typed settings.
-        doubts: numbers that are probably mistyped; a run goes on, and its report says so.
+        document: the file as it was read.
+        doubts: what is probably mistyped; a run goes on, and its report says so.
     """
 
     path: Path
     spec: Spec
     settings: Mapping[str, Any]
+    document: Document
     doubts: tuple[Doubt, ...] = ()
+
+    def place(self, *location: str | int) -> str:
+        """File, line and field, as errors have them."""
+        return _place(self.document, location)
 
 
 def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
@@ -115,9 +122,20 @@ def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
         raise RequestError(_words(document, problems))
     doubts = tuple(
         Doubt(spec.claims[int(doubt.location[1])].id, _place(document, doubt.location), doubt.message)
-        for doubt in experiment.doubts(spec, settings)
+        for doubt in (*_paper_doubts(spec), *experiment.doubts(spec, settings))
     )
-    return Loaded(path, spec, settings, doubts)
+    return Loaded(path, spec, settings, document, doubts)
+
+
+def _paper_doubts(spec: Spec) -> Iterator[Problem]:
+    """Sources that look like a short name of ``papers.yaml`` with a slip, and are taken as titles."""
+    for number, claim in enumerate(spec.claims):
+        alike = near_names(claim.source.paper)
+        if alike:
+            yield Problem(
+                ("claims", number, "source", "paper"),
+                f"{claim.source.paper!r} is taken as a title: did you mean {' or '.join(alike)}?",
+            )
 
 
 def _settings(

@@ -5,6 +5,7 @@ It lies in the package, not among the specs: a spec may lie anywhere, reports of
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def title_of(paper: str) -> str:
     """The title of a source that is called by its short name; any other name is a title itself."""
     known = _known().get(paper)
     return known.title if known else paper
+
+
+def near_names(paper: str) -> list[str]:
+    """Short names of sources that a word may be a slip of; none where it is one of them, or is no single word."""
+    if paper in _known() or len(paper.split()) != 1:
+        return []
+    return get_close_matches(paper.lower(), _known(), cutoff=0.7)
 
 
 @cache

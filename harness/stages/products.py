@@ -4,6 +4,7 @@ A result is checked when it is committed and when it is read, so no stage and no
 type, a shorter table, or weights of another network: such a result is an error that names it.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.digits import ROUNDING
 from harness.engine import optimise
 from harness.engine.device import dtype_of
 from harness.engine.networks.build import Network, build
 from harness.engine.state import BUFFER, MASK, OPTIMISER, STEP, WEIGHT
 from harness.jobs.job import Job
-from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, TEXT, Table
+from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, PERCENT, TEXT, Table
 from harness.jobs.stages import row
 from harness.jobs.store import Artifact, Store
 from harness.stages.evaluate import SPLITS
@@ -24,10 +26,15 @@ from harness.stages.evaluate import SPLITS
 _TYPES: Mapping[str, frozenset[type]] = {
     NUMBER: frozenset({int, float}),
     AMOUNT: frozenset({int, float}),
+    PERCENT: frozenset({int, float}),
     TEXT: frozenset({str}),
     FLAG: frozenset({bool}),
     MAYBE_NUMBER: frozenset({int, float, type(None)}),
     MAYBE_FLAG: frozenset({bool, type(None)}),
+}
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    AMOUNT: (0, math.inf),
+    PERCENT: (0, 100 * (1 + ROUNDING)),
 }
 _INTEGER = torch.int64
 
@@ -110,7 +117,9 @@ def _wrong_table(product: Product, table: Table) -> Iterator[str]:
             yield f"has no column {name!r} in its table"
             continue
         column = table[name]
-        if not set(map(type, column)) <= _TYPES[kind] or (kind == AMOUNT and min(column, default=0) < 0):
+        low, high = _LIMITS.get(kind, (-math.inf, math.inf))
+        numbers = [value for value in column if isinstance(value, float | int)]
+        if not set(map(type, column)) <= _TYPES[kind] or not all(low <= value <= high for value in numbers):
             yield f"has other values than {kind} in the column {name!r} of its table"
         if product.rows is not None and len(column) != product.rows:
             yield f"has {len(column)} rows in its table, where {product.rows} are due"

@@ -31,7 +31,7 @@ def test_it_is_listed_and_validated(lab: Lab) -> None:
     assert "(participation; toy)" in listed.stdout
     assert "participation, quadratic_approximation" in " ".join(listed.stdout.split())
     validated = lab.run("harness", "validate", SPEC)
-    assert f"{SPEC}: 1 claims, scales toy" in validated.stdout, validated.stderr
+    assert f"{SPEC}: 1 claim, scales toy" in validated.stdout, validated.stderr
 
 
 def test_it_is_run_in_worker_processes_and_reported_with_its_provenance(lab: Lab) -> None:

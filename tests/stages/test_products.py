@@ -69,11 +69,12 @@ def shorter(table: dict[str, Any]) -> None:
 
 TABLES: dict[str, tuple[Change, str]] = {
     "a column missing": (lambda table: table.pop("error"), "has no column 'error'"),
-    "text for numbers": (texts, "has other values than numbers of 0 or more in the column 'error'"),
+    "text for numbers": (texts, "has other values than numbers from 0 to 100 in the column 'error'"),
     "nulls for numbers": (lambda table: table.update(error=[None] * 2), "other values than numbers"),
     "flags for numbers": (lambda table: table.update(error=[True] * 2), "other values than numbers"),
     "a negative count": (lambda table: table.update(undecided=[0, -1]), "other values than numbers of 0 or more"),
-    "an error below 0": (lambda table: table.update(error=[-0.5, 1.0]), "other values than numbers of 0 or more"),
+    "an error below 0": (lambda table: table.update(error=[-0.5, 1.0]), "other values than numbers from 0 to 100"),
+    "an error above 100": (lambda table: table.update(error=[150.0, 1.0]), "other values than numbers from 0 to 100"),
     "texts for what need not be there": (lambda table: table.update(examples=["all"] * 2), "in the column 'examples'"),
     "numbers for text": (lambda table: table.update(split=[1, 2]), "has other values than texts in the column 'split'"),
     "a row missing": (shorter, "has 1 rows in its table, where 2 are due"),
