@@ -9,6 +9,7 @@ from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.engine import device as devices
+from harness.engine.cores import cpu_threads
 from harness.errors import InvariantBroken, RequestError
 from harness.execution.backends import on_devices
 from harness.files import replace_file, require_folder
@@ -188,7 +189,7 @@ def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tu
 
 def _place(options: Options, *, quiet: bool) -> Place:
     backend = on_devices([devices.choose(options.device)])
-    backend.prepare(options.threads)
+    backend.prepare(cpu_threads(options.threads))
     return Place(Store(options.store), backend, options.data, partial(show.progress_of, quiet=quiet))
 
 

@@ -23,10 +23,7 @@ def require_room(plan: Plan, store: Store, backend: Backend) -> None:
         backend: would execute them.
     """
     slots, free = backend.slots, backend.free
-    least = max(
-        (least_room(plan, store.has, kind) for kind in {slot.kind for slot in slots}),
-        key=lambda room: room.memory_bytes,
-    )
+    least = least_room(plan, store.has, slots[0].kind)
     if least.memory_bytes > SURELY_TOO_LARGE * free:
         others = "another --device, or fewer --workers" if len(slots) > 1 else "or another --device"
         raise RequestError(

@@ -1,19 +1,15 @@
 """The commands that run the pipeline: load, prepare, run, judge, report."""
 
 import dataclasses
-import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
-from harness.engine.cores import usable_cores
+from harness.engine.cores import cpu_threads, usable_cores
 from harness.errors import BrokenError, RequestError
 from harness.execution.backends import chosen
 from harness.execution.backends.base import Backend, Slot
@@ -84,31 +80,30 @@ class _Session:
 def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     requests = _requests(specs, options)
-    backend = chosen(options.device, options.workers or 1)
+    whole = _together(requests)
+    backend, threads = _suited(options, whole)
     for request in requests:
         require_data(request)
         if run:
             require_format(request, backend.slots)
     store = Store(options.store, read_only=not run)
     if run:
-        whole = _together(requests)
-        backend = _over_cores(backend, options, whole, store)
         require_room(whole, store, backend)
-    backend.prepare(_threads(options))
+    backend.prepare(threads)
     return _Session(requests, store, backend, options.data)
 
 
-def _threads(options: Options) -> int:
-    """CPU threads of all processes together."""
-    return options.threads or min(usable_cores(), torch.get_num_threads())
+def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
+    """What computes a plan, with so many CPU threads of all processes together.
 
-
-def _over_cores(backend: Backend, options: Options, plan: Plan, store: Store) -> Backend:
-    """The backend, or where nobody chose ``--workers`` the processes that suit what is missing of a plan on the CPU."""
-    if options.workers is not None or any(slot.kind != "cpu" for slot in backend.slots):
-        return backend
-    count = cpu_processes(plan, store.has, cores=_threads(options), free=backend.free)
-    return backend if count == 1 else chosen(options.device, count)
+    Where nobody chose ``--workers``, the CPU has as many processes with a thread each as suit the plan, or one.
+    """
+    threads = cpu_threads(options.threads)
+    backend = chosen(options.device, options.workers or 1)
+    if options.workers is None and backend.slots[0].kind == "cpu":
+        count = cpu_processes(plan, cores=min(threads, usable_cores()), free=backend.free)
+        return (backend, threads) if count == 1 else (chosen(options.device, count), count)
+    return backend, threads
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -125,10 +120,10 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
         The exit code: the gravest of all specs.
     """
     with stoppable():
-        walk = _ready(specs, options, run=run)
+        session = _ready(specs, options, run=run)
         require_folder(options.report)
         outcomes: list[Outcome] = []
-        for outcome in walk.outcomes(quiet=quiet, run=run):
+        for outcome in session.outcomes(quiet=quiet, run=run):
             outcomes.append(outcome)
             paths = write([outcome], options.report, before=outcomes[:-1])
             if not quiet:
@@ -152,10 +147,10 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
         BrokenError: a job broke, so that some verdicts are not there.
     """
     with stoppable():
-        walk = _ready(specs, options, run=True)
+        session = _ready(specs, options, run=True)
         require_folder(file.parent, "--verdicts")
         outcomes = []
-        for outcome in walk.outcomes(quiet=quiet):
+        for outcome in session.outcomes(quiet=quiet):
             outcomes.append(outcome)
             if not quiet:
                 show.verdicts(outcome)
@@ -177,7 +172,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     """
     requests = _requests(specs, options)
     store = Store(options.store, read_only=True)
-    backend = _over_cores(chosen(options.device, options.workers or 1), options, _together(requests), store)
+    backend, threads = _suited(options, _together(requests))
     slots, free = backend.slots, backend.free
     plans: list[tuple[str | None, Plan, str]] = [
         (request.loaded.spec.id, request.plan, _missing(request, slots)) for request in requests
@@ -186,12 +181,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         alone = sum(len(request.plan.jobs) for request in requests)
         whole = _together(requests)
         plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
-    threads = min(_threads(options), os.cpu_count() or 1)
-    places = (
-        slots[0].name
-        if len(slots) == 1
-        else " and ".join(f"{count} x {kind}" for kind, count in Counter(slot.kind for slot in slots).items())
-    )
+    places = slots[0].name if len(slots) == 1 else f"{len(slots)} x {slots[0].kind}"
     rows = []
     for name, jobs, note in plans:
         cost = forecast(jobs, store.has, threads=threads, devices=[slot.kind for slot in slots], free=free)

@@ -2,45 +2,65 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
+import torch
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 _SLURM = "SLURM_CPUS_PER_TASK"
 _MANY = 1 << 20
 
 
-def usable_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = _CGROUP) -> int:
+def cpu_threads(asked: int | None) -> int:
+    """CPU threads of a run: those asked for, else one for each core that may be used, as far as PyTorch would too."""
+    return asked or min(usable_cores(), torch.get_num_threads())
+
+
+def usable_cores(environment: Mapping[str, str] = os.environ, cgroups: Path = _CGROUPS, own: Path = _OWN) -> int:
     """Cores that this process may use, one at least.
 
-    The least of: the cores that it may run on, the quota of its control group rounded up, and what a Slurm job asked
-    for a task.
+    The least of: the cores that it may run on, the quotas of its control group and of those above it, rounded up, and
+    what a Slurm job asked for a task.
 
     Args:
         environment: variables of the process.
-        cgroup: where the control group's files lie.
+        cgroups: where control groups lie.
+        own: the file that says which are the process's.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, _quota(cgroup), _asked_of_slurm(environment)))
+    quotas = (_quota(folder) for folder in _groups(cgroups, own))
+    return max(1, min(allowed, _asked_of_slurm(environment), *quotas))
 
 
-def _quota(cgroup: Path) -> int:
-    """Cores of processor time a control group may use (cpu.max, or cpu.cfs_quota_us of the first version)."""
-    for quota, period in (
-        ("cpu.max", None),
-        ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),
-    ):
+def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
+    """The folders of the process's control groups that may limit its time, and of all above; the roots at least."""
+    try:
+        lines = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        lines = []
+    paths = {"": "/"} | {controllers: path for _, controllers, path in (line for line in lines if len(line) == 3)}
+    for controllers, path in paths.items():
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for mount in {cgroups / controllers, cgroups / "cpu"} if controllers else {cgroups}:
+            folder = mount / path.lstrip("/")
+            yield from (folder, *(above for above in folder.parents if above.is_relative_to(mount)))
+
+
+def _quota(folder: Path) -> int:
+    """Cores of processor time that a control group may use: cpu.max, or cpu.cfs_quota_us of the first version."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            words = (cgroup / quota).read_text(encoding="ascii").split()
-            words += [] if period is None else (cgroup / period).read_text(encoding="ascii").split()
-            time, of = float(words[0]), float(words[1])
-        except (OSError, ValueError, IndexError):
+            time, period = " ".join((folder / name).read_text(encoding="ascii") for name in names).split()
+            if float(time) > 0 and float(period) > 0:
+                return math.ceil(float(time) / float(period))
+        except (OSError, ValueError):
             continue  # absent, or "max": no quota
-        if time > 0 and of > 0:
-            return math.ceil(time / of)
     return _MANY
 
 
 def _asked_of_slurm(environment: Mapping[str, str]) -> int:
     asked = environment.get(_SLURM, "")
-    return int(asked) if asked.isascii() and asked.isdecimal() and int(asked) > 0 else _MANY
+    return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 7 and int(asked) > 0 else _MANY

@@ -67,7 +67,7 @@ class Schedule:
         tell: Tell = lambda note: None,
         claims: Claims | None = None,
     ) -> None:
-        """Plans the groups, or takes up those of a killed run of the same plan in the same slots.
+        """Plans the groups, or takes up those of a killed run of the same plan on the same kind of device.
 
         Args:
             plan: all jobs.
@@ -87,21 +87,15 @@ class Schedule:
         self._lost: set[str] = set()
         self._running: list[Sequence[Job]] = []
         self._stalled, self._look_again = False, 0.0
-        name = sha256(
-            canonical([[slot.name for slot in slots], [job.key for job in plan.targets]]).encode()
-        ).hexdigest()
+        name = sha256(canonical([slots[0].kind, [job.key for job in plan.targets]]).encode()).hexdigest()
         self._path = store.progress_path(name[:32]).with_suffix(".json")
         begun = {tuple(job.key for job in group): group for group in interrupted(store, plan, tell)}
         begun |= {tuple(job.key for job in group): group for group in self._kept(plan, tell)}
         known = [group for group in begun.values() if self._wanted(group)]
         taken = {job.key for group in known for job in group}
         rest = {key: job for key, job in self.missing.items() if key not in taken}
-        kinds = {slot.kind for slot in slots}
-
-        def fits(job: Job) -> int:
-            return min(fitting(job, free, kind) for kind in kinds)
-
-        self._pending = [*known, *plan.groups(rest, fuse, fits, len(slots))]
+        kind = slots[0].kind
+        self._pending = [*known, *plan.groups(rest, fuse, lambda job: fitting(job, free, kind), len(slots))]
         if self._pending:
             self._write()
 

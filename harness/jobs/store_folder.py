@@ -25,8 +25,10 @@ FILES = ("record.json", "table.json", "tensors.safetensors")
 """Names of an artifact's files."""
 
 _STALE_AFTER_S = 24 * 3600.0
+_STALE_SCHEDULE_AFTER_S = 30 * _STALE_AFTER_S  # a training of days writes none meanwhile
 _SHARD, _KEY, _DRAFT = (re.compile(f"[0-9a-f]{{{digits}}}") for digits in (2, 64, 32))
 _PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?")
+_SCHEDULE = re.compile(r"[0-9a-f]{32}\.json")
 _PART = re.compile(r"[0-9a-f]{32}\.[0-9]+")
 _TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?|probe)\.[0-9a-f]+\.tmp")
 """Of ``files.put`` and ``files.probe``; the version before wrote a process's number in place of random digits."""
@@ -192,7 +194,7 @@ def _foreign(root: Path) -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
-    """Removes drafts, claims and parts without their checkpoint that killed runs left, a day later.
+    """Removes what killed runs left: drafts, claims and parts without their checkpoint a day later, schedules a month.
 
     What cannot be removed, such as another user's, stays: it is in nobody's way. Another run's own may vanish meanwhile
     too.
@@ -204,6 +206,12 @@ def _sweep(root: Path) -> None:
     claims = filter(is_claim, (root / "progress").iterdir())
     parts = [entry for entry in (root / "progress").iterdir() if is_part(entry) and not entry.with_suffix("").exists()]
     for draft in (*drafts, *halves, *claims, *parts):
-        with suppress(OSError):
-            if time.time() - os.lstat(draft).st_mtime > _STALE_AFTER_S and not not_ours(draft):
-                discard(draft)
+        _discard_after(_STALE_AFTER_S, draft)
+    for schedule in (entry for entry in (root / "progress").iterdir() if _SCHEDULE.fullmatch(entry.name)):
+        _discard_after(_STALE_SCHEDULE_AFTER_S, schedule)
+
+
+def _discard_after(seconds: float, path: Path) -> None:
+    with suppress(OSError):
+        if time.time() - os.lstat(path).st_mtime > seconds and not not_ours(path):
+            discard(path)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import stages
-from harness.execution.schedule import fitting, fuse
+from harness.execution.schedule import MOST_MEMORY, fitting, fuse
 from harness.jobs.job import Job, training_steps
 from harness.jobs.plan import Plan
 from harness.stages.base import Effort, network_of
@@ -105,29 +105,41 @@ def least_room(plan: Plan, have: Callable[[Job], bool], device: str) -> LeastRoo
 
 _WORTH_PROCESSES_S = 30.0
 """Of one thread's work: less is done before processes have started."""
+_PROCESS_BYTES = 400e6
+"""Of a process with PyTorch and a dataset of the papers' size, before it computes: seen are 150 MB and 180 MB."""
 
 
-def cpu_processes(plan: Plan, have: Callable[[Job], bool], *, cores: int, free: float) -> int:
-    """How many processes should share the CPU for what is missing of a plan: one for each core, or one for all.
+def cpu_processes(plan: Plan, *, cores: int, free: float) -> int:
+    """How many processes with a thread each compute a plan on the CPU; 1: one process with all threads.
 
     Threads of one process meet at the end of every small operation, and wait there for the one whose core another
-    program uses; processes with a thread each do not (docs/speed.md). So a plan of small networks is computed by a
-    process a core, where there is work for them and memory. Large ones fill the cores with threads, in less memory.
+    program uses; processes with a thread each do not (docs/devices.md). So a plan of small networks is computed by a
+    process a core, as far as there is work side by side and memory. Large networks fill the cores with threads.
+
+    It is the plan that decides, not what is missing of it: a run that was killed goes on with as many.
 
     Args:
         plan: all jobs.
-        have: whether a job's result is there.
         cores: that may be used.
         free: bytes of memory.
     """
-    missing = plan.missing(have)
-    efforts = [stages.find(job.stage).effort(job) for job in missing.values()]
-    small = sum(effort.operations for effort in efforts if not effort.unfused)
-    roots = sum(not job.inputs for job in plan.jobs.values())
-    memory = max((effort.memory(1, "cpu") for effort in efforts), default=0.0)
-    if roots < cores or 2 * small < sum(effort.operations for effort in efforts) or cores * memory > free:
+    longest: dict[str, Effort] = {}
+    small: dict[str, bool] = {}
+    side_by_side: dict[int, set[str]] = {}
+    for job in plan.jobs.values():
+        effort = stages.find(job.stage).effort(job)
+        if job.trajectory not in longest or effort.operations > longest[job.trajectory].operations:
+            longest[job.trajectory] = effort
+        small[job.trajectory] = "network" not in job.params or not network_of(job.params).unfused
+        side_by_side.setdefault(plan.heights[job.key], set()).add(job.trajectory)
+    operations = {trajectory: effort.operations for trajectory, effort in longest.items()}
+    of_small = sum(operations[trajectory] for trajectory in operations if small[trajectory])
+    each = _PROCESS_BYTES + max((effort.memory(1, "cpu") for effort in longest.values()), default=0.0)
+    width = max(map(len, side_by_side.values()), default=0)
+    count = min(cores, width, int(MOST_MEMORY * free / each) if math.isfinite(free) else cores)
+    if count < 2 or 2 * of_small < sum(operations.values()):
         return 1
-    return cores if forecast(plan, have, threads=1).seconds > _WORTH_PROCESSES_S else 1
+    return count if forecast(plan, lambda job: False, threads=1).seconds > _WORTH_PROCESSES_S else 1
 
 
 @dataclass(frozen=True)

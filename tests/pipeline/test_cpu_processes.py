@@ -5,38 +5,70 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import session
+from harness.cli.options import Options
 from harness.jobs.plan import Plan
 from harness.pipeline.forecast import cpu_processes
-from tests.support import ROOT, imp_text, request
+from tests.support import ROOT, cli, imp_text, request
+
+IMP = ROOT / "specs" / "resnet20_imp.yaml"
 
 
 @pytest.fixture(scope="module")
 def toy() -> Plan:
-    return request(ROOT / "specs" / "resnet20_imp.yaml").plan
+    return request(IMP).plan
 
 
 def test_a_process_for_each_core_where_networks_are_small(toy: Plan) -> None:
-    counts = [cpu_processes(toy, lambda job: False, cores=cores, free=math.inf) for cores in (1, 2, 5)]
-    assert counts == [1, 2, 5]
+    assert [cpu_processes(toy, cores=cores, free=math.inf) for cores in (1, 2, 5)] == [1, 2, 5]
 
 
-def test_threads_where_networks_are_large() -> None:
-    paper = request(ROOT / "specs" / "resnet20_imp.yaml", "paper").plan
-    assert cpu_processes(paper, lambda job: False, cores=2, free=math.inf) == 1
+def test_no_more_processes_than_run_side_by_side() -> None:
+    plan = request(ROOT / "specs" / "lenet_imp.yaml").plan
+    counts = [cpu_processes(plan, cores=cores, free=math.inf) for cores in (8, 64, 1000, 2000)]
+    assert counts == sorted(counts)
+    assert 8 == counts[0] < counts[-1] == counts[-2]
 
 
-def test_one_process_where_little_is_missing(toy: Plan, tmp_path: Path) -> None:
-    assert cpu_processes(toy, lambda job: True, cores=2, free=math.inf) == 1
+@pytest.mark.parametrize("name", ["resnet20_imp", "eigenvector_drift", "vgg16_stability"])
+def test_threads_where_networks_are_large(name: str) -> None:
+    paper = request(ROOT / "specs" / f"{name}.yaml", "paper").plan
+    assert cpu_processes(paper, cores=4, free=math.inf) == 1
+
+
+def test_one_process_for_little_work(tmp_path: Path) -> None:
     path = tmp_path / "tiny_imp.yaml"
     path.write_text(imp_text())
-    assert cpu_processes(request(path).plan, lambda job: False, cores=2, free=math.inf) == 1
+    assert cpu_processes(request(path).plan, cores=2, free=math.inf) == 1
 
 
-def test_one_process_where_there_are_fewer_starts_than_cores(toy: Plan) -> None:
-    starts = sum(not job.inputs for job in toy.jobs.values())
-    assert cpu_processes(toy, lambda job: False, cores=starts, free=math.inf) == starts
-    assert cpu_processes(toy, lambda job: False, cores=starts + 1, free=math.inf) == 1
+def test_as_many_processes_as_memory_holds(toy: Plan) -> None:
+    """A process takes 400 MB before it computes, and four fifths of what is free may be taken."""
+    assert [cpu_processes(toy, cores=8, free=free) for free in (0.7e9, 2.3e9, 5.7e9)] == [1, 4, 8]
 
 
-def test_one_process_where_memory_is_short(toy: Plan) -> None:
-    assert cpu_processes(toy, lambda job: False, cores=2, free=1e5) == 1
+def options(**chosen: object) -> Options:
+    plain = {"scale": "toy", "replicates": None, "first_seed": None, "device": "cpu", "threads": None}
+    places = {"store": Path("store"), "data": Path("data"), "report": Path("report")}
+    return Options(**{**plain, **places, **chosen})  # type: ignore[arg-type]
+
+
+def test_what_a_user_chose_is_kept(toy: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "usable_cores", lambda: 3)
+    for chosen, slots, threads in (
+        (options(workers=1, threads=3), 1, 3),
+        (options(workers=2, threads=3), 2, 3),
+        (options(threads=3), 3, 3),
+        (options(threads=2), 2, 2),
+        (options(threads=12), 3, 3),
+        (options(threads=1), 1, 1),
+    ):
+        backend, used = session._suited(chosen, toy)
+        assert (len(backend.slots), used) == (slots, threads)
+
+
+def test_a_plan_says_what_a_run_would_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "usable_cores", lambda: 2)
+    several = cli("plan", IMP, "--device", "cpu", "--threads", "2").out
+    assert "on 2 x cpu, 2 CPU threads" in several
+    assert "on cpu, 2 CPU threads" in cli("plan", IMP, "--device", "cpu", "--threads", "2", "--workers", "1").out

@@ -99,7 +99,7 @@ class Backend(Protocol):
 
     @property
     def slots(self) -> Sequence[Slot]:
-        """Where groups would run, one at a time in each."""
+        """Where groups would run, one at a time in each; all of one kind."""
 
     @property
     def free(self) -> float:
