@@ -84,8 +84,8 @@ MUTATIONS = (
         "harness/stages/train.py",
         (
             (
-                'order_seeds=[slot.work.params["order"] for slot in group]',
-                'order_seeds=["/".join(slot.work.params["order"].split("/")[:2]) for slot in group]',
+                'order_seeds=[replica.work.params["order"] for replica in group]',
+                'order_seeds=["/".join(replica.work.params["order"].split("/")[:2]) for replica in group]',
             ),
         ),
     ),
@@ -107,8 +107,8 @@ MUTATIONS = (
         "harness/stages/train.py",
         (
             (
-                'slot.stops | {int(item.params["stop"])}',
-                'slot.stops | {int(item.params["stop"]) + item.params["keep_optimiser"]}',
+                'replica.stops | {int(item.params["stop"])}',
+                'replica.stops | {int(item.params["stop"]) + item.params["keep_optimiser"]}',
             ),
             ("recorded.snapshot(place, stop)", "recorded.snapshot(place, stop + item.params['keep_optimiser'])"),
         ),
@@ -175,8 +175,8 @@ MUTATIONS = (
         "harness/stages/train.py",
         (
             (
-                'order_seeds=[slot.work.params["order"] for slot in group]',
-                'order_seeds=["/".join(slot.work.params["order"].split("/")[::2]) for slot in group]',
+                'order_seeds=[replica.work.params["order"] for replica in group]',
+                'order_seeds=["/".join(replica.work.params["order"].split("/")[::2]) for replica in group]',
             ),
         ),
     ),

@@ -22,10 +22,10 @@ from harness.regress.compare import Finding, count_numbers, since
 from harness.regress.guard import (
     Guarded,
     Place,
+    cached_findings,
     coverage,
     exit_code,
     guard,
-    held_findings,
     measure,
     measure_smoke_run,
     require_own,
@@ -76,7 +76,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         except InvariantBroken as error:
             ready.append((baseline, [Finding(baseline.name, "plan", "error", str(error))], None))
             continue
-        told = [*held_findings(request, baseline, place.store), *coverage(request, baseline)]
+        told = [*cached_findings(request, baseline, place.store), *coverage(request, baseline)]
         ready.append((baseline, told, request))
     _require_room([request for *_, request in ready if request is not None], place)
     guarded: list[Guarded] = []

@@ -39,10 +39,11 @@ def test_axes_hold_defaults_and_times_in_order(asked: Request) -> None:
 
 
 def test_settings_are_documented_with_their_origins(asked: Request) -> None:
-    """Every field of the settings has words, where it is declared."""
-    documentation = "\n".join(model.__doc__ or "" for model in asked.protocol.settings.__mro__)
+    """Every field of the settings has words in the docstring of the model that declares it."""
+    models = asked.protocol.settings.__mro__
     for name in asked.protocol.settings.model_fields:
-        assert f"{name}:" in documentation, f"{asked.protocol.settings.__name__}.{name} has no words"
+        owner = next(model for model in models if name in vars(model).get("__annotations__", {}))
+        assert f"{name}:" in (owner.__doc__ or ""), f"{owner.__name__}.{name} has no words"
 
 
 def test_measurements_are_the_same_every_time(asked: Request) -> None:

@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from harness.errors import InvariantBroken
+
 WEIGHT, BUFFER, OPTIMISER, MASK, STEP = "weight:", "buffer:", "optimiser:", "mask:", "step"
 """Beginnings of the names of an artifact's tensors; the last is a name."""
 
@@ -21,7 +23,7 @@ def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: value for name, value in tensors.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mask:
     """Which weights of a network are kept.
 
@@ -45,7 +47,14 @@ class Mask:
         return sum(int(kept.sum()) for kept in self.kept.values())
 
     def over(self, weights: Mapping[str, Tensor]) -> "Mask":
-        """The same with a name for each of the weights."""
+        """The same with a name for each of the weights, and none beside.
+
+        Raises:
+            InvariantBroken: it prunes what is not among the weights.
+        """
+        strange = sorted(self.kept.keys() - weights.keys())
+        if strange:
+            raise InvariantBroken(f"the mask is of another network: there is no weight {strange[0]} here")
         return Mask(
             {name: self.kept.get(name, torch.ones_like(value, dtype=torch.bool)) for name, value in weights.items()}
         )
@@ -57,7 +66,7 @@ class Mask:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """A network between two steps of its training.
 

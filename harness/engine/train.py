@@ -20,7 +20,7 @@ OnSnapshot = Callable[[int, Replicas], None]
 
 def train(
     network: Network,
-    recipe: Hyperparameters,
+    hyperparameters: Hyperparameters,
     images: Images,
     replicas: Replicas,
     *,
@@ -29,11 +29,11 @@ def train(
     witness: Witness | None = None,
     probes: Probes | None = None,
 ) -> Replicas:
-    """Trains every replica to its last stop.
+    """Trains every replica to its last snapshot step.
 
     Args:
         network: what is trained.
-        recipe: how.
+        hyperparameters: how.
         images: on what.
         replicas: the replicas' states; used up by the call.
         on_step: called after every step with the number of replica-steps just made, and a function that gives
@@ -67,7 +67,7 @@ def train(
         )
         if group is None or group.places != active:
             moving = now if len(active) == len(now) else now.take(active)
-            group = _Group(network, recipe, images, moving, active, witness, probes)
+            group = _Group(network, hyperparameters, images, moving, active, witness, probes)
         resting = now
 
         def step(moved: Callable[[], Replicas], resting: Replicas = resting, active: list[int] = active) -> None:
@@ -96,7 +96,7 @@ class _Group:
     def __init__(
         self,
         network: Network,
-        recipe: Hyperparameters,
+        hyperparameters: Hyperparameters,
         images: Images,
         replicas: Replicas,
         places: Sequence[int],
@@ -110,14 +110,14 @@ class _Group:
         if width > len(replicas):
             replicas = replicas.take([min(slot, len(replicas) - 1) for slot in range(width)])
         self._now = replicas
-        self._feed = FEEDS[recipe.sampling](
+        self._feed = FEEDS[hyperparameters.sampling](
             replicas.order_seeds,
             replicas.steps,
             examples=len(images.split["train"][1]),
-            batch=recipe.batch,
+            batch=hyperparameters.batch,
             device=device,
         )
-        self._step = Step(network, recipe, images, self._feed, replicas, probed=probes is not None)
+        self._step = Step(network, hyperparameters, images, self._feed, replicas, probed=probes is not None)
         self._make_step = graphs.prepared(self._step, device)
 
     def advance(self, count: int, report: Callable[[Callable[[], Replicas]], None]) -> Replicas:

@@ -85,7 +85,7 @@ def at_fork(job: Job) -> bool:
 
 
 def training_steps(jobs: Iterable[Job]) -> dict[str, int]:
-    """Lineage -> optimiser steps, of the trainings among some jobs; snapshots of one run count once."""
+    """Trajectory -> optimiser steps, of the trainings among some jobs; snapshots of one run count once."""
     steps: dict[str, int] = {}
     for job in jobs:
         if row(job.stage).role == "training":

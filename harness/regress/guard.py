@@ -143,7 +143,7 @@ def cached(request: Request, store: Store) -> Cached | None:
     )
 
 
-def held_findings(request: Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
+def cached_findings(request: Request, baseline: Baseline, store: Store) -> Iterator[Finding]:
     """A note where the store has results of this code, an error where it has those of another."""
     hit = cached(request, store)
     if hit is not None and hit.alike:

@@ -47,7 +47,7 @@ class Recorded:
         self._checkpoint, self._probes = checkpoint, probes
         self._snapshots: dict[str, Tensor] = {}
 
-    def mark(self, place: int, now: Replicas) -> None:
+    def snap(self, place: int, now: Replicas) -> None:
         """Takes a snapshot of a replica, which stands at one of its stops."""
         prefix = f"{place}/{now.steps[place]}/"
         tensors = {"weights": now.weights[place], "diverged": now.diverged_at[place]}

@@ -101,7 +101,7 @@ class Train(Stage):
         images = context.images(params["data"] | {"augment": params["augment"]}, params["precision"])
         network = context.network(params, images)
         replicas = _start(network, group, context)
-        probes = probes_of([slot.jobs for slot in group], replicas.weights)
+        probes = probes_of([replica.jobs for replica in group], replicas.weights)
         saved = context.checkpoint.load()
         augmented = any(params["augment"].values())
         witness = _recalled(Witness(len(group), images, augmented=augmented), saved)
@@ -109,7 +109,7 @@ class Train(Stage):
         if saved is not None:
             replicas = _unpack(replicas, saved, context.device)
             recorded.recall(saved[0])
-            context.advance(sum(now - slot.start for now, slot in zip(replicas.steps, group, strict=True)))
+            context.advance(sum(now - replica.start for now, replica in zip(replicas.steps, group, strict=True)))
 
         def save(now: Replicas) -> None:
             recorded.keep()
@@ -126,7 +126,7 @@ class Train(Stage):
             images,
             replicas,
             on_step=on_step,
-            on_snapshot=recorded.mark,
+            on_snapshot=recorded.snap,
             witness=witness,
             probes=probes,
         )
@@ -159,32 +159,32 @@ class _Replica:
 
 
 def _group(work: Sequence[Work]) -> list[_Replica]:
-    slots: dict[str, _Replica] = {}
+    by_trajectory: dict[str, _Replica] = {}
     for item in work:
         require_sound(item.job)
-        slot = slots.get(item.job.trajectory, _Replica(item, (), frozenset()))
-        stops = slot.stops | {int(item.params["stop"])}
-        slots[item.job.trajectory] = replace(slot, jobs=(*slot.jobs, item.job), stops=stops)
-    return list(slots.values())
+        replica = by_trajectory.get(item.job.trajectory, _Replica(item, (), frozenset()))
+        stops = replica.stops | {int(item.params["stop"])}
+        by_trajectory[item.job.trajectory] = replace(replica, jobs=(*replica.jobs, item.job), stops=stops)
+    return list(by_trajectory.values())
 
 
 def _start(network: Network, group: Sequence[_Replica], context: Context) -> Replicas:
     params = group[0].work.params
     dtype = dtype_of(params["precision"])
     weights, buffers, masks, optimisers = [], [], [], []
-    for slot in group:
-        state, mask = slot.work.state(), slot.work.mask()
-        if state.step != slot.start:
+    for replica in group:
+        state, mask = replica.work.state(), replica.work.mask()
+        if state.step != replica.start:
             raise InvariantBroken(
-                f"{slot.work.job!r} starts at step {slot.start}, but its state is of step {state.step}: "
+                f"{replica.work.job!r} starts at step {replica.start}, but its state is of step {state.step}: "
                 "the fork lost its place"
             )
         subnetwork, kept = mask.applied(state.weights), mask.over(state.weights).kept
         masks.append(flatten(network, {name: value[None].to(dtype) for name, value in kept.items()}))
         weights.append(flatten(network, {name: value[None].to(dtype) for name, value in subnetwork.items()}))
         buffers.append(state.buffers)
-        optimisers.append(_optimiser_state(slot.work, state, weights[-1], masks[-1]))
-    pruned = any("mask" in slot.work.inputs for slot in group)
+        optimisers.append(_optimiser_state(replica.work, state, weights[-1], masks[-1]))
+    pruned = any("mask" in replica.work.inputs for replica in group)
     return Replicas(
         weights=torch.cat(weights).to(context.device),
         buffers={
@@ -194,10 +194,10 @@ def _start(network: Network, group: Sequence[_Replica], context: Context) -> Rep
             name: torch.cat([optimiser[name] for optimiser in optimisers]).to(context.device) for name in optimisers[0]
         },
         mask=torch.cat(masks).to(context.device) if pruned else None,
-        steps=[slot.start for slot in group],
-        snapshot_steps=[sorted(slot.stops) for slot in group],
-        order_seeds=[slot.work.params["order"] for slot in group],
-        schedule_starts=[slot.work.params["schedule_start"] for slot in group],
+        steps=[replica.start for replica in group],
+        snapshot_steps=[sorted(replica.stops) for replica in group],
+        order_seeds=[replica.work.params["order"] for replica in group],
+        schedule_starts=[replica.work.params["schedule_start"] for replica in group],
         diverged_at=torch.full((len(group),), FINITE, device=context.device),
     )
 
@@ -271,7 +271,7 @@ def _result(
     recorded: Recorded,
     witness: Witness | None,
 ) -> Artifact | HarnessError:
-    place = next(i for i, slot in enumerate(group) if slot.work.job.trajectory == item.job.trajectory)
+    place = next(i for i, replica in enumerate(group) if replica.work.job.trajectory == item.job.trajectory)
     stop = int(item.params["stop"])
     end = recorded.snapshot(place, stop)
     broken = divergence.told(network, item, images, end)

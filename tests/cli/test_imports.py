@@ -17,22 +17,25 @@ finally:
         & sys.modules.keys()), file=sys.stderr)
 """
 
-COMMANDS = {
-    "help": (["--help"], set()),
-    "help of a command": (["verify", "--help"], {"pydantic"}),
-    "version": (["--version"], set()),
-    "a mistyped option": (["verify", "--storre", "x"], {"pydantic"}),
-    "list": (["list"], {"pydantic"}),
-    "schema": (["schema"], {"pydantic"}),
+COMMANDS: dict[str, tuple[list[str], set[str], int, str]] = {
+    "help": (["--help"], set(), 0, "Exit codes"),
+    "help of a command": (["verify", "--help"], {"pydantic"}, 0, "--workers"),
+    "version": (["--version"], set(), 0, "harness "),
+    "a mistyped option": (["verify", "--storre", "x"], {"pydantic"}, 2, "--storre"),
+    "list": (["list"], {"pydantic"}, 0, "specs/resnet20_imp.yaml"),
+    "schema": (["schema"], {"pydantic"}, 0, "$schema"),
+    "data list": (["data", "list"], {"pydantic"}, 0, "digits"),
+    "gate": (["gate", "verdicts/toy.json"], {"pydantic"}, 0, "in order"),
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_light_command_imports_little(name: str) -> None:
-    arguments, allowed = COMMANDS[name]
+    arguments, allowed, code, words = COMMANDS[name]
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], cwd=ROOT, capture_output=True, text=True)
     imported = set(done.stderr.splitlines()[-1].split())
     assert imported == allowed
+    assert (done.returncode, words in done.stdout + done.stderr) == (code, True)
 
 
 def test_the_test_sees_what_a_heavy_command_imports() -> None:

@@ -1,8 +1,10 @@
 """States and masks as values: there and back, and what a mask does."""
 
+import pytest
 import torch
 
 from harness.engine.state import Mask, State
+from harness.errors import InvariantBroken
 
 WEIGHTS = {"layer.weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "layer.bias": torch.tensor([5.0, 6.0])}
 KEPT = {"layer.weight": torch.tensor([[True, False], [False, True]])}
@@ -49,6 +51,11 @@ def test_a_mask_over_weights_names_them_all_in_their_order() -> None:
     assert list(whole.kept) == ["layer.bias", "layer.weight"]
     assert (Mask(KEPT).count(), whole.count()) == (2, 4)
     assert {kept.dtype for kept in whole.kept.values()} == {torch.bool}
+
+
+def test_a_mask_of_another_network_is_refused() -> None:
+    with pytest.raises(InvariantBroken, match=r"another network: there is no weight layer\.weight here"):
+        Mask(KEPT).over({"layer.bias": WEIGHTS["layer.bias"]})
 
 
 def test_no_mask_keeps_everything() -> None:

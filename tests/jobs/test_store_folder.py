@@ -209,9 +209,14 @@ def test_only_stale_names_of_the_store_are_swept(tmp_path: Path) -> None:
     young = root / "tmp" / ("a" * 32)
     young.mkdir()
     (root / "progress" / f"{'a' * 32}.claim").write_text("of a run that may live")
-    for path in (*stale, *kept):
+    schedules = [root / "progress" / f"{letter * 32}.json" for letter in "bc"]
+    for schedule in schedules:
+        schedule.write_text("[]")
+    for path in (*stale, *kept, schedules[0]):
         aged(path)
+    os.utime(schedules[1], (0, 0))
     Store(root)
+    assert [path.exists() for path in schedules] == [True, False], "a long training writes none for days"
     assert [os.path.lexists(path) for path in stale] == [False] * 4
     assert (root / "progress" / f"{'a' * 32}.claim").exists()
     assert all(path.exists() for path in (*kept, young))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticKnownError, core_schema
 
 from harness.jobs.job import Job
@@ -143,5 +143,10 @@ class ArmOptions(Model):
             there as it is [code], ``trained_to_rewind`` trains it to k first.
     """
 
-    arms: Many[ArmName] = ("imp", "random_prune", "random_reinit")
-    reinit: Literal["at_rewind", "trained_to_rewind"] = "at_rewind"
+    arms: Many[ArmName] = Field(
+        ("imp", "random_prune", "random_reinit"), description="the subnetwork and its baselines"
+    )
+    reinit: Literal["at_rewind", "trained_to_rewind"] = Field(
+        "at_rewind",
+        description="where the fresh draw of random_reinit takes the place of the weights: as it is, or trained to k",
+    )

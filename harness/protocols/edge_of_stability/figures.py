@@ -18,7 +18,7 @@ def figures(setting: TrainingSetting, observations: Sequence[Observation], claim
     return [_training(setting, observations), _distance(observations, claims)]
 
 
-def drop_marks(setting: TrainingSetting) -> list[Reference]:
+def drop_references(setting: TrainingSetting) -> list[Reference]:
     """The drops of the learning rate as lines across a figure over iterations."""
     return [Reference("learning rate drops", float(place), "x", "event") for place in drops(setting.recipe).values()]
 
@@ -44,7 +44,7 @@ def _training(setting: TrainingSetting, observations: Sequence[Observation]) -> 
         "iteration",
         "training loss (nats)",
         [*losses, *sharp, *limits],
-        drop_marks(setting),
+        drop_references(setting),
         below=(Panel("largest eigenvalue", "log"),),
     )
 
