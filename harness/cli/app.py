@@ -199,6 +199,8 @@ def list_specs(
     from harness.schema import load as loading
 
     paths = sorted(folder.glob("*.yaml"))
+    if folder.is_file():
+        raise RequestError(f"{folder} is a file: name a folder of specs, or `harness validate {folder}`")
     if not paths:
         raise RequestError(f"no spec files (*.yaml) in {folder}: name another folder")
     specs, problems = [], []

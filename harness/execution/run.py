@@ -87,6 +87,8 @@ def execute(
                 schedule.remove()
                 claims.sweep([job for key, job in plan.jobs.items() if key not in run.failed.keys() | run.lost])
             run.workers_lost = tuple(opened.lost)
+            for words in run.workers_lost:
+                tally.note(f"{words}; its group was taken up again")
     run.seconds = time.monotonic() - started
     return run
 

@@ -68,24 +68,25 @@ def _late(recipe: Recipe, origin: Origin) -> Subnetwork:
 
 
 def test_an_arm_is_added_by_one_function(asked: Callable[[str], Request], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arms, "ARMS", {**ARMS, "late": Arm("a step late", _late)})
+    monkeypatch.setattr(arms, "ARMS", {**ARMS, "a_step_late": Arm("a step late", _late)})
     monkeypatch.setattr("harness.protocols.imp.figures.ARMS", arms.ARMS)
-    found = asked("arms: [imp, late]")
-    measured = [one for one in found.protocol.measurements(found.setting) if one.at.get("arm") == "late"]
+    found = asked("arms: [imp, a_step_late]")
+    measured = [one for one in found.protocol.measurements(found.setting) if one.at.get("arm") == "a_step_late"]
     assert {one.at["level"] for one in measured} == {2}
     starts: set[Job] = {one.job.inputs["state"].inputs["state"] for one in measured if one.job.stage == "evaluate"}
     assert {start.params["stop"] for start in starts} == {1}
-    at = {"arm": "late", "rewind": 0, "level": 2, "split": "test", "batch_norm": "interpolated"}
+    at = {"arm": "a_step_late", "rewind": 0, "level": 2, "split": "test", "batch_norm": "interpolated"}
     figures = found.protocol.figures(found.setting, [Observation("instability", at, 0, 0, 1.0)], [])
     (drawn,) = (one for one in figures if one.id == "instability_rewind")
     assert [one.label for one in drawn.series] == ["a step late"]
-    assert "late" in found.protocol.axes(found.setting)["arm"]
+    assert "a_step_late" in found.protocol.axes(found.setting)["arm"]
     schema = json.dumps(cli("schema").json)
-    assert '"enum": ["imp", "random_prune", "random_reinit", "late"]' in schema
-    assert "late: Its mask with the weights of a step later." in schema
+    assert f'"enum": {json.dumps([*ARMS, "a_step_late"])}' in schema
+    assert "a_step_late: Its mask with the weights of a step later." in schema
 
 
-@pytest.mark.parametrize("name", ["late", "3", "true"])
+@pytest.mark.parametrize("name", ["unheard_of", "3", "true"])
 def test_an_unknown_arm_is_refused_with_those_that_there_are(asked: Callable[[str], Request], name: str) -> None:
-    with pytest.raises(RequestError, match=r"arms\[1\]: found .*: should be 'imp', 'random_prune' or 'random_reinit'"):
+    *others, last = map(repr, ARMS)
+    with pytest.raises(RequestError, match=rf"arms\[1\]: found .*: should be {', '.join(others)} or {last}"):
         asked(f"arms: [imp, {name}]")

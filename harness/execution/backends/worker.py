@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from harness import stages
 from harness.engine import device as devices_
 from harness.errors import StoreBroken
 from harness.execution.group import Runner
@@ -28,6 +29,8 @@ def serve(pipe: "connection.Connection[Any, Any]", device: torch.device) -> None
         threads, root, jobs, load_dataset = pipe.recv()
         devices_.prepare(device, threads)
         runner = Runner(Store(root), device, load_dataset)
+        for stage in {job.stage for job in jobs.values()}:
+            stages.find(stage)  # what modules take to load is no time of the first job
         pipe.send(devices_.free_bytes(device))
         while True:
             pipe.send(runner.run([jobs[key] for key in pipe.recv()], _teller(pipe)))
