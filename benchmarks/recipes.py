@@ -15,7 +15,7 @@ from harness.engine.feed import Images
 from harness.engine.networks.build import build
 from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
 from harness.engine.replicas import FINITE, Replicas
-from harness.engine.step import Recipe
+from harness.engine.step import Hyperparameters
 from harness.errors import DataMissing
 from harness.schema.document import read
 from harness.schema.model import Spec
@@ -125,11 +125,11 @@ class Bench:
         """The data as the engine wants it."""
         return Images(self.dataset, self.data, device=device, dtype=devices.dtype_of(precision))
 
-    def recipe(self, precision: str, slower: float = 1.0) -> Recipe:
+    def recipe(self, precision: str, slower: float = 1.0) -> Hyperparameters:
         """The spec's, without warm-up, so that the first steps move; its rate divided by ``slower``."""
         schedule = self.training.schedule
         drops = [drop.iterations(self.per_epoch) for drop in schedule.drops]
-        return Recipe(
+        return Hyperparameters(
             batch=self.batch,
             sampling=self.training.sampling,
             optimiser=self.optimiser,

@@ -249,3 +249,26 @@ def clear(array: Any, count: int) -> None:
     """Sets the first so many numbers zero."""
     for place in range(count):
         array[place] = 0
+
+
+@_emitted
+def where_beaten(_: Any, a: Any, b: Any, otherwise: Any, then: Any) -> Any:
+    """``then`` where b is greater than a, or NaN; ``otherwise`` elsewhere."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held, rival, kept, taken = arguments
+        greater = builder.or_(builder.fcmp_ordered(">", rival, held), builder.fcmp_unordered("uno", rival, rival))
+        return builder.select(greater, taken, kept)
+
+    return a(a, a, a, a), generate
+
+
+@_emitted
+def zero(_: Any, array: Any) -> Any:
+    """The vector of zeros."""
+    lanes = _lanes(array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(lanes), None)
+
+    return lanes(array), generate

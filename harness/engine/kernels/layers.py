@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.engine.kernels.autograd import Block, apply, lanes_of
+from harness.engine.kernels.pooling import pool_max
 from harness.engine.networks.layers import BN_MOMENTUM, NORM_EPSILON, Layers
 
 
@@ -92,7 +93,7 @@ class CompiledLayers(Layers):
 
     def pool_max(self, x: Tensor) -> Tensor:
         """See ``Layers``."""
-        return self._folded(x, super().pool_max)
+        return pool_max(x)
 
     def pool_max_all(self, x: Tensor) -> Tensor:
         """See ``Layers``."""
