@@ -9,7 +9,18 @@ Which input pixel an output pixel meets at a place of the window is in tables: `
 
 from typing import Any
 
-from harness.engine.kernels.lanes import broadcast, clear, compiled, load, load_half, multiply_add, store, total, width
+from harness.engine.kernels.lanes import (
+    after,
+    broadcast,
+    clear,
+    compiled,
+    load,
+    load_half,
+    multiply_add,
+    store,
+    total,
+    width,
+)
 
 TILE = 4
 """Outputs that are computed together; with L numbers each they take eight of AVX2's sixteen registers."""
@@ -108,6 +119,47 @@ def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape:
 
 
 @compiled
+def _add_tile(source: Any, gradient: Any, sums: Any, columns: Any, apart: Any, pixels: Any) -> None:
+    """Adds what one line of outputs gives to the sums of a tile, at one place of the window.
+
+    Args:
+        source: the line of inputs, from the tile's first channel on.
+        gradient: the line of outputs, from the tile's first channel on.
+        sums: of the tile, [4, 2, L / 2].
+        columns: from that place of the window on.
+        apart: numbers from the first output to the second, third and fourth, and from the first input to the second.
+        pixels: (outputs of the line, size of the window, numbers of a pixel of the inputs, of the outputs).
+    """
+    o1, o2, o3, i1 = apart
+    wide_out, size, input_pixel, output_pixel = pixels
+    half = width(source) // 2
+    a0, a1, b0, b1 = load_half(sums, 0), load_half(sums, half), load_half(sums, 2 * half), load_half(sums, 3 * half)
+    sums = after(sums, 4 * half)
+    c0, c1, d0, d1 = load_half(sums, 0), load_half(sums, half), load_half(sums, 2 * half), load_half(sums, 3 * half)
+    for x in range(wide_out):
+        column = columns[x * size]
+        if column < 0:
+            continue
+        g, p = x * output_pixel, column * input_pixel
+        for _ in range(2):
+            first, second = load_half(source, p), load_half(source, p + i1)
+            value = load_half(gradient, g)
+            a0, a1 = multiply_add(value, first, a0), multiply_add(value, second, a1)
+            value = load_half(gradient, g + o1)
+            b0, b1 = multiply_add(value, first, b0), multiply_add(value, second, b1)
+            value = load_half(gradient, g + o2)
+            c0, c1 = multiply_add(value, first, c0), multiply_add(value, second, c1)
+            value = load_half(gradient, g + o3)
+            d0, d1 = multiply_add(value, first, d0), multiply_add(value, second, d1)
+            g += half
+            p += half
+    s = -4 * half
+    for value in (a0, a1, b0, b1, c0, c1, d0, d1):
+        store(sums, s, value)
+        s += half
+
+
+@compiled
 def correlate_gradient(source: Any, gradient: Any, sums: Any, tables: Any, shape: Any) -> None:
     """Adds to the gradient by each weight, in half vectors whose lanes are still to be summed.
 
@@ -123,52 +175,27 @@ def correlate_gradient(source: Any, gradient: Any, sums: Any, tables: Any, shape
     chunks, height, wide, inputs, height_out, wide_out, outputs, size = shape
     rows, columns = tables
     lanes = width(source)
-    half = lanes // 2
+    pixels = (wide_out, size, inputs * lanes, outputs * lanes)
     for n in range(chunks):
         for y in range(height_out):
+            line = after(gradient, (n * height_out + y) * wide_out * outputs * lanes)
             for v in range(size):
                 row = rows[y * size + v]
                 if row < 0:
                     continue
-                s = v * size * ((outputs + 3) // 4) * ((inputs + 1) // 2) * 8 * half
+                given = after(source, (n * height + row) * wide * inputs * lanes)
+                s = v * size * ((outputs + 3) // 4) * ((inputs + 1) // 2) * 4 * lanes
                 for u in range(size):
                     for o in range(0, outputs, 4):
-                        o1 = min(1, outputs - 1 - o) * lanes
-                        o2 = min(2, outputs - 1 - o) * lanes
-                        o3 = min(3, outputs - 1 - o) * lanes
+                        more = outputs - 1 - o
+                        o1, o2, o3 = min(1, more) * lanes, min(2, more) * lanes, min(3, more) * lanes
                         for i in range(0, inputs, 2):
-                            i1 = min(1, inputs - 1 - i) * lanes
-                            a0, a1 = load_half(sums, s), load_half(sums, s + half)
-                            b0, b1 = load_half(sums, s + 2 * half), load_half(sums, s + 3 * half)
-                            c0, c1 = load_half(sums, s + 4 * half), load_half(sums, s + 5 * half)
-                            d0, d1 = load_half(sums, s + 6 * half), load_half(sums, s + 7 * half)
-                            for x in range(wide_out):
-                                column = columns[x * size + u]
-                                if column < 0:
-                                    continue
-                                g = (((n * height_out + y) * wide_out + x) * outputs + o) * lanes
-                                p = (((n * height + row) * wide + column) * inputs + i) * lanes
-                                for _ in range(2):
-                                    first, second = load_half(source, p), load_half(source, p + i1)
-                                    value = load_half(gradient, g)
-                                    a0, a1 = multiply_add(value, first, a0), multiply_add(value, second, a1)
-                                    value = load_half(gradient, g + o1)
-                                    b0, b1 = multiply_add(value, first, b0), multiply_add(value, second, b1)
-                                    value = load_half(gradient, g + o2)
-                                    c0, c1 = multiply_add(value, first, c0), multiply_add(value, second, c1)
-                                    value = load_half(gradient, g + o3)
-                                    d0, d1 = multiply_add(value, first, d0), multiply_add(value, second, d1)
-                                    g += half
-                                    p += half
-                            store(sums, s, a0)
-                            store(sums, s + half, a1)
-                            store(sums, s + 2 * half, b0)
-                            store(sums, s + 3 * half, b1)
-                            store(sums, s + 4 * half, c0)
-                            store(sums, s + 5 * half, c1)
-                            store(sums, s + 6 * half, d0)
-                            store(sums, s + 7 * half, d1)
-                            s += 8 * half
+                            apart = (o1, o2, o3, min(1, inputs - 1 - i) * lanes)
+                            _add_tile(
+                                after(given, i * lanes), after(line, o * lanes), after(sums, s), after(columns, u),
+                                apart, pixels,
+                            )  # fmt: skip
+                            s += 4 * lanes
 
 
 @compiled
