@@ -32,6 +32,14 @@ def test_a_benchmark_runs(name: str) -> None:
         assert words in said.stdout
 
 
+def test_the_benchmark_of_compiled_loops_runs() -> None:
+    pytest.importorskip("numba")
+    command = [sys.executable, ROOT / "benchmarks/kernels.py", "--replicas", "2", "--turns", "1", "--seconds", "0.1"]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert said.returncode == 0, said.stderr
+    assert "times as fast" in said.stdout
+
+
 @pytest.fixture
 def guard(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.engine import graphs, optimise
 from harness.engine.device import number_format, product_format
 from harness.engine.feed import Feed, Images
+from harness.engine.kernels.choice import layers_for
 from harness.engine.networks.build import Network, rows_of
 from harness.engine.networks.initialise import unflatten
 from harness.engine.replicas import FINITE, Replicas
@@ -73,6 +74,7 @@ class Step:
         self._network, self._recipe, self._images, self._feed = network, recipe, images, feed
         self._replicas = replicas
         self._branches = network.branches(len(replicas))
+        self._layers = layers_for(network, device, recipe.precision)
         self._gradient = torch.empty_like(replicas.weights)
         self._probed = probed
         self.gradient = torch.empty_like(replicas.weights if probed else replicas.weights[:0])
@@ -110,7 +112,9 @@ class Step:
             weights = weights.clone()  # a row may begin anywhere; libraries choose kernels by where numbers lie
         leaves = {name: view.detach().requires_grad_() for name, view in unflatten(self._network, weights).items()}
         with number_format(precision, x.device):
-            logits = self._network.logits(leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train")
+            logits = self._network.logits(
+                leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train", layers=self._layers
+            )
         losses = _losses(logits, labels[rows])
         with product_format(precision):
             gradients = torch.autograd.grad(losses.sum(), list(leaves.values()))

@@ -12,6 +12,7 @@ import torch
 from harness import stages
 from harness.engine.data.dataset import Dataset
 from harness.engine.device import give_back_freed_memory, is_out_of_memory
+from harness.engine.kernels import choice
 from harness.errors import BrokenError, HarnessError, InvariantBroken, StoreBroken
 from harness.execution.checkpoint import Checkpoint
 from harness.jobs.job import Job
@@ -52,7 +53,10 @@ class Runner:
     def __init__(self, store: Store, device: torch.device, load_dataset: Callable[[str], Dataset]) -> None:
         self.store, self.device, self.load_dataset = store, device, load_dataset
         hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-        self.provenance: Mapping[str, Any] = describe(str(device), torch.get_num_threads(), hardware)
+        self.provenance: Mapping[str, Any] = {
+            **describe(str(device), torch.get_num_threads(), hardware),
+            "small_networks": choice.told(device),
+        }
 
     def run(self, group: Sequence[Job], advance: Callable[[int], None]) -> Finished:
         """Runs a group from its checkpoint, if it has one, and commits its results.

@@ -17,7 +17,7 @@ from harness.jobs.outside import packages
 PACKAGE = Path(harness.__file__)
 """What git is asked of: the package's own file."""
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-_PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
+_PACKAGES = ("torch", "torchvision", "numpy", "numba", "llvmlite", "scipy", "scikit-learn", "safetensors", "pydantic")
 
 
 class Code(BaseModel):

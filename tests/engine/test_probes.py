@@ -16,10 +16,10 @@ from harness.engine.replicas import Replicas
 from harness.engine.train import train
 from harness.measure.training import MEASURES
 from tests.engine import frozen
-from tests.engine.test_graphs import ALL, assert_equal, course, fresh, replaying, tensors
+from tests.engine.test_graphs import ALL, assert_equal, by_pytorch, course, fresh, replaying, tensors
 from tests.engine.test_train import CASES, CPU, Case, masks_of, nothing, replicas_of
 
-__all__ = ["replaying"]
+__all__ = ["by_pytorch", "replaying"]
 
 STEPS = ([0, 3, 4, 10], [5], [])
 """Of three replicas."""

@@ -45,7 +45,7 @@ def vgg(
     for stage, (width, count) in enumerate(zip(widths, convolutions, strict=True), start=1):
         for number in range(1, count + 1):
             name = f"stage{stage}.conv{number}"
-            x = layers.relu(layers.batch_norm(layers.convolve(x, name, width, 3, biased=True), f"{name}.bn"))
+            x = layers.block(x, name, width, 3, norm=f"{name}.bn", activation="relu", biased=True)
         if stage < len(widths) or last_pooling == "max":
             x = layers.pool_max(x)
     return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
@@ -60,20 +60,17 @@ def resnet(
     batch normalisation (option B). ResNet-20 has 272,474 trainable numbers, with its 1,568 running statistics the
     paper's 274K.
     """
-    activate = _activation(layers, activation)
-    x = activate(layers.batch_norm(layers.convolve(layers.images(x), "stem", widths[0], 3), "stem.bn"))
+    x = layers.block(layers.images(x), "stem", widths[0], 3, norm="stem.bn", activation=activation)
     for stage, width in enumerate(widths, start=1):
         for block in range(1, blocks + 1):
             name = f"stage{stage}.block{block}"
             stride = 2 if stage > 1 and block == 1 else 1
             shortcut = x
-            if stride != 1 or x.shape[1] != width * layers.replicas:
-                shortcut = layers.batch_norm(
-                    layers.convolve(x, f"{name}.shortcut", width, 1, stride=stride), f"{name}.shortcut.bn"
-                )
-            y = activate(layers.batch_norm(layers.convolve(x, f"{name}.a", width, 3, stride=stride), f"{name}.a.bn"))
-            y = layers.batch_norm(layers.convolve(y, f"{name}.b", width, 3), f"{name}.b.bn")
-            x = activate(y + shortcut)
+            if stride != 1 or layers.channels(x) != width:
+                name_of_it = f"{name}.shortcut"
+                shortcut = layers.block(x, name_of_it, width, 1, norm=f"{name_of_it}.bn", stride=stride)
+            y = layers.block(x, f"{name}.a", width, 3, norm=f"{name}.a.bn", activation=activation, stride=stride)
+            x = layers.block(y, f"{name}.b", width, 3, norm=f"{name}.b.bn", activation=activation, added=shortcut)
     return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
 
 
@@ -85,11 +82,12 @@ def resnet9(
     A block is a 3x3 convolution with bias, normalisation and activation; nothing follows where a shortcut is added.
     With widths 4, 8, 16, 32 on CIFAR-10 it has the third source's 26,490 parameters.
     """
-    normalise = {"batch": layers.batch_norm, "layer": layers.layer_norm}[normalisation]
-    activate = _activation(layers, activation)
 
     def block(x: Tensor, name: str, width: int) -> Tensor:
-        return activate(normalise(layers.convolve(x, name, width, 3, biased=True), f"{name}.norm"))
+        norm = f"{name}.norm"
+        return layers.block(
+            x, name, width, 3, norm=norm, normalisation=normalisation, activation=activation, biased=True
+        )
 
     first, second, third, fourth = widths
     x = block(layers.images(x), "conv1", first)
@@ -99,10 +97,6 @@ def resnet9(
     x = layers.pool_max(block(x, "conv4", fourth))
     x = x + block(block(x, "res2.a", fourth), "res2.b", fourth)
     return layers.linear(layers.pool_max_all(x), "output", classes, output_layer=True)
-
-
-def _activation(layers: Layers, name: str) -> Callable[[Tensor], Tensor]:
-    return {"gelu": layers.gelu, "relu": layers.relu}[name]
 
 
 APART_FROM = 1_000_000
@@ -187,6 +181,7 @@ class Network:
         *,
         batch_norm: BatchNormMode = "eval",
         batches_seen: int = 0,
+        layers: type[Layers] = Layers,
     ) -> Tensor:
         """Class scores of R replicas.
 
@@ -196,13 +191,14 @@ class Network:
             x: images [B, R, C, H, W].
             batch_norm: see ``Layers``.
             batches_seen: see ``Layers``.
+            layers: what computes.
 
         Returns:
             [R, B, K], in single precision at least.
         """
 
         def together(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], x: Tensor) -> Tensor:
-            scores = self.run(Layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
+            scores = self.run(layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
             return scores.float() if scores.dtype == torch.bfloat16 else scores
 
         branches = self.branches(len(next(iter(parameters.values()))))

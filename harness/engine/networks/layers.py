@@ -95,6 +95,10 @@ class Layers:
         vectors = x.flatten(2).transpose(0, 1)
         return vectors.contiguous() if self.replicas == 1 else vectors
 
+    def channels(self, x: Tensor) -> int:
+        """C of images."""
+        return x.shape[1] // self.replicas
+
     def convolve(
         self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1, biased: bool = False
     ) -> Tensor:
@@ -154,6 +158,44 @@ class Layers:
     def gelu(self, x: Tensor) -> Tensor:
         """Each number times the normal distribution function of it (Hendrycks & Gimpel 2016), exact."""
         return F.gelu(x)
+
+    def block(
+        self,
+        x: Tensor,
+        name: str,
+        channels: int,
+        size: int,
+        *,
+        norm: str,
+        normalisation: str = "batch",
+        activation: str = "none",
+        stride: int = 1,
+        biased: bool = False,
+        added: Tensor | None = None,
+    ) -> Tensor:
+        """A convolution, its normalisation, what is added to it, and the activation of all, one after the other.
+
+        Args:
+            x: images.
+            name: of the convolution.
+            channels: see ``convolve``.
+            size: see ``convolve``.
+            norm: name of the normalisation.
+            normalisation: ``batch`` or ``layer``.
+            activation: ``relu``, ``gelu`` or ``none``.
+            stride: see ``convolve``.
+            biased: whether the convolution has a bias.
+            added: images like those that come out.
+        """
+        x = self.convolve(x, name, channels, size, stride=stride, biased=biased)
+        x = self.batch_norm(x, norm) if normalisation == "batch" else self.layer_norm(x, norm)
+        return self.activate(x if added is None else x + added, activation)
+
+    def activate(self, x: Tensor, activation: str) -> Tensor:
+        """``relu``, ``gelu`` or ``none`` of the numbers."""
+        if activation == "none":
+            return x
+        return self.relu(x) if activation == "relu" else self.gelu(x)
 
     def pool_max(self, x: Tensor) -> Tensor:
         """The greatest of every 2 x 2 pixels: [B, R*C, H, W] to [B, R*C, H // 2, W // 2]."""

@@ -1,0 +1,194 @@
+"""The compiled block as an operation that PyTorch differentiates."""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.engine.kernels.block import backward, forward
+from harness.engine.kernels.convolution import TILE
+from harness.engine.kernels.lanes import BYTES
+
+
+def lanes_of(dtype: torch.dtype) -> int:
+    """How many examples a vector holds."""
+    return BYTES // dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a block does.
+
+    Attributes:
+        examples: of the batch; the last vector may hold more.
+        stride: pixels from one place of the window to the next.
+        normalises: whether batch normalisation follows the convolution.
+        rectifies: whether the positive part is taken at the end.
+        epsilon: added to variances.
+    """
+
+    examples: int
+    stride: int = 1
+    normalises: bool = True
+    rectifies: bool = False
+    epsilon: float = 0.0
+
+
+@cache
+def _tables(length: int, size: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Of an image of that length: the pixel that each output meets at each place, and the output that each pixel does.
+
+    [outputs, size] and [length, size], flat, -1 where there is none. The padding is ``size // 2``. Kept for good: loops
+    are told their addresses.
+    """
+    outputs = (length + 2 * (size // 2) - size) // stride + 1
+    forth = torch.full((outputs * size,), -1)
+    back = torch.full((length * size,), -1)
+    for output in range(outputs):
+        for place in range(size):
+            pixel = output * stride + place - size // 2
+            if 0 <= pixel < length:
+                forth[output * size + place], back[pixel * size + place] = pixel, output
+    return forth, back
+
+
+def _addresses(*tensors: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.data_ptr() for tensor in tensors)
+
+
+def _number(value: float, dtype: torch.dtype) -> Any:
+    return np.float32(value) if dtype == torch.float32 else np.float64(value)
+
+
+def _whole(count: int, tile: int) -> int:
+    return -(-count // tile) * tile
+
+
+def _room(x: Tensor, *counts: int) -> tuple[Tensor, list[int]]:
+    """Memory for so many numbers each, and the addresses of each."""
+    lanes = lanes_of(x.dtype)
+    *starts, end = accumulate((_whole(count, lanes) for count in counts), initial=0)
+    held = x.new_empty(end)
+    begin, size = held.data_ptr(), x.dtype.itemsize
+    return held, [begin + start * size for start in starts]
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _contiguous(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+class _Compiled(torch.autograd.Function):
+    """See ``apply``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        scale: Tensor | None,
+        shift: Tensor | None,
+        added: Tensor | None,
+        block: Block,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        replicas, chunks, height, wide, inputs, lanes = x.shape
+        outputs, size = weight.shape[1], weight.shape[-1]
+        (rows, rows_back), (columns, columns_back) = (_tables(n, size, block.stride) for n in (height, wide))
+        height_out, wide_out = len(rows) // size, len(columns) // size
+        given = [_contiguous(one) for one in (x, weight, bias, scale, shift, added)]
+        y = x.new_empty(replicas, chunks, height_out, wide_out, outputs, lanes)
+        out = torch.empty_like(y) if block.normalises else y
+        mean, variance = x.new_zeros(2, replicas, outputs).unbind()
+        tiled = _whole(outputs, TILE)
+        _held, room = _room(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
+        results, tables = (y, out, mean, variance), (_address(rows), _address(columns))
+        shape = replicas, block.examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size
+        forward(
+            (*map(_address, given), *map(_address, results), *room),
+            tables,
+            shape,
+            (bias is not None, block.normalises, added is not None, block.rectifies),
+            _number(block.epsilon, x.dtype),
+        )
+        ctx.save_for_backward(given[0], given[1], given[3], *results)
+        ctx.block, ctx.shape, ctx.biased, ctx.adds = block, shape, bias is not None, added is not None
+        ctx.tables = tables, (_address(rows_back), _address(columns_back))
+        ctx.mark_non_differentiable(mean, variance)
+        ctx.set_materialize_grads(False)
+        return out, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        block: Block = ctx.block
+        saved = ctx.saved_tensors
+        forth, back = ctx.tables
+        x, weight, _, y, *_ = saved
+        replicas, _, chunks, _, _, inputs, height_out, wide_out, outputs, size = ctx.shape
+        lanes, window, tiled = x.shape[-1], size * size, _whole(inputs, TILE)
+        gradient = gradients[0].contiguous()
+        x_gradient = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        weight_gradient = torch.empty_like(weight)
+        scale_gradient, shift_gradient, bias_gradient = x.new_empty(3, replicas, outputs).unbind()
+        added_gradient = torch.empty_like(y) if ctx.adds else None
+        _held, room = _room(
+            x,
+            window * outputs * tiled,
+            window * _whole(outputs, 4) * _whole(inputs, 2) * lanes // 2,
+            chunks * height_out * wide_out * outputs * lanes,
+            2 * outputs * lanes,
+            3 * outputs,
+            tiled,
+        )
+        results = x_gradient, weight_gradient, scale_gradient, shift_gradient, bias_gradient, added_gradient
+        backward(
+            (_address(gradient), *map(_address, saved), *map(_address, results), *room),
+            forth,
+            back,
+            ctx.shape,
+            (block.normalises, ctx.adds, block.rectifies, ctx.needs_input_grad[0]),
+            _number(block.epsilon, x.dtype),
+        )
+        return (
+            x_gradient,
+            weight_gradient,
+            bias_gradient if ctx.biased else None,
+            *((scale_gradient, shift_gradient) if block.normalises else (None, None)),
+            added_gradient,
+            None,
+        )
+
+
+def apply(
+    x: Tensor,
+    weight: Tensor,
+    block: Block,
+    *,
+    bias: Tensor | None = None,
+    norms: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
+    added: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A convolution, and what the block says of batch normalisation, addition and ReLU after it.
+
+    Padded by half the window. A replica's bits depend on its own numbers only.
+
+    Args:
+        x: images in vectors of examples, [R, N, H, W, C in, L].
+        weight: [R, C out, C in, size, size].
+        block: what to do.
+        bias: [R, C out].
+        norms: scale and shift [R, C out], if it normalises.
+        added: like the result, before the positive part is taken.
+
+    Returns:
+        Images [R, N, H out, W out, C out, L]; mean and variance [R, C out] of what was normalised, zeros without.
+    """
+    found: tuple[Tensor, Tensor, Tensor] = _Compiled.apply(x, weight, bias, *norms, added, block)  # type: ignore[no-untyped-call]
+    return found
