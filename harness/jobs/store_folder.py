@@ -28,7 +28,6 @@ _STALE_AFTER_S = 24 * 3600.0
 _STALE_SCHEDULE_AFTER_S = 30 * _STALE_AFTER_S  # a training of days writes none meanwhile
 _SHARD, _KEY, _DRAFT = (re.compile(f"[0-9a-f]{{{digits}}}") for digits in (2, 64, 32))
 _PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?")
-_SCHEDULE = re.compile(r"[0-9a-f]{32}\.json")
 _PART = re.compile(r"[0-9a-f]{32}\.[0-9]+")
 _TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?|probe)\.[0-9a-f]+\.tmp")
 """Of ``files.put`` and ``files.probe``; the version before wrote a process's number in place of random digits."""
@@ -163,12 +162,18 @@ def _require_marker(marker: Path) -> None:
 
 
 def _require_parts(root: Path) -> None:
-    """A part may be a link to a folder, on another disk say."""
+    """A part may be a link to a folder, on another disk say; what lies in it is the store's own."""
     for part in PARTS:
         place = root / part
         if (place.exists() or place.is_symlink()) and not place.is_dir():
             raise RequestError(
                 f"{place} is no folder, where the store has its {part}: remove it, or choose another with --store"
+            )
+    for shard in (root / "jobs").iterdir() if (root / "jobs").is_dir() else ():
+        if shard.is_symlink() and _SHARD.fullmatch(shard.name):
+            raise RequestError(
+                f"{shard} is a link, through which results would be written and removed elsewhere: remove the link, or "
+                "put the folder that it leads to in its place; what is missing then is computed again"
             )
 
 
@@ -207,7 +212,7 @@ def _sweep(root: Path) -> None:
     parts = [entry for entry in (root / "progress").iterdir() if is_part(entry) and not entry.with_suffix("").exists()]
     for draft in (*drafts, *halves, *claims, *parts):
         _discard_after(_STALE_AFTER_S, draft)
-    for schedule in (entry for entry in (root / "progress").iterdir() if _SCHEDULE.fullmatch(entry.name)):
+    for schedule in (entry for entry in (root / "progress").iterdir() if is_schedule(entry)):
         _discard_after(_STALE_SCHEDULE_AFTER_S, schedule)
 
 

@@ -169,6 +169,19 @@ def test_a_part_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
     assert Store(store.root, read_only=True).has(JOB)
 
 
+def test_a_link_among_the_folders_of_results_is_refused(tmp_path: Path) -> None:
+    """Else an artifact would be written into another folder, or removed from it."""
+    root = Store(tmp_path / "store").root
+    (tmp_path / "another's").mkdir()
+    (root / "jobs" / "1d").symlink_to(tmp_path / "another's")
+    with pytest.raises(RequestError, match=r"jobs/1d is a link, through which results would be written and removed"):
+        Store(root)
+    with pytest.raises(RequestError, match=r"jobs/1d is a link"):
+        Store(root, read_only=True)
+    (root / "jobs" / "1d").unlink()
+    Store(root)
+
+
 def test_a_link_to_nothing_at_an_artifacts_name_is_no_result(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     path = store.path(JOB.key)
