@@ -172,8 +172,8 @@ def _require_parts(root: Path) -> None:
     for shard in (root / "jobs").iterdir() if (root / "jobs").is_dir() else ():
         if shard.is_symlink() and _SHARD.fullmatch(shard.name):
             raise RequestError(
-                f"{shard} is a link, through which results would be written and removed elsewhere: remove the link, or "
-                "put the folder that it leads to in its place; what is missing then is computed again"
+                f"{shard} is a link, through which results would be written and removed elsewhere: remove it, or put "
+                "the folder that it leads to in its place; or choose another store with --store"
             )
 
 
