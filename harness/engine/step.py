@@ -47,7 +47,7 @@ class Step:
 
     Args:
         network: what is trained.
-        recipe: how.
+        hyperparameters: how.
         images: on what.
         feed: the batches, opened at the replicas' steps.
         replicas: their tensors are changed in place.
@@ -62,7 +62,7 @@ class Step:
     def __init__(
         self,
         network: Network,
-        recipe: Hyperparameters,
+        hyperparameters: Hyperparameters,
         images: Images,
         feed: Feed,
         replicas: Replicas,
@@ -71,17 +71,20 @@ class Step:
     ) -> None:
         device, dtype = replicas.weights.device, replicas.weights.dtype
         self.counters = torch.tensor(replicas.steps, device=device)
-        self._network, self._recipe, self._images, self._feed = network, recipe, images, feed
+        self._network, self._hyperparameters = network, hyperparameters
+        self._images, self._feed = images, feed
         self._replicas = replicas
         self._branches = network.branches(len(replicas))
-        self._layers = layers_for(network, device, recipe.precision)
+        self._layers = layers_for(network, device, hyperparameters.precision)
         self._gradient = torch.empty_like(replicas.weights)
         self._probed = probed
         self.gradient = torch.empty_like(replicas.weights if probed else replicas.weights[:0])
         self.losses = torch.empty(len(replicas), device=device, dtype=dtype)
         self._optimiser = dict(replicas.optimiser)
-        self._update = optimise.build(recipe.optimiser, _decayed(network, recipe.decay_reach).to(device))
-        self._rates = optimise.learning_rates(recipe.schedule, device)
+        self._update = optimise.build(
+            hyperparameters.optimiser, _decayed(network, hyperparameters.decay_reach).to(device)
+        )
+        self._rates = optimise.learning_rates(hyperparameters.schedule, device)
         self._schedule_starts = torch.tensor(replicas.schedule_starts, device=device)
 
     def fed(self, size: int) -> tuple[Tensor, Tensor]:
@@ -106,7 +109,7 @@ class Step:
 
     def _differentiate(self, rows: slice, x: Tensor, labels: Tensor) -> None:
         """Losses and gradients of some replicas, of images [B, R, C, H, W] and labels [R, B] of all."""
-        now, precision = self._replicas, self._recipe.precision
+        now, precision = self._replicas, self._hyperparameters.precision
         weights = now.weights[rows]
         if len(self._branches) > 1:
             weights = weights.clone()  # a row may begin anywhere; libraries choose kernels by where numbers lie
