@@ -93,7 +93,7 @@ def test_text_of_an_unexpected_error(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     def breaks(*about: object) -> None:
         raise KeyError(HOSTILE) from ValueError(HOSTILE)
 
-    monkeypatch.setattr("harness.cli.app.loading.load", breaks)
+    monkeypatch.setattr("harness.schema.load.load", breaks)
     (tmp_path / "a.yaml").write_text("")
     out, err = io.StringIO(), io.StringIO()
     streams = mock.patch.multiple(sys, stdout=out, stderr=err)

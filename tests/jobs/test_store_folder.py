@@ -174,7 +174,10 @@ def test_a_link_among_the_folders_of_results_is_refused(tmp_path: Path) -> None:
     root = Store(tmp_path / "store").root
     (tmp_path / "another's").mkdir()
     (root / "jobs" / "1d").symlink_to(tmp_path / "another's")
-    with pytest.raises(RequestError, match=r"jobs/1d is a link, through which results would be written and removed elsewhere: remove it"):
+    with pytest.raises(
+        RequestError,
+        match=r"jobs/1d is a link, through which results would be written and removed elsewhere: remove it",
+    ):
         Store(root)
     with pytest.raises(RequestError, match=r"jobs/1d is a link"):
         Store(root, read_only=True)

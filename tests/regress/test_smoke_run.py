@@ -108,7 +108,7 @@ def layer_by_layer(patch: pytest.MonkeyPatch) -> None:
         total = sum(weight.numel() for weight in weights.values())
         left = {name: keep * weight.numel() // total for name, weight in weights.items()}
         left[next(iter(left))] += keep - sum(left.values())
-        parts = (real({name: weight}, before, left[name]) for name, weight in weights.items())
+        parts = (real({name: weight}, Mask({name: before.kept[name]}), left[name]) for name, weight in weights.items())
         return Mask({name: kept for part in parts for name, kept in part.kept.items()})
 
     real = prune.magnitude
