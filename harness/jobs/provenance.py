@@ -59,6 +59,7 @@ class Made(BaseModel):
         device: ``cpu`` or ``cuda:0``.
         hardware: the device as its maker calls it.
         threads: of the CPU.
+        small_networks: what trains them there, in words; "" where code without a choice did.
         container: digest of the image, "" outside one.
         lock: SHA-256 of the pinned versions.
         date: in UTC, YYYY-MM-DD.
@@ -75,6 +76,7 @@ class Made(BaseModel):
     device: str
     hardware: str
     threads: int
+    small_networks: str = ""
     container: str
     lock: str
     date: str

@@ -17,6 +17,7 @@ def provenance_of(plan: Plan, datasets: Sequence[DatasetInfo], store: Store, run
     """Where the results of a plan come from, whenever they were made, and which workers the last run lost."""
     origins = [store.made(job) for job in plan.jobs.values() if store.has(job)]
     outside = sorted({_outside_words(name, about) for origin in origins for name, about in origin.outside.items()})
+    kinds = sorted({origin.small_networks for origin in origins} - {""})
     return {
         "harness": harness.__version__,
         "results made by": {
@@ -26,6 +27,7 @@ def provenance_of(plan: Plan, datasets: Sequence[DatasetInfo], store: Store, run
             "torch": sorted({origin.packages.get("torch", "unknown") for origin in origins}),
             "pinned versions (sha256)": sorted({origin.lock[:12] for origin in origins}),
             "CPU threads": sorted({origin.threads for origin in origins}),
+            **({"small networks": kinds} if kinds else {}),
             "jobs side by side": _range([origin.beside for origin in origins]),
             "dates": sorted({origin.date for origin in origins}),
             **({"packages outside": outside} if outside else {}),
