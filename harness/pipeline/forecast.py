@@ -1,6 +1,7 @@
 """What a plan will cost, before it starts: rough, and said to be so."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -123,21 +124,14 @@ def cpu_processes(plan: Plan, *, cores: int, free: float) -> int:
         cores: that may be used.
         free: bytes of memory.
     """
-    longest: dict[str, Effort] = {}
-    small: dict[str, bool] = {}
-    side_by_side: dict[int, set[str]] = {}
-    for job in plan.jobs.values():
-        effort = stages.find(job.stage).effort(job)
-        if job.trajectory not in longest or effort.operations > longest[job.trajectory].operations:
-            longest[job.trajectory] = effort
-        small[job.trajectory] = "network" not in job.params or not network_of(job.params).unfused
-        side_by_side.setdefault(plan.heights[job.key], set()).add(job.trajectory)
-    operations = {trajectory: effort.operations for trajectory, effort in longest.items()}
-    of_small = sum(operations[trajectory] for trajectory in operations if small[trajectory])
-    each = _PROCESS_BYTES + max((effort.memory(1, "cpu") for effort in longest.values()), default=0.0)
-    width = max(map(len, side_by_side.values()), default=0)
+    efforts = {key: stages.find(job.stage).effort(job) for key, job in plan.jobs.items()}
+    runs = _longest(plan.jobs, efforts)
+    large = [run for run in runs if "network" in run.params and network_of(run.params).unfused]
+    of_large, of_all = (sum(efforts[run.key].operations for run in some) for some in (large, runs))
+    each = _PROCESS_BYTES + max((efforts[run.key].memory(1, "cpu") for run in runs), default=0.0)
+    width = max(Counter(plan.heights[run.key] for run in runs).values(), default=0)
     count = min(cores, width, int(MOST_MEMORY * free / each) if math.isfinite(free) else cores)
-    if count < 2 or 2 * of_small < sum(operations.values()):
+    if count < 2 or 2 * of_large > of_all:
         return 1
     return count if forecast(plan, lambda job: False, threads=1).seconds > _WORTH_PROCESSES_S else 1
 
@@ -186,11 +180,16 @@ def _flops_a_thread(job: Job) -> float:
 
 def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[list[Job]]:
     """The groups, were jobs that as many others wait for ready together; of a training the longest job counts."""
-    longest: dict[str, Job] = {}
-    for job in missing.values():
-        before = longest.setdefault(job.trajectory, job)
-        longest[job.trajectory] = max(before, job, key=lambda run: efforts[run.key].operations)
     groups: dict[tuple[object, ...], list[Job]] = {}
-    for job in longest.values():
+    for job in _longest(missing, efforts):
         groups.setdefault((job.stage, fuse(job) or job.key, plan.heights[job.key]), []).append(job)
     return list(groups.values())
+
+
+def _longest(jobs: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[Job]:
+    """Of each training its longest job, as snapshots are made on its way; all other jobs."""
+    longest: dict[str, Job] = {}
+    for job in jobs.values():
+        before = longest.setdefault(job.trajectory, job)
+        longest[job.trajectory] = max(before, job, key=lambda run: efforts[run.key].operations)
+    return list(longest.values())

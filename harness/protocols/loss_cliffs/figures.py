@@ -88,6 +88,8 @@ def _as_steps(line: Series) -> Series:
 
 
 def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: int) -> Figure:
+    from harness.measure.plane import sides
+
     options = setting.options
     seed = setting.replicates.first_seed
     mine = [
@@ -100,8 +102,6 @@ def _valley(setting: CliffSetting, observations: Sequence[Observation], drop: in
         for observation in mine
         if observation.quantity == "loss_in_plane"
     }
-    from harness.measure.plane import sides
-
     x, y = sides(options.plane.points, options.plane.margin)
     z = [[cells.get((row, column), math.nan) for column in range(len(x))] for row in range(len(y))]
     along, across = (
