@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.engine.kernels.activation import CODES
 from harness.engine.kernels.block import backward, forward
 from harness.engine.kernels.convolution import TILE
 from harness.engine.kernels.lanes import BYTES
@@ -27,14 +28,14 @@ class Block:
         examples: of the batch; the last vector may hold more.
         stride: pixels from one place of the window to the next.
         normalises: whether batch normalisation follows the convolution.
-        rectifies: whether the positive part is taken at the end.
+        activation: ``relu``, ``gelu`` or ``none``, at the end; ``none`` unless it normalises.
         epsilon: added to variances.
     """
 
     examples: int
     stride: int = 1
     normalises: bool = True
-    rectifies: bool = False
+    activation: str = "none"
     epsilon: float = 0.0
 
 
@@ -106,19 +107,20 @@ class _Compiled(torch.autograd.Function):
         given = [_contiguous(one) for one in (x, weight, bias, scale, shift, added)]
         y = x.new_empty(replicas, chunks, height_out, wide_out, outputs, lanes)
         out = torch.empty_like(y) if block.normalises else y
+        slopes = torch.empty_like(y) if block.activation == "gelu" else out
         mean, variance = x.new_zeros(2, replicas, outputs).unbind()
         tiled = _whole(outputs, TILE)
         _held, room = _room(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
-        results, tables = (y, out, mean, variance), (_address(rows), _address(columns))
+        results, tables = (y, out, slopes, mean, variance), (_address(rows), _address(columns))
         shape = replicas, block.examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size
         forward(
             (*map(_address, given), *map(_address, results), *room),
             tables,
             shape,
-            (bias is not None, block.normalises, added is not None, block.rectifies),
+            (bias is not None, block.normalises, added is not None, CODES[block.activation]),
             _number(block.epsilon, x.dtype),
         )
-        ctx.save_for_backward(given[0], given[1], given[3], *results)
+        ctx.save_for_backward(given[0], given[1], given[3], y, slopes, mean, variance)
         ctx.block, ctx.shape, ctx.biased, ctx.adds = block, shape, bias is not None, added is not None
         ctx.tables = tables, (_address(rows_back), _address(columns_back))
         ctx.mark_non_differentiable(mean, variance)
@@ -153,7 +155,7 @@ class _Compiled(torch.autograd.Function):
             forth,
             back,
             ctx.shape,
-            (block.normalises, ctx.adds, block.rectifies, ctx.needs_input_grad[0]),
+            (block.normalises, ctx.adds, CODES[block.activation], ctx.needs_input_grad[0]),
             _number(block.epsilon, x.dtype),
         )
         return (
@@ -175,7 +177,7 @@ def apply(
     norms: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
     added: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A convolution, and what the block says of batch normalisation, addition and ReLU after it.
+    """A convolution, and what the block says of batch normalisation, addition and activation after it.
 
     Padded by half the window. A replica's bits depend on its own numbers only.
 
@@ -185,7 +187,7 @@ def apply(
         block: what to do.
         bias: [R, C out].
         norms: scale and shift [R, C out], if it normalises.
-        added: like the result, before the positive part is taken.
+        added: like the result, before the activation.
 
     Returns:
         Images [R, N, H out, W out, C out, L]; mean and variance [R, C out] of what was normalised, zeros without.

@@ -1,4 +1,4 @@
-"""A convolution with batch normalisation, a shortcut and ReLU behind it, forward and backward, one replica at a time.
+"""A convolution with batch normalisation, shortcut and activation behind it, forward and backward, replica by replica.
 
 So a replica's numbers stay in the cache from one part to the next, and do not depend on what is computed beside it.
 Arrays are told by their addresses, each of a contiguous tensor that ``autograd`` keeps meanwhile.
@@ -18,19 +18,21 @@ def forward(addresses: Any, tables: Any, shape: Any, flags: Any, epsilon: Any, s
 
     Args:
         addresses: of x [R, N, H, W, C in, L]; weight [R, C out, C in, size, size]; bias, scale, shift [R, C out]; what
-            is added, like the result; y and out, written: what the convolution gives and what comes of that; mean and
-            variance of y [R, C out], written; room for packed weights, a tiled bias, sums, factors and offsets. What
-            the flags leave out is not read, nor out written without normalisation.
+            is added, like the result; y and out, written: what the convolution gives and what comes of that; slopes of
+            GELU, written, or out again; mean and variance of y [R, C out], written; room for packed weights, a tiled
+            bias, sums, factors and offsets. What the flags leave out is not read, nor out written without
+            normalisation.
         tables: addresses of rows and columns, see ``convolution``.
         shape: (R, examples, N, H, W, C in, H out, W out, C out, size).
-        flags: (biased, normalised, added, rectified).
+        flags: (biased, normalised, added, the activation's code).
         epsilon: added to variances; a number of the arrays' type.
         sources: see ``lanes.kept``.
     """
     replicas, examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size = shape
-    biased, normalises, adds, rectifies = flags
+    biased, normalises, adds, activation = flags
     (
-        x, weight, bias, scale, shift, added, y, out, mean, variance, packed, tiled_bias, sums, factors, offsets,
+        x, weight, bias, scale, shift, added, y, out, slopes, mean, variance,
+        packed, tiled_bias, sums, factors, offsets,
     ) = arrays_at(addresses, epsilon)  # fmt: skip
     window, pixels = size * size, height_out * wide_out
     images_in, images = height * wide * inputs * chunks * width(x), pixels * outputs * chunks * width(x)
@@ -51,7 +53,8 @@ def forward(addresses: Any, tables: Any, shape: Any, flags: Any, epsilon: Any, s
                 factors[c] = scale[r * outputs + c] / math.sqrt(own_variance[c] + epsilon)
                 offsets[c] = shift[r * outputs + c]
             own_added, own_out = after(added, r * images), after(out, r * images)
-            norm.normalise(own_y, own_added, own_out, factors, offsets, own_mean, (adds, rectifies), normed)
+            own_slopes, then = after(slopes, r * images), (adds, activation)
+            norm.normalise(own_y, own_added, own_out, own_slopes, factors, offsets, own_mean, then, normed)
 
 
 @kept
@@ -61,21 +64,21 @@ def backward(
     """All replicas, one after the other.
 
     Args:
-        addresses: of the gradient by out; x, weight, scale, y, out, mean, variance, as ``forward`` left them; the
+        addresses: of the gradient by out; x, weight, scale, y, slopes, mean, variance, as ``forward`` left them; the
             gradients by x, weight, scale, shift, bias and what was added, all written: by x if wanted, by the last if
             something was added; room for packed weights, sums of the convolution, the gradient by y, sums, factors and
             a bias of zeros.
         forth: addresses of rows and columns of the convolution.
         back: addresses of those of the way back.
         shape: see ``forward``.
-        flags: (normalised, added, rectified, whether the gradient by x is wanted).
+        flags: (normalised, added, the activation's code, whether the gradient by x is wanted).
         epsilon: see ``forward``.
         sources: see ``lanes.kept``.
     """
     replicas, examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size = shape
-    normalises, adds, rectifies, wanted = flags
+    normalises, adds, activation, wanted = flags
     (
-        gradient, x, weight, scale, y, out, mean, variance,
+        gradient, x, weight, scale, y, slopes, mean, variance,
         x_gradient, weight_gradient, scale_gradient, shift_gradient, bias_gradient, added_gradient,
         packed, weight_sums, inner, sums, factors, zeros,
     ) = arrays_at(addresses, epsilon)  # fmt: skip
@@ -88,11 +91,11 @@ def backward(
     clear(weight_sums, conv.sums_of(counts) * width(x))
     clear(zeros, conv.tiled(inputs))
     for r in range(replicas):
-        own_y, own_out, own_gradient = after(y, r * images), after(out, r * images), after(gradient, r * images)
+        own_y, own_slopes, own_gradient = after(y, r * images), after(slopes, r * images), after(gradient, r * images)
         own_x, own_weight, channel = after(x, r * images_in), after(weight, r * weights), r * outputs
         own_mean, own_variance = after(mean, channel), after(variance, channel)
         kept = after(added_gradient, r * images) if adds else inner
-        norm.activated_gradient(own_out, own_gradient, own_y, kept, own_mean, sums, rectifies, normed)
+        norm.activated_gradient(own_slopes, own_gradient, own_y, kept, own_mean, sums, activation, normed)
         by_channel = after(scale_gradient, channel), after(shift_gradient, channel), after(bias_gradient, channel)
         norm.channel_gradients(
             sums, own_variance, after(scale, channel), normalises, epsilon, by_channel, factors, normed

@@ -54,23 +54,22 @@ class CompiledLayers(Layers):
         biased: bool = False,
         added: Tensor | None = None,
     ) -> Tensor:
-        """See ``Layers``: in one, but for layer normalisation and GELU."""
+        """See ``Layers``: in one, but for layer normalisation."""
         if normalisation != "batch":
             return super().block(
                 x, name, channels, size, norm=norm, normalisation=normalisation, activation=activation, stride=stride,
                 biased=biased, added=added,
             )  # fmt: skip
-        rectifies = activation == "relu"
         out, mean, variance = apply(
             x,
             self._parameters[f"{name}.weight"],
-            Block(self._examples, stride, rectifies=rectifies, epsilon=NORM_EPSILON),
+            Block(self._examples, stride, activation=activation, epsilon=NORM_EPSILON),
             bias=self._bias(name, biased),
             norms=(self._parameters[f"{norm}.scale"], self._parameters[f"{norm}.shift"]),
             added=added,
         )
         self._move_statistics(norm, mean, variance, self._examples * out.shape[2] * out.shape[3])
-        return out if rectifies else self.activate(out, activation)
+        return out
 
     def _move_statistics(self, norm: str, mean: Tensor, variance: Tensor, count: int) -> None:
         """Running statistics by a tenth; the variance is that of what the batch is drawn from."""

@@ -53,7 +53,7 @@ def test_a_network_is_the_same(name: str, replicas: int, examples: int) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10 * (1 + theirs.abs().max().item()))
 
 
-@pytest.mark.parametrize("name", ["toy", "vgg"])
+@pytest.mark.parametrize("name", ["toy", "resnet-gelu", "vgg"])
 def test_in_single_precision_a_network_is_nearly_the_same(name: str) -> None:
     description, shape = NETWORKS[name]
     network = build(description, shape, 3)
