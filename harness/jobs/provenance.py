@@ -64,6 +64,9 @@ class Made(BaseModel):
         lock: SHA-256 of the pinned versions.
         date: in UTC, YYYY-MM-DD.
         seconds: that it took, shared out among the jobs beside it.
+        processor_seconds: of the CPU that it took, shared out in the same way, whatever else the machine did; None on
+            other devices and with several threads, which also take time while they wait, after an interruption, and
+            where older code ran.
         beside: jobs that ran as one with it, itself among them.
     """
 
@@ -81,6 +84,7 @@ class Made(BaseModel):
     lock: str
     date: str
     seconds: Annotated[float, Field(ge=0)]
+    processor_seconds: Annotated[float, Field(ge=0)] | None = None
     beside: Annotated[int, Field(ge=1)]
 
 
