@@ -9,15 +9,16 @@ from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
-from harness.engine.cores import cpu_threads, usable_cores
+from harness.engine.cores import cpu_threads, share_of_cores, usable_cores
 from harness.errors import BrokenError, RequestError
 from harness.execution.backends import chosen
 from harness.execution.backends.base import Backend, Slot
 from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
+from harness.pipeline import calibration
 from harness.pipeline import verify as verifying
-from harness.pipeline.forecast import cpu_processes, forecast
+from harness.pipeline.forecast import Machine, cpu_processes, forecast
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
@@ -106,6 +107,13 @@ def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
     return backend, threads
 
 
+def _machine(backend: Backend, threads: int) -> Machine:
+    """What computes a plan, and how fast that is now."""
+    devices = [slot.kind for slot in backend.slots]
+    share = share_of_cores(min(threads, usable_cores())) if devices[0] == "cpu" else 1.0
+    return Machine(threads, devices, backend.free, share, calibration.here())
+
+
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
     """Verifies specs one after the other and writes their reports.
 
@@ -173,7 +181,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     requests = _requests(specs, options)
     store = Store(options.store, read_only=True)
     backend, threads = _suited(options, _together(requests))
-    slots, free = backend.slots, backend.free
+    slots, machine = backend.slots, _machine(backend, threads)
     plans: list[tuple[str | None, Plan, str]] = [
         (request.loaded.spec.id, request.plan, _missing(request, slots)) for request in requests
     ]
@@ -184,10 +192,11 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     places = slots[0].name if len(slots) == 1 else f"{len(slots)} x {slots[0].kind}"
     rows = []
     for name, jobs, note in plans:
-        cost = forecast(jobs, store.has, threads=threads, devices=[slot.kind for slot in slots], free=free)
-        if cost.memory_bytes > free:
-            note = f"More memory than the {bytes_text(int(free))} that are free here. {note}".strip()
-        rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
+        cost = forecast(jobs, store.has, machine)
+        if cost.memory_bytes > machine.free:
+            note = f"More memory than the {bytes_text(int(machine.free))} that are free here. {note}".strip()
+        told = {key: value for key, value in dataclasses.asdict(cost).items() if key != "expected"}
+        rows.append({"spec": name, "scale": options.scale, **told, "share_of_cores": machine.share, "note": note})
         if not as_json:
             show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)
     if as_json:

@@ -166,12 +166,18 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
     cached = sum(cached for _, cached in forecast.jobs.values())
     share = cached / jobs if jobs else 1.0
     out.print(
-        f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; roughly "
-        f"{seconds_text(forecast.seconds)} and {bytes_text(forecast.disk_bytes)} to go; "
+        f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; "
+        f"{_range(forecast)} and {bytes_text(forecast.disk_bytes)} to go; "
         f"{bytes_text(forecast.memory_bytes)} of memory a device at the peak"
     )
     if note:
         out.print(note)
+
+
+def _range(forecast: Forecast) -> str:
+    """How long a run takes; from nothing to do up."""
+    least, most = seconds_text(forecast.least), seconds_text(forecast.most)
+    return f"about {most}" if least == most else f"{least} to {most}"
 
 
 def findings(guarded: Guarded) -> None:

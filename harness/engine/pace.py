@@ -39,8 +39,8 @@ class Pace:
     launch: float
 
 
-REFERENCE = Pace(small=40e9, large=50e9, launch=12e-6)
-"""Of a present-day core of a server (docs/speed.md), where nothing was measured."""
+REFERENCE = Pace(small=58e9, large=64e9, launch=5e-6)
+"""Of a core of a server with AVX2 (an AMD EPYC, docs/speed.md), where nothing was measured."""
 
 
 def sample() -> Pace:

@@ -112,7 +112,7 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device,
-        "hardware": device_name or _cpu(),
+        "hardware": device_name or processor(),
         "threads": threads,
         "container": os.environ.get("HARNESS_IMAGE", ""),
         "lock": _digest(PACKAGE.parent.parent / "constraints.txt"),
@@ -160,7 +160,8 @@ def _git(folder: Path, *words: str) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """The processor as its maker calls it, with how many cores the machine has."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -129,6 +129,7 @@ class Effort:
         disk_bytes: size of its artifact.
         memory_bytes: of the device, for each replica, without the dataset; 0 where that is little.
         passing_bytes: beside it, for each replica while it is computed.
+        slowness: how many times as long one of them takes as one of a training step (``engine.pace``).
         launches: of kernels; replicas that are computed together share them.
         unfused: whether a group's replicas are computed each by itself, on a GPU a few at a time, else all together.
         gpu_slots: replicas that a GPU computes at least, however few are wanted.
@@ -138,6 +139,7 @@ class Effort:
     disk_bytes: int = TABLE_BYTES
     memory_bytes: float = 0.0
     passing_bytes: float = 0.0
+    slowness: float = 1.0
     launches: float = 0.0
     unfused: bool = False
     gpu_slots: int = 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine.networks.build import build
-from harness.pipeline.forecast import forecast
+from harness.pipeline.forecast import Machine, forecast
 from harness.protocols.imp.protocol import ImpOptions, Iterative
 from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin
 from tests.support import ROOT, SPECS, request
@@ -64,7 +64,7 @@ def test_there_are_specs_for_every_row() -> None:
 def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
     asked = request(path, scale)
     assert len(asked.plan.jobs) > 10
-    cost = forecast(asked.plan, lambda job: False, threads=2)
+    cost = forecast(asked.plan, lambda job: False, Machine(threads=2))
     assert (cost.iterations > 0) == asked.protocol.trains
     assert cost.seconds > 0
     assert cost.disk_bytes > 0

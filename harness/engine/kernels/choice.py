@@ -10,7 +10,7 @@ from harness.engine.networks.layers import Layers
 
 
 @lru_cache(maxsize=1)
-def _installed() -> bool:
+def installed() -> bool:
     return find_spec("numba") is not None
 
 
@@ -20,7 +20,7 @@ def _reason_against(device: torch.device) -> str:
         return f"compiled loops are not for {device.type}"
     if torch.get_num_threads() != 1:
         return f"compiled loops are for one thread, not {torch.get_num_threads()}"
-    return "" if _installed() else "Numba is not installed"
+    return "" if installed() else "Numba is not installed"
 
 
 def told(device: torch.device) -> str:
