@@ -11,6 +11,7 @@ from harness.engine.data import datasets
 from harness.errors import BrokenError
 from harness.execution.backends.base import Backend
 from harness.execution.run import Progress, Run, execute
+from harness.execution.schedule import label
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Table
@@ -22,6 +23,7 @@ from harness.pipeline.gaps import causes, gaps
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, require_data
 from harness.pipeline.result_invariants import check_results
+from harness.pipeline.under_way import UnderWay
 from harness.schema.claims import Check, Claim
 from harness.schema.load import local_path
 from harness.schema.model import PAPER_SCALE
@@ -54,7 +56,8 @@ def verify(
     """
     require_data(request)
     plan = request.plan if also_wanted is None else request.plan.with_snapshots_of(also_wanted)
-    run = run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress)
+    words = UnderWay(request)
+    run = run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress, words=words)
     absent = run.failed.keys() | run.lost
     with _reading(request, store):
         check_results(request.plan, store, absent, request.setting.datasets)
@@ -107,6 +110,7 @@ def run_plan(
     backend: Backend,
     data_root: Path,
     on_progress: Callable[[Progress], None],
+    words: Callable[[Sequence[Job]], str] = label,
 ) -> Run:
     """Runs what is missing of a plan; gives what happened.
 
@@ -114,7 +118,7 @@ def run_plan(
         BrokenError: the store is broken.
     """
     load_dataset = partial(datasets.load, root=data_root)
-    return execute(plan, store, backend=backend, load_dataset=load_dataset, on_progress=on_progress)
+    return execute(plan, store, backend=backend, load_dataset=load_dataset, on_progress=on_progress, words=words)
 
 
 def _judge(

@@ -216,7 +216,7 @@ class Experiment(Generic[S]):
         """A condition of a spec in the form that observations have; ValueError where it has none."""
         return value
 
-    def _shown(self, axis: str, value: Condition) -> str:
+    def shown(self, axis: str, value: Condition) -> str:
         """A condition as a spec writes it."""
         return str(value)
 
@@ -280,5 +280,5 @@ class Experiment(Generic[S]):
             return
         window = location[-1] in ("earliest", "latest")
         if condition not in axes[axis] and not window:
-            known = ", ".join(self._shown(axis, possible) for possible in axes[axis])
+            known = ", ".join(self.shown(axis, possible) for possible in axes[axis])
             yield Problem(location, f"found {value!r}, but this scale has {axis} = {known}")
