@@ -104,6 +104,12 @@ def _few(groups: Sequence[str], letters: int) -> list[str]:
     return [*words, *([f"and {count(more, 'more group')}"] if more else [])]
 
 
+def verdict_of(judgement: Judgement) -> None:
+    """A verdict that is there while the run goes on."""
+    measured = "" if judgement.estimate is None else f" ({estimate_text(judgement.estimate, judgement.unit)})"
+    err.print(line(f"{judgement.claim.id}: ", _verdict(judgement), measured))
+
+
 def _note(title: str, progress: run.Progress) -> None:
     """What a user should read though nothing broke, however quiet the run."""
     if progress.note:

@@ -49,6 +49,10 @@ class Measurement:
     initialisation: int
     repeat: int = 0
 
+    def agrees(self, at: Mapping[str, Condition]) -> bool:
+        """Whether it can observe something under these conditions: it has none of them otherwise."""
+        return all(at.get(axis, condition) == condition for axis, condition in self.at.items())
+
 
 @dataclass(frozen=True)
 class Measured(Generic[S]):
@@ -215,6 +219,14 @@ class Experiment(Generic[S]):
     def _condition(self, setting: S, axis: str, value: Condition) -> Condition:
         """A condition of a spec in the form that observations have; ValueError where it has none."""
         return value
+
+    def rests_on(self, setting: S, quantity: str, at: Mapping[str, Condition], measurement: Measurement) -> bool:
+        """Whether observations of a quantity under some conditions may rest on a measurement.
+
+        A claim is judged, while a run goes on, once no such measurement is outstanding. What is ``derived`` may rest on
+        all of them, unless the experiment tells here what it rests on.
+        """
+        return type(self).derived is not Experiment.derived or measurement.agrees(at)
 
     def shown(self, axis: str, value: Condition) -> str:
         """A condition as a spec writes it."""
