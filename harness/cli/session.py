@@ -73,6 +73,7 @@ class _Session:
                     backend=self.backend,
                     data_root=self.data,
                     on_progress=on_progress,
+                    on_verdict=None if quiet else show.verdict_of,
                     also_wanted=together if run else None,
                 )
             yield outcome

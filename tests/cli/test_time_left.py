@@ -62,7 +62,7 @@ def test_lines_tell_no_time_at_the_start_of_a_run(
     monkeypatch.setattr(show.time, "monotonic", lambda: clock[0])
     with show.progress_of("spec", quiet=False) as tell:
         for clock[0], done in ((21.0, 1), (42.0, 5_000)):
-            tell(Progress(done, 10_000, "train x 3"))
+            tell(Progress(done, 10_000, ["training: level 3"]))
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "spec: 0% (train x 3)"
-    assert second == "spec: 50%, about 42 s left (train x 3)"
+    assert first == "spec: 0% (training: level 3)"
+    assert second == "spec: 50%, about 42 s left (training: level 3)"
