@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.cli import console, show
@@ -58,6 +59,7 @@ class _Session:
     requests: Sequence[Request]
     store: Store
     backend: Backend
+    threads: int
     data: Path
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
@@ -75,6 +77,7 @@ class _Session:
                     on_progress=on_progress,
                     on_verdict=None if quiet else show.verdict_of,
                     also_wanted=together if run else None,
+                    machine=partial(_machine, self.backend, self.threads),
                 )
             yield outcome
 
@@ -92,7 +95,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     if run:
         require_room(whole, store, backend)
     backend.prepare(threads)
-    return _Session(requests, store, backend, options.data)
+    return _Session(requests, store, backend, threads, options.data)
 
 
 def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:

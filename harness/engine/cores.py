@@ -39,7 +39,7 @@ def usable_cores(environment: Mapping[str, str] = os.environ, cgroups: Path = _C
 
 _LOOK_S = 0.1
 _BLOCK = bytes(1 << 18)
-"""Long enough that its digest is made without Python's lock, and made in a fraction of what a system gives at a time."""
+"""Its digest is made without the lock of Python, in a fraction of what a system gives at a time."""
 
 
 def share_of_cores(count: int) -> float:

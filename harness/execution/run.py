@@ -1,8 +1,9 @@
 """The executor: finds or runs each job, groups what fuses, isolates failures, resumes, on any backend."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness.engine.data.dataset import Dataset
 from harness.errors import HarnessError, InvariantBroken
@@ -17,18 +18,18 @@ from harness.jobs.store import Store
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, in replica-steps of training (other work counts as a few of them).
+    """How far a run is: in seconds that its work was expected to take, or in units of it (``execute``).
 
     Attributes:
-        done: units done, those of this run only.
-        total: units that this run has to do.
+        done: of what is to be done, by this run only.
+        total: of what this run has to do.
         now: what is under way, a line of words for each group.
         note: a sentence that a user should read, told once; "" mostly.
         iterations: optimiser steps that this run has made, all trainings together.
     """
 
-    done: int
-    total: int
+    done: float
+    total: float
     now: Sequence[str]
     note: str = ""
     iterations: int = 0
@@ -62,6 +63,7 @@ def execute(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_results: Callable[[Sequence[Job]], None] = lambda jobs: None,
     words: Callable[[Sequence[Job]], str] = label,
+    expected: Mapping[str, float] | None = None,
 ) -> Run:
     """Runs what is missing of a plan.
 
@@ -73,6 +75,8 @@ def execute(
         on_progress: told now and then.
         on_results: is told of jobs whose results have come to be in the store, by this run or another.
         words: a group -> what is under way, for readers.
+        expected: key -> seconds that the run is expected to take for a job, by which progress is counted; left out,
+            units of work count.
 
     Returns:
         What happened. A job that broke is listed, and only what rests on it is not run.
@@ -85,7 +89,7 @@ def execute(
     run = Run()
     missing = plan.missing(store.has)
     if missing:
-        tally = _Tally(cost(list(missing.values())), on_progress, on_results, words)
+        tally = _Tally(list(missing.values()), on_progress, on_results, words, partial(_weight, expected))
         with backend.open(Workload(plan.jobs, store, load_dataset, tally.advance)) as opened:
             with Claims(store) as claims:
                 schedule = Schedule(plan, store, backend.slots, opened.free, tally.note, claims)
@@ -119,10 +123,10 @@ def _work(
                 tally.note(note)
             schedule.finished(ended)
             if finished.too_large and schedule.part(ended):
-                tally.end(ended, [], 0)
+                tally.end(ended, [], made=False)
             else:
                 _note(schedule, ended, finished, run)
-                tally.end(ended, [job for job in ended if job.key not in finished.errors], cost(ended))
+                tally.end(ended, [job for job in ended if job.key not in finished.errors], made=True)
     _tell(claims, tally)
 
 
@@ -152,6 +156,11 @@ def _note(schedule: Schedule, group: Sequence[Job], finished: Finished, run: Run
             run.executed.add(job.key)
 
 
+def _weight(expected: Mapping[str, float] | None, jobs: Sequence[Job]) -> float:
+    """How much of a run's progress some jobs are."""
+    return cost(jobs) if expected is None else sum(expected.get(job.key, 0.0) for job in jobs)
+
+
 class _Tally:
     """Progress, summed over the groups that run.
 
@@ -161,15 +170,17 @@ class _Tally:
 
     def __init__(
         self,
-        total: int,
+        jobs: Sequence[Job],
         tell: Callable[[Progress], None],
         tell_results: Callable[[Sequence[Job]], None],
         words: Callable[[Sequence[Job]], str],
+        weight: Callable[[Sequence[Job]], float],
     ) -> None:
         self.running: dict[str, Sequence[Job]] = {}
-        self._total, self._tell, self._tell_results, self._words = total, tell, tell_results, words
-        self._finished = 0
-        self._under_way: dict[str, int] = {}
+        self._tell, self._tell_results, self._words, self._weight = tell, tell_results, words, weight
+        self._total, self._finished = weight(jobs), 0.0
+        self._under_way: dict[str, float] = {}
+        self._weight_a_unit: dict[str, float] = {}
         self._now: dict[str, str] = {}
         self._iterations = 0.0
         self._iterations_a_unit: dict[str, float] = {}
@@ -190,7 +201,9 @@ class _Tally:
         self.running[key] = group
         self._now = {other: words for other, words in self._now.items() if other in self.running}
         self._now[key] = self._words(group)
-        self._iterations_a_unit[key] = sum(training_steps(group).values()) / max(cost(group), 1)
+        units = max(cost(group), 1)
+        self._iterations_a_unit[key] = sum(training_steps(group).values()) / units
+        self._weight_a_unit[key] = self._weight(group) / units
         self.advance(group, 0)
 
     def note(self, text: str) -> None:
@@ -200,14 +213,14 @@ class _Tally:
     def advance(self, group: Sequence[Job], units: int) -> None:
         """A running group made some units of work."""
         key = group[0].key
-        self._under_way[key] = self._under_way.get(key, 0) + units
+        self._under_way[key] = self._under_way.get(key, 0.0) + units * self._weight_a_unit[key]
         self._iterations += units * self._iterations_a_unit[key]
         self._told()
 
     def done_elsewhere(self, jobs: Sequence[Job]) -> None:
         """Another run did these."""
         if jobs:
-            self._finished += cost(jobs)
+            self._finished += self._weight(jobs)
             self._tell_results(jobs)
             self._told()
 
@@ -218,10 +231,10 @@ class _Tally:
         done = min(self._finished + sum(self._under_way.values()), self._total)
         return Progress(done, self._total, tuple(self._now.values()), note, round(self._iterations))
 
-    def end(self, group: Sequence[Job], results: Sequence[Job], units: int) -> None:
-        """A group is over, has given the results of these jobs, and counts with so many units."""
+    def end(self, group: Sequence[Job], results: Sequence[Job], *, made: bool) -> None:
+        """A group is over and has given the results of these jobs; whether it counts as done."""
         key = group[0].key
-        self._finished += units
+        self._finished += self._weight(group) if made else 0.0
         self._under_way.pop(key)
         self._tell_results(results)
         self._told()

@@ -143,7 +143,8 @@ class Calibration(BaseModel):
         """Operations a second of one thread."""
         if "network" not in job.params or not (network := network_of(job.params)).unfused:
             return self.small
-        return self.large * min(1.0, network.multiplications / _MULTIPLICATIONS_OF_SAMPLE) ** _RATE_BY_SIZE
+        smaller = min(1.0, network.multiplications / _MULTIPLICATIONS_OF_SAMPLE)
+        return self.large * math.pow(smaller, _RATE_BY_SIZE)
 
     def _launches(self, count: float, device: str) -> float:
         return count * (_LAUNCH_CUDA_S if device == "cuda" else self.launch)

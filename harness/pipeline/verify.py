@@ -18,8 +18,9 @@ from harness.jobs.stage_row import Table
 from harness.jobs.store import Store
 from harness.judging.verdict import Judgement, judge
 from harness.observation import Condition, Gap, Observation
-from harness.pipeline import accounts
+from harness.pipeline import accounts, calibration
 from harness.pipeline.early import EarlyVerdicts
+from harness.pipeline.forecast import Machine, forecast
 from harness.pipeline.gaps import causes, gaps
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, require_data
@@ -40,6 +41,7 @@ def verify(
     on_progress: Callable[[Progress], None],
     on_verdict: Callable[[Judgement], None] | None = None,
     also_wanted: Plan | None = None,
+    machine: Callable[[], Machine] | None = None,
 ) -> Outcome:
     """Runs what is missing, and judges every claim.
 
@@ -51,6 +53,7 @@ def verify(
         on_progress: told now and then.
         on_verdict: is told of a claim as soon as all that it rests on is there, while the run goes on.
         also_wanted: what will be wanted later, so that no training is made twice for another of its snapshots.
+        machine: looks at what computes, see ``run_plan``.
 
     Raises:
         DataMissing: the dataset is not on this machine.
@@ -64,7 +67,8 @@ def verify(
     if on_verdict is not None and (missing := set(request.plan.missing(store.has))):
         tables.absent = missing
         early = EarlyVerdicts(request, missing, partial(_judged_early, request, tables), on_verdict)
-    run = _run(request, plan, store, backend, data_root, on_progress, early)
+    running = partial(run_plan, plan, store, backend=backend, data_root=data_root, machine=machine)
+    run = _run(running, UnderWay(request), on_progress, early)
     tables.absent = run.failed.keys() | run.lost
     with _reading(request, store):
         check_results(request.plan, store, tables.absent, request.setting.datasets)
@@ -130,27 +134,20 @@ def _reading(request: Request, store: Store) -> Iterator[None]:
 
 
 def _run(
-    request: Request,
-    plan: Plan,
-    store: Store,
-    backend: Backend,
-    data_root: Path,
+    run: Callable[..., Run],
+    words: Callable[[Sequence[Job]], str],
     on_progress: Callable[[Progress], None],
     early: EarlyVerdicts | None,
 ) -> Run:
     """Runs what is missing for a request, with a look now and then at what can be judged already."""
-    words = UnderWay(request)
     if early is None:
-        return run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress, words=words)
+        return run(on_progress=on_progress, words=words)
 
     def told(progress: Progress) -> None:
         on_progress(progress)
         early.look()
 
-    results = early.finished
-    return run_plan(
-        plan, store, backend=backend, data_root=data_root, on_progress=told, on_results=results, words=words
-    )
+    return run(on_progress=told, on_results=early.finished, words=words)
 
 
 def run_plan(
@@ -162,6 +159,7 @@ def run_plan(
     on_progress: Callable[[Progress], None],
     on_results: Callable[[Sequence[Job]], None] = lambda jobs: None,
     words: Callable[[Sequence[Job]], str] = label,
+    machine: Callable[[], Machine] | None = None,
 ) -> Run:
     """Runs what is missing of a plan; gives what happened.
 
@@ -173,12 +171,17 @@ def run_plan(
         on_progress: told now and then.
         on_results: is told of jobs that have a result now.
         words: a group of jobs -> what is under way, for readers.
+        machine: looks at what computes; asked where something is missing. Progress is then in seconds as forecast, and
+            what the jobs really took is kept for later forecasts. Left out, progress is in units of work.
 
     Raises:
         BrokenError: the store is broken.
     """
     load_dataset = partial(datasets.load, root=data_root)
-    return execute(
+    expected = None
+    if machine is not None and plan.missing(store.has):
+        expected = forecast(plan, store.has, machine()).expected
+    run = execute(
         plan,
         store,
         backend=backend,
@@ -186,7 +189,12 @@ def run_plan(
         on_progress=on_progress,
         on_results=on_results,
         words=words,
+        expected=expected,
     )
+    if expected is not None and run.executed:
+        made = [plan.jobs[key] for key in run.executed]
+        calibration.keep(calibration.here().learnt(made, store))
+    return run
 
 
 def _judged_early(request: Request, tables: _Tables, claims: Sequence[Claim]) -> list[Judgement]:

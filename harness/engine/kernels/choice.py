@@ -11,6 +11,7 @@ from harness.engine.networks.layers import Layers
 
 @lru_cache(maxsize=1)
 def installed() -> bool:
+    """Whether Numba is there."""
     return find_spec("numba") is not None
 
 
