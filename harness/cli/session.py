@@ -24,7 +24,7 @@ from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
 from harness.report import json as machine
-from harness.report.text import bytes_text
+from harness.report.text import bytes_text, seconds_text
 from harness.report.write import write, write_verdicts
 from harness.schema.load import Loaded, load
 
@@ -50,6 +50,10 @@ def _requests(specs: Sequence[Path], options: Options) -> list[Request]:
         )
         for loaded in specs_by_id.values()
     ]
+
+
+_SHARED = 0.8
+"""Share of the cores' time below which a forecast says that it is for a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,11 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         cost = forecast(jobs, store.has, machine)
         if cost.memory_bytes > machine.free:
             note = f"More memory than the {bytes_text(int(machine.free))} that are free here. {note}".strip()
+        if cost.seconds and machine.share < _SHARED:
+            alone = seconds_text(cost.seconds * machine.share)
+            note = (
+                f"{note} Other programs leave {machine.share:.0%} of the cores' time now; alone about {alone}.".strip()
+            )
         told = {key: value for key, value in dataclasses.asdict(cost).items() if key != "expected"}
         rows.append({"spec": name, "scale": options.scale, **told, "share_of_cores": machine.share, "note": note})
         if not as_json:
