@@ -3,9 +3,11 @@
 from collections.abc import Container
 from functools import partial
 
+import pytest
+
 from harness.jobs.job import Job, ancestry
 from harness.jobs.stage_row import Table
-from harness.observation import Observation
+from harness.observation import SINGLE, Observation
 from harness.pipeline.request import Request
 from harness.protocols.common.base import Read
 from harness.schema.claims import Check, Claim
@@ -61,7 +63,13 @@ def test_observations_rest_on_what_the_experiment_says(
     for keys, expected in by_tables.items():
         there = ancestry([measurement.job for measurement in measurements if measurement.job.key in keys])
         some = asked.protocol.observations(asked.setting, partial(_of_some, tables, there))
-        assert {repr(observation) for observation in expected} <= {repr(observation) for observation in some}
+        values = {_name(observation): observation.value for observation in some}
+        for observation in expected:
+            assert values[_name(observation)] == pytest.approx(observation.value, rel=SINGLE, nan_ok=True), observation
+
+
+def _name(observation: Observation) -> tuple[object, ...]:
+    return observation.quantity, frozenset(observation.at.items()), observation.initialisation, observation.repeat
 
 
 def _of_some(tables: Read, there: Container[str], job: Job) -> Table | None:
