@@ -204,10 +204,9 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
         if cost.memory_bytes > machine.free:
             note = f"More memory than the {bytes_text(int(machine.free))} that are free here. {note}".strip()
         if cost.seconds and machine.share < _SHARED:
-            alone = seconds_text(cost.seconds * machine.share)
-            note = (
-                f"{note} Other programs leave {machine.share:.0%} of the cores' time now; alone about {alone}.".strip()
-            )
+            by_itself = seconds_text(cost.seconds * machine.share)
+            shared = f"Other programs leave {machine.share:.0%} of the cores' time now; alone about {by_itself}."
+            note = f"{note} {shared}".strip()
         told = {key: value for key, value in dataclasses.asdict(cost).items() if key != "expected"}
         rows.append({"spec": name, "scale": options.scale, **told, "share_of_cores": machine.share, "note": note})
         if not as_json:
