@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,9 +16,11 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.forecast import Forecast
 from harness.pipeline.outcome import Outcome
 from harness.printable import log_line
-from harness.regress.guard import Guarded
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, seconds_text
+
+if TYPE_CHECKING:
+    from harness.regress.guard import Guarded
 
 _STYLES = {
     Verdict.REPRODUCED: "bold green",
@@ -174,7 +176,7 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
         out.print(note)
 
 
-def findings(guarded: Guarded) -> None:
+def findings(guarded: "Guarded") -> None:
     """What the regression guard found of a spec, but for what is as before."""
     held = len(guarded.having("same"))
     out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before")
