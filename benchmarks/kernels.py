@@ -32,7 +32,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from command import positive, told
+from command import positive, processor, told
 from recipes import ROOT, Bench, Case
 
 from harness.engine import device as devices
@@ -161,11 +161,9 @@ def main() -> None:
     devices.prepare(CPU, 1)
     facts = describe("cpu", 1, "")
     versions = ", ".join(f"{name} {facts['packages'][name]}" for name in ("torch", "numba", "llvmlite"))
-    limits = " ".join(f"{name}={value}" for name, value in sorted(os.environ.items()) if name in _LIMITS)
     print(
         f"{facts['date']}, Python {platform.python_version()}, {versions}; {facts['hardware']}; one thread; "
-        f"PyTorch uses {torch.backends.cpu.get_cpu_capability()}; {limits or 'no limits'}; "
-        f"load before the start {os.getloadavg()[0]:.1f}"
+        f"{processor()}; load before the start {os.getloadavg()[0]:.1f}"
     )
     if asked.first_use:
         first_use()
@@ -176,8 +174,6 @@ def main() -> None:
         for replicas in asked.replicas:
             measure(bench, replicas, asked.turns, asked.seconds)
 
-
-_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
 
 if __name__ == "__main__":
     with told():

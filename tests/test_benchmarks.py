@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +14,18 @@ import pytest
 
 from tests.support import ROOT
 
+KERNELS = "compiled loops" if find_spec("numba") else "PyTorch's operations"
 RUNS = {
     "throughput": (
         ("--quick", "--only", "toy", "--replicas", "1", "2", "--precision", "fp32", "--processes", "1", "2"),
-        ["losses agree", "2 idiomatic loops at once", "trainings/h", "no goal is judged"],
+        [
+            "PyTorch uses ",
+            f"toy ResNet on digits: trained by {KERNELS}",
+            "losses agree",
+            "2 idiomatic loops at once",
+            "trainings/h",
+            "no goal is judged",
+        ],
     ),
     "branches": (("--only", "toy", "--replicas", "2", "--turns", "1", "--seconds", "0.1"), ["toy"]),
 }

@@ -25,7 +25,6 @@ from harness.pipeline.request import Request, missing_data, prepare, require_dat
 from harness.protocols import protocols
 from harness.report import json as machine
 from harness.report.text import bytes_text, seconds_text
-from harness.report.write import write, write_verdicts
 from harness.schema.load import Loaded, load
 
 
@@ -138,6 +137,8 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
     with stoppable():
         session = _ready(specs, options, run=run)
         require_folder(options.report)
+        from harness.report.write import write  # not above: it draws, and a plan is shown without
+
         outcomes: list[Outcome] = []
         for outcome in session.outcomes(quiet=quiet, run=run):
             outcomes.append(outcome)
@@ -176,6 +177,8 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
             f"{file} is not written: jobs of {', '.join(broken)} broke, as told above. What was finished is kept; "
             "mend the cause and run the same command again"
         )
+    from harness.report.write import write_verdicts  # not above: it draws, and a plan is shown without
+
     write_verdicts(outcomes, file)
     if not quiet:
         console.out.print(f"verdicts: {file}")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import RenderableType
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -20,9 +20,11 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.forecast import Forecast
 from harness.pipeline.outcome import Outcome
 from harness.printable import log_line, shortened_within
-from harness.regress.guard import Guarded
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
+
+if TYPE_CHECKING:
+    from harness.regress.guard import Guarded
 
 _STYLES = {
     Verdict.REPRODUCED: "bold green",
@@ -224,7 +226,7 @@ def _range(forecast: Forecast) -> str:
     return f"about {most}" if least == most else f"{least} to {most}"
 
 
-def findings(guarded: Guarded) -> None:
+def findings(guarded: "Guarded") -> None:
     """What the regression guard found of a spec, but for what is as before."""
     held = len(guarded.having("same"))
     out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before")

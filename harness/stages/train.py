@@ -74,16 +74,16 @@ class Train(Stage):
     def effort(self, job: Job) -> Effort:
         """A step costs about three forward passes; the state is kept, with the optimiser's where that is asked for."""
         params, network = job.params, network_of(job.params)
-        weights = torch.empty(1, network.size, device="meta")
-        state = optimise.fresh_state(params["optimiser"], weights).values()
-        kept = state if params["keep_optimiser"] else ()
-        copies = _COPIES_OF_WEIGHTS * weights.numel() + sum(value.numel() for value in state)
+        of_no_replicas = optimise.fresh_state(params["optimiser"], torch.empty(0, network.size))
+        state = sum(value.shape[1:].numel() for value in of_no_replicas.values())
+        kept = state if params["keep_optimiser"] else 0
+        copies = _COPIES_OF_WEIGHTS * network.size + state
         passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)
-        copies += _COPIES_OF_PROBES * weights.numel() if "probes" in params else 0
+        copies += _COPIES_OF_PROBES * network.size if "probes" in params else 0
         size = dtype_of(params["precision"]).itemsize
         return Effort(
             operations=self.cost(job) * params["batch"] * PASSES_A_STEP * forward_pass(params),
-            disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * sum(value.numel() for value in (weights, *kept)),
+            disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * (network.size + kept),
             memory_bytes=size * copies,
             passing_bytes=size * passing,
             launches=self.cost(job) * LAUNCHES_A_PARAMETER * len(network.parameters),
