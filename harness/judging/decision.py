@@ -179,7 +179,8 @@ def _settled(located: Located, region: _Region, needed: int | None) -> str:
         return f"about {needed} initialisations would settle it"
     nearest = min(abs(end - located.value) for end in (region.low, region.high))
     if nearest < located.resolution:
-        return f"the limit is nearer than the resolution of {_short(located.resolution)}, so that no number of them settles it"
+        step = _short(located.resolution)
+        return f"the limit is nearer than the resolution of {step}, so that no number of them settles it"
     return "more than 1000 initialisations would settle it"
 
 
