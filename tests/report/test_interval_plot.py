@@ -25,6 +25,8 @@ _WINDOW = {"axis": "level", "threshold": 0.2, "earliest": 14, "latest": 16}
         ({"kind": "at_least", "estimand": "mean", "bound": 60.0}, 17.0, False),
         ({"kind": "less_than", "estimand": "mean", "than": {"arm": "imp"}, "by": 0.5}, -0.6, True),
         ({"kind": "less_than", "estimand": "mean", "than": {"arm": "imp"}, "by": 0.5}, -0.4, False),
+        ({"kind": "less_than", "estimand": "geometric_mean", "than": {"arm": "imp"}}, 0.9, True),
+        ({"kind": "less_than", "estimand": "geometric_mean", "than": {"arm": "imp"}}, 1.1, False),
         ({"kind": "first_within", **_WINDOW}, 15.0, True),
         ({"kind": "last_within", **_WINDOW}, 17.0, False),
     ],
