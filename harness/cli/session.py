@@ -17,6 +17,7 @@ from harness.execution.backends.base import Backend, Slot
 from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
+from harness.judging.estimands import least_initialisations
 from harness.pipeline import calibration
 from harness.pipeline import verify as verifying
 from harness.pipeline.forecast import Machine, cpu_processes, forecast
@@ -24,7 +25,7 @@ from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
 from harness.report import json as machine
-from harness.report.text import bytes_text, seconds_text
+from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
 
@@ -194,7 +195,8 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     backend, threads = _suited(options, _together(requests))
     slots, machine = backend.slots, _machine(backend, threads)
     plans: list[tuple[str | None, Plan, str]] = [
-        (request.loaded.spec.id, request.plan, _missing(request, slots)) for request in requests
+        (request.loaded.spec.id, request.plan, "; ".join(filter(None, (_missing(request, slots), _undecided(request)))))
+        for request in requests
     ]
     if len(requests) > 1:
         alone = sum(len(request.plan.jobs) for request in requests)
@@ -220,6 +222,16 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
 
 def _together(requests: Sequence[Request]) -> Plan:
     return Plan.of(target for request in requests for target in request.plan.targets)
+
+
+def _undecided(request: Request) -> str:
+    """What so few initialisations never decide."""
+    n, needed = request.setting.replicates.initialisations, least_initialisations(0.90)
+    checks = [check for claim in request.loaded.spec.claims if (check := claim.checks.get(request.scale))]
+    medians = sum(getattr(check.expect, "estimand", None) == "median" for check in checks)
+    if n >= needed or not medians:
+        return ""
+    return f"{n} initialisations never decide the {count(medians, 'claim')} about a median: --replicates {needed} can"
 
 
 def _missing(request: Request, slots: Sequence[Slot]) -> str:

@@ -223,6 +223,7 @@ def _judge(
             planned_initialisations=request.planned.initialisations,
             gaps=missing,
             measured=partial(_measured, request, claim.quantity),
+            examples=partial(protocol.examples, setting),
         )
         judgements.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
     return judgements

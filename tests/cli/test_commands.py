@@ -103,6 +103,15 @@ def test_plan_counts_shared_jobs_once(place: Place) -> None:
     assert f"{together:,} of {2 * together:,} jobs are shared" in rows[2]["note"]
 
 
+def test_plan_tells_how_many_claims_its_replicates_never_decide(place: Place) -> None:
+    expectations = ("{kind: at_most, estimand: median, bound: 2.0}", "{kind: at_most, estimand: mean, bound: 2.0}")
+    spec = place.write(instability_text(*(claim(f"c{n}", expect=expect) for n, expect in enumerate(expectations))))
+    options = ("--store", place.store, "--device", "cpu", "--json")
+    (few,), (enough,) = (cli("plan", spec, "--replicates", n, *options).json for n in "45")
+    assert few["note"] == "4 initialisations never decide the 1 claim about a median: --replicates 5 can"
+    assert enough["note"] == ""
+
+
 def test_plan_counts_what_is_there(place: Place) -> None:
     spec = place.write(instability_text())
     assert place.verify(spec).code == 0

@@ -54,6 +54,22 @@ def named(path: Path) -> str:
     return path.stem
 
 
+@pytest.mark.parametrize("path", SPECS, ids=named)
+def test_a_claim_is_about_one_estimand_and_toys_can_decide_their_medians(path: Path) -> None:
+    spec = request(path).loaded.spec
+    for claim in spec.claims:
+        estimands = {getattr(check.expect, "estimand", None) for check in claim.checks.values()}
+        assert len(estimands - {None}) <= 1, claim.id
+        if "median" in estimands and "toy" in claim.checks:
+            assert spec.scales["toy"].replicates.initialisations >= 5, claim.id
+        if (
+            claim.checks.get("paper")
+            and isinstance(claim.checks["paper"].expect, Equals)
+            and claim.quantity == "accuracy"
+        ):
+            assert estimands == {"mean"}, "tables give means"
+
+
 def test_there_are_specs_for_every_row() -> None:
     assert {path.stem for path in LMC} == ROWS.keys()
     assert (ROOT / "specs").is_dir()

@@ -255,6 +255,12 @@ class Experiment(Generic[S]):
         """Why this setting does not measure a quantity under these conditions, with the remedy; None where it does."""
         return None
 
+    def examples(self, setting: S, at: Mapping[str, Condition]) -> int | None:
+        """Over how many examples a rate is taken under these conditions; None where they name no split of a dataset."""
+        if not setting.datasets or at.get("split") not in ("train", "test"):
+            return None
+        return min(data.n_train if at["split"] == "train" else data.n_test for data in setting.datasets)
+
     def _check_problems(
         self, setting: S, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
     ) -> Iterable[Problem]:
