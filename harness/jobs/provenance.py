@@ -59,7 +59,7 @@ class Made(BaseModel):
         device: ``cpu`` or ``cuda:0``.
         hardware: the device as its maker calls it.
         threads: of the CPU.
-        small_networks: what trains them there, in words; "" where code without a choice did.
+        small_networks: what trains and evaluates them there, in words; "" where code without a choice did.
         container: digest of the image, "" outside one.
         lock: SHA-256 of the pinned versions.
         date: in UTC, YYYY-MM-DD.

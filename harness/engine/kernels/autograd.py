@@ -1,9 +1,10 @@
 """The compiled block as an operation that PyTorch differentiates."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -85,6 +86,74 @@ def _contiguous(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
 
+class _Made(NamedTuple):
+    """What comes of a block, and what its way back needs.
+
+    Attributes:
+        out: images [R, N, H out, W out, C out, L].
+        mean: of y, [R, C out].
+        variance: the same.
+        y: what the convolution gave; where that is not kept, ``out``.
+        given: x, weight, bias, scale, shift and what was added, as loops read them.
+        shape: see ``block.forward``.
+        tables: addresses of rows and columns, of the convolution and of the way back.
+    """
+
+    out: Tensor
+    mean: Tensor
+    variance: Tensor
+    y: Tensor
+    given: Sequence[Tensor | None]
+    shape: tuple[int, ...]
+    tables: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def _made(
+    x: Tensor,
+    weight: Tensor,
+    others: Sequence[Tensor | None],
+    block: Block,
+    *,
+    known: tuple[Tensor, Tensor] | None = None,
+    keeps: bool = False,
+) -> _Made:
+    """Calls the loops forward.
+
+    Args:
+        x: see ``apply``. Images that all replicas share, by a stride of 0, are not copied unless kept.
+        weight: see there.
+        others: bias, scale, shift and what is added, see there.
+        block: what to do.
+        known: mean and variance [R, C out] by which it normalises, in place of the batch's.
+        keeps: whether x and y are kept for the way back.
+    """
+    shared = not keeps and x.stride(0) == 0 and x[0].is_contiguous()
+    x = x if shared else x.contiguous()
+    weight = weight.contiguous()
+    bias, scale, shift, added = map(_contiguous, others)
+    replicas, chunks, height, wide, inputs, lanes = x.shape
+    outputs, size = weight.shape[1], weight.shape[-1]
+    (rows, rows_back), (columns, columns_back) = (_tables(n, size, block.stride) for n in (height, wide))
+    height_out, wide_out = len(rows) // size, len(columns) // size
+    y = x.new_empty(replicas, chunks, height_out, wide_out, outputs, lanes)
+    out = torch.empty_like(y) if keeps and block.normalises else y
+    mean, variance = x.new_zeros(2, replicas, outputs).unbind() if known is None else map(Tensor.contiguous, known)
+    tiled = _whole(outputs, TILE)
+    _held, room = _room(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
+    given = x, weight, bias, scale, shift, added
+    shape = replicas, block.examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size
+    tables = _addresses(rows, columns), _addresses(rows_back, columns_back)
+    forward(
+        (*map(_address, given), *_addresses(y, out, mean, variance), *room),
+        tables[0],
+        shape,
+        0 if shared else x.stride(0),
+        (bias is not None, block.normalises, added is not None, block.rectifies, known is not None),
+        _number(block.epsilon, x.dtype),
+    )
+    return _Made(out, mean, variance, y, given, shape, tables)
+
+
 class _Compiled(torch.autograd.Function):
     """See ``apply``."""
 
@@ -99,31 +168,14 @@ class _Compiled(torch.autograd.Function):
         added: Tensor | None,
         block: Block,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        replicas, chunks, height, wide, inputs, lanes = x.shape
-        outputs, size = weight.shape[1], weight.shape[-1]
-        (rows, rows_back), (columns, columns_back) = (_tables(n, size, block.stride) for n in (height, wide))
-        height_out, wide_out = len(rows) // size, len(columns) // size
-        given = [_contiguous(one) for one in (x, weight, bias, scale, shift, added)]
-        y = x.new_empty(replicas, chunks, height_out, wide_out, outputs, lanes)
-        out = torch.empty_like(y) if block.normalises else y
-        mean, variance = x.new_zeros(2, replicas, outputs).unbind()
-        tiled = _whole(outputs, TILE)
-        _held, room = _room(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
-        results, tables = (y, out, mean, variance), (_address(rows), _address(columns))
-        shape = replicas, block.examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size
-        forward(
-            (*map(_address, given), *map(_address, results), *room),
-            tables,
-            shape,
-            (bias is not None, block.normalises, added is not None, block.rectifies),
-            _number(block.epsilon, x.dtype),
-        )
-        ctx.save_for_backward(given[0], given[1], given[3], *results)
-        ctx.block, ctx.shape, ctx.biased, ctx.adds = block, shape, bias is not None, added is not None
-        ctx.tables = tables, (_address(rows_back), _address(columns_back))
-        ctx.mark_non_differentiable(mean, variance)
+        made = _made(x, weight, (bias, scale, shift, added), block, keeps=True)
+        x_read, weight_read, _, scale_read, *_ = made.given
+        ctx.save_for_backward(x_read, weight_read, scale_read, made.y, made.out, made.mean, made.variance)
+        ctx.block, ctx.shape, ctx.biased, ctx.adds = block, made.shape, bias is not None, added is not None
+        ctx.tables = made.tables
+        ctx.mark_non_differentiable(made.mean, made.variance)
         ctx.set_materialize_grads(False)
-        return out, mean, variance
+        return made.out, made.mean, made.variance
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -190,5 +242,37 @@ def apply(
     Returns:
         Images [R, N, H out, W out, C out, L]; mean and variance [R, C out] of what was normalised, zeros without.
     """
+    if not torch.is_grad_enabled():
+        made = _made(x, weight, (bias, *norms, added), block)
+        return made.out, made.mean, made.variance
     found: tuple[Tensor, Tensor, Tensor] = _Compiled.apply(x, weight, bias, *norms, added, block)  # type: ignore[no-untyped-call]
     return found
+
+
+def apply_known(
+    x: Tensor,
+    weight: Tensor,
+    block: Block,
+    *,
+    bias: Tensor | None = None,
+    norms: tuple[Tensor, Tensor],
+    statistics: tuple[Tensor, Tensor],
+    added: Tensor | None = None,
+) -> Tensor:
+    """The same, normalised by means and variances that are known, as part of the convolution; without gradients.
+
+    Args:
+        x: see ``apply``.
+        weight: see there.
+        block: what to do.
+        bias: see there.
+        norms: scale and shift [R, C out].
+        statistics: mean and variance [R, C out].
+        added: see there.
+
+    Raises:
+        RuntimeError: gradients are enabled, and nobody would get any.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError("a block of known statistics has no gradient: call it under torch.no_grad()")
+    return _made(x, weight, (bias, *norms, added), block, known=statistics).out

@@ -1,4 +1,4 @@
-"""Where compiled loops are used in training, and where PyTorch's operations stay."""
+"""Where compiled loops train and evaluate, and where PyTorch's operations stay."""
 
 from functools import lru_cache
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ def installed() -> bool:
 
 
 def _reason_against(device: torch.device) -> str:
-    """Why no network is trained by compiled loops here; "" where small ones are."""
+    """Why no network is computed by compiled loops here; "" where small ones are."""
     if device.type != "cpu":
         return f"compiled loops are not for {device.type}"
     if torch.get_num_threads() != 1:
@@ -25,16 +25,16 @@ def _reason_against(device: torch.device) -> str:
 
 
 def told(device: torch.device) -> str:
-    """What this process trains small networks by on a device, in words."""
+    """What this process trains and evaluates small networks by on a device, in words."""
     reason = _reason_against(device)
-    return f"PyTorch's operations ({reason})" if reason else "compiled loops for small networks"
+    return f"PyTorch's operations ({reason})" if reason else "compiled loops, in training and evaluation"
 
 
 def layers_for(network: Network, device: torch.device, precision: str) -> type[Layers]:
-    """The layers that a training computes by.
+    """The layers that a training or an evaluation computes by.
 
     Compiled ones for small networks with convolutions, on the CPU, in fp32 or fp64, where PyTorch has one thread: what
-    its library is slow at are convolutions with few channels. Evaluation, and derivatives by ``torch.func``, never ask.
+    its library is slow at are convolutions with few channels. Derivatives by ``torch.func`` and recounts never ask.
     """
     has_images = any(parameter.kind == "conv" for parameter in network.parameters.values())
     if network.unfused or not has_images or precision not in ("fp32", "fp64") or _reason_against(device):

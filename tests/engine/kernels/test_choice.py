@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 def test_small_networks_are_compiled(precision: str) -> None:
     pytest.importorskip("numba")
     assert choice.layers_for(SMALL, CPU, precision).__name__ == "CompiledLayers"
-    assert choice.told(CPU) == "compiled loops for small networks"
+    assert choice.told(CPU) == "compiled loops, in training and evaluation"
 
 
 def test_others_are_not() -> None:
