@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, jvp, vjp, vmap
 
-from harness.engine.kernels.choice import second_order_for
+from harness.engine.kernels.choice import layers_at, second_order_for
 from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import unflatten
 from harness.engine.networks.tails import Tail, tails
 from harness.errors import InvariantBroken
 
@@ -64,6 +65,17 @@ class Objective:
         weights = torch.zeros(self.network.size).to(self.chunks[0][0])
         counts = [tail.stop - tail.start for tail in self.tails(weights, self.chunks[0][0][:2])]
         return self.reduce(torch.repeat_interleave(torch.tensor(counts)).to(weights.device))
+
+    def logits(self, weights: Tensor, x: Tensor) -> Tensor:
+        """Class scores [B, K] at weights [P], for one chunk."""
+        held = {name: value[None] for name, value in self.buffers.items()}
+        return self.network.logits(
+            unflatten(self.network, weights[None]),
+            held,
+            x[:, None],
+            batch_norm=self.batch_norm,
+            layers=layers_at(self.network, weights),
+        )[0]
 
     def tails(self, weights: Tensor, x: Tensor) -> list[Tail]:
         """The network's tails at a state, for one chunk."""
@@ -124,7 +136,7 @@ def gradient(objective: Objective, weights: Tensor) -> tuple[float, Tensor]:
     total, slope = 0.0, torch.zeros_like(weights)
     for x, labels in objective.chunks:
         whole = weights.detach().clone().requires_grad_()
-        loss = F.cross_entropy(objective.tails(weights, x)[0].logits(whole), labels) * objective.share(labels)
+        loss = F.cross_entropy(objective.logits(whole, x), labels) * objective.share(labels)
         total += float(loss.detach())
         slope += torch.autograd.grad(loss, whole)[0]
     return total, _finite(objective.reduce(slope))

@@ -39,13 +39,19 @@ def layers_for(network: Network, device: torch.device, precision: str) -> type[L
     """The layers that a training computes by.
 
     Compiled ones for small networks with convolutions, on the CPU, in fp32 or fp64, where PyTorch has one thread: what
-    its library is slow at are convolutions with few channels. Evaluation, and derivatives by ``torch.func``, never ask.
+    its library is slow at are convolutions with few channels. Evaluation, and derivatives by ``torch.func``, never ask;
+    gradients and losses around a state do, see ``layers_at``.
     """
     if precision not in ("fp32", "fp64") or not _suits(network, device):
         return Layers
     from harness.engine.kernels.layers import CompiledLayers  # not above: Numba may be absent, and takes its time
 
     return CompiledLayers
+
+
+def layers_at(network: Network, weights: Tensor) -> type[Layers]:
+    """The layers that a measurement at some weights computes by, in their own number type."""
+    return layers_for(network, weights.device, "fp64" if weights.dtype == torch.float64 else "fp32")
 
 
 def second_order_for(

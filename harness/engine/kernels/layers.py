@@ -17,7 +17,7 @@ from harness.engine.networks.layers import BN_MOMENTUM, NORM_EPSILON, Layers
 
 
 class CompiledLayers(Layers):
-    """Layers in training mode, on the CPU."""
+    """Layers on the CPU, in any mode but ``recompute``; in ``eval`` a block is its parts, one after the other."""
 
     _examples = 0
 
@@ -54,8 +54,8 @@ class CompiledLayers(Layers):
         biased: bool = False,
         added: Tensor | None = None,
     ) -> Tensor:
-        """See ``Layers``: in one, but for layer normalisation and GELU."""
-        if normalisation != "batch":
+        """See ``Layers``: in one, but for layer normalisation, running statistics, and GELU."""
+        if normalisation != "batch" or not self._normalises_by_batch:
             return super().block(
                 x, name, channels, size, norm=norm, normalisation=normalisation, activation=activation, stride=stride,
                 biased=biased, added=added,
@@ -69,7 +69,8 @@ class CompiledLayers(Layers):
             norms=(self._parameters[f"{norm}.scale"], self._parameters[f"{norm}.shift"]),
             added=added,
         )
-        self._move_statistics(norm, mean, variance, self._examples * out.shape[2] * out.shape[3])
+        if self._keeps_statistics:
+            self._move_statistics(norm, mean, variance, self._examples * out.shape[2] * out.shape[3])
         return out if rectifies else self.activate(out, activation)
 
     def _move_statistics(self, norm: str, mean: Tensor, variance: Tensor, count: int) -> None:
