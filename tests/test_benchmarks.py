@@ -32,9 +32,13 @@ def test_a_benchmark_runs(name: str) -> None:
         assert words in said.stdout
 
 
-def test_the_benchmark_of_compiled_loops_runs() -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("kernels", ("--replicas", "2", "--turns", "1", "--seconds", "0.1")), ("second_order", ("--examples", "20"))],
+)
+def test_a_benchmark_of_compiled_loops_runs(name: str, options: tuple[str, ...]) -> None:
     pytest.importorskip("numba")
-    command = [sys.executable, ROOT / "benchmarks/kernels.py", "--replicas", "2", "--turns", "1", "--seconds", "0.1"]
+    command = [sys.executable, ROOT / f"benchmarks/{name}.py", *options]
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert said.returncode == 0, said.stderr
     assert "times as fast" in said.stdout
