@@ -87,7 +87,7 @@ class Side:
         return self._seconds(lambda: losses(bench.network, points, held, x, labels, batch_norm="batch"))
 
     def _chosen(self) -> AbstractContextManager[object]:
-        return mock.patch.object(choice, "_installed", return_value=self._compiled)
+        return mock.patch.object(choice, "installed", return_value=self._compiled)
 
     def _seconds(self, work: Callable[[], object]) -> float:
         with self._chosen():

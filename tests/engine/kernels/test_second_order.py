@@ -186,9 +186,9 @@ def _found(network: Network) -> SecondOrder | None:
 
 def test_only_where_a_training_is_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
     here = problem("resnet")
-    monkeypatch.setattr(choice, "_installed", lambda: False)
+    monkeypatch.setattr(choice, "installed", lambda: False)
     assert here.objective("batch").compiled(here.weights) is None
-    monkeypatch.setattr(choice, "_installed", lambda: True)
+    monkeypatch.setattr(choice, "installed", lambda: True)
     assert here.objective("batch").compiled(here.weights) is not None
     torch.set_num_threads(2)
     assert here.objective("batch").compiled(here.weights) is None
