@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.engine.kernels.activation import CODES
 from harness.engine.kernels.block import backward, forward
 from harness.engine.kernels.convolution import TILE
 from harness.engine.kernels.lanes import BYTES
@@ -28,14 +29,14 @@ class Block:
         examples: of the batch; the last vector may hold more.
         stride: pixels from one place of the window to the next.
         normalises: whether batch normalisation follows the convolution.
-        rectifies: whether the positive part is taken at the end.
+        activation: ``relu``, ``gelu`` or ``none``, at the end; ``none`` unless it normalises.
         epsilon: added to variances.
     """
 
     examples: int
     stride: int = 1
     normalises: bool = True
-    rectifies: bool = False
+    activation: str = "none"
     epsilon: float = 0.0
 
 
@@ -92,6 +93,7 @@ class _Made(NamedTuple):
         mean: of y, [R, C out].
         variance: the same.
         y: what the convolution gave; where that is not kept, ``out``.
+        slopes: of GELU; of other activations, and where they are not kept, ``out``.
         given: x, weight, bias, scale, shift and what was added, as loops read them.
         shape: see ``block.forward``.
         tables: addresses of rows and columns, of the convolution and of the way back.
@@ -101,6 +103,7 @@ class _Made(NamedTuple):
     mean: Tensor
     variance: Tensor
     y: Tensor
+    slopes: Tensor
     given: Sequence[Tensor | None]
     shape: tuple[int, ...]
     tables: tuple[tuple[int, ...], tuple[int, ...]]
@@ -135,6 +138,7 @@ def _made(
     height_out, wide_out = len(rows) // size, len(columns) // size
     y = x.new_empty(replicas, chunks, height_out, wide_out, outputs, lanes)
     out = torch.empty_like(y) if keeps and block.normalises else y
+    slopes = torch.empty_like(y) if keeps and block.activation == "gelu" else out
     mean, variance = x.new_zeros(2, replicas, outputs).unbind() if known is None else map(Tensor.contiguous, known)
     tiled = whole(outputs, TILE)
     _held, room = room_for(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
@@ -142,14 +146,14 @@ def _made(
     shape = replicas, block.examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size
     tables = addresses_of(rows, columns), addresses_of(rows_back, columns_back)
     forward(
-        (*addresses_of(*given, y, out, mean, variance), *room),
+        (*addresses_of(*given, y, out, slopes, mean, variance), *room),
         tables[0],
         shape,
         0 if shared else x.stride(0),
-        (bias is not None, block.normalises, added is not None, block.rectifies, known is not None),
+        (bias is not None, block.normalises, added is not None, CODES[block.activation], known is not None),
         _number(block.epsilon, x.dtype),
     )
-    return _Made(out, mean, variance, y, given, shape, tables)
+    return _Made(out, mean, variance, y, slopes, given, shape, tables)
 
 
 class _Compiled(torch.autograd.Function):
@@ -168,7 +172,7 @@ class _Compiled(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         made = _made(x, weight, (bias, scale, shift, added), block, keeps=True)
         x_read, weight_read, _, scale_read, *_ = made.given
-        ctx.save_for_backward(x_read, weight_read, scale_read, made.y, made.out, made.mean, made.variance)
+        ctx.save_for_backward(x_read, weight_read, scale_read, made.y, made.slopes, made.mean, made.variance)
         ctx.block, ctx.shape, ctx.biased, ctx.adds = block, made.shape, bias is not None, added is not None
         ctx.tables = made.tables
         ctx.mark_non_differentiable(made.mean, made.variance)
@@ -203,7 +207,7 @@ class _Compiled(torch.autograd.Function):
             forth,
             back,
             ctx.shape,
-            (block.normalises, ctx.adds, block.rectifies, ctx.needs_input_grad[0]),
+            (block.normalises, ctx.adds, CODES[block.activation], ctx.needs_input_grad[0]),
             _number(block.epsilon, x.dtype),
         )
         return (
@@ -225,7 +229,7 @@ def apply(
     norms: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
     added: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A convolution, and what the block says of batch normalisation, addition and ReLU after it.
+    """A convolution, and what the block says of batch normalisation, addition and activation after it.
 
     Padded by half the window. A replica's bits depend on its own numbers only.
 
@@ -235,7 +239,7 @@ def apply(
         block: what to do.
         bias: [R, C out].
         norms: scale and shift [R, C out], if it normalises.
-        added: like the result, before the positive part is taken.
+        added: like the result, before the activation.
 
     Returns:
         Images [R, N, H out, W out, C out, L]; mean and variance [R, C out] of what was normalised, zeros without.

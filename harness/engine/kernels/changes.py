@@ -23,6 +23,7 @@ examples.
 from typing import Any
 
 from harness.engine.kernels import convolution as conv
+from harness.engine.kernels.activation import NONE
 from harness.engine.kernels.lanes import (
     SOURCES,
     add,
@@ -167,14 +168,14 @@ def forward(addresses: Any, forth: Any, shape: Any, flags: Any, like: Any, sourc
         mean = after(means, 3 * t * outputs)
         if moves:
             conv.correlate(
-                after(x_change, t * images_in), packed, zeros, y, arrays_at(forth, 0), counts, y, (False, False)
+                after(x_change, t * images_in), packed, zeros, y, arrays_at(forth, 0), counts, y, (False, NONE)
             )
         elif not turns:
             clear(y, images)
         if turns:
             own = after(weight_change, t * weights)
             conv.pack(own, packed_change, inputs, outputs, window, (window, inputs * window))
-            conv.correlate(x, packed_change, zeros, u if moves else y, arrays_at(forth, 0), counts, y, (False, False))
+            conv.correlate(x, packed_change, zeros, u if moves else y, arrays_at(forth, 0), counts, y, (False, NONE))
         _sums(y, u, normal, slope, sums, moves and turns, normed)
         for c in range(3 * outputs):
             mean[c] = total(load(sums, c * width(x))) / (examples * pixels)
@@ -254,11 +255,11 @@ def backward(addresses: Any, forth: Any, back: Any, shape: Any, flags: Any, like
             conv.collect(weight_sums, after(weight_gradient, t * weights), counts)
         if wants_x:
             result = after(x_gradient, t * images_in)
-            conv.correlate(y, packed, zeros, result, arrays_at(back, 0), turned, result, (False, False))
+            conv.correlate(y, packed, zeros, result, arrays_at(back, 0), turned, result, (False, NONE))
             if turns:
                 own = after(weight_change, t * weights)
                 conv.pack(own, packed_change, outputs, inputs, window, (inputs * window, window))
                 conv.correlate(
-                    slope_before, packed_change, zeros, scratch, arrays_at(back, 0), turned, scratch, (False, False)
+                    slope_before, packed_change, zeros, scratch, arrays_at(back, 0), turned, scratch, (False, NONE)
                 )
                 _add_to(result, scratch, images_in)

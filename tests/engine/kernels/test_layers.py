@@ -67,7 +67,7 @@ def test_a_measurement_is_the_same_and_moves_no_statistics(name: str, mode: Any)
     assert all(torch.equal(buffers[name], value) for name, value in before.items())
 
 
-@pytest.mark.parametrize("name", ["toy", "vgg"])
+@pytest.mark.parametrize("name", ["toy", "resnet-gelu", "vgg"])
 def test_in_single_precision_a_network_is_nearly_the_same(name: str) -> None:
     description, shape = NETWORKS[name]
     network = build(description, shape, 3)
