@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 SPEC ?= specs/resnet20_imp.yaml
-PIP_ARGS ?= --quiet
+PIP_ARGS ?=
 
 bin := $(VENV)/bin
 # It looks for the harness on the path.
@@ -28,9 +28,7 @@ $(stamp): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo 'make install: Python 3.11 or newer is needed, and "$(PYTHON)" is not:' \
 			"$$($(PYTHON) --version 2>&1). Name one: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo 'Installing into $(VENV) (minutes the first time)'
-	@$(PYTHON) -m venv '$(VENV)'
-	@$(bin)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	@tools/install '$(PYTHON)' '$(VENV)' $(PIP_ARGS)
 	@touch $@
 
 verify: install ## Check the claims of SPEC and write the report; options go in ARGS
@@ -42,7 +40,7 @@ repro: install ## Bring all specs up to date with DVC: measure, report, index, g
 reports: install ## The same without the gate: the reports of the catalogue and the page over all, reports/index.html
 	@$(dvc) repro index $(ARGS)
 
-image: ## Build the container; BASE, IMAGE and more are told in tools/image
+image: ## Build the container, for the CPU or with CUDA as this machine is (DEVICE=cpu, cuda); more: tools/image
 	@tools/image build
 
 image-verify: ## The same as verify, in the container: offline, read-only, as the caller
@@ -51,7 +49,7 @@ image-verify: ## The same as verify, in the container: offline, read-only, as th
 # torch is named in the Dockerfile, and what its CUDA builds bring (the end of constraints.txt) comes with it. dvc
 # records results in the repository, which is outside. Both would bind the lock to one machine, or fill the image.
 lock: install ## Write requirements.lock, the container's versions with hashes, again
-	@$(bin)/python -m pip install $(PIP_ARGS) -c constraints.txt uv
+	@$(bin)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt uv
 	@{ echo dvc; sed -n '/^cuda-bindings/,$$s/==.*//p' constraints.txt; } | $(bin)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' \
 		--constraints constraints.txt --excludes /dev/stdin --no-emit-package torch pyproject.toml -o requirements.lock

@@ -30,6 +30,10 @@ and memory take at best (``recipes.py``).
 Before anything is timed, all sides start from the same weights, get the same batches in float64, and must agree, and
 the losses of every number format must be those of float64 (``agreement.py``).
 
+Before the times of a network it is told by what the harness trains it in each format, by compiled loops or by PyTorch's
+operations (``engine/kernels/choice.py``), and at the beginning what these use of the processor. Compiled loops are for
+small networks on one thread of the CPU: ``--only toy --threads 1``.
+
 What was measured is in ``docs/speed.md``. The plain loops do not use channels last, which the harness does; a user
 of them could. Each is a process of its own, which the harness's settings of memory do not reach.
 """
@@ -47,12 +51,14 @@ from typing import Any, get_args
 
 import torch
 from agreement import check
-from command import positive, told
+from command import positive, processor, told
 from recipes import CASES, FLOORS, GOALS, H200, ROOT, TWO_CORES, Bench, Case
 from sides import Crew, Fused, Turn, held_and_free
 
 from harness.engine import device as devices
 from harness.engine.graphs import WARM_UP
+from harness.engine.kernels import choice
+from harness.engine.networks.layers import Layers
 from harness.jobs.provenance import describe
 from harness.schema.training import Training
 
@@ -231,8 +237,21 @@ def _words(device: torch.device) -> str:
     return (
         f"{facts['date']}, code {code}, Python {platform.python_version()}, {versions}\n"
         f"{facts['hardware']} ({device}); {os.cpu_count()} cores, {facts['threads']} threads; "
-        f"load before the start {os.getloadavg()[0]:.1f}"
+        f"load before the start {os.getloadavg()[0]:.1f}\n"
+        f"{processor()}\n"
+        f"Kernels: {choice.told(device)}"
     )
+
+
+def _kernels(bench: Bench, precisions: Sequence[str], device: torch.device) -> str:
+    """What trains a network in each of some number formats."""
+    by = {precision: choice.layers_for(bench.network, device, precision) for precision in precisions}
+    names = {
+        precision: "PyTorch's operations" if kind is Layers else "compiled loops" for precision, kind in by.items()
+    }
+    if len(set(names.values())) == 1:
+        return f"trained by {names[precisions[0]]}"
+    return "trained by " + ", ".join(f"{name} in {precision}" for precision, name in names.items())
 
 
 def _asked() -> argparse.Namespace:
@@ -281,7 +300,8 @@ def main() -> None:
             continue
         origins[name] = bench.origin
         steps = WARM_UP + 2 if device.type == "cuda" else 2 if asked.quick else 3
-        print(f"{bench.case.title} on {bench.origin}: {check(bench, asked.precision, device, steps)}", flush=True)
+        print(f"{bench.case.title} on {bench.origin}: {_kernels(bench, asked.precision, device)}")
+        print(f"  {check(bench, asked.precision, device, steps)}", flush=True)
         rows += measure(name, bench, asked, device)
     machine = _machine(device)
     show(rows, origins, machine)

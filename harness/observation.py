@@ -88,6 +88,24 @@ class Quantity:
         """Size of the numbers that it is computed from, whose rounding it carries; 0: its own."""
         return self._unit.scale if self.computed_from is None else self.computed_from
 
+    def resolution(self, examples: int | None) -> float:
+        """The step in which it moves where it is a rate over so many examples, or counts them: one example.
+
+        Args:
+            examples: over which it is taken; None where it is no rate and no count over examples.
+
+        Returns:
+            The step in its unit; 0 where there is none that is known.
+
+        Examples:
+            >>> from harness.observation import Quantity
+            >>> Quantity("%", ("split",), "error").resolution(400)
+            0.25
+        """
+        if examples is None:
+            return 0.0
+        return {"%": 100 / examples, "points": 100 / examples, "examples": 1.0}.get(self.unit, 0.0)
+
     @property
     def _unit(self) -> Unit:
         return UNITS.get(self.unit, Unit())

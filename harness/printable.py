@@ -98,3 +98,20 @@ def _is_seen(letter: str) -> bool:
 def shortened(text: str, letters: int) -> str:
     """A text of so many letters at most, three dots in place of what is cut off."""
     return text if len(text) <= letters else text[: letters - 3] + "..."
+
+
+def shortened_within(text: str, letters: int) -> str:
+    """A text of so many letters at most, three dots in place of words in its middle.
+
+    Examples:
+        >>> from harness.printable import shortened_within
+        >>> shortened_within("training: imp, level 3, rewind 0it to 200it, replicates 0-6", 44)
+        'training: imp ... replicates 0-6'
+    """
+    if len(text) <= letters:
+        return text
+    half = max(1, (letters - 5) // 2)
+    head, tail = text[: half + 1], text[-half - 1 :]
+    head = head[: head.rfind(" ")] if " " in head[1:] else head[:half]
+    tail = tail[tail.find(" ") + 1 :] if " " in tail[:-1] else tail[1:]
+    return f"{head.rstrip(' ,:;')} ... {tail}"

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,9 @@ def claim(
     at: str = "{fork: 0it}",
     expect: str = "{kind: at_most, bound: 100.0}",
 ) -> str:
-    """A claim's YAML, for ``instability_text`` and ``imp_text``."""
+    """A claim's YAML, for ``instability_text`` and ``imp_text``; an expectation without an estimand is of the mean."""
+    if "estimand" not in expect:
+        expect = re.sub(r"kind: (equals|at_most|at_least|less_than)\b", r"kind: \1, estimand: mean", expect)
     return _CLAIM.format(id=identity, quantity=quantity, at=at, expect=expect)
 
 

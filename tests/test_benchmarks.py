@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +14,18 @@ import pytest
 
 from tests.support import ROOT
 
+KERNELS = "compiled loops" if find_spec("numba") else "PyTorch's operations"
 RUNS = {
     "throughput": (
         ("--quick", "--only", "toy", "--replicas", "1", "2", "--precision", "fp32", "--processes", "1", "2"),
-        ["losses agree", "2 idiomatic loops at once", "trainings/h", "no goal is judged"],
+        [
+            "PyTorch uses ",
+            f"toy ResNet on digits: trained by {KERNELS}",
+            "losses agree",
+            "2 idiomatic loops at once",
+            "trainings/h",
+            "no goal is judged",
+        ],
     ),
     "branches": (("--only", "toy", "--replicas", "2", "--turns", "1", "--seconds", "0.1"), ["toy"]),
 }
@@ -32,9 +41,18 @@ def test_a_benchmark_runs(name: str) -> None:
         assert words in said.stdout
 
 
-def test_the_benchmark_of_compiled_loops_runs() -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("kernels", ("--replicas", "2", "--turns", "1", "--seconds", "0.1")),
+        ("kernels", ("--lines", "--turns", "1")),
+        ("second_order", ("--examples", "20")),
+    ],
+    ids=["training", "lines", "second order"],
+)
+def test_a_benchmark_of_compiled_loops_runs(name: str, options: tuple[str, ...]) -> None:
     pytest.importorskip("numba")
-    command = [sys.executable, ROOT / "benchmarks/kernels.py", "--replicas", "2", "--turns", "1", "--seconds", "0.1"]
+    command = [sys.executable, ROOT / f"benchmarks/{name}.py", *options]
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert said.returncode == 0, said.stderr
     assert "times as fast" in said.stdout

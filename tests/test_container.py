@@ -93,6 +93,10 @@ esac
 """
 
 
+A_GPU, NO_GPU = "#!/bin/sh\n", "#!/bin/sh\nexit 9\n"
+"""Stand-ins for nvidia-smi, in front of one that the machine may have."""
+
+
 class Place:
     """A copy of the script in a folder of its own, with a stand-in for docker that writes down its arguments."""
 
@@ -162,12 +166,73 @@ def test_only_store_and_reports_can_be_written_and_belong_to_the_caller(place: P
 
 
 def test_a_gpu_is_passed_through_where_there_is_one(place: Place) -> None:
-    place.program("nvidia-smi", "#!/bin/sh\n")
+    place.program("nvidia-smi", A_GPU)
     assert follows(place.image("verify", "a.yaml")[0], "--gpus") == ["all"]
     assert follows(place.image("verify", "a.yaml", GPUS="device=1")[0], "--gpus") == ["device=1"]
     assert not follows(place.image("verify", "a.yaml", GPUS="none")[0], "--gpus")
-    place.program("nvidia-smi", "#!/bin/sh\nexit 9\n")
+    place.program("nvidia-smi", NO_GPU)
     assert not follows(place.image("verify", "a.yaml")[0], "--gpus")
+
+
+def built_with(place: Place, *words: str, **environment: str) -> tuple[dict[str, str], str]:
+    """What decides an image's PyTorch, as docker is asked for it, and what the user is told."""
+    asked, ended = place.image("build", *words, **environment)
+    assert ended.returncode == 0, ended.stderr
+    given = dict(word.split("=", 1) for word in follows(asked, "--build-arg"))
+    return {name: given[name] for name in ("BASE", "TORCH_INDEX") if name in given}, ended.stdout
+
+
+CPU_BUILDS = {"TORCH_INDEX": "https://download.pytorch.org/whl/cpu"}
+CUDA = {"BASE": re.findall(r"^#\s+(\S+cuda13\S+)$", DOCKERFILE, re.MULTILINE)[0]}
+
+
+def test_a_machine_without_a_gpu_builds_for_the_cpu_and_says_so(place: Place) -> None:
+    place.program("nvidia-smi", NO_GPU)
+    chosen, said = built_with(place)
+    assert chosen == CPU_BUILDS
+    assert "for the CPU, as nvidia-smi finds no GPU here" in said
+    assert "make image DEVICE=cuda" in said
+    assert built_with(place, DEVICE="cuda")[0] == built_with(place, "cuda")[0] == CUDA
+    assert "as was asked for" in built_with(place, "cuda")[1]
+
+
+def test_a_machine_with_a_gpu_builds_for_it_and_says_so(place: Place) -> None:
+    place.program("nvidia-smi", A_GPU)
+    chosen, said = built_with(place)
+    assert chosen == CUDA
+    assert "for NVIDIA GPUs, as nvidia-smi finds a GPU here" in said
+    assert "make image DEVICE=cpu" in said
+    assert built_with(place, DEVICE="cpu")[0] == built_with(place, "cpu")[0] == CPU_BUILDS
+
+
+@pytest.mark.parametrize("smi", ["NO_GPU", "A_GPU"])
+def test_who_names_a_base_or_an_index_gets_it(smi: str, place: Place) -> None:
+    place.program("nvidia-smi", globals()[smi])
+    chosen, said = built_with(place, BASE="b@sha256:0")
+    assert chosen == {"BASE": "b@sha256:0"}
+    assert "on BASE, b@sha256:0" in said
+    assert built_with(place, BASE="b@sha256:0", DEVICE="cpu")[0] == {"BASE": "b@sha256:0", **CPU_BUILDS}
+    assert built_with(place, DEVICE="cpu", TORCH_INDEX="file:///wheels")[0] == {"TORCH_INDEX": "file:///wheels"}
+    assert built_with(place, DEVICE="cpu", TORCH_INDEX="")[0] == {}
+    assert "TORCH_INDEX" in "".join(line for line in COMMANDS if line.startswith("ARG "))
+
+
+def test_an_image_for_something_else_is_refused(place: Place) -> None:
+    asked, ended = place.image("build", DEVICE="tpu")
+    assert (asked, ended.returncode) == ([], 2)
+    assert "there is no image for tpu: say cpu or cuda" in ended.stderr
+
+
+def test_make_passes_the_choice_on(place: Place) -> None:
+    (place.root / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    (place.root / "tools" / "image").chmod(0o755)
+    place.program("nvidia-smi", NO_GPU)
+    calls = place.root / "calls"
+    path = f"{place.root / 'bin'}:/usr/bin:/bin"
+    subprocess.run(
+        ["make", "image", "DEVICE=cuda"], cwd=place.root, env={"PATH": path, "CALLS": str(calls)}, check=True
+    )
+    assert f"BASE={CUDA['BASE']}" in calls.read_text().splitlines()
 
 
 def test_what_is_missing_is_told(place: Place) -> None:
@@ -189,7 +254,9 @@ def test_the_image_carries_the_revision_and_whether_it_was_modified(place: Place
         ended = subprocess.run(["git", *author, *words], cwd=place.root, check=True, capture_output=True, text=True)
         return ended.stdout.strip()
 
-    assert built() == ["REVISION=unknown", "MODIFIED=false", "CREATED="]
+    place.program("nvidia-smi", NO_GPU)
+    index = "TORCH_INDEX=https://download.pytorch.org/whl/cpu"
+    assert built() == [index, "REVISION=unknown", "MODIFIED=false", "CREATED="]
     (place.root / "harness").mkdir()
     (place.root / "harness" / "a.py").write_text("")
     git("init", "--quiet")
@@ -197,7 +264,7 @@ def test_the_image_carries_the_revision_and_whether_it_was_modified(place: Place
     git("commit", "--quiet", "--message", "one")
     revision = git("rev-parse", "HEAD")
     created = git("log", "-1", "--format=%cI")
-    assert built() == [f"REVISION={revision}", "MODIFIED=false", f"CREATED={created}"]
+    assert built() == [index, f"REVISION={revision}", "MODIFIED=false", f"CREATED={created}"]
     (place.root / "harness" / "a.py").write_text("changed")
     assert built(BASE="b@sha256:0", BUILD_FLAGS="--no-cache --pull")[:3] == [
         "BASE=b@sha256:0",

@@ -99,3 +99,11 @@ def test_no_interval_of_a_line_goes_beyond_what_can_be():
     assert (line.low[0], line.high[1]) == (0, 100)
     assert 0 < line.low[2] < 50 < line.high[2] < 100
     assert curve(found, "accuracy", "k", {"split": "test"}, label="", role="").low[0] < 0
+
+
+@pytest.mark.parametrize(
+    ("unit", "examples", "step"),
+    [("%", 400, 0.25), ("points", 10_000, 0.01), ("examples", 400, 1.0), ("", 400, 0.0), ("%", None, 0.0)],
+)
+def test_the_step_of_a_rate_is_one_example(unit, examples, step):
+    assert Quantity(unit, ("split",), "a rate").resolution(examples) == step

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.printable import log_line, shortened, shown, unprintable
+from harness.printable import log_line, shortened, shortened_within, shown, unprintable
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,14 @@ def test_a_value_is_shown_on_one_short_line(value: object, line: str) -> None:
 def test_a_text_is_shortened_only_where_it_is_too_long() -> None:
     assert shortened("12345678", 8) == "12345678"
     assert shortened("123456789", 8) == "12345..."
+
+
+def test_a_long_text_is_cut_between_words_of_its_middle() -> None:
+    text = "training: arm imp, level 3 to 8, replicates 0-6"
+    assert shortened_within(text, len(text)) == text
+    assert shortened_within(text, 40) == "training: arm ... 8, replicates 0-6"
+    for letters in range(8, len(text)):
+        cut = shortened_within(text, letters)
+        assert len(cut) <= letters
+        assert " ... " in cut
+    assert shortened_within("x" * 100, 21) == "xxxxxxxx ... xxxxxxxx"

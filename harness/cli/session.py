@@ -3,27 +3,29 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
-from harness.engine.cores import cpu_threads, usable_cores
+from harness.engine.cores import cpu_threads, share_of_cores, usable_cores
 from harness.errors import BrokenError, RequestError
 from harness.execution.backends import chosen
 from harness.execution.backends.base import Backend, Slot
 from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
+from harness.judging.estimands import least_initialisations
+from harness.pipeline import calibration
 from harness.pipeline import verify as verifying
-from harness.pipeline.forecast import cpu_processes, forecast
+from harness.pipeline.forecast import Machine, cpu_processes, forecast
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
 from harness.report import json as machine
-from harness.report.text import bytes_text
-from harness.report.write import write, write_verdicts
+from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
 
@@ -50,6 +52,10 @@ def _requests(specs: Sequence[Path], options: Options) -> list[Request]:
     ]
 
 
+_SHARED = 0.8
+"""Share of the cores' time below which a forecast says that it is for a busy machine."""
+
+
 @dataclass(frozen=True)
 class _Session:
     """Specs that are ready to run, and what they run on."""
@@ -57,6 +63,7 @@ class _Session:
     requests: Sequence[Request]
     store: Store
     backend: Backend
+    threads: int
     data: Path
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
@@ -72,7 +79,9 @@ class _Session:
                     backend=self.backend,
                     data_root=self.data,
                     on_progress=on_progress,
+                    on_verdict=None if quiet else show.verdict_of,
                     also_wanted=together if run else None,
+                    machine=partial(_machine, self.backend, self.threads),
                 )
             yield outcome
 
@@ -90,7 +99,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     if run:
         require_room(whole, store, backend)
     backend.prepare(threads)
-    return _Session(requests, store, backend, options.data)
+    return _Session(requests, store, backend, threads, options.data)
 
 
 def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
@@ -104,6 +113,13 @@ def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
         count = cpu_processes(plan, cores=min(threads, usable_cores()), free=backend.free)
         return (backend, threads) if count == 1 else (chosen(options.device, count), count)
     return backend, threads
+
+
+def _machine(backend: Backend, threads: int) -> Machine:
+    """What computes a plan, and how fast that is now."""
+    devices = [slot.kind for slot in backend.slots]
+    share = share_of_cores(min(threads, usable_cores())) if devices[0] == "cpu" else 1.0
+    return Machine(threads, devices, backend.free, share, calibration.here())
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -122,6 +138,8 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
     with stoppable():
         session = _ready(specs, options, run=run)
         require_folder(options.report)
+        from harness.report.write import write  # not above: it draws, and a plan is shown without
+
         outcomes: list[Outcome] = []
         for outcome in session.outcomes(quiet=quiet, run=run):
             outcomes.append(outcome)
@@ -160,6 +178,8 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
             f"{file} is not written: jobs of {', '.join(broken)} broke, as told above. What was finished is kept; "
             "mend the cause and run the same command again"
         )
+    from harness.report.write import write_verdicts  # not above: it draws, and a plan is shown without
+
     write_verdicts(outcomes, file)
     if not quiet:
         console.out.print(f"verdicts: {file}")
@@ -173,9 +193,10 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     requests = _requests(specs, options)
     store = Store(options.store, read_only=True)
     backend, threads = _suited(options, _together(requests))
-    slots, free = backend.slots, backend.free
+    slots, machine = backend.slots, _machine(backend, threads)
     plans: list[tuple[str | None, Plan, str]] = [
-        (request.loaded.spec.id, request.plan, _missing(request, slots)) for request in requests
+        (request.loaded.spec.id, request.plan, "; ".join(filter(None, (_missing(request, slots), _undecided(request)))))
+        for request in requests
     ]
     if len(requests) > 1:
         alone = sum(len(request.plan.jobs) for request in requests)
@@ -184,10 +205,15 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     places = slots[0].name if len(slots) == 1 else f"{len(slots)} x {slots[0].kind}"
     rows = []
     for name, jobs, note in plans:
-        cost = forecast(jobs, store.has, threads=threads, devices=[slot.kind for slot in slots], free=free)
-        if cost.memory_bytes > free:
-            note = f"More memory than the {bytes_text(int(free))} that are free here. {note}".strip()
-        rows.append({"spec": name, "scale": options.scale, **dataclasses.asdict(cost), "note": note})
+        cost = forecast(jobs, store.has, machine)
+        if cost.memory_bytes > machine.free:
+            note = f"More memory than the {bytes_text(int(machine.free))} that are free here. {note}".strip()
+        if cost.seconds and machine.share < _SHARED:
+            by_itself = seconds_text(cost.seconds * machine.share)
+            shared = f"Other programs leave {machine.share:.0%} of the cores' time now; alone about {by_itself}."
+            note = f"{note} {shared}".strip()
+        told = {key: value for key, value in dataclasses.asdict(cost).items() if key != "expected"}
+        rows.append({"spec": name, "scale": options.scale, **told, "share_of_cores": machine.share, "note": note})
         if not as_json:
             show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)
     if as_json:
@@ -196,6 +222,16 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
 
 def _together(requests: Sequence[Request]) -> Plan:
     return Plan.of(target for request in requests for target in request.plan.targets)
+
+
+def _undecided(request: Request) -> str:
+    """What so few initialisations never decide."""
+    n, needed = request.setting.replicates.initialisations, least_initialisations(0.90)
+    checks = [check for claim in request.loaded.spec.claims if (check := claim.checks.get(request.scale))]
+    medians = sum(getattr(check.expect, "estimand", None) == "median" for check in checks)
+    if n >= needed or not medians:
+        return ""
+    return f"{n} initialisations never decide the {count(medians, 'claim')} about a median: --replicates {needed} can"
 
 
 def _missing(request: Request, slots: Sequence[Slot]) -> str:

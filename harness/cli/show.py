@@ -1,24 +1,30 @@
 """What the commands print: progress, tables, paths."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import RenderableType
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from harness.cli.console import err, line, out
+from harness.cli.pace import Pace
 from harness.cli.time_left import TimeLeft
+from harness.digits import fixed
 from harness.execution import run
 from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.forecast import Forecast
 from harness.pipeline.outcome import Outcome
-from harness.printable import log_line
-from harness.regress.guard import Guarded
+from harness.printable import log_line, shortened_within
 from harness.report.numbers import estimate_text, with_unit
-from harness.report.text import bytes_text, seconds_text
+from harness.report.text import bytes_text, count, seconds_text
+
+if TYPE_CHECKING:
+    from harness.regress.guard import Guarded
 
 _STYLES = {
     Verdict.REPRODUCED: "bold green",
@@ -30,6 +36,11 @@ _STYLES = {
 }
 _BAR_EVERY_S = 0.1  # it is told of every step, which takes a GPU less time than drawing takes
 _LINE_EVERY_S = 20.0
+_LINE_LETTERS = 72
+"""Of what a group does, in a log."""
+_MOST_GROUPS = 4
+"""That are told of, however many are under way."""
+_INDENT = "  "
 
 
 class OnProgress(Protocol):
@@ -41,34 +52,64 @@ class OnProgress(Protocol):
 
 @contextmanager
 def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
-    """A live bar with time left on a terminal, a line now and then elsewhere, nothing when quiet."""
+    """A live display with time left on a terminal, a line now and then elsewhere, nothing when quiet."""
     if quiet:
         yield lambda progress: _note(title, progress)
     elif err.is_terminal:
         columns = (
-            TextColumn("{task.description}  {task.fields[now]}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
         )
-        time_left = TimeLeft(time.monotonic())
-        with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task(log_line(title), total=None, now="", left="")
+        now = time.monotonic()
+        time_left, pace = TimeLeft(now), Pace(now)
+        with _Display(*columns, console=err, transient=True, expand=True) as display:
+            task = display.add_task(log_line(title), total=None, left="")
             told = -_BAR_EVERY_S
 
             def show(progress: run.Progress) -> None:
                 nonlocal told
                 _note(title, progress)
-                if (now := time.monotonic()) - told >= _BAR_EVERY_S or progress.done == progress.total:
+                rate = _rate(pace, now := time.monotonic(), progress)
+                if now - told >= _BAR_EVERY_S or progress.done == progress.total:
                     told = now
                     left = _left(time_left, now, progress)
-                    total = max(progress.total, 1)
-                    bar.update(task, completed=progress.done, total=total, now=log_line(progress.now), left=left)
+                    display.below = [*_few(progress.now, err.width - len(_INDENT)), *filter(None, [rate])]
+                    display.update(task, completed=progress.done, total=max(progress.total, 1), left=left)
 
             yield show
     else:
         yield _lines(title)
+
+
+class _Display(Bar):
+    """A bar of progress with lines below it.
+
+    Attributes:
+        below: the lines.
+    """
+
+    below: Sequence[str] = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar, and the lines."""
+        yield from super().get_renderables()
+        yield from (line((f"{_INDENT}{words}", "dim")) for words in self.below)
+
+
+def _few(groups: Sequence[str], letters: int) -> list[str]:
+    """What is under way, each in so many letters at most; of many groups the first ones."""
+    words = [shortened_within(log_line(group), letters) for group in groups[:_MOST_GROUPS]]
+    more = len(groups) - len(words)
+    return [*words, *([f"and {count(more, 'more group')}"] if more else [])]
+
+
+def verdict_of(judgement: Judgement) -> None:
+    """A verdict that is there while the run goes on."""
+    measured = "" if judgement.estimate is None else f" ({estimate_text(judgement.estimate, judgement.unit)})"
+    err.print(line(f"{judgement.claim.id}: ", _verdict(judgement), measured))
 
 
 def _note(title: str, progress: run.Progress) -> None:
@@ -79,18 +120,18 @@ def _note(title: str, progress: run.Progress) -> None:
 
 def _lines(title: str) -> OnProgress:
     shown = time.monotonic()
-    time_left = TimeLeft(shown)
+    time_left, pace = TimeLeft(shown), Pace(shown)
 
     def show(progress: run.Progress) -> None:
         nonlocal shown
         _note(title, progress)
         now = time.monotonic()
-        left = _left(time_left, now, progress)
+        left, rate = _left(time_left, now, progress), _rate(pace, now, progress)
         if now - shown >= _LINE_EVERY_S and progress.done:
             shown = now
             share = progress.done / max(progress.total, 1)
-            words = ", ".join(filter(None, [f"{share:.0%}", left]))
-            err.print(f"{title}: {words} ({progress.now})")
+            words = ", ".join(filter(None, [f"{share:.0%}", left, rate]))
+            err.print(f"{title}: {words} ({'; '.join(_few(progress.now, _LINE_LETTERS))})")
 
     return show
 
@@ -98,6 +139,11 @@ def _lines(title: str) -> OnProgress:
 def _left(time_left: TimeLeft, now: float, progress: run.Progress) -> str:
     seconds = time_left.after(now, progress.done, progress.total)
     return "" if seconds is None else f"about {seconds_text(seconds)} left"
+
+
+def _rate(pace: Pace, now: float, progress: run.Progress) -> str:
+    rate = pace.after(now, progress.iterations)
+    return "" if rate is None else f"{rate:,.0f} iterations/s" if rate >= 10 else f"{fixed(rate, 1)} iterations/s"
 
 
 def verdicts(outcome: Outcome) -> None:
@@ -166,15 +212,21 @@ def plan(title: str, forecast: Forecast, note: str) -> None:
     cached = sum(cached for _, cached in forecast.jobs.values())
     share = cached / jobs if jobs else 1.0
     out.print(
-        f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; roughly "
-        f"{seconds_text(forecast.seconds)} and {bytes_text(forecast.disk_bytes)} to go; "
+        f"{jobs:,} jobs, {share:.0%} cached; {forecast.iterations:,} iterations to train; "
+        f"{_range(forecast)} and {bytes_text(forecast.disk_bytes)} to go; "
         f"{bytes_text(forecast.memory_bytes)} of memory a device at the peak"
     )
     if note:
         out.print(note)
 
 
-def findings(guarded: Guarded) -> None:
+def _range(forecast: Forecast) -> str:
+    """How long a run takes; from nothing to do up."""
+    least, most = seconds_text(forecast.least), seconds_text(forecast.most)
+    return f"about {most}" if least == most else f"{least} to {most}"
+
+
+def findings(guarded: "Guarded") -> None:
     """What the regression guard found of a spec, but for what is as before."""
     held = len(guarded.having("same"))
     out.print(f"{guarded.name}: {held} of {len(guarded.findings)} comparisons as before")

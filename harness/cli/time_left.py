@@ -1,20 +1,20 @@
-"""How long a run will still take, from how fast it was of late."""
+"""How long a run will still take: at first as forecast, then by how much of the forecast's time it really took."""
 
 from collections import deque
 
-MEASURED_S = 5.0
-MEASURED_SHARE = 0.02
-"""Seconds, and share of the run's work, that must have been seen before anything is said."""
-_LATE_S = 60.0
-"""What counts as of late; a run that has been seen for as long may be told of whatever its share."""
+_BELIEVED_S = 30.0
+"""A run that has been seen for as long counts as much as its forecast."""
+_LATE_S = 300.0
+"""How far back is looked; what was before is no guide."""
+_CORRECTED, _CORRECTED_S = 1.5, 10.0
+"""An estimate that is greater than what was told last by this factor, and by these seconds, replaces it; else what is
+told never grows."""
+_JUMP, _JUMP_S = 20.0, 5.0
+"""Work that is done in so much less time, and so many seconds of it more, was taken up from a checkpoint."""
 
 
 class TimeLeft:
-    """Estimates the time left from the rate of the last minute.
-
-    The start of a run (processes, datasets, single jobs) tells nothing of its trainings, and a run that is taken up
-    from checkpoints begins with work that took no time.
-    """
+    """Estimates the time left from the forecast, corrected by the run's own speed of late."""
 
     def __init__(self, now: float) -> None:
         """A run that starts.
@@ -22,24 +22,30 @@ class TimeLeft:
         Args:
             now: a clock's seconds.
         """
-        self._seen: deque[tuple[float, int]] = deque([(now, 0)])
-        self._started = now
+        self._seen: deque[tuple[float, float]] = deque([(now, 0.0)])
+        self._told = 0.0
 
-    def after(self, now: float, done: int, total: int) -> float | None:
-        """Seconds left, or None where too little was seen to say.
+    def after(self, now: float, done: float, total: float) -> float | None:
+        """Seconds left, or None where nothing is known.
 
         Args:
             now: the clock's seconds.
-            done: units of work that are done.
-            total: units of all.
+            done: seconds that what is done was expected to take.
+            total: the same of all.
         """
-        if now - self._seen[-1][0] >= _LATE_S / 100 or len(self._seen) == 1:
+        if total <= 0:
+            return None
+        then, before = self._seen[-1]
+        if done - before > _JUMP * (now - then) + _JUMP_S:
+            self._seen = deque((moment, seen + done - before) for moment, seen in self._seen)
+        if now - then >= _LATE_S / 300:
             self._seen.append((now, done))
         while len(self._seen) > 2 and now - self._seen[1][0] >= _LATE_S:
             self._seen.popleft()
         then, before = self._seen[0]
-        seconds, units = now - then, done - before
-        enough = done >= MEASURED_SHARE * total or now - self._started >= _LATE_S
-        if seconds < MEASURED_S or units <= 0 or not enough:
-            return None
-        return seconds * max(0, total - done) / units
+        pace = (now - then + _BELIEVED_S) / (max(0.0, done - before) + _BELIEVED_S)
+        left = pace * max(0.0, total - done)
+        if self._told < left <= max(_CORRECTED * self._told, self._told + _CORRECTED_S) and self._told:
+            left = self._told
+        self._told = left
+        return left

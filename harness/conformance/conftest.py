@@ -1,5 +1,6 @@
 """The experiments that are tested, each by its tiny spec."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harness.jobs.store import Store
 from harness.observation import Observation
 from harness.pipeline.request import Request
 from harness.protocols import protocols
+from harness.protocols.common.base import Read
 
 
 @pytest.fixture(scope="module", params=sorted(protocols()))
@@ -22,8 +24,8 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def observed(asked: Request, tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
-    """What it observes when it is really run."""
+def tables(asked: Request, tmp_path_factory: pytest.TempPathFactory) -> Read:
+    """The tables of its jobs when they are really run."""
     torch.set_num_threads(1)
     store = Store(tmp_path_factory.mktemp("store"))
     run = execute(
@@ -33,4 +35,10 @@ def observed(asked: Request, tmp_path_factory: pytest.TempPathFactory) -> list[O
         load_dataset=lambda name: load(name, Path("data")),
     )
     assert run.failed == {}
-    return asked.protocol.observations(asked.setting, lambda job: store.read(job).table)
+    return cache(lambda job: store.read(job).table)
+
+
+@pytest.fixture(scope="module")
+def observed(asked: Request, tables: Read) -> list[Observation]:
+    """What it observes of them."""
+    return asked.protocol.observations(asked.setting, tables)

@@ -119,7 +119,7 @@ def test_unknown_conditions_of_every_axis_are_refused(asked: Request) -> None:
                 if other in asked.protocol.axes(asked.setting)
             }
             at[axis] = "999it" if axis in asked.protocol.time_axes else "nonsense"
-            check = {"at": at, "expect": {"kind": "at_most", "bound": 1.0}}
+            check = {"at": at, "expect": {"kind": "at_most", "estimand": "mean", "bound": 1.0}}
             claim = Claim.model_validate({**model, "quantity": name, "checks": {"toy": check}})
             problems = asked.protocol.problems(spec.model_copy(update={"claims": (claim,)}), "toy", settings)
             assert any(axis in problem.location for problem in problems), (name, axis)

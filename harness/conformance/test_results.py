@@ -1,7 +1,15 @@
 """What an experiment observes and draws when it is run."""
 
-from harness.observation import Observation
+from collections.abc import Container
+from functools import partial
+
+import pytest
+
+from harness.jobs.job import Job, ancestry
+from harness.jobs.stage_row import Table
+from harness.observation import SINGLE, Observation
 from harness.pipeline.request import Request
+from harness.protocols.common.base import Read
 from harness.schema.claims import Check, Claim
 
 
@@ -37,6 +45,35 @@ def test_every_default_is_observed(asked: Request, observed: list[Observation]) 
             if observation.quantity == name and wanted.items() <= observation.at.items()
         ]
         assert {observation.initialisation for observation in matching} == set(asked.setting.replicates.seeds), name
+
+
+def test_observations_rest_on_what_the_experiment_says(
+    asked: Request, observed: list[Observation], tables: Read
+) -> None:
+    """Without the other tables they are the same, so that a claim can be judged before those are there."""
+    measurements = list(asked.protocol.measurements(asked.setting))
+    by_tables: dict[frozenset[str], list[Observation]] = {}
+    for observation in observed:
+        mine = frozenset(
+            measurement.job.key
+            for measurement in measurements
+            if asked.protocol.rests_on(asked.setting, observation.quantity, observation.at, measurement)
+        )
+        by_tables.setdefault(mine, []).append(observation)
+    for keys, expected in by_tables.items():
+        there = ancestry([measurement.job for measurement in measurements if measurement.job.key in keys])
+        some = asked.protocol.observations(asked.setting, partial(_of_some, tables, there))
+        values = {_name(observation): observation.value for observation in some}
+        for observation in expected:
+            assert values[_name(observation)] == pytest.approx(observation.value, rel=SINGLE, nan_ok=True), observation
+
+
+def _name(observation: Observation) -> tuple[object, ...]:
+    return observation.quantity, frozenset(observation.at.items()), observation.initialisation, observation.repeat
+
+
+def _of_some(tables: Read, there: Container[str], job: Job) -> Table | None:
+    return tables(job) if job.key in there else None
 
 
 def _marked(asked: Request) -> list[tuple[Claim, Check]]:

@@ -1,7 +1,10 @@
 """How many cores of this machine a process may use: fewer than there are, in a container or in a cluster's job."""
 
+import hashlib
 import math
 import os
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,6 +35,36 @@ def usable_cores(environment: Mapping[str, str] = os.environ, cgroups: Path = _C
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = (_quota(folder) for folder in _groups(cgroups, own))
     return max(1, min(allowed, _asked_of_slurm(environment), *quotas))
+
+
+_LOOK_S = 0.1
+_BLOCK = bytes(1 << 18)
+"""Its digest is made without the lock of Python, in a fraction of what a system gives at a time."""
+
+
+def share_of_cores(count: int) -> float:
+    """The share of so many cores' time that as many threads of this process get now, beside whatever else runs.
+
+    Args:
+        count: of threads that compute for a tenth of a second.
+
+    Returns:
+        Above 0, at most 1.
+    """
+    shares: list[float] = []
+
+    def compute() -> None:
+        begun, processor = time.perf_counter(), time.thread_time()
+        while (passed := time.perf_counter() - begun) < _LOOK_S:
+            hashlib.sha256(_BLOCK)
+        shares.append((time.thread_time() - processor) / passed)
+
+    threads = [threading.Thread(target=compute) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return min(1.0, max(0.01, sum(shares) / count))
 
 
 def _groups(cgroups: Path, own: Path) -> Iterator[Path]:

@@ -118,6 +118,17 @@ def prepare(device: torch.device, threads: int | None = None) -> None:
         _keep_freed_memory()
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The block's operations have one thread of the CPU: several would meet at a barrier after each, however small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """glibc's names of settings, <malloc.h>."""
 

@@ -73,7 +73,7 @@ class Runner:
         work = [
             Work(job, {role: products.read(self.store, given) for role, given in job.inputs.items()}) for job in group
         ]
-        started = time.monotonic()
+        started, processor = time.monotonic(), time.process_time()
         too_large = False
         results: Sequence[Artifact | HarnessError]
         try:
@@ -89,12 +89,23 @@ class Runner:
             results = [BrokenError(f"{words}: free some, or run on a larger device")] * len(group)
             too_large = True
         seconds = (checkpoint.elapsed_before + time.monotonic() - started) / len(group)
-        about = {**self.provenance, "seconds": seconds, "beside": len(group)}
+        about = {
+            **self.provenance,
+            "seconds": seconds,
+            "processor_seconds": self._processor_seconds(processor, checkpoint, len(group)),
+            "beside": len(group),
+        }
         told = {job.key: self._commit(job, result, about) for job, result in zip(group, results, strict=True)}
         checkpoint.remove()
         if too_large:
             _give_back()
         return Finished({key: error for key, error in told.items() if error is not None}, too_large, notes)
+
+    def _processor_seconds(self, before: float, checkpoint: Checkpoint, jobs: int) -> float | None:
+        """Of each job, where that says what it costs; see ``provenance.Made``."""
+        if self.device.type != "cpu" or torch.get_num_threads() != 1 or checkpoint.elapsed_before:
+            return None
+        return (time.process_time() - before) / jobs
 
     def _results(
         self, group: Sequence[Job], work: Sequence[Work], context: Context

@@ -1,35 +1,38 @@
 """The executor: finds or runs each job, groups what fuses, isolates failures, resumes, on any backend."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness.engine.data.dataset import Dataset
 from harness.errors import HarnessError, InvariantBroken
 from harness.execution.backends.base import Backend, OpenBackend, Workload
 from harness.execution.claims import Claims, Patience
 from harness.execution.group import Finished
-from harness.execution.schedule import LOOK_EVERY_S, Schedule, cost, labels
-from harness.jobs.job import Job
+from harness.execution.schedule import LOOK_EVERY_S, Schedule, cost, label
+from harness.jobs.job import Job, training_steps
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, in replica-steps of training (other work counts as a few of them).
+    """How far a run is: in seconds that its work was expected to take, or in units of it (``execute``).
 
     Attributes:
-        done: units done, those of this run only.
-        total: units that this run has to do.
-        now: what is running.
+        done: of what is to be done, by this run only.
+        total: of what this run has to do.
+        now: what is under way, a line of words for each group.
         note: a sentence that a user should read, told once; "" mostly.
+        iterations: optimiser steps that this run has made, all trainings together.
     """
 
-    done: int
-    total: int
-    now: str
+    done: float
+    total: float
+    now: Sequence[str]
     note: str = ""
+    iterations: int = 0
 
 
 @dataclass
@@ -58,6 +61,9 @@ def execute(
     backend: Backend,
     load_dataset: Callable[[str], Dataset],
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_results: Callable[[Sequence[Job]], None] = lambda jobs: None,
+    words: Callable[[Sequence[Job]], str] = label,
+    expected: Mapping[str, float] | None = None,
 ) -> Run:
     """Runs what is missing of a plan.
 
@@ -67,6 +73,10 @@ def execute(
         backend: executes the groups; it is opened only where something is missing.
         load_dataset: name -> dataset; for a backend of other processes it must be picklable.
         on_progress: told now and then.
+        on_results: is told of jobs whose results have come to be in the store, by this run or another.
+        words: a group -> what is under way, for readers.
+        expected: key -> seconds that the run is expected to take for a job, by which progress is counted; left out,
+            units of work count.
 
     Returns:
         What happened. A job that broke is listed, and only what rests on it is not run.
@@ -79,7 +89,7 @@ def execute(
     run = Run()
     missing = plan.missing(store.has)
     if missing:
-        tally = _Tally(cost(list(missing.values())), on_progress)
+        tally = _Tally(list(missing.values()), on_progress, on_results, words, partial(_weight, expected))
         with backend.open(Workload(plan.jobs, store, load_dataset, tally.advance)) as opened:
             with Claims(store) as claims:
                 schedule = Schedule(plan, store, backend.slots, opened.free, tally.note, claims)
@@ -87,8 +97,8 @@ def execute(
                 schedule.remove()
                 claims.sweep([job for key, job in plan.jobs.items() if key not in run.failed.keys() | run.lost])
             run.workers_lost = tuple(opened.lost)
-            for words in run.workers_lost:
-                tally.note(f"{words}; its group was taken up again")
+            for lost in run.workers_lost:
+                tally.note(f"{lost}; its group was taken up again")
     run.seconds = time.monotonic() - started
     return run
 
@@ -113,10 +123,10 @@ def _work(
                 tally.note(note)
             schedule.finished(ended)
             if finished.too_large and schedule.part(ended):
-                tally.end(ended, 0)
+                tally.end(ended, [], made=False)
             else:
                 _note(schedule, ended, finished, run)
-                tally.end(ended, cost(ended))
+                tally.end(ended, [job for job in ended if job.key not in finished.errors], made=True)
     _tell(claims, tally)
 
 
@@ -146,6 +156,11 @@ def _note(schedule: Schedule, group: Sequence[Job], finished: Finished, run: Run
             run.executed.add(job.key)
 
 
+def _weight(expected: Mapping[str, float] | None, jobs: Sequence[Job]) -> float:
+    """How much of a run's progress some jobs are."""
+    return cost(jobs) if expected is None else sum(expected.get(job.key, 0.0) for job in jobs)
+
+
 class _Tally:
     """Progress, summed over the groups that run.
 
@@ -153,17 +168,27 @@ class _Tally:
         running: first key of a running group -> the group.
     """
 
-    def __init__(self, total: int, tell: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        tell: Callable[[Progress], None],
+        tell_results: Callable[[Sequence[Job]], None],
+        words: Callable[[Sequence[Job]], str],
+        weight: Callable[[Sequence[Job]], float],
+    ) -> None:
         self.running: dict[str, Sequence[Job]] = {}
-        self._total, self._tell = total, tell
-        self._finished = 0
-        self._under_way: dict[str, int] = {}
-        self._now = ""
+        self._tell, self._tell_results, self._words, self._weight = tell, tell_results, words, weight
+        self._total, self._finished = weight(jobs), 0.0
+        self._under_way: dict[str, float] = {}
+        self._weight_a_unit: dict[str, float] = {}
+        self._now: dict[str, str] = {}
+        self._iterations = 0.0
+        self._iterations_a_unit: dict[str, float] = {}
         self._holders: set[str] = set()
 
     def waits(self, holder: str) -> None:
         """Nothing is left to do but what another run does."""
-        self._now = f"waiting for {holder}"
+        self._now = {"": f"waiting for {holder}"}
         if holder not in self._holders:
             self._holders.add(holder)
             self.note(f"the rest is under way in {holder}, on the same store: this run waits for its results")
@@ -172,34 +197,47 @@ class _Tally:
 
     def begin(self, group: Sequence[Job]) -> None:
         """A group starts."""
-        self.running[group[0].key] = group
-        self._now = labels(self.running)
+        key = group[0].key
+        self.running[key] = group
+        self._now = {other: words for other, words in self._now.items() if other in self.running}
+        self._now[key] = self._words(group)
+        units = max(cost(group), 1)
+        self._iterations_a_unit[key] = sum(training_steps(group).values()) / units
+        self._weight_a_unit[key] = self._weight(group) / units
         self.advance(group, 0)
 
     def note(self, text: str) -> None:
         """Something that a user should read."""
-        self._tell(Progress(self._finished + sum(self._under_way.values()), self._total, self._now, text))
+        self._tell(self._progress(text))
 
     def advance(self, group: Sequence[Job], units: int) -> None:
         """A running group made some units of work."""
         key = group[0].key
-        self._under_way[key] = self._under_way.get(key, 0) + units
+        self._under_way[key] = self._under_way.get(key, 0.0) + units * self._weight_a_unit[key]
+        self._iterations += units * self._iterations_a_unit[key]
         self._told()
 
     def done_elsewhere(self, jobs: Sequence[Job]) -> None:
         """Another run did these."""
         if jobs:
-            self._finished += cost(jobs)
+            self._finished += self._weight(jobs)
+            self._tell_results(jobs)
             self._told()
 
     def _told(self) -> None:
-        done = min(self._finished + sum(self._under_way.values()), self._total)
-        self._tell(Progress(done, self._total, self._now))
+        self._tell(self._progress())
 
-    def end(self, group: Sequence[Job], units: int) -> None:
-        """A group is over, and counts with so many units."""
-        self._finished += units
-        self._under_way.pop(group[0].key)
+    def _progress(self, note: str = "") -> Progress:
+        done = min(self._finished + sum(self._under_way.values()), self._total)
+        return Progress(done, self._total, tuple(self._now.values()), note, round(self._iterations))
+
+    def end(self, group: Sequence[Job], results: Sequence[Job], *, made: bool) -> None:
+        """A group is over and has given the results of these jobs; whether it counts as done."""
+        key = group[0].key
+        self._finished += self._weight(group) if made else 0.0
+        self._under_way.pop(key)
+        self._tell_results(results)
         self._told()
-        self.running.pop(group[0].key)
-        self._now = labels(self.running) or self._now
+        self.running.pop(key)
+        if self.running:  # else what was under way last is shown until something else is
+            self._now.pop(key)

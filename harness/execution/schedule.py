@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from harness import stages
@@ -226,8 +226,3 @@ def _parts(group: Sequence[Job], runs: int) -> Iterator[list[Job]]:
 def label(group: Sequence[Job]) -> str:
     """A group for readers: "train x 3"."""
     return f"{group[0].stage} x {len(group)}" if len(group) > 1 else group[0].stage
-
-
-def labels(groups: Mapping[str, Sequence[Job]]) -> str:
-    """Groups for readers."""
-    return ", ".join(label(group) for group in groups.values())

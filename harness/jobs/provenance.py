@@ -59,11 +59,14 @@ class Made(BaseModel):
         device: ``cpu`` or ``cuda:0``.
         hardware: the device as its maker calls it.
         threads: of the CPU.
-        small_networks: what trains them there, in words; "" where code without a choice did.
+        small_networks: what trains and evaluates them there, in words; "" where code without a choice did.
         container: digest of the image, "" outside one.
         lock: SHA-256 of the pinned versions.
         date: in UTC, YYYY-MM-DD.
         seconds: that it took, shared out among the jobs beside it.
+        processor_seconds: of the CPU that it took, shared out in the same way, whatever else the machine did; None on
+            other devices and with several threads, which also take time while they wait, after an interruption, and
+            where older code ran.
         beside: jobs that ran as one with it, itself among them.
     """
 
@@ -81,6 +84,7 @@ class Made(BaseModel):
     lock: str
     date: str
     seconds: Annotated[float, Field(ge=0)]
+    processor_seconds: Annotated[float, Field(ge=0)] | None = None
     beside: Annotated[int, Field(ge=1)]
 
 
@@ -108,7 +112,7 @@ def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device,
-        "hardware": device_name or _cpu(),
+        "hardware": device_name or processor(),
         "threads": threads,
         "container": os.environ.get("HARNESS_IMAGE", ""),
         "lock": _digest(PACKAGE.parent.parent / "constraints.txt"),
@@ -156,7 +160,8 @@ def _git(folder: Path, *words: str) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """The processor as its maker calls it, with how many cores the machine has."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness.digits import plain
 from harness.errors import InvariantBroken, RequestError
+from harness.judging.statistics import means_of
 from harness.observation import Condition, Gap, Observation, Quantity
 from harness.schema.claims import Check, Claim, Expectation, FirstWithin, LastWithin, LessThan
 
@@ -125,6 +126,25 @@ def why_not_run(
             return f"No observation of {name}{at_words(at)}: the jobs for it failed."
     if isinstance(expect, LessThan) and not samples[0].keys() & samples[1].keys():
         return f"No initialisation has {name} on both sides, so nothing can be paired."
+    return _why_no_geometric_mean(expect, name, asked, samples)
+
+
+def _why_no_geometric_mean(
+    expect: Expectation,
+    name: str,
+    asked: Sequence[Mapping[str, Condition]],
+    samples: Sequence[Mapping[int, Mapping[int, float]]],
+) -> str | None:
+    """A value that is not positive, whose logarithm is asked for."""
+    if isinstance(expect, FirstWithin | LastWithin) or expect.estimand != "geometric_mean":
+        return None
+    for at, sample in zip(asked, samples, strict=True):
+        for seed, mean in means_of(values(sample)).items():
+            if mean <= 0:
+                return (
+                    f"{name}{at_words(at)} is {plain(mean)} in initialisation {seed}, and a geometric mean is of "
+                    "positive values only: judge the median, or the mean."
+                )
     return None
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from harness.digits import no_more, plain
 from harness.judging import crossing, statistics
+from harness.judging.cautions import ONE, cautions, doubts_of_spread, test_set_words
 from harness.judging.conditions import ranks
+from harness.judging.estimands import NAMES, Located, least_initialisations, ratios
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Quantity
 from harness.schema.claims import AtLeast, AtMost, Equals, Expectation, FirstWithin, LastWithin, LessThan
@@ -56,7 +58,7 @@ class Decision:
     """What an expectation makes of its samples.
 
     Attributes:
-        estimate: of the mean, the mean difference, or the crossing.
+        estimate: of the estimand, of the differences or ratios, or of the crossing.
         stands: True or False; None where the samples leave it open.
         why: what was compared with what.
         needed: about how many initialisations would settle it, where it is open and that can be said.
@@ -75,6 +77,7 @@ def decide(
     asked: Sequence[Mapping[str, Condition]],
     samples: Sequence[statistics.Sample],
     quantity: Quantity,
+    examples: int | None = None,
 ) -> Decision:
     """Judges samples by an expectation, see ``harness.judging.verdict.judge``.
 
@@ -83,33 +86,50 @@ def decide(
         asked: the conditions of each sample.
         samples: one, two to compare, or one a point of an axis, none without values unless it is such a point.
         quantity: what was sampled.
+        examples: over how many the quantity is a rate or a count; None where it is none.
 
     Returns:
-        The decision; no interval in it goes beyond what the quantity can be, though the verdict is by Student's.
+        The decision; no interval in it goes beyond what the quantity can be, though the verdict is by the whole one.
     """
-    scale, unit = max(quantity.scale, statistics.magnitude(*samples)), _unit(quantity)
-    limits, width = (quantity.low, quantity.high), quantity.high - quantity.low
+    if isinstance(expect, FirstWithin | LastWithin):
+        return _crosses(expect, [at[expect.axis] for at in asked], samples, quantity)
+    scale = max(quantity.scale, statistics.magnitude(*samples))
+    limits, step = (quantity.low, quantity.high), quantity.resolution(examples)
+    first = Located(samples[0], expect.estimand, scale, step)
     match expect:
         case Equals(value=value, margin=margin):
             words = f"within {_short(value)} ± {_short(margin)}"
             region = _Region(words, scale, limits, value - margin, value + margin)
-            return _lies(samples[0], region, quantity, refuting=0.95)
+            decision = _lies(first, region, quantity, refuting=0.95)
         case AtMost(bound=bound):
-            return _lies(samples[0], _Region(f"≤ {_short(bound)}", scale, limits, high=bound), quantity)
+            decision = _lies(first, _Region(f"≤ {_short(bound)}", scale, limits, high=bound), quantity)
         case AtLeast(bound=bound):
-            return _lies(samples[0], _Region(f"≥ {_short(bound)}", scale, limits, low=bound), quantity)
-        case LessThan(by=by):
-            region = _Region(f"≤ {_short(0.0 - by)}" if by else "< 0", scale, (-width, width), high=-by, strict=by == 0)
-            decision = _lies(statistics.differences(*samples), region, quantity)
-            sides = " against ".join(_short(_mean(statistics.estimate(sample, quantity.scale))) for sample in samples)
-            return replace(decision, why=f"{sides}{unit}. Differences by initialisation: {decision.why}")
-        case FirstWithin() | LastWithin():
-            return _crosses(expect, [at[expect.axis] for at in asked], samples, quantity)
+            decision = _lies(first, _Region(f"≥ {_short(bound)}", scale, limits, low=bound), quantity)
+        case LessThan():
+            decision = _compares(expect, first, Located(samples[1], expect.estimand, scale, step), quantity)
+    of_set = test_set_words(first.value, quantity, examples) if asked[0].get("split") == "test" else ""
+    return replace(decision, why=f"{decision.why}{of_set}")
 
 
-def _mean(estimate: Estimate) -> float:
-    assert estimate.value is not None, "an estimate of a mean has a value"
-    return estimate.value
+def _compares(expect: LessThan, left: Located, right: Located, quantity: Quantity) -> Decision:
+    """By pairs: the differences, or the ratios where the estimand is the geometric mean."""
+    sides = f"{_short(left.value)} against {_short(right.value)}{_unit(quantity)}"
+    if expect.estimand == "geometric_mean":
+        least = min(left.sorted[0], right.sorted[0])
+        scale = max(1.0, quantity.scale / least)
+        pairs = Located(ratios(left.values, right.values), expect.estimand, scale, left.resolution / least)
+        decision = _lies(pairs, _Region("< 1", scale, (0.0, math.inf), high=1.0, strict=True), RATIO)
+        return replace(decision, why=f"{sides}. Ratios by initialisation: {decision.why}")
+    by, width = expect.by, quantity.high - quantity.low
+    words = f"≤ {_short(0.0 - by)}" if by else "< 0"
+    region = _Region(words, left.scale, (-width, width), high=-by, strict=by == 0)
+    between = statistics.differences(left.values, right.values)
+    decision = _lies(Located(between, expect.estimand, left.scale, left.resolution), region, quantity)
+    return replace(decision, why=f"{sides}. Differences by initialisation: {decision.why}")
+
+
+RATIO = Quantity("times", (), "one side over the other")
+"""What a comparison by the geometric mean is about."""
 
 
 def _short(value: float) -> str:
@@ -120,66 +140,56 @@ def _unit(quantity: Quantity) -> str:
     return f" {quantity.unit}" if quantity.unit else ""
 
 
-def _lies(sample: statistics.Sample, region: _Region, quantity: Quantity, refuting: float = 0.90) -> Decision:
-    """Whether a mean lies in a region; ``refuting``: level of the interval that must miss it to say no."""
-    estimate = region.shown(statistics.estimate(sample, region.scale))
-    mean, warnings, unit = _mean(estimate), _cautions(estimate), _unit(quantity)
-    inside = region.has(mean)
-    if estimate.sd is None:
-        why = f"mean {_short(mean)}{unit} is {'inside' if inside else 'outside'} ({region.words})"
+def _lies(located: Located, region: _Region, quantity: Quantity, refuting: float = 0.90) -> Decision:
+    """Whether an estimand lies in a region; ``refuting``: level of the interval that must miss it to say no."""
+    estimate, value, unit = region.shown(located.estimate), located.value, _unit(quantity)
+    name, warnings, inside = NAMES[located.estimand], cautions(located), region.has(located.value)
+    if located.n == 1:
+        why = f"{name} {_short(value)}{unit} is {'inside' if inside else 'outside'} ({region.words})"
         return Decision(estimate, None, f"{why}; no interval (one initialisation).", None, warnings)
-    warnings += _spread(estimate, sample, region, quantity)
+    warnings += doubts_of_spread(located, region.limits, region.high - region.low, quantity)
     level = 0.90 if inside else refuting
-    low, high = statistics.bounds(estimate, level)
-    interval = f"[{_short(region.clipped(low))}, {_short(region.clipped(high))}]"
-    text = (
-        f"mean {_short(mean)}{unit} (sd {plain(estimate.sd, 3)}) over {estimate.n} initialisations; "
-        f"its {100 * level:.0f} % interval {interval} is {region.words}"
-    )
-    if region.has(low) and region.has(high):
+    interval = located.interval(level)
+    text = f"{name} {_short(value)}{unit} ({_beside(located)}) over {located.n} initialisations"
+    if located.estimand == "median":
+        text += f", {sum(map(region.has, located.sorted))} of them {region.words}"
+    if interval.bounded:
+        ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
+        text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
+    if region.has(interval.low) and region.has(interval.high):
         return Decision(estimate, True, f"{text} throughout.", None, warnings)
-    if region.misses(low, high):
+    if region.misses(interval.low, interval.high):
         return Decision(estimate, False, f"{text} nowhere.", None, warnings)
-    below = math.inf if region.not_below(-math.inf) else mean - region.low
-    above = math.inf if region.not_above(math.inf) else region.high - mean
-    if not inside:  # the nearest limit is the one to get away from
-        below, above = math.inf, max(-below, -above)
-    needed = statistics.replicates_needed(estimate, below=below, above=above, confidence=(1 + level) / 2)
-    about = "more than 1000" if needed is None else f"about {needed}"
-    why = f"{text} only in part; {about} initialisations would settle it."
-    return Decision(estimate, None, why, needed, warnings)
+    needed = located.needed(*_limits(region, value, inside=inside), level)
+    text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
+    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings)
 
 
-def _spread(estimate: Estimate, sample: statistics.Sample, region: _Region, quantity: Quantity) -> tuple[str, ...]:
-    """What the spread between initialisations makes doubtful."""
-    warnings = []
-    margin, sd = (region.high - region.low) / 2, estimate.sd or 0.0
-    if margin < 2 * sd:
-        warnings.append(f"The margin {_short(margin)} is under 2 sd ({plain(2 * sd, 3)}): hard to show.")
-    seed = statistics.outlier(sample, region.scale, quantity.scale / 1000)
-    if seed is not None:
-        apart = {other: repeats for other, repeats in sample.items() if other != seed}
-        others, own = (
-            statistics.estimate(apart, quantity.scale),
-            statistics.estimate({seed: sample[seed]}, quantity.scale),
-        )
-        warnings.append(
-            f"Initialisation {seed} stands apart: {_short(_mean(own))} where the others have {_short(_mean(others))}"
-            f"{_unit(quantity)} (sd {plain(others.sd or 0.0, 3)}). Among normal numbers that happens in "
-            f"{100 * statistics.OUTLIER_RATE:g} % of samples: see whether it is sound."
-        )
-    return tuple(warnings)
+def _limits(region: _Region, value: float, *, inside: bool) -> tuple[float, float]:
+    """Between which limits the interval has to come: those of the region, or beyond the one that is crossed."""
+    low = -math.inf if region.not_below(-math.inf) else region.low
+    high = math.inf if region.not_above(math.inf) else region.high
+    if inside:
+        return low, high
+    return (high, math.inf) if not region.not_above(value) else (-math.inf, low)
 
 
-def _cautions(estimate: Estimate) -> tuple[str, ...]:
-    if estimate.n == 1:
-        return ("One initialisation gives no interval.",)
-    if estimate.sd == 0:
-        return (
-            f"All {estimate.n} initialisations agree exactly: the interval has no width, which can be the "
-            "resolution of the measurement rather than certainty.",
-        )
-    return ()
+def _settled(located: Located, region: _Region, needed: int | None) -> str:
+    if needed is not None:
+        return f"about {needed} initialisations would settle it"
+    nearest = min(abs(end - located.value) for end in (region.low, region.high))
+    if nearest < located.resolution:
+        step = _short(located.resolution)
+        return f"the limit is nearer than the resolution of {step}, so that no number of them settles it"
+    return "more than 1000 initialisations would settle it"
+
+
+def _beside(located: Located) -> str:
+    """What is shown beside an estimand: the mean, and the spread."""
+    sd = located.sd or 0.0
+    if located.estimand == "geometric_mean":
+        return f"geometric sd {plain(math.exp(min(sd, 700.0)), 3)}, mean {_short(located.mean)}"
+    return f"mean {_short(located.mean)}, sd {plain(sd, 3)}" if located.estimand == "median" else f"sd {plain(sd, 3)}"
 
 
 def _crosses(
@@ -209,7 +219,7 @@ def _crosses(
     if result.n == 1:
         side = "inside" if region.has(rank(result.value)) else "outside"
         why = f"{text}, {side} ({region.words}); no interval (one initialisation)."
-        return Decision(estimate, None, why, None, _cautions(estimate))
+        return Decision(estimate, None, why, None, ONE)
     each = ", ".join(map(name, result.each.values()))
     text += (
         f" by the means, by initialisation {each or 'unknown'}; "

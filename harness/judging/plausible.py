@@ -23,6 +23,11 @@ def impossible(claim: Claim, scale: str, quantity: Quantity) -> Iterator[Remark]
     for name, value in _values(expect).items():
         if not _possible(value, quantity):
             yield (*place, name), f"found {plain(value)}, but {claim.quantity} is {quantity.range}: correct the number"
+    if not isinstance(expect, FirstWithin | LastWithin) and expect.estimand == "geometric_mean" and _has_sign(quantity):
+        message = (
+            f"found 'geometric_mean', but {claim.quantity} is {quantity.range}, and that mean is of positive values"
+        )
+        yield (*place, "estimand"), f"{message}: choose 'median' or 'mean'"
     width = quantity.high - quantity.low
     if isinstance(expect, LessThan) and abs(expect.by) > width:
         message = f"found {plain(expect.by)}, but two values of {claim.quantity} differ by at most {plain(width)}"
@@ -75,6 +80,11 @@ def _values(expect: Expectation) -> dict[str, float]:
 def _about_values(checks: Mapping[str, Check]) -> bool:
     """Whether the claim is about a value of the quantity, and not about a difference or a point of an axis."""
     return all(isinstance(check.expect, Equals | AtMost | AtLeast) for check in checks.values())
+
+
+def _has_sign(quantity: Quantity) -> bool:
+    """Whether it is a difference or a share that can be negative by its meaning."""
+    return quantity.low < 0 and quantity.unit in ("%", "points")
 
 
 def _possible(value: float, quantity: Quantity) -> bool:

@@ -11,8 +11,8 @@ seen in it, hence the arguments ``scale``: the size of those numbers, 0 where th
 
 Zero spread. Where all initialisations agree (to rounding), sd is 0 and every interval is the point itself.
 That is exact for counts and right for a bound far away. For a rate on a small test set it hides the
-resolution of the set (one image in 397 is a quarter of a point), and no spread can be learnt from values that
-show none: ``sd == 0`` is there for a judge to warn of.
+resolution of the set (one image in 397 is a quarter of a point), which ``harness.judging.estimands`` knows; where no
+resolution is known, ``sd == 0`` is there for a judge to warn of.
 """
 
 import math
@@ -43,13 +43,17 @@ class Estimate:
     """A measured number.
 
     Attributes:
-        value: the mean over initialisations of the means within each; for a crossing, the point itself.
+        value: the estimand over initialisations of the means within each; for a crossing, the point itself.
         n: number of initialisations.
-        sd: standard deviation between initialisations; None when n is 1 or for a crossing.
-        low: lower end of the 95 % interval; None when there is none (n is 1).
+        sd: standard deviation between initialisations, of the natural logarithms for a geometric mean; None when n is 1
+            or for a crossing.
+        low: lower end of the interval; None when there is none (n is 1, or too small for a median).
         high: upper end.
-        kind: ``mean`` or ``crossing`` (then value, low and high are points of an axis, and None means "at no
-            point"; an axis of names has positions from 0; low and high come from one-sided 95 % bounds).
+        kind: ``mean``, ``median``, ``geometric_mean`` or ``crossing`` (then value, low and high are points of an axis,
+            and None means "at no point"; an axis of names has positions from 0; low and high come from one-sided
+            95 % bounds).
+        level: coverage of the interval; of a median's the exact one.
+        mean: the arithmetic mean, beside another estimand.
     """
 
     value: float | None
@@ -58,6 +62,8 @@ class Estimate:
     low: float | None
     high: float | None
     kind: str = "mean"
+    level: float = 0.95
+    mean: float | None = None
 
 
 @dataclass(frozen=True)

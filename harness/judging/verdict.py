@@ -15,7 +15,8 @@ from harness.judging.conditions import (
     why_not_run,
     why_without_value,
 )
-from harness.judging.decision import decide
+from harness.judging.decision import RATIO, decide
+from harness.judging.estimands import NAMES
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Gap, Observation, Quantity
 from harness.schema.claims import AtLeast, AtMost, Check, Claim, Equals, Expectation, FirstWithin, LastWithin, LessThan
@@ -49,7 +50,7 @@ class Judgement:
         claim: what was claimed.
         check: at this scale, or None where the claim has no check here.
         verdict: the outcome.
-        estimate: the measured value with its interval, or None (not run).
+        estimate: the estimand as measured, with its interval, or None (not run).
         unit: of the estimate.
         expected: the expectation in words, with its conditions.
         why: one or two sentences: what was compared with what.
@@ -92,6 +93,7 @@ def judge(
     planned_initialisations: int,
     gaps: Sequence[Gap] = (),
     measured: Callable[[Mapping[str, Condition]], bool] = lambda at: True,
+    examples: Callable[[Mapping[str, Condition]], int | None] = lambda at: None,
 ) -> Judgement:
     """Judges a claim at a scale.
 
@@ -104,10 +106,12 @@ def judge(
     first_, last_within   confidence set inside the window       set and window are disjoint
     ====================  =====================================  ==================================
 
-    Else INCONCLUSIVE, as always with one initialisation. A limit belongs to the good side. The ends of a 90 %
-    interval are the one-sided 95 % bounds. NOT_RUN: no check here, no observations, one that is not finite, or one
-    that is needed and missing because a job broke (a mean over the others would leave out exactly the runs that
-    diverged).
+    The interval is for the estimand that the expectation names (``harness.judging.estimands``): of a median it is
+    exact, and the table is the sign test, in which a tie counts against the claim that something is less. Else
+    INCONCLUSIVE, as always with one initialisation, and for a median with fewer than five. A limit belongs to the good
+    side. The ends of a 90 % interval are the one-sided 95 % bounds. NOT_RUN: no check here, no observations, one that
+    is not finite or has no logarithm where a geometric mean is asked for, or one that is needed and missing because a
+    job broke (what is left leaves out exactly the runs that diverged).
 
     Args:
         claim: what was claimed.
@@ -122,6 +126,8 @@ def judge(
             REPRODUCED or CONTRADICTED.
         gaps: the observations that broken jobs took.
         measured: whether this setting measures the quantity under some conditions; a search may leave out points.
+        examples: over how many examples the quantity is a rate, or counts them, under some conditions; None where it
+            does neither.
 
     Raises:
         RequestError: the check does not fit the quantity's axes (see ``harness.judging.conditions``).
@@ -132,7 +138,7 @@ def judge(
         return Judgement(claim, None, Verdict.NOT_RUN, None, quantity.unit, "no check at this scale", why)
     asked = conditions(claim, check, quantity, defaults, axis_values)
     expected = _in_words(claim.quantity, check.expect, quantity, asked)
-    unit = check.expect.axis if isinstance(check.expect, FirstWithin | LastWithin) else quantity.unit
+    unit = _unit(check.expect, quantity)
     samples = [select(observations, claim.quantity, quantity, at) for at in asked]
     reason = why_incomplete(claim.quantity, asked, samples, gaps, measured)
     reason = reason or why_without_value(observations, claim.quantity, quantity, asked)
@@ -140,7 +146,8 @@ def judge(
     if reason:
         return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)
     missing = missing_replicates(asked, samples, planned_initialisations)
-    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity)
+    fewest = min((number for at in asked if (number := examples(at)) is not None), default=None)
+    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity, fewest)
     complete = not missing and decision.estimate.n >= planned_initialisations
     verdict = {
         True: Verdict.REPRODUCED if may_reproduce and complete else Verdict.HOLDS,
@@ -151,19 +158,30 @@ def judge(
     return Judgement(claim, check, verdict, decision.estimate, unit, expected, decision.why, decision.needed, warnings)
 
 
+def _unit(expect: Expectation, quantity: Quantity) -> str:
+    """Of the estimate."""
+    if isinstance(expect, FirstWithin | LastWithin):
+        return expect.axis
+    return RATIO.unit if isinstance(expect, LessThan) and expect.estimand == "geometric_mean" else quantity.unit
+
+
 def _in_words(name: str, expect: Expectation, quantity: Quantity, asked: Sequence[Mapping[str, Condition]]) -> str:
     at, unit = asked[0], quantity.unit
     match expect:
         case Equals():
-            return f"{name} = {plain(expect.value)} ± {plain(expect.margin)} {unit}{at_words(at)}"
+            return (
+                f"{NAMES[expect.estimand]} {name} = {plain(expect.value)} ± {plain(expect.margin)} {unit}{at_words(at)}"
+            )
         case AtMost():
-            return f"{name} ≤ {plain(expect.bound)} {unit}{at_words(at)}"
+            return f"{NAMES[expect.estimand]} {name} ≤ {plain(expect.bound)} {unit}{at_words(at)}"
         case AtLeast():
-            return f"{name} ≥ {plain(expect.bound)} {unit}{at_words(at)}"
+            return f"{NAMES[expect.estimand]} {name} ≥ {plain(expect.bound)} {unit}{at_words(at)}"
         case LessThan():
             by = f", by at least {plain(expect.by)} {unit}" if expect.by > 0 else ""
             by = f", or greater by at most {plain(-expect.by)} {unit}" if expect.by < 0 else by
-            return f"{name}{at_words(at)} less than{at_words(expect.than)}{by}"
+            pairs = "ratio" if expect.estimand == "geometric_mean" else "difference"
+            of = f", in the {NAMES[expect.estimand]} {pairs}"
+            return f"{name}{at_words(at)} less than{at_words(expect.than)}{by}{of}"
         case FirstWithin() | LastWithin():
             rest = at_words({axis: condition for axis, condition in at.items() if axis != expect.axis})
             window = f"between {expect.earliest} and {expect.latest}"

@@ -11,10 +11,14 @@ from torch import Tensor
 from harness import seeds
 from harness.engine.device import number_format
 from harness.engine.feed import Images
+from harness.engine.kernels.choice import layers_for
 from harness.engine.networks.build import Network
+from harness.engine.networks.layers import Layers
 
 _ELEMENTS_OF_A_BATCH = 1 << 22
 """Input numbers of one evaluation batch, of all replicas that are computed together: bounds memory, not results."""
+_ELEMENTS_OF_A_COMPILED_BATCH, _MOST_COMPILED = 1 << 18, 256
+"""Input numbers of one replica's batch by compiled loops, and examples of it: measured, see docs/speed.md."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,12 @@ def evaluate(network: Network, states: States, images: Images, split: str, *, pr
         ([3], 50.0)
     """
     replicas = len(states)
-    together = network.branches(replicas)[0].stop
-    size = max(16, min(1000, _ELEMENTS_OF_A_BATCH // (together * math.prod(network.shape))))
+    layers = layers_for(network, images.split[split][1].device, precision)
     predictions, losses = [], []
-    for x, labels in batches(images, split, size):
+    for x, labels in batches(images, split, _batch(network, replicas, layers)):
+        x = x.expand(-1, replicas, -1, -1, -1)
         with number_format(precision, x.device):
-            logits = network.logits(states.parameters, states.buffers, x.expand(-1, replicas, -1, -1, -1))
+            logits = network.logits(states.parameters, states.buffers, x, layers=layers)
         predictions.append(logits.argmax(-1))
         repeated = labels.expand(replicas, -1)
         losses.append(
@@ -114,12 +118,37 @@ def evaluate(network: Network, states: States, images: Images, split: str, *, pr
     return Scores(torch.cat(predictions, 1), torch.cat(losses, 1), images.split[split][1])
 
 
+def _batch(network: Network, replicas: int, layers: type[Layers]) -> int:
+    """Examples of an evaluation batch. By compiled loops it is the same for every R, and fills vectors."""
+    inputs: int = math.prod(network.shape)
+    if layers is Layers:
+        inputs *= network.branches(replicas)[0].stop
+        return max(16, min(1000, _ELEMENTS_OF_A_BATCH // inputs))
+    return max(1, min(_MOST_COMPILED, _ELEMENTS_OF_A_COMPILED_BATCH // inputs) // 16) * 16
+
+
 @torch.no_grad()
-def recompute_statistics(network: Network, states: States, images: Images, *, batch: int, precision: str) -> States:
+def recompute_statistics(
+    network: Network,
+    states: States,
+    images: Images,
+    *,
+    batch: int,
+    precision: str,
+    layers: type[Layers] | None = None,
+) -> States:
     """The states with running statistics measured afresh: the mean over all training batches of each batch's own.
 
     As ``torch.optim.swa_utils.update_bn`` (Izmailov et al. 2018), without augmentation, in one fixed random order: in
     the stored order, batches of a dataset sorted by class would hold one class each.
+
+    Args:
+        network: of the states.
+        states: whose weights.
+        images: the data.
+        batch: examples of a batch.
+        precision: number format.
+        layers: what computes; as evaluations do where it is not given.
 
     Examples:
         Where all weights are 0, no channel varies, whatever the running statistics said.
@@ -141,8 +170,9 @@ def recompute_statistics(network: Network, states: States, images: Images, *, ba
     """
     fresh = {name: torch.full_like(states.buffers[name], value) for name, (_, value) in network.buffers.items()}
     replicas = len(states)
-    count = len(images.split["train"][1])
-    order = seeds.permutation(seeds.stream("statistics"), count, device=images.split["train"][1].device)
+    labels = images.split["train"][1]
+    layers = layers or layers_for(network, labels.device, precision)
+    order = seeds.permutation(seeds.stream("statistics"), len(labels), device=labels.device)
     for seen, index in enumerate(order.split(batch)):
         x = images.chosen("train", index)
         with number_format(precision, x.device):
@@ -152,5 +182,6 @@ def recompute_statistics(network: Network, states: States, images: Images, *, ba
                 x.expand(-1, replicas, -1, -1, -1),
                 batch_norm="recompute",
                 batches_seen=seen,
+                layers=layers,
             )
     return States(states.parameters, fresh)

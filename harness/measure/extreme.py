@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from harness import seeds
@@ -183,6 +182,8 @@ class _Search:
         Where pairs are known, of P (A - w I) P + s I in place of A + s I, P the projector on what is orthogonal to them
         and w the last of their values: what is beyond s is then beyond w.
         """
+        from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # not above: a plan is made without
+
         matrix = self.matrix
         start = seeds.normal(seeds.stream("lanczos", self.seed, matrix.used), self.size)[None]  # never the same twice
         shift = 2 * float(matrix.times(start).norm() / start.norm()) if known is None else matrix.norm

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 
 def normality(values: Sequence[float]) -> float:
@@ -24,6 +23,8 @@ def normality(values: Sequence[float]) -> float:
     """
     if np.ptp(values) == 0:
         return 1.0
+    from scipy import stats  # not above: it takes its time, and a plan is made without
+
     scaled = (np.asarray(values) - np.mean(values)) / np.std(
         values
     )  # the test does not see it, but its arithmetic does
@@ -74,4 +75,6 @@ def log_slope(x: Sequence[float], y: Sequence[float]) -> float | None:
     """
     if len(x) < 3 or len(set(x)) < 2:
         return None
+    from scipy import stats
+
     return float(stats.linregress([math.log(value) for value in x], [math.log(value) for value in y]).slope)

@@ -7,6 +7,7 @@ import torch
 from harness.engine.device import number_format
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network
+from harness.engine.networks.layers import Layers
 from harness.measure.evaluate import States
 
 _BATCH = 250
@@ -39,6 +40,8 @@ class Recount:
 def recount(network: Network, state: States, images: Images, split: str, *, precision: str) -> Recount:
     """Counts a single state's (R = 1) errors, image by image.
 
+    By PyTorch's operations, whatever evaluates: what compiled loops got wrong would not be seen by themselves.
+
     Examples:
         A linear model that is sure of class 3 is wrong about all other images.
 
@@ -64,7 +67,7 @@ def recount(network: Network, state: States, images: Images, split: str, *, prec
     for index in torch.arange(len(labels), device=labels.device).split(_BATCH):
         x = images.chosen(split, index)
         with number_format(precision, x.device):
-            (logits,) = network.logits(state.parameters, state.buffers, x)
+            (logits,) = network.logits(state.parameters, state.buffers, x, layers=Layers)
         first, second = logits.topk(2, dim=1).values.unbind(1)
         undecided += int((first - second <= rounding * logits.abs().amax(1)).sum())
         wrong += int((logits.argmax(1) != labels[index]).sum())

@@ -1,4 +1,4 @@
-"""What a plan will cost, before it starts: rough, and said to be so."""
+"""What a plan will cost, before it starts: from what is known of this machine, as a range."""
 
 import math
 from collections import Counter
@@ -9,18 +9,34 @@ from harness import stages
 from harness.execution.schedule import MOST_MEMORY, fitting, fuse
 from harness.jobs.job import Job, training_steps
 from harness.jobs.plan import Plan
+from harness.pipeline.calibration import UNMEASURED, Calibration
 from harness.stages.base import Effort, network_of
 
-_FLOPS_A_CPU_THREAD = 30e9, 75e9
-"""Sustained fp32 operations a second and thread, of a small network and of one from ``_LARGE`` on. docs/speed.md has
-21e9 for the toy ResNet, 35e9 for LeNet, 19e9 for the thin ResNet; 75e9 for ResNet-20, 104e9 for VGG-16."""
-_LARGE = 10_000_000
-"""Multiply-adds of an example."""
-_FLOPS_CUDA = 6e12
-"""Sustained operations a second of a present-day GPU on such small networks; not measured by us."""
-_LAUNCH_S = {"cpu": 12e-6, "cuda": 2e-6}
-"""Seconds that starting a kernel takes, eagerly on the CPU and in a graph on a GPU; guesses, see ``stages/train.py``.
-"""
+_START_S = 2.5
+"""Seconds of work that a run takes beside its jobs, on the reference machine: datasets, judging, figures."""
+_PROCESS_S = 2.5
+"""Of work that a process of several takes until it computes: its libraries, its dataset, first calls."""
+_SURE, _UNSURE = 1.25, 1.5
+"""Factors that a forecast may be off by, where most of its work is of kinds that this machine did before, or is not."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes a plan.
+
+    Attributes:
+        threads: of the CPU, where it computes, of all groups that run at a time.
+        devices: ``cpu`` or ``cuda`` for each of these groups.
+        free: bytes that each of them may use.
+        share: of the cores' time that a run gets, beside other programs.
+        calibration: how fast it is.
+    """
+
+    threads: int = 1
+    devices: Sequence[str] = ("cpu",)
+    free: float = math.inf
+    share: float = 1.0
+    calibration: Calibration = UNMEASURED
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,11 @@ class Forecast:
     Attributes:
         jobs: stage -> (needed, found in the store).
         iterations: optimiser steps still to make, all trainings together.
-        seconds: about how long they and the measurements take.
+        seconds: about how long the run takes.
+        start: seconds of these beside all jobs.
+        least: seconds that it may take.
+        most: the same.
+        expected: key -> its part of ``seconds``, of the longest job of each training and of every other job.
         disk_bytes: about how much the store grows.
         memory_bytes: about how much the largest group takes on a device, without datasets.
     """
@@ -38,26 +58,26 @@ class Forecast:
     jobs: Mapping[str, tuple[int, int]]
     iterations: int
     seconds: float
+    start: float
+    least: float
+    most: float
+    expected: Mapping[str, float]
     disk_bytes: int
     memory_bytes: int
 
+    @property
+    def computing(self) -> float:
+        """Seconds of all jobs."""
+        return sum(self.expected.values())
 
-def forecast(
-    plan: Plan,
-    have: Callable[[Job], bool],
-    *,
-    threads: int,
-    devices: Sequence[str] = ("cpu",),
-    free: float = math.inf,
-) -> Forecast:
+
+def forecast(plan: Plan, have: Callable[[Job], bool], machine: Machine) -> Forecast:
     """The cost of what is missing of a plan.
 
     Args:
         plan: all jobs.
         have: whether a job's result is there.
-        threads: CPU threads, where the CPU computes.
-        devices: ``cpu`` or ``cuda`` for each group that runs at a time.
-        free: bytes that each of these groups may use.
+        machine: that would compute it.
     """
     missing = plan.missing(have)
     counts: dict[str, tuple[int, int]] = {}
@@ -66,16 +86,35 @@ def forecast(
         counts[job.stage] = (needed + 1, cached + (key not in missing))
     efforts = {key: stages.find(job.stage).effort(job) for key, job in missing.items()}
     groups = [
-        _Group(runs, [efforts[run.key] for run in runs], fitting(runs[0], free, devices[0]))
+        _Group(runs, [efforts[run.key] for run in runs], fitting(runs[0], machine.free, machine.devices[0]))
         for runs in _together(plan, missing, efforts)
     ]
+    expected: dict[str, float] = {}
+    unseen = 0.0
+    for group in groups:
+        seconds = group.seconds(machine)
+        expected |= {run.key: seconds / len(group.runs) for run in group.runs}
+        unseen += 0.0 if machine.calibration.known(group.runs[0], machine.devices[0]) else seconds
+    computing = sum(expected.values())
+    start = _start(machine) if missing else 0.0
+    off = _UNSURE if 2 * unseen > computing else _SURE
     return Forecast(
         jobs=counts,
         iterations=sum(training_steps(missing.values()).values()),
-        seconds=sum(group.seconds(devices, threads) for group in groups),
+        seconds=start + computing,
+        start=start,
+        least=start + computing / off,
+        most=start + computing * off,
+        expected=expected,
         disk_bytes=sum(effort.disk_bytes for effort in efforts.values()),
-        memory_bytes=int(max((group.memory(devices) for group in groups), default=0.0)),
+        memory_bytes=int(max((group.memory(machine.devices) for group in groups), default=0.0)),
     )
+
+
+def _start(machine: Machine) -> float:
+    """Seconds of a run beside its jobs."""
+    work = _START_S + (_PROCESS_S if len(machine.devices) > 1 else 0.0)
+    return work * machine.calibration.slowness / machine.share
 
 
 @dataclass(frozen=True)
@@ -133,7 +172,7 @@ def cpu_processes(plan: Plan, *, cores: int, free: float) -> int:
     count = min(cores, width, int(MOST_MEMORY * free / each) if math.isfinite(free) else cores)
     if count < 2 or 2 * of_large > of_all:
         return 1
-    return count if forecast(plan, lambda job: False, threads=1).seconds > _WORTH_PROCESSES_S else 1
+    return count if forecast(plan, lambda job: False, Machine()).seconds > _WORTH_PROCESSES_S else 1
 
 
 @dataclass(frozen=True)
@@ -150,19 +189,21 @@ class _Group:
     efforts: Sequence[Effort]
     limit: int
 
-    def seconds(self, devices: Sequence[str], threads: int) -> float:
-        """How long they take, spread over these devices; several on the CPU share its threads."""
-        used = min(len(devices), len(self.runs))
+    def seconds(self, machine: Machine) -> float:
+        """How long they take there."""
+        devices, calibration = machine.devices, machine.calibration
+        device, used = devices[0], min(len(devices), len(self.runs))
         width = self._side_by_side(devices)
-        filled = max(1.0, self.efforts[0].gpu_slots / width) if devices[0] == "cuda" else 1.0
-        operations = filled * sum(effort.operations for effort in self.efforts)
-        rate = _FLOPS_CUDA * used if devices[0] == "cuda" else _flops_a_thread(self.runs[0]) * threads
+        filled = max(1.0, self.efforts[0].gpu_slots / width) if device == "cuda" else 1.0
+        work = filled * sum(map(calibration.work, self.runs, self.efforts, [device] * len(self.runs)))
         if self.efforts[0].unfused:
             launches = sum(effort.launches for effort in self.efforts) / used
         else:
             rounds = math.ceil(len(self.runs) / (width * len(devices)))
             launches = rounds * max(effort.launches for effort in self.efforts)
-        return operations / rate + launches * _LAUNCH_S[devices[0]]
+        threads = max(1, machine.threads // len(devices)) if device == "cpu" else 1
+        share = machine.share if device == "cpu" else 1.0
+        return (work / (used * threads) + calibration.launches(self.runs[0], launches, device)) / share
 
     def memory(self, devices: Sequence[str]) -> float:
         """Bytes of one device when they are spread over several."""
@@ -171,11 +212,6 @@ class _Group:
     def _side_by_side(self, devices: Sequence[str]) -> int:
         """Runs that a device has at a time."""
         return min(math.ceil(len(self.runs) / len(devices)), self.limit)
-
-
-def _flops_a_thread(job: Job) -> float:
-    small, large = _FLOPS_A_CPU_THREAD
-    return large if "network" in job.params and network_of(job.params).multiplications >= _LARGE else small
 
 
 def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[list[Job]]:

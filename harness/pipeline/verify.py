@@ -1,7 +1,7 @@
 """The whole pipeline for one request: run, observations, judgements."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,17 +11,21 @@ from harness.engine.data import datasets
 from harness.errors import BrokenError
 from harness.execution.backends.base import Backend
 from harness.execution.run import Progress, Run, execute
+from harness.execution.schedule import label
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Table
 from harness.jobs.store import Store
 from harness.judging.verdict import Judgement, judge
 from harness.observation import Condition, Gap, Observation
-from harness.pipeline import accounts
+from harness.pipeline import accounts, calibration
+from harness.pipeline.early import EarlyVerdicts
+from harness.pipeline.forecast import Machine, forecast
 from harness.pipeline.gaps import causes, gaps
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, require_data
 from harness.pipeline.result_invariants import check_results
+from harness.pipeline.under_way import UnderWay
 from harness.schema.claims import Check, Claim
 from harness.schema.load import local_path
 from harness.schema.model import PAPER_SCALE
@@ -35,7 +39,9 @@ def verify(
     backend: Backend,
     data_root: Path,
     on_progress: Callable[[Progress], None],
+    on_verdict: Callable[[Judgement], None] | None = None,
     also_wanted: Plan | None = None,
+    machine: Callable[[], Machine] | None = None,
 ) -> Outcome:
     """Runs what is missing, and judges every claim.
 
@@ -45,7 +51,9 @@ def verify(
         backend: executes what is missing.
         data_root: where imported datasets lie.
         on_progress: told now and then.
+        on_verdict: is told of a claim as soon as all that it rests on is there, while the run goes on.
         also_wanted: what will be wanted later, so that no training is made twice for another of its snapshots.
+        machine: looks at what computes, see ``run_plan``.
 
     Raises:
         DataMissing: the dataset is not on this machine.
@@ -54,35 +62,60 @@ def verify(
     """
     require_data(request)
     plan = request.plan if also_wanted is None else request.plan.with_snapshots_of(also_wanted)
-    run = run_plan(plan, store, backend=backend, data_root=data_root, on_progress=on_progress)
-    absent = run.failed.keys() | run.lost
+    tables = _Tables(request, store)
+    early = None
+    if on_verdict is not None and (missing := set(request.plan.missing(store.has))):
+        tables.absent = missing
+        early = EarlyVerdicts(request, missing, partial(_judged_early, request, tables), on_verdict)
+    running = partial(run_plan, plan, store, backend=backend, data_root=data_root, machine=machine)
+    run = _run(running, UnderWay(request), on_progress, early)
+    tables.absent = run.failed.keys() | run.lost
     with _reading(request, store):
-        check_results(request.plan, store, absent, request.setting.datasets)
-    tables: dict[str, Table] = {}
-
-    def read(job: Job) -> Table | None:
-        if job.key not in tables and job.key not in absent:
-            tables[job.key] = products.read_table(store, job)
-        return tables.get(job.key)
-
+        check_results(request.plan, store, tables.absent, request.setting.datasets)
+    observations = tables.observations()
     with _reading(request, store):
-        observations = request.protocol.observations(request.setting, read)
-        missing = gaps(request.protocol, request.setting, read, partial(causes, failed=run.failed))
+        lacking = gaps(request.protocol, request.setting, tables.read, partial(causes, failed=run.failed))
         figures = request.protocol.figures(request.setting, observations, _marked(request))
     spec = request.loaded.spec
-    departures = _departures(request)
+    judgements = _judge(request, spec.claims, observations, lacking)
+    if early is not None:
+        early.hold(judgements)
     return Outcome(
         spec=spec,
         spec_path=str(local_path(request.loaded.path) or request.loaded.path),
         scale=request.scale,
-        judgements=_judge(request, observations, missing, faithful=not departures),
+        judgements=judgements,
         figures=figures,
-        departures=departures,
+        departures=_departures(request),
         provenance=accounts.provenance_of(request.plan, request.setting.datasets, store, run),
         cost=accounts.cost(request.plan, store, run),
         failures=accounts.failures(request.plan, run),
         setting=request.setting.description,
     )
+
+
+class _Tables:
+    """The tables of a request's jobs, each read once.
+
+    Attributes:
+        absent: keys of the jobs that have none.
+    """
+
+    def __init__(self, request: Request, store: Store) -> None:
+        self.absent: Set[str] = set()
+        self._request, self._store = request, store
+        self._tables: dict[str, Table] = {}
+
+    def read(self, job: Job) -> Table | None:
+        """The table of a job; None where there is none."""
+        if job.key not in self._tables and job.key not in self.absent:
+            self._tables[job.key] = products.read_table(self._store, job)
+        return self._tables.get(job.key)
+
+    def observations(self) -> list[Observation]:
+        """What the tables say that are there."""
+        with _reading(self._request, self._store):
+            return self._request.protocol.observations(self._request.setting, self.read)
 
 
 @contextmanager
@@ -100,6 +133,23 @@ def _reading(request: Request, store: Store) -> Iterator[None]:
         ) from error
 
 
+def _run(
+    run: Callable[..., Run],
+    words: Callable[[Sequence[Job]], str],
+    on_progress: Callable[[Progress], None],
+    early: EarlyVerdicts | None,
+) -> Run:
+    """Runs what is missing for a request, with a look now and then at what can be judged already."""
+    if early is None:
+        return run(on_progress=on_progress, words=words)
+
+    def told(progress: Progress) -> None:
+        on_progress(progress)
+        early.look()
+
+    return run(on_progress=told, on_results=early.finished, words=words)
+
+
 def run_plan(
     plan: Plan,
     store: Store,
@@ -107,22 +157,58 @@ def run_plan(
     backend: Backend,
     data_root: Path,
     on_progress: Callable[[Progress], None],
+    on_results: Callable[[Sequence[Job]], None] = lambda jobs: None,
+    words: Callable[[Sequence[Job]], str] = label,
+    machine: Callable[[], Machine] | None = None,
 ) -> Run:
     """Runs what is missing of a plan; gives what happened.
+
+    Args:
+        plan: the jobs.
+        store: where results are found and kept.
+        backend: executes what is missing.
+        data_root: where imported datasets lie.
+        on_progress: told now and then.
+        on_results: is told of jobs that have a result now.
+        words: a group of jobs -> what is under way, for readers.
+        machine: looks at what computes; asked where something is missing. Progress is then in seconds as forecast, and
+            what the jobs really took is kept for later forecasts. Left out, progress is in units of work.
 
     Raises:
         BrokenError: the store is broken.
     """
     load_dataset = partial(datasets.load, root=data_root)
-    return execute(plan, store, backend=backend, load_dataset=load_dataset, on_progress=on_progress)
+    expected = None
+    if machine is not None and plan.missing(store.has):
+        expected = forecast(plan, store.has, machine()).expected
+    run = execute(
+        plan,
+        store,
+        backend=backend,
+        load_dataset=load_dataset,
+        on_progress=on_progress,
+        on_results=on_results,
+        words=words,
+        expected=expected,
+    )
+    if expected is not None and run.executed:
+        made = [plan.jobs[key] for key in run.executed]
+        calibration.keep(calibration.here().learnt(made, store))
+    return run
+
+
+def _judged_early(request: Request, tables: _Tables, claims: Sequence[Claim]) -> list[Judgement]:
+    """Claims that rest on no table that is absent, as all are judged at the end."""
+    return _judge(request, claims, tables.observations(), [])
 
 
 def _judge(
-    request: Request, observations: Sequence[Observation], missing: Sequence[Gap], *, faithful: bool
+    request: Request, claims: Sequence[Claim], observations: Sequence[Observation], missing: Sequence[Gap]
 ) -> list[Judgement]:
     protocol, setting = request.protocol, request.setting
+    faithful = not _departures(request)
     judgements = []
-    for claim in request.loaded.spec.claims:
+    for claim in claims:
         check = claim.checks.get(request.scale)
         doubts = [doubt.message for doubt in request.loaded.doubts if doubt.claim == claim.id]
         judgement = judge(
@@ -137,6 +223,7 @@ def _judge(
             planned_initialisations=request.planned.initialisations,
             gaps=missing,
             measured=partial(_measured, request, claim.quantity),
+            examples=partial(protocol.examples, setting),
         )
         judgements.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
     return judgements

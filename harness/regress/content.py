@@ -1,6 +1,6 @@
 """What is compared of a run: facts, verdicts and their numbers, fingerprints. Reads the store."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
@@ -9,7 +9,7 @@ from harness.jobs.store import Store
 from harness.judging import statistics
 from harness.judging.conditions import at_words, conditions, select, values, why_without_value
 from harness.judging.verdict import Judgement
-from harness.observation import Condition, Quantity
+from harness.observation import Condition
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request
 from harness.regress.fingerprints import fingerprints, smoke_numbers
@@ -87,8 +87,8 @@ def _names(request: Request, judgement: Judgement) -> list[str]:
 
 def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Number]:
     """The numbers that claims are about. Of a crossing: the quantity at each point of its axis."""
-    tables = _tables(request, store)
-    observations = request.protocol.observations(request.setting, tables)
+    tables, setting = _tables(request, store), request.setting
+    observations = request.protocol.observations(setting, tables)
     numbers: dict[str, Number] = {}
     for judgement in outcome.judgements:
         if judgement.check is None:
@@ -106,7 +106,8 @@ def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Numb
             if sample:
                 estimate = statistics.estimate(sample, scale)
                 assert estimate.value is not None
-                floor = _resolution(request, quantity, at) or ROUNDING * abs(estimate.value)
+                step = quantity.resolution(request.protocol.examples(setting, at))
+                floor = step or ROUNDING * abs(estimate.value)
                 numbers[label] = Number(
                     mean=estimate.value, sd=estimate.sd, n=estimate.n, floor=floor, unit=quantity.unit
                 )
@@ -122,12 +123,3 @@ def _tables(request: Request, store: Store) -> Callable[[Job], Table | None]:
         return held.get(job.key)
 
     return read
-
-
-def _resolution(request: Request, quantity: Quantity, at: Mapping[str, Condition]) -> float | None:
-    """The step in which a quantity counts images: one of them. None where it counts none."""
-    datasets = request.setting.datasets
-    if not datasets or at.get("split") not in ("train", "test"):
-        return None
-    images = min(data.n_train if at["split"] == "train" else data.n_test for data in datasets)
-    return {"%": 100 / images, "points": 100 / images, "examples": 1.0}.get(quantity.unit)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from harness.digits import LARGE, SMALL, fixed, integer, plain, signed
+from harness.judging.estimands import NAMES
 from harness.judging.statistics import Estimate
 
 NO_POINT = "at no point"
@@ -16,12 +17,17 @@ _TIGHT_UNITS = ("it", "ep")
 _SIGNIFICANT = 3
 """Digits of a number that comes without an interval."""
 
+_USUAL = 0.95
+"""Level of an interval that is not told."""
+
 _DOUBLE = 14
 """Digits after the first that a double has for certain."""
 
 
 def estimate_text(estimate: Estimate | None, unit: str) -> str:
-    """An estimate with its interval and n: "2.6 [1.9, 3.3] points, n = 5", "100it [25it, 250it], n = 5".
+    """An estimate with its interval and n: "median 2.6 [1.9, 3.3] points (93.8 %), mean 2.9, n = 5".
+
+    The level is told where it is not 95 %, the mean where it is not the estimand. A crossing: "100it [25it, 250it]".
 
     Args:
         estimate: what was measured, or None.
@@ -32,7 +38,7 @@ def estimate_text(estimate: Estimate | None, unit: str) -> str:
     """
     if estimate is None:
         return "–"
-    text = _crossing(estimate, unit) if estimate.kind == "crossing" else _mean(estimate, unit)
+    text = _crossing(estimate, unit) if estimate.kind == "crossing" else _estimand(estimate, unit)
     none = ", no interval" if estimate.value is not None and estimate.low is None and estimate.high is None else ""
     return f"{text}, n = {estimate.n}{none}"
 
@@ -79,7 +85,14 @@ def _leading(value: float) -> tuple[float, int]:
     return float(mantissa), int(exponent)
 
 
-def _mean(estimate: Estimate, unit: str) -> str:
+def _estimand(estimate: Estimate, unit: str) -> str:
+    name = NAMES.get(estimate.kind, estimate.kind)
+    level = "" if estimate.level == _USUAL or estimate.low is None else f" ({plain(100 * estimate.level, 3)} %)"
+    beside = "" if estimate.mean is None else f", mean {plain(estimate.mean, _SIGNIFICANT)}"
+    return f"{name} {_located(estimate, unit)}{level}{beside}"
+
+
+def _located(estimate: Estimate, unit: str) -> str:
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None:
         return "no value"

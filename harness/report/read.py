@@ -1,5 +1,6 @@
 """Machine reports back to judgements: what ``json.py`` wrote, now or by an earlier version, checked on the way in."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.files import read_regular
 from harness.judging.verdict import Judgement
 from harness.printable import shown
 from harness.report.json import SCHEMA
-from harness.report.record import Form, JudgementRecord
+from harness.report.record import Form, JudgementRecord, with_estimands
 from harness.schema.base import Name, Version
 from harness.schema.claims import Claim
 
@@ -124,8 +125,8 @@ def read(path: Path, place: str) -> Report:
     """
     try:
         content = read_regular(path, jsonfile.LARGEST)
-        jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by their values
-        document = _Document.model_validate_json(content)
+        value = jsonfile.parse(content)  # is stricter than the library's own reading of JSON
+        document = _Document.model_validate_json(json.dumps(with_estimands(value)))
     except ValidationError as error:
         raise _wrong(path, _problems(error)) from None
     except ValueError as error:

@@ -5,10 +5,14 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from harness.digits import plain
+from harness.judging.estimands import NAMES
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict
 from harness.schema.base import Model, Name
-from harness.schema.claims import Check, Claim, Source
+from harness.schema.claims import Check, Claim, Estimand, Source
+
+_OF_ESTIMANDS = ("equals", "at_most", "at_least", "less_than")
+"""Expectations that name an estimand."""
 
 _DIGITS = 5
 """Significant digits of a row's number that is no count."""
@@ -90,6 +94,18 @@ class JudgementRecord(Form):
         )
 
 
+def with_estimands(value: Any) -> Any:
+    """Plain values of a report in which each expectation names its estimand: until it did, a mean was judged."""
+    if isinstance(value, list):
+        return [with_estimands(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain_values = {name: with_estimands(item) for name, item in value.items()}
+    if value.get("kind") in _OF_ESTIMANDS and "estimand" not in value:
+        plain_values["estimand"] = "mean"
+    return plain_values
+
+
 class Row(Model):
     """What became of a claim, in short: the fields of a record that a metrics file has.
 
@@ -97,10 +113,11 @@ class Row(Model):
         verdict: the outcome.
         in_order: whether that is the verdict to expect.
         value: the measured number; None where there is none.
-        low: lower end of its 95 % interval.
+        low: lower end of its interval, of 95 % but for a median's.
         high: upper end.
         n: initialisations.
         unit: of the numbers.
+        estimand: what the value is of the initialisations; None for a crossing, and in files that did not tell.
     """
 
     verdict: Verdict
@@ -110,6 +127,7 @@ class Row(Model):
     high: float | None = None
     n: int | None = None
     unit: str = ""
+    estimand: Estimand | None = None
 
     @classmethod
     def of(cls, record: JudgementRecord) -> Self:
@@ -119,6 +137,8 @@ class Row(Model):
             numbers = {name: getattr(record.estimate, name) for name in ("value", "low", "high")}
             fields |= {name: _short(number) for name, number in numbers.items() if number is not None}
             fields |= {"n": record.estimate.n, "unit": record.unit}
+            if record.estimate.kind != "crossing":
+                fields["estimand"] = record.estimate.kind
         return cls(**fields)
 
     @property
@@ -128,7 +148,8 @@ class Row(Model):
             return str(self.verdict)
         value, low, high = ("none" if number is None else plain(number) for number in (self.value, self.low, self.high))
         interval = "" if self.low is None and self.high is None else f" [{low}, {high}]"
-        return f"{self.verdict}, {value}{interval}{' ' if self.unit else ''}{self.unit}, n = {self.n}"
+        name = "" if self.estimand is None else f"{NAMES[self.estimand]} "
+        return f"{self.verdict}, {name}{value}{interval}{' ' if self.unit else ''}{self.unit}, n = {self.n}"
 
 
 def _short(number: float) -> float:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from harness.schema.base import Line, Many, Margin, Model, Name, Text, line
 
@@ -38,37 +38,70 @@ class Source(Model):
     place: Text
 
 
+Estimand = Literal["median", "mean", "geometric_mean"]
+"""Of what over initialisations a claim speaks: the typical one, their mean, or that of ratios and norms."""
+
+
+def _positive(value: float, info: ValidationInfo) -> float:
+    """A number that a geometric mean is held against."""
+    if info.data.get("estimand") == "geometric_mean" and value <= 0:
+        raise ValueError("should be greater than 0, as a geometric mean always is; or choose another estimand")
+    return value
+
+
 class Equals(Model):
-    """The quantity equals ``value`` within ``margin`` (two one-sided tests)."""
+    """The estimand of the quantity equals ``value`` within ``margin`` (two one-sided tests)."""
 
     kind: Literal["equals"]
-    value: float
+    estimand: Estimand
+    value: Annotated[float, AfterValidator(_positive)]
     margin: Margin
+
+    @field_validator("margin")
+    @classmethod
+    def _margin_leaves_positive_values(cls, margin: float, info: ValidationInfo) -> float:
+        if info.data.get("estimand") == "geometric_mean" and "value" in info.data and margin >= info.data["value"]:
+            raise ValueError("should be less than value, as a geometric mean is greater than 0")
+        return margin
 
 
 class AtMost(Model):
-    """The quantity is no more than ``bound``."""
+    """The estimand of the quantity is no more than ``bound``."""
 
     kind: Literal["at_most"]
-    bound: float
+    estimand: Estimand
+    bound: Annotated[float, AfterValidator(_positive)]
 
 
 class AtLeast(Model):
-    """The quantity is no less than ``bound``."""
+    """The estimand of the quantity is no less than ``bound``."""
 
     kind: Literal["at_least"]
-    bound: float
+    estimand: Estimand
+    bound: Annotated[float, AfterValidator(_positive)]
 
 
 class LessThan(Model):
     """The quantity is less than under the conditions ``than`` by at least ``by``, initialisation by initialisation.
 
+    The estimand is that of the differences; of the ratios where it is the geometric mean, which leaves no ``by``.
     ``than`` names only the axes that differ. A negative ``by`` is a margin: no more than that much greater.
     """
 
     kind: Literal["less_than"]
+    estimand: Estimand
     than: Conditions
     by: float = 0.0
+
+    @field_validator("by")
+    @classmethod
+    def _ratios_have_no_difference(cls, by: float, info: ValidationInfo) -> float:
+        if info.data.get("estimand") == "geometric_mean" and by != 0:
+            raise ValueError(
+                "with the geometric mean ratios are compared, which differ by no amount: leave it out, or choose "
+                "another estimand"
+            )
+        return by
 
 
 class FirstWithin(Model):

@@ -84,6 +84,8 @@ def message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         location = place(detail)
         return _unknown(str(location[-1]), fields_at(model, location[:-1]))
+    if kind == "missing" and (choices := _choices(model, place(detail))):
+        return f"this field is missing; allowed: {choices}"
     says = _SAYS.get(kind, f"is not allowed here ({kind})")
     words = says if isinstance(says, str) else says(detail.get("ctx", {}))
     of_parts = kind == "value_error" and isinstance(value, dict | list | BaseModel)
@@ -94,13 +96,23 @@ def message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     return f"found {shown(value)}: {words}"
 
 
+def _choices(model: type[BaseModel], location: Location) -> str:
+    """The words that a field takes, where it takes some of a few."""
+    return ", ".join(repr(word) for word in _at(model, location).get("enum", ()))
+
+
 def fields_at(model: type[BaseModel], location: Location) -> list[str]:
     """The fields that a model allows at a place."""
+    return sorted(_at(model, location).get("properties", {}))
+
+
+def _at(model: type[BaseModel], location: Location) -> dict[str, Any]:
+    """The JSON Schema of a place."""
     whole = _schema(model)
     node: dict[str, Any] = whole
     for part in location:
         node = _enter(whole, node, part)
-    return sorted(_resolve(whole, node).get("properties", {}))
+    return _resolve(whole, node)
 
 
 def _unknown(name: str, allowed: list[str]) -> str:

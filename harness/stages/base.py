@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.datainfo import nominal
 from harness.engine.data.dataset import Dataset, Pixels, Split
 from harness.engine.data.labels import with_noise
-from harness.engine.device import dtype_of
+from harness.engine.device import dtype_of, one_thread
 from harness.engine.feed import Images
 from harness.engine.graphs import branches_at_once
 from harness.engine.networks.build import Network, build
@@ -22,6 +22,8 @@ from harness.jobs.job import Job, canonical
 from harness.jobs.store import Artifact
 from harness.measure.evaluate import States
 
+_SOON_COMPUTED = 1_000_000_000
+"""Multiply-adds of an example that a CPU's thread makes in a tenth of a second or less; VGG-16 has a third."""
 TABLE_BYTES = 12_000
 """A record and a table, as seen."""
 _COMPARED = 10_000
@@ -129,6 +131,7 @@ class Effort:
         disk_bytes: size of its artifact.
         memory_bytes: of the device, for each replica, without the dataset; 0 where that is little.
         passing_bytes: beside it, for each replica while it is computed.
+        slowness: how many times as long one of them takes as one of a training step (``engine.pace``).
         launches: of kernels; replicas that are computed together share them.
         unfused: whether a group's replicas are computed each by itself, on a GPU a few at a time, else all together.
         gpu_slots: replicas that a GPU computes at least, however few are wanted.
@@ -138,6 +141,7 @@ class Effort:
     disk_bytes: int = TABLE_BYTES
     memory_bytes: float = 0.0
     passing_bytes: float = 0.0
+    slowness: float = 1.0
     launches: float = 0.0
     unfused: bool = False
     gpu_slots: int = 1
@@ -190,11 +194,13 @@ def numbers_for_gradient(params: Mapping[str, Any]) -> int:
 @lru_cache(maxsize=16)
 def _kept_numbers(description: str) -> int:
     network = build(*json.loads(description))
+    # The device "meta" computes nothing, but loads the compiler of PyTorch and SymPy, in 2 s.
+    device = "cpu" if network.multiplications <= _SOON_COMPUTED else "meta"
     parameters = {
-        name: torch.empty(1, *parameter.shape, device="meta", requires_grad=True)
+        name: torch.zeros(1, *parameter.shape, device=device, requires_grad=True)
         for name, parameter in network.parameters.items()
     }
-    buffers = {name: torch.empty(1, size, device="meta") for name, (size, _) in network.buffers.items()}
+    buffers = {name: torch.zeros(1, size, device=device) for name, (size, _) in network.buffers.items()}
     storages = {value.untyped_storage()._cdata for value in parameters.values()}
     kept: dict[int, Tensor] = {}
 
@@ -203,8 +209,8 @@ def _kept_numbers(description: str) -> int:
         return value
 
     examples = 2
-    x = torch.empty(examples, 1, *network.shape, device="meta")
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+    x = torch.zeros(examples, 1, *network.shape, device=device)
+    with one_thread(), torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
         network.logits(parameters, buffers, x, batch_norm="train")
     whole = sum(value.untyped_storage().nbytes() for place, value in kept.items() if place not in storages)
     return whole // (examples * torch.empty(0).element_size())

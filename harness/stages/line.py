@@ -7,6 +7,7 @@ import torch
 from harness.datainfo import nominal
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network
+from harness.engine.networks.layers import Layers
 from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job, at_fork
 from harness.jobs.store import Artifact
@@ -84,12 +85,14 @@ _Row = tuple[str, float, str, float, float]
 
 
 def _check_end(item: Work, alpha: float, end: States, rows: Sequence[_Row], network: Network, images: Images) -> None:
-    """The errors at an end are those of its copy, counted image by image in each mode."""
+    """The errors at an end are those of its copy, counted image by image in each mode, by PyTorch's operations."""
     params, precision = item.params, item.params["precision"]
     for mode in params["batch_norm"]:
         state = end
         if mode == "recomputed":
-            state = recompute_statistics(network, end, images, batch=params["batch"], precision=precision)
+            state = recompute_statistics(
+                network, end, images, batch=params["batch"], precision=precision, layers=Layers
+            )
         for split in SPLITS:
             count = recount(network, state, images, split, precision=precision)
             errors = [error for *place, error, _ in rows if place == [mode, alpha, split]]

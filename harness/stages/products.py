@@ -182,7 +182,7 @@ def _carried(job: Job) -> Mapping[str, Form]:
 
 
 def _optimiser(job: Job, network: Network) -> Mapping[str, Form]:
-    fresh = optimise.fresh_state(_decided(job, "optimiser"), torch.empty(1, network.size, device="meta"))
+    fresh = optimise.fresh_state(_decided(job, "optimiser"), torch.empty(0, network.size))
     return {
         OPTIMISER + name: (tuple(value.shape[1:]), None if value.is_floating_point() else value.dtype)
         for name, value in fresh.items()

@@ -12,6 +12,7 @@ from harness.engine.device import dtype_of
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network
 from harness.engine.networks.initialise import flatten, unflatten
+from harness.engine.pace import LAUNCHES_A_PARAMETER, PASSES_A_STEP
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.state import BUFFER, OPTIMISER, State, prefixed
 from harness.engine.step import Hyperparameters
@@ -37,10 +38,6 @@ from harness.stages.recorded import RECORDED, Recorded
 
 _OWN = ("start", "order", "schedule_start", "optimiser_state")
 """Parameters that replicas of a group need not share, beside those of a snapshot."""
-_PASSES_A_STEP = 3
-_LAUNCHES_A_PARAMETER = 10
-"""Of a step: forward, backward and what surrounds them. With the forecast's 12 µs for each that makes the .7 ms which a
-step of LeNet, with 6 parameters, was seen to take on the CPU beside its products."""
 _COPIES_OF_WEIGHTS = 8
 _COPIES_OF_ACTIVATIONS = 2.0
 """Both measured on the CPU, as the process's peak: LeNet 9 MB a replica (8.4 times its weights), ResNet-20 at batch
@@ -77,19 +74,19 @@ class Train(Stage):
     def effort(self, job: Job) -> Effort:
         """A step costs about three forward passes; the state is kept, with the optimiser's where that is asked for."""
         params, network = job.params, network_of(job.params)
-        weights = torch.empty(1, network.size, device="meta")
-        state = optimise.fresh_state(params["optimiser"], weights).values()
-        kept = state if params["keep_optimiser"] else ()
-        copies = _COPIES_OF_WEIGHTS * weights.numel() + sum(value.numel() for value in state)
+        of_no_replicas = optimise.fresh_state(params["optimiser"], torch.empty(0, network.size))
+        state = sum(value.shape[1:].numel() for value in of_no_replicas.values())
+        kept = state if params["keep_optimiser"] else 0
+        copies = _COPIES_OF_WEIGHTS * network.size + state
         passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)
-        copies += _COPIES_OF_PROBES * weights.numel() if "probes" in params else 0
+        copies += _COPIES_OF_PROBES * network.size if "probes" in params else 0
         size = dtype_of(params["precision"]).itemsize
         return Effort(
-            operations=self.cost(job) * params["batch"] * _PASSES_A_STEP * forward_pass(params),
-            disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * sum(value.numel() for value in (weights, *kept)),
+            operations=self.cost(job) * params["batch"] * PASSES_A_STEP * forward_pass(params),
+            disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * (network.size + kept),
             memory_bytes=size * copies,
             passing_bytes=size * passing,
-            launches=self.cost(job) * _LAUNCHES_A_PARAMETER * len(network.parameters),
+            launches=self.cost(job) * LAUNCHES_A_PARAMETER * len(network.parameters),
             unfused=network.unfused,
             gpu_slots=slots(network, 1, "cuda"),
         )

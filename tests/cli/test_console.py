@@ -15,6 +15,7 @@ from harness.cli import main, show
 from harness.cli.console import Printer, line
 from harness.cli.start import _streams
 from harness.execution import run
+from harness.printable import clean, shortened_within
 from tests.support import Place, Said, claim, cli, edited, instability_text
 
 COMMANDS = "[red]::error file=x::[/red] [link=https://x.example]a[/link] :100: ##[error]b ##vso[task.complete] :smiley:"
@@ -157,8 +158,32 @@ def test_a_bar_of_progress_on_a_console_of_ascii(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("COLUMNS", "150")
         monkeypatch.setattr(show, "err", Printer(stderr=True))
         with _streams(), show.progress_of("tiny ∞", quiet=False) as on_progress:
-            on_progress(run.Progress(1, 2, "training ∞ [red]::x ##[error]"))
+            on_progress(run.Progress(1, 2, ["training ∞ [red]::x ##[error]"]))
             time.sleep(0.5)  # it is drawn ten times a second
     told = os.read(master, 1 << 16).decode("ascii")
     os.close(master)
     assert "training \\u221e [red]::x ##\\[error]" in told
+
+
+def test_a_display_of_80_columns_shows_every_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [
+        f"training: arm random_reinit, rewind {step}it to 2000it, level 3 to 12, replicates 0-{step}"
+        for step in range(6)
+    ]
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setattr(show, "err", Printer(stderr=True))
+        with _streams(), show.progress_of("quadratic_approximation", quiet=False) as on_progress:
+            on_progress(run.Progress(41, 100, groups[:2]))
+            time.sleep(0.3)  # it is drawn ten times a second
+            on_progress(run.Progress(42, 100, groups))
+            time.sleep(0.3)
+    told = os.read(master, 1 << 16).decode()
+    os.close(master)
+    lines = {text.strip() for text in clean(told.replace("\r", "\n")).splitlines()}
+    assert all(len(text) <= 80 for text in lines)
+    assert any(text.startswith("quadratic_approximation ") and " 42% " in text for text in lines)
+    assert {shortened_within(group, 78) for group in groups[:4]} | {"and 2 more groups"} <= lines

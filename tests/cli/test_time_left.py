@@ -1,4 +1,6 @@
-"""The time left: nothing before enough was seen, then what the rate of the last minute says."""
+"""The time left: the forecast's at first, then corrected by how long the run really takes; it does not grow."""
+
+import random
 
 import pytest
 
@@ -7,40 +9,50 @@ from harness.cli.time_left import TimeLeft
 from harness.execution.run import Progress
 
 
-def test_nothing_is_said_before_enough_was_seen() -> None:
-    """A minute's run whose first unit took a second was said to take hours."""
+def test_at_first_it_is_the_forecast() -> None:
     left = TimeLeft(100.0)
-    assert left.after(101.0, 1, 60_000) is None
-    assert left.after(110.0, 900, 60_000) is None
-    assert left.after(104.0 + 16, 20_000, 60_000) == pytest.approx(40.0)
+    assert left.after(100.5, 0.0, 240.0) == pytest.approx(240.0, rel=0.05)
 
 
-def test_not_before_five_seconds_however_much_is_done() -> None:
+def test_it_follows_what_the_work_really_takes() -> None:
+    """A machine of half the speed: after some minutes what is left takes twice its forecast."""
+    left, told = TimeLeft(0.0), None
+    for second in range(1, 301):
+        told = left.after(float(second), second / 2, 600.0)
+    assert told == pytest.approx(2 * (600 - 150), rel=0.1)
+
+
+def test_it_does_not_grow_though_the_speed_wavers() -> None:
+    left, generator = TimeLeft(0.0), random.Random(1)
+    done, told = 0.0, []
+    for second in range(1, 400):
+        done += generator.choice([0.2, 1.5])
+        told.append(left.after(float(second), min(done, 340.0), 340.0))
+    assert told == sorted(told, reverse=True)
+    assert told[-1] == 0.0
+
+
+def test_it_says_so_when_a_run_becomes_much_slower() -> None:
     left = TimeLeft(0.0)
-    assert left.after(4.0, 90, 100) is None
-    assert left.after(6.0, 90, 100) == pytest.approx(6 * 10 / 90)
+    for second in range(1, 61):
+        before = left.after(float(second), float(second), 600.0)
+    for second in range(61, 600):
+        after = left.after(float(second), 60 + (second - 60) / 10, 600.0)
+    assert before is not None
+    assert after is not None
+    assert after > 2 * before
 
 
-def test_a_long_run_is_told_of_after_a_minute() -> None:
+def test_work_from_a_checkpoint_is_no_speed() -> None:
     left = TimeLeft(0.0)
-    for second in range(1, 60):
-        assert left.after(float(second), second, 1_000_000) is None
-    assert left.after(61.0, 61, 1_000_000) == pytest.approx(1_000_000, rel=0.01)
-
-
-def test_it_follows_the_rate_of_late() -> None:
-    left = TimeLeft(0.0)
-    left.after(0.1, 500, 1_000)  # from a checkpoint
+    left.after(0.1, 500.0, 1_000.0)
     for second in range(1, 200):
-        found = left.after(float(second), 500 + second, 1_000)
-    assert found == pytest.approx(1_000 - 699, rel=0.05)
+        told = left.after(float(second), 500.0 + second / 2, 1_000.0)
+    assert told == pytest.approx(2 * (500 - 100), rel=0.1)
 
 
-def test_standing_still_says_nothing() -> None:
-    left = TimeLeft(0.0)
-    for second in range(300):
-        found = left.after(float(second), min(second, 50), 100)
-    assert found is None
+def test_nothing_is_said_of_no_work() -> None:
+    assert TimeLeft(0.0).after(1.0, 0.0, 0.0) is None
 
 
 def test_lines_tell_no_time_at_the_start_of_a_run(
@@ -50,7 +62,7 @@ def test_lines_tell_no_time_at_the_start_of_a_run(
     monkeypatch.setattr(show.time, "monotonic", lambda: clock[0])
     with show.progress_of("spec", quiet=False) as tell:
         for clock[0], done in ((21.0, 1), (42.0, 5_000)):
-            tell(Progress(done, 10_000, "train x 3"))
+            tell(Progress(done, 10_000, ["training: level 3"]))
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "spec: 0% (train x 3)"
-    assert second == "spec: 50%, about 42 s left (train x 3)"
+    assert first == "spec: 0% (training: level 3)"
+    assert second == "spec: 50%, about 42 s left (training: level 3)"

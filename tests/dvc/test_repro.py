@@ -85,7 +85,7 @@ def test_reports_that_are_kept_are_not_emptied(repository: Repository) -> None:
 def test_an_edited_spec_runs_its_own_jobs_and_the_gate_tells(repository: Repository) -> None:
     before = repository.place.artifacts()
     spec = edit(repository, "forks: [0it, 10it]", "forks: [0it, 20it]")
-    edit(repository, "kind: at_most, bound: 50.0", "kind: at_least, bound: 99.0")
+    edit(repository, "kind: at_most, estimand: mean, bound: 50.0", "kind: at_least, estimand: mean, bound: 99.0")
     missing = request(spec).plan.jobs.keys() - repository.place.keys()
     repository.dvc("repro", "measure")
     assert repository.place.keys() == {name.split("/")[0] for name in before} | missing

@@ -19,7 +19,7 @@ from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.jobs.job import MAX_FUSED, Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
-from harness.pipeline.forecast import forecast
+from harness.pipeline.forecast import Machine, forecast
 from harness.stages import products
 from harness.stages.base import Context, Effort, Work
 from tests.jobs.test_plan import Fakes, chain, fuse, go, name_of
@@ -269,10 +269,10 @@ def test_the_forecast_of_memory_is_that_of_the_largest_group(small: Small, monke
     small.effort = effort
     monkeypatch.setattr("harness.pipeline.forecast.training_steps", lambda jobs: {})
     plan = Plan.of([chain(seed)[-1] for seed in range(6)])
-    assert forecast(plan, lambda job: False, threads=1).memory_bytes == 600
-    assert forecast(plan, lambda job: False, threads=1, devices=["cuda", "cuda"]).memory_bytes == 300
-    assert forecast(plan, lambda job: False, threads=1, free=250 / MOST_MEMORY).memory_bytes == 200
-    assert forecast(plan, lambda job: job.stage == "train", threads=1).memory_bytes == 0
+    assert forecast(plan, lambda job: False, Machine()).memory_bytes == 600
+    assert forecast(plan, lambda job: False, Machine(devices=["cuda", "cuda"])).memory_bytes == 300
+    assert forecast(plan, lambda job: False, Machine(free=250 / MOST_MEMORY)).memory_bytes == 200
+    assert forecast(plan, lambda job: job.stage == "train", Machine()).memory_bytes == 0
 
 
 def test_the_forecast_of_time_shares_launches_between_runs_that_go_together(
@@ -284,13 +284,13 @@ def test_the_forecast_of_time_shares_launches_between_runs_that_go_together(
     small.effort = effort
     monkeypatch.setattr("harness.pipeline.forecast.training_steps", lambda jobs: {})
     plan = Plan.of([chain(seed)[-1] for seed in range(6)])
-    together = forecast(plan, lambda job: False, threads=1).seconds
+    together = forecast(plan, lambda job: False, Machine()).computing
     assert together > 0
-    in_pairs = forecast(plan, lambda job: False, threads=1, free=250 / MOST_MEMORY).seconds
+    in_pairs = forecast(plan, lambda job: False, Machine(free=250 / MOST_MEMORY)).computing
     assert in_pairs == pytest.approx(3 * together)
 
     def on_cards(count: int, free: float = math.inf) -> float:
-        return forecast(plan, lambda job: False, threads=1, devices=["cuda"] * count, free=free).seconds
+        return forecast(plan, lambda job: False, Machine(devices=["cuda"] * count, free=free)).computing
 
     assert on_cards(2) == on_cards(1), "each launches for its own"
     assert on_cards(1, 250 / MOST_MEMORY) == pytest.approx(3 * on_cards(1))
@@ -306,7 +306,7 @@ def test_the_forecast_counts_snapshots_of_a_training_once_and_waits_for_the_long
     starts = [Job("init", {"seed": seed}) for seed in range(2)]
     stops = [Job("train", {"stop": stop}, {"state": starts[seed]}) for seed, stop in ((0, 9), (0, 4), (1, 4))]
     assert stops[0].trajectory == stops[1].trajectory != stops[2].trajectory
-    seconds = [forecast(Plan.of(stops[:count]), lambda job: False, threads=1).seconds for count in (1, 2, 3)]
+    seconds = [forecast(Plan.of(stops[:count]), lambda job: False, Machine()).computing for count in (1, 2, 3)]
     assert seconds[0] > 0
     assert seconds[1] == seconds[2] == pytest.approx(seconds[0])
 
@@ -314,7 +314,8 @@ def test_the_forecast_counts_snapshots_of_a_training_once_and_waits_for_the_long
 def test_a_step_of_a_large_network_shares_no_launches(tmp_path: Path) -> None:
     def seconds(spec: str, scale: str, replicates: str) -> float:
         asked = ("plan", ROOT / f"specs/{spec}.yaml", "--scale", scale, "--replicates", replicates, "--store", tmp_path)
-        return float(cli(*asked, "--device", "cpu", "--threads", "1", "--json").json[0]["seconds"])
+        row = cli(*asked, "--device", "cpu", "--threads", "1", "--json").json[0]
+        return float(row["seconds"] - row["start"])
 
     assert seconds("resnet20_stability", "paper", "6") == pytest.approx(2 * seconds("resnet20_stability", "paper", "3"))
     assert seconds("lenet_stability", "toy", "2") < 1.9 * seconds("lenet_stability", "toy", "1")

@@ -103,14 +103,14 @@ def test_results_from_inside_and_outside_a_container_are_told_apart(tmp_path: Pa
         facts.setenv("HARNESS_IMAGE", image)
         made = {**provenance.describe("cpu", 1, ""), "beside": beside, "seconds": 0.5}
         if image:  # records of code without a choice say nothing
-            made["small_networks"] = "compiled loops for small networks"
+            made["small_networks"] = "compiled loops, in training and evaluation"
         store.write(job, Artifact(table={"x": [1]}), made)
     run = Run(workers_lost=["one died"])
     found = provenance_of(Plan.of(jobs), [nominal("digits")], store, run)
     assert found["results made by"]["container"] == ["none: made outside the container", "sha256:0a1b"]
     assert found["harness"] == harness.__version__
     assert found["results made by"]["CPU threads"] == [1]
-    assert found["results made by"]["small networks"] == ["compiled loops for small networks"]
+    assert found["results made by"]["small networks"] == ["compiled loops, in training and evaluation"]
     assert found["results made by"]["jobs side by side"] == "1 to 7"
     assert found["worker processes that died"] == ["one died"]
     assert "worker processes that died" not in provenance_of(Plan.of(jobs), [], store, Run())

@@ -65,11 +65,11 @@ def along(*samples, **at):
     return [one for k, sample in zip(REWINDS, samples, strict=True) for one in observe(sample, rewind=k, **at)]
 
 
-EQUALS = Equals(kind="equals", value=2, margin=0.5)
-AT_MOST = AtMost(kind="at_most", bound=2)
-AT_LEAST = AtLeast(kind="at_least", bound=2)
-LESS = LessThan(kind="less_than", than={"arm": "random"})
-LESS_BY = LessThan(kind="less_than", than={"arm": "random"}, by=1)
+EQUALS = Equals(kind="equals", estimand="mean", value=2, margin=0.5)
+AT_MOST = AtMost(kind="at_most", estimand="mean", bound=2)
+AT_LEAST = AtLeast(kind="at_least", estimand="mean", bound=2)
+LESS = LessThan(kind="less_than", estimand="mean", than={"arm": "random"})
+LESS_BY = LessThan(kind="less_than", estimand="mean", than={"arm": "random"}, by=1)
 FIRST = FirstWithin(kind="first_within", axis="rewind", threshold=2, earliest=100, latest=500)
 LAST = LastWithin(kind="last_within", axis="rewind", threshold=2, earliest=100, latest=500)
 
@@ -264,8 +264,8 @@ class TestSelection:
         ("expect", "at", "message"),
         [
             (AT_MOST, {"depth": 3}, "no axis 'depth'; it has arm, rewind"),
-            (LessThan(kind="less_than", than={"level": 1}), {}, "no axis 'level'"),
-            (LessThan(kind="less_than", than={"arm": "imp"}), {}, "with itself"),
+            (LessThan(kind="less_than", estimand="mean", than={"level": 1}), {}, "no axis 'level'"),
+            (LessThan(kind="less_than", estimand="mean", than={"arm": "imp"}), {}, "with itself"),
             (FIRST.model_copy(update={"axis": "depth"}), {}, "no axis 'depth'"),
             (
                 FIRST.model_copy(update={"axis": "arm"}),
@@ -331,11 +331,15 @@ class TestWords:
     @pytest.mark.parametrize(
         ("expect", "expected"),
         [
-            (EQUALS, "instability = 2 ± 0.5 points at arm=imp, rewind=0"),
-            (AT_MOST, "instability ≤ 2 points at arm=imp, rewind=0"),
-            (AT_LEAST, "instability ≥ 2 points at arm=imp, rewind=0"),
-            (LESS, "instability at arm=imp, rewind=0 less than at arm=random"),
-            (LESS_BY, "instability at arm=imp, rewind=0 less than at arm=random, by at least 1 points"),
+            (EQUALS, "mean instability = 2 ± 0.5 points at arm=imp, rewind=0"),
+            (AT_MOST, "mean instability ≤ 2 points at arm=imp, rewind=0"),
+            (AT_LEAST, "mean instability ≥ 2 points at arm=imp, rewind=0"),
+            (LESS, "instability at arm=imp, rewind=0 less than at arm=random, in the mean difference"),
+            (
+                LESS_BY,
+                "instability at arm=imp, rewind=0 less than at arm=random, by at least 1 points, in the mean "
+                "difference",
+            ),
             (FIRST, "instability stays ≤ 2 points from a rewind between 100 and 500 on at arm=imp"),
             (LAST, "instability ≤ 2 points for the last time at a rewind between 100 and 500 at arm=imp"),
         ],
@@ -407,12 +411,12 @@ class TestRounding:
     @pytest.mark.parametrize(
         ("expect", "verdict"),
         [
-            (Equals(kind="equals", value=1.0101e-14, margin=5e-16), Verdict.HOLDS),
-            (Equals(kind="equals", value=5e-13, margin=1e-14), Verdict.FAILS),
-            (Equals(kind="equals", value=1.0203e-14, margin=1e-16), Verdict.INCONCLUSIVE),
-            (AtMost(kind="at_most", bound=2e-14), Verdict.HOLDS),
-            (AtMost(kind="at_most", bound=1e-16), Verdict.FAILS),
-            (AtLeast(kind="at_least", bound=1e-13), Verdict.FAILS),
+            (Equals(kind="equals", estimand="mean", value=1.0101e-14, margin=5e-16), Verdict.HOLDS),
+            (Equals(kind="equals", estimand="mean", value=5e-13, margin=1e-14), Verdict.FAILS),
+            (Equals(kind="equals", estimand="mean", value=1.0203e-14, margin=1e-16), Verdict.INCONCLUSIVE),
+            (AtMost(kind="at_most", estimand="mean", bound=2e-14), Verdict.HOLDS),
+            (AtMost(kind="at_most", estimand="mean", bound=1e-16), Verdict.FAILS),
+            (AtLeast(kind="at_least", estimand="mean", bound=1e-13), Verdict.FAILS),
             (LESS, Verdict.HOLDS),
         ],
     )
@@ -432,12 +436,17 @@ class TestRounding:
         """92.2 - 92.1 - 0.1 is 4e-15; as a number without a unit it would be a difference."""
         residue = (92.2 - 92.1) - 0.1
         assert residue > 0
-        for expect in (AtMost(kind="at_most", bound=0), Equals(kind="equals", value=0, margin=1e-9)):
+        for expect in (
+            AtMost(kind="at_most", estimand="mean", bound=0),
+            Equals(kind="equals", estimand="mean", value=0, margin=1e-9),
+        ):
             found = rule(expect, observe((residue, residue, -residue)))
             assert (found.verdict, found.estimate.value, found.estimate.sd) == (Verdict.HOLDS, 0, 0)
             assert "mean 0 points (sd 0)" in found.why
         bare = Quantity("", ("arm", "rewind"), "")
-        found = rule(AtMost(kind="at_most", bound=0), observe((residue, residue, residue)), quantity=bare)
+        found = rule(
+            AtMost(kind="at_most", estimand="mean", bound=0), observe((residue, residue, residue)), quantity=bare
+        )
         assert found.verdict is Verdict.FAILS
 
     def test_equal_sides_are_not_less_however_their_rounding_falls(self):
@@ -459,7 +468,7 @@ class TestRange:
     ACCURACY = Quantity("%", ("arm", "rewind"), "accuracy")
 
     def test_no_interval_is_shown_beyond_what_can_be_though_the_verdict_is_student_s(self):
-        expect = AtLeast(kind="at_least", bound=99)
+        expect = AtLeast(kind="at_least", estimand="mean", bound=99)
         found = rule(expect, observe((99.9, 97.0, 99.8)), quantity=self.ACCURACY)
         assert found.verdict is UNDECIDED
         assert (found.estimate.low > 90, found.estimate.high) == (True, 100)
@@ -470,9 +479,9 @@ class TestRange:
     @pytest.mark.parametrize(
         ("expect", "sample"),
         [
-            (AtMost(kind="at_most", bound=100), (99.9, 97.0, 99.8)),
-            (AtLeast(kind="at_least", bound=0), (0.1, 0.0, 3.0)),
-            (Equals(kind="equals", value=99, margin=3), (99.9, 97.9, 99.8)),
+            (AtMost(kind="at_most", estimand="mean", bound=100), (99.9, 97.0, 99.8)),
+            (AtLeast(kind="at_least", estimand="mean", bound=0), (0.1, 0.0, 3.0)),
+            (Equals(kind="equals", estimand="mean", value=99, margin=3), (99.9, 97.9, 99.8)),
         ],
     )
     def test_beyond_the_range_there_is_no_limit_to_cross(self, expect, sample):
@@ -508,9 +517,9 @@ RANK = {Verdict.FAILS: 0, Verdict.INCONCLUSIVE: 1, Verdict.HOLDS: 2}
 
 def means_of(kind, bound, margin=1.0):
     return {
-        "equals": lambda: Equals(kind="equals", value=bound, margin=margin),
-        "at_most": lambda: AtMost(kind="at_most", bound=bound),
-        "at_least": lambda: AtLeast(kind="at_least", bound=bound),
+        "equals": lambda: Equals(kind="equals", estimand="mean", value=bound, margin=margin),
+        "at_most": lambda: AtMost(kind="at_most", estimand="mean", bound=bound),
+        "at_least": lambda: AtLeast(kind="at_least", estimand="mean", bound=bound),
     }[kind]()
 
 
@@ -578,7 +587,7 @@ class TestErrorRates:
         [(1, 3, 0.13), (1, 5, 0.29), (1, 10, 0.79), (2, 3, 0.56), (2, 5, 0.95), (3, 3, 0.88), (3, 5, 1)],
     )
     def test_power_of_equivalence(self, margin, n, power):
-        expect = Equals(kind="equals", value=0, margin=margin)
+        expect = Equals(kind="equals", estimand="mean", value=0, margin=margin)
         holds, fails = self.rates(expect, mean=0, n=n, seed=margin * 100 + n)
         assert holds == pytest.approx(power, abs=0.04)
         assert fails <= 0.02
@@ -586,13 +595,13 @@ class TestErrorRates:
     @pytest.mark.parametrize("n", [3, 5, 10])
     def test_at_the_edge_of_a_margin(self, n):
         """Two one-sided tests hold in 5 % at most; the 95 % interval misses the margin in 2.5 %."""
-        holds, fails = self.rates(Equals(kind="equals", value=0, margin=3), mean=3, n=n, seed=n)
+        holds, fails = self.rates(Equals(kind="equals", estimand="mean", value=0, margin=3), mean=3, n=n, seed=n)
         assert 0.03 <= holds <= 0.065
         assert 0.01 <= fails <= 0.04
 
     @pytest.mark.parametrize("n", [3, 5])
     def test_at_a_bound(self, n):
         """Either way 5 %."""
-        holds, fails = self.rates(AtMost(kind="at_most", bound=0), mean=0, n=n, seed=n + 50)
+        holds, fails = self.rates(AtMost(kind="at_most", estimand="mean", bound=0), mean=0, n=n, seed=n + 50)
         assert 0.03 <= holds <= 0.07
         assert 0.03 <= fails <= 0.07

@@ -1,5 +1,6 @@
 """Error and loss of many replicas against one example and one replica at a time."""
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +10,30 @@ import torch
 
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network, build
+from harness.engine.networks.layers import Layers
 from harness.measure import evaluate as module
 from harness.measure.evaluate import States, evaluate, recompute_statistics
+from harness.measure.recount import recount
 from harness.seeds import permutation, stream
 from tests.engine.oracles import PLAIN, TINY_LENET, TINY_RESNET, dataset, fill, plain, plain_tensor, random_state
 
 LENET = build(TINY_LENET, (1, 6, 6), 3)
 RESNET = build(TINY_RESNET, (1, 6, 6), 3)
 IMAGES = Images(dataset(40, 33), PLAIN, device=torch.device("cpu"), dtype=torch.float64)
+
+
+@pytest.fixture(params=["PyTorch", "compiled"], autouse=True)
+def layers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Layers]:
+    """What computes networks with convolutions."""
+    if request.param == "PyTorch":
+        return by(Layers, monkeypatch)
+    pytest.importorskip("numba")
+    return by(importlib.import_module("harness.engine.kernels.layers").CompiledLayers, monkeypatch)
+
+
+def by(layers: type[Layers], patch: pytest.MonkeyPatch) -> type[Layers]:
+    patch.setattr(module, "layers_for", lambda network, *place: Layers if network is LENET else layers)
+    return layers
 
 
 def states_of(network: Network, replicas: int) -> States:
@@ -31,6 +48,7 @@ def test_scores_are_those_of_single_examples(
 ) -> None:
     if small_batches:  # 16 at a time, the last one short
         monkeypatch.setattr(module, "_ELEMENTS_OF_A_BATCH", 1)
+        monkeypatch.setattr(module, "_ELEMENTS_OF_A_COMPILED_BATCH", 1)
     states = states_of(network, 3)
     scores = evaluate(network, states, IMAGES, split, precision="fp64")
     x, y = IMAGES.split[split]
@@ -123,3 +141,59 @@ def test_replicas_are_the_same_alone(function: Callable[..., Any]) -> None:
         else:
             for name in states.buffers:
                 torch.testing.assert_close(together.buffers[name][replica], alone.buffers[name][0])
+
+
+@pytest.mark.parametrize("layers", ["compiled"], indirect=True)
+@pytest.mark.usefixtures("layers")
+def test_compiled_loops_have_the_same_bits_for_any_number_of_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ELEMENTS_OF_A_COMPILED_BATCH", 1)  # more than one batch
+    images = Images(dataset(40, 33), PLAIN, device=torch.device("cpu"), dtype=torch.float32)
+    states = states_of(RESNET, 7)
+    found = {}
+    for rows in ([0, 1, 2, 3, 4, 5, 6], [3], [6, 3]):
+        some = States(*({k: v[rows].float() for k, v in one.items()} for one in (states.parameters, states.buffers)))
+        fresh = recompute_statistics(RESNET, some, images, batch=9, precision="fp32")
+        scores = [evaluate(RESNET, one, images, "train", precision="fp32") for one in (some, fresh)]
+        at = rows.index(3)
+        found[len(rows)] = [score.losses[at] for score in scores] + [value[at] for value in fresh.buffers.values()]
+    for fewer in (1, 2):
+        assert all(torch.equal(mine, its) for mine, its in zip(found[fewer], found[7], strict=True))
+
+
+@pytest.mark.parametrize("layers", ["compiled"], indirect=True)
+def test_compiled_loops_find_the_errors_that_pytorchs_operations_find(
+    layers: type[Layers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In single precision but for images of which two classes are as likely; losses to a share of 1e-5."""
+    images = Images(dataset(40, 33), PLAIN, device=torch.device("cpu"), dtype=torch.float32)
+    doubles = states_of(RESNET, 4)
+    states = States(*({k: v.float() for k, v in one.items()} for one in (doubles.parameters, doubles.buffers)))
+    found = []
+    for kind in (layers, Layers):
+        by(kind, monkeypatch)
+        fresh = recompute_statistics(RESNET, states, images, batch=16, precision="fp32")
+        found.append([evaluate(RESNET, one, images, "test", precision="fp32") for one in (states, fresh)])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine.losses, theirs.losses, rtol=1e-5, atol=1e-5)
+    for replica, error in enumerate(found[0][0].errors):
+        row = slice(replica, replica + 1)
+        one = States(*({k: v[row] for k, v in some.items()} for some in (states.parameters, states.buffers)))
+        assert recount(RESNET, one, images, "test", precision="fp32").agrees(error)
+
+
+@pytest.mark.parametrize("layers", ["compiled"], indirect=True)
+def test_a_recount_never_uses_what_it_is_to_check(layers: type[Layers], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = recount(RESNET, states_of(RESNET, 1), IMAGES, "test", precision="fp64")
+
+    def wrong(self: Layers, x: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        raise AssertionError("compiled loops were used")
+
+    monkeypatch.setattr(layers, "block", wrong)
+    monkeypatch.setattr(layers, "images", wrong)
+    states = states_of(RESNET, 1)
+    assert recount(RESNET, states, IMAGES, "test", precision="fp64") == expected
+    recompute_statistics(RESNET, states, IMAGES, batch=16, precision="fp64", layers=Layers)
+    with pytest.raises(AssertionError, match="compiled loops were used"):
+        recompute_statistics(RESNET, states, IMAGES, batch=16, precision="fp64")
+    with pytest.raises(AssertionError, match="compiled loops were used"):
+        evaluate(RESNET, states, IMAGES, "test", precision="fp64")

@@ -204,7 +204,7 @@ def realistic_outcome() -> Outcome:
             claim(
                 "imp_stable_when_rewound",
                 "IMP subnetworks are stable when rewound to iteration 500 (0.8 % of training).",
-                {"toy": {"at": at, "expect": {"kind": "at_most", "bound": 2.0}}},
+                {"toy": {"at": at, "expect": {"kind": "at_most", "estimand": "mean", "bound": 2.0}}},
                 0.9,
             ),
             claim(
@@ -226,24 +226,29 @@ def realistic_outcome() -> Outcome:
             claim(
                 "drop_at_zero",
                 "Rewound to iteration 0, IMP loses 3.2 points of accuracy against the full network.",
-                {"toy": {"expect": {"kind": "equals", "value": 3.2, "margin": 1.0}}},
+                {"toy": {"expect": {"kind": "equals", "estimand": "mean", "value": 3.2, "margin": 1.0}}},
                 3.2,
             ),
             claim(
                 "reinit_worse",
                 "Randomly reinitialised subnetworks are less accurate than IMP at every rewinding iteration.",
-                {"toy": {"at": at, "expect": {"kind": "less_than", "than": {"arm": "random_reinit"}}}},
+                {
+                    "toy": {
+                        "at": at,
+                        "expect": {"kind": "less_than", "estimand": "mean", "than": {"arm": "random_reinit"}},
+                    }
+                },
             ),
             claim(
                 "full_unstable",
                 "The full network is unstable at initialisation: on the line its error is that of guessing.",
-                {"toy": {"expect": {"kind": "at_least", "bound": 60.0}}},
+                {"toy": {"expect": {"kind": "at_least", "estimand": "mean", "bound": 60.0}}},
                 80.0,
             ),
             claim(
                 "only_paper",
                 "The copies end more than half of the whole way apart.",
-                {"paper": {"expect": {"kind": "at_least", "bound": 0.5}}},
+                {"paper": {"expect": {"kind": "at_least", "estimand": "mean", "bound": 0.5}}},
                 0.52,
             ),
         ]
@@ -295,7 +300,7 @@ def awkward_outcome() -> Outcome:
     evil = "</title><script>alert('x')</script> & <img src=x onerror=alert(1)> | **not bold** $x_1$ \u202eright"
     told = evil.replace("\u202e", "")  # a spec is refused with the character
     long = "supercalifragilistic" * 12
-    toy = {"toy": {"expect": {"kind": "equals", "value": 0.0, "margin": 1.0}}}
+    toy = {"toy": {"expect": {"kind": "equals", "estimand": "mean", "value": 0.0, "margin": 1.0}}}
     made = spec(
         [
             claim("evil", told, toy, 1e-8),
@@ -349,7 +354,7 @@ def awkward_outcome() -> Outcome:
 
 
 def paper_outcome() -> Outcome:
-    expect = {"paper": {"expect": {"kind": "equals", "value": 3.2, "margin": 1.0}}}
+    expect = {"paper": {"expect": {"kind": "equals", "estimand": "mean", "value": 3.2, "margin": 1.0}}}
     made = spec([claim("drop", "IMP loses 3.2 points.", expect, 3.2), claim("other", "So does this.", expect, 3.2)])
     words: Mapping[str, Any] = {
         "expected": "3.2 ± 1 points",

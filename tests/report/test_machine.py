@@ -39,7 +39,7 @@ def test_numbers_that_differ_by_the_order_of_a_sum_are_one() -> None:
 def test_json_keeps_every_number(realistic: Outcome) -> None:
     found = json.loads(machine.json(realistic))
     assert found["claims"][2]["estimate"] == {
-        "value": 2.61, "n": 5, "sd": 0.56, "low": 1.91, "high": 3.31, "kind": "mean",
+        "value": 2.61, "n": 5, "sd": 0.56, "low": 1.91, "high": 3.31, "kind": "mean", "level": 0.95, "mean": None,
     }  # fmt: skip
     assert found["claims"][2]["replicates_needed"] == 9
     for figure, original in zip(found["figures"], realistic.figures, strict=True):

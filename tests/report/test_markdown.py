@@ -23,7 +23,7 @@ def test_the_table_of_claims(realistic: Outcome) -> None:
     lines = markdown(realistic).splitlines()
     assert "| Claim | Paper | Measured (95 % interval, n) | Verdict |" in lines
     sentence = realistic.judgements[2].claim.sentence
-    assert f"| {sentence} | 3.2 points | 2.6 [1.9, 3.3] points, n = 5 | ? INCONCLUSIVE |" in lines
+    assert f"| {sentence} | 3.2 points | mean 2.6 [1.9, 3.3] points, n = 5 | ? INCONCLUSIVE |" in lines
     assert "  - Warning: About 9 initialisations would settle it." in lines
     assert "environment.lock sha256:5e1f5e1f5e1f…;" in markdown(realistic)
     assert "212 jobs; 48 trainings" in markdown(realistic)

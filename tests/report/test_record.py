@@ -9,7 +9,7 @@ import pytest
 from harness.pipeline.outcome import Outcome
 from harness.report.json import plain_value
 from harness.report.read import PATTERN
-from harness.report.record import JudgementRecord, Row
+from harness.report.record import JudgementRecord, Row, with_estimands
 from tests.support import ROOT
 
 REPORTS = sorted((ROOT / "reports").rglob(PATTERN))
@@ -27,11 +27,25 @@ def test_committed_records_are_read_and_written_with_the_same_bytes(path: Path) 
     claims: list[dict[str, Any]] = json.loads(path.read_bytes())["claims"]
     assert claims
     for one in claims:
-        text = json.dumps(one)
-        record = JudgementRecord.model_validate_json(text)
+        named = with_estimands(one)
+        record = JudgementRecord.model_validate_json(json.dumps(named))
         if "in_order" in one:  # else written before reports told it, and kept twelve digits
-            assert json.dumps(plain_value(record)) == text
+            written = plain_value(record)
+            if one["estimate"] is not None and "level" not in one["estimate"]:  # before the estimand was named
+                named["estimate"] |= {"level": 0.95, "mean": None}
+            assert written == named
+            if named == one:
+                assert json.dumps(written) == json.dumps(one)
         assert record.holds == record.verdict.good
+
+
+def test_an_older_record_is_of_means_and_a_newer_one_says_of_what() -> None:
+    old, new = {"kind": "at_most", "bound": 2.0}, {"kind": "at_most", "estimand": "median", "bound": 2.0}
+    searched = {"kind": "first_within", "axis": "fork", "threshold": 2.0, "earliest": 0, "latest": 0}
+    checks = with_estimands(
+        {"checks": {"toy": {"expect": old}, "paper": {"expect": new}, "room": {"expect": searched}}}
+    )
+    assert [check["expect"] for check in checks["checks"].values()] == [old | {"estimand": "mean"}, new, searched]
 
 
 def test_most_committed_reports_are_of_this_form() -> None:

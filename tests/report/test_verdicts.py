@@ -26,6 +26,7 @@ def test_every_checked_claim_has_its_verdict_and_numbers(realistic: Outcome, awk
                 assert row.n is None
             else:
                 assert (row.n, row.unit) == (one.estimate.n, one.unit)
+                assert (row.estimand or "crossing") == one.estimate.kind
                 numbers = (row.value, row.low, row.high)
                 for number, wanted in zip(
                     numbers, (one.estimate.value, one.estimate.low, one.estimate.high), strict=True
@@ -43,6 +44,10 @@ def test_the_order_of_the_outcomes_does_not_show(realistic: Outcome, awkward: Ou
         (Row(verdict=Verdict.NOT_RUN, in_order=False), "NOT RUN"),
         (Row(verdict=Verdict.FAILS, in_order=False, value=-0.5, n=1, unit="points"), "FAILS, −0.5 points, n = 1"),
         (Row(verdict=Verdict.HOLDS, in_order=True, value=2.6, low=1.9, high=3.3, n=5), "HOLDS, 2.6 [1.9, 3.3], n = 5"),
+        (
+            Row(verdict=Verdict.HOLDS, in_order=True, value=2.6, low=1.9, high=3.3, n=5, estimand="geometric_mean"),
+            "HOLDS, geometric mean 2.6 [1.9, 3.3], n = 5",
+        ),
         (
             Row(verdict=Verdict.FAILS, in_order=False, low=100, n=5, unit="rewind"),
             "FAILS, none [100, none] rewind, n = 5",

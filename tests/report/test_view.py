@@ -15,7 +15,7 @@ from harness.schema.claims import Claim, KnownVerdict
 
 _TIMES = {"kind": "first_within", "axis": "rewind", "threshold": 2.0, "earliest": "1it", "latest": "3ep"}
 _LEVELS = {"kind": "last_within", "axis": "level", "threshold": 2.0, "earliest": 7, "latest": 9}
-_VALUE = {"kind": "at_most", "bound": 2.0}
+_VALUE = {"kind": "at_most", "estimand": "mean", "bound": 2.0}
 
 
 def _crossing(expect: dict[str, Any], *, checked: bool = True, **others: Any) -> Judgement:

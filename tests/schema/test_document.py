@@ -3,12 +3,16 @@
 import json
 import math
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from harness.errors import RequestError
+from harness.schema import document
 from harness.schema.document import MAX_VALUES, read
+from tests.fuzz.spec_mutations import mutated
+from tests.support import SPECS
 
 
 def value_of(text: str, folder: Path) -> object:
@@ -44,6 +48,61 @@ def test_a_plain_scalar_is_what_yaml_1_2_says(text: str, tmp_path: Path) -> None
     assert isinstance(found, list)
     assert type(found[0]) is type(expected)
     assert value_of(f'a: "{text}"\n', tmp_path) == {"a": text}
+
+
+STRANGE = (
+    *(
+        "a: [1, {b: 'c'}]\n",
+        "{a:1}",
+        "[a:b, c: d]",
+        "a: b:c",
+        "? a\n: 1\n",
+        "{a? b: 1}",
+        "a:\t1\n",
+        "- \t1\n",
+        "a: |\n\tb\n",
+    ),
+    *("%YAML 1.1\n---\na: 1\n", "a: 1\n...\n", "\ufeffa: 1\n", "a: 1\r\nb: 2\r\n", "a: 1\rb: 2\r", "a: b\x85c: d\n"),
+    *(
+        "a: 'b\u2028c'\nd: 1\n",
+        "a: >-\n  b\n\n  c\nd: 1\n",
+        "a: |+\n  b\n\nc: 1\n",
+        "# only\n",
+        "",
+        "a:\n- 1\n- b:\n",
+        "'a': \"\\x41\"",
+    ),
+    *(
+        "{\na: 1,\n\n'b':\n 2}",
+        "a: 1 # c\n\n\nb: 2",
+        "- - 1\n  - 2\n-\n",
+        "a: -\n",
+        "a: [1, 2,]\n",
+        "{a, b}",
+        "'a",
+        "a: @b",
+        "a: b: c",
+    ),
+)
+
+
+def outcome(text: str, folder: Path) -> tuple[object, ...]:
+    path = folder / "spec.yaml"
+    path.write_bytes(text.encode())
+    try:
+        found = read(path)
+    except RequestError as error:
+        return (str(error),)
+    return repr(found.value), found.lines
+
+
+def test_both_parsers_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert document._LIBYAML is not None, "PyYAML was built without libyaml here: nothing is compared"
+    spoiled = (mutated(random.Random(seed))[1].decode(errors="replace") for seed in range(40))
+    texts = [*STRANGE, *spoiled, *(path.read_text() for path in SPECS)]
+    fast = [outcome(text, tmp_path) for text in texts]
+    monkeypatch.setattr(document, "_LIBYAML", None)
+    assert fast == [outcome(text, tmp_path) for text in texts]
 
 
 @pytest.mark.parametrize("text", [".nan", ".NaN", ".NAN"])

@@ -126,19 +126,23 @@ def of(protocol: str, quantity: str, paper_value: float, expect: dict[str, objec
 @pytest.mark.parametrize(
     ("paper", "expect", "words"),
     [
-        (35.0, {"kind": "equals", "value": 3.5, "margin": 0.05}, "the paper's 35 is not within 3.5 ± 0.05, as the"),
-        (3.5, {"kind": "equals", "value": 3.5, "margin": 0.05}, None),
-        (3.55, {"kind": "equals", "value": 3.5, "margin": 0.05}, None),
-        (3.5, {"kind": "at_least", "bound": 5.0}, "is not at least 5"),
-        (3.5, {"kind": "at_least", "bound": 0.5}, None),
-        (3.5, {"kind": "at_most", "bound": 0.5}, "is not at most 0.5"),
+        (
+            35.0,
+            {"kind": "equals", "estimand": "mean", "value": 3.5, "margin": 0.05},
+            "the paper's 35 is not within 3.5 ± 0.05, as the",
+        ),
+        (3.5, {"kind": "equals", "estimand": "mean", "value": 3.5, "margin": 0.05}, None),
+        (3.55, {"kind": "equals", "estimand": "mean", "value": 3.5, "margin": 0.05}, None),
+        (3.5, {"kind": "at_least", "estimand": "mean", "bound": 5.0}, "is not at least 5"),
+        (3.5, {"kind": "at_least", "estimand": "mean", "bound": 0.5}, None),
+        (3.5, {"kind": "at_most", "estimand": "mean", "bound": 0.5}, "is not at most 0.5"),
         (
             2000.0,
             {"kind": "first_within", "axis": "level", "threshold": 5.0, "earliest": 100, "latest": 500},
             "is not from 100 to 500",
         ),
         (300.0, {"kind": "first_within", "axis": "level", "threshold": 5.0, "earliest": 100, "latest": 500}, None),
-        (35.0, {"kind": "less_than", "than": {"level": 1}}, None),
+        (35.0, {"kind": "less_than", "estimand": "mean", "than": {"level": 1}}, None),
     ],
 )
 def test_the_paper_s_number_is_held_against_the_check_of_its_scale(

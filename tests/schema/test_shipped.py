@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine.networks.build import build
-from harness.pipeline.forecast import forecast
+from harness.pipeline.forecast import Machine, forecast
 from harness.protocols.imp.protocol import ImpOptions, Iterative
 from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin
 from tests.support import ROOT, SPECS, request
@@ -54,6 +54,22 @@ def named(path: Path) -> str:
     return path.stem
 
 
+@pytest.mark.parametrize("path", SPECS, ids=named)
+def test_a_claim_is_about_one_estimand_and_toys_can_decide_their_medians(path: Path) -> None:
+    spec = request(path).loaded.spec
+    for claim in spec.claims:
+        estimands = {getattr(check.expect, "estimand", None) for check in claim.checks.values()}
+        assert len(estimands - {None}) <= 1, claim.id
+        if "median" in estimands and "toy" in claim.checks:
+            assert spec.scales["toy"].replicates.initialisations >= 5, claim.id
+        if (
+            claim.checks.get("paper")
+            and isinstance(claim.checks["paper"].expect, Equals)
+            and claim.quantity == "accuracy"
+        ):
+            assert estimands == {"mean"}, "tables give means"
+
+
 def test_there_are_specs_for_every_row() -> None:
     assert {path.stem for path in LMC} == ROWS.keys()
     assert (ROOT / "specs").is_dir()
@@ -64,7 +80,7 @@ def test_there_are_specs_for_every_row() -> None:
 def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
     asked = request(path, scale)
     assert len(asked.plan.jobs) > 10
-    cost = forecast(asked.plan, lambda job: False, threads=2)
+    cost = forecast(asked.plan, lambda job: False, Machine(threads=2))
     assert (cost.iterations > 0) == asked.protocol.trains
     assert cost.seconds > 0
     assert cost.disk_bytes > 0

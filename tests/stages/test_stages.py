@@ -1,9 +1,11 @@
 """The stages that make, prune and measure states; and the falsehoods that they must catch."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from harness import seeds, stages
 from harness.engine.data.labels import with_noise
@@ -150,6 +152,49 @@ def test_the_line_has_all_points_and_the_copies_errors_at_its_ends() -> None:
             ((at_end, loss_at_end),) = [row[3:] for row in rows if row[:3] == ("interpolated", split, end)]
             assert at_end == error
             assert loss_at_end == pytest.approx(loss, rel=1e-12)
+
+
+@pytest.fixture
+def compiled() -> Iterator[None]:
+    """Small networks by compiled loops."""
+    pytest.importorskip("numba")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def mirrored(known: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Channels in the wrong order."""
+    return lambda *a, **more: known(*a, **more).flip(4)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_evaluations_by_compiled_loops_that_are_wrong_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(), Bench()
+    a, b = copies_of(here)
+    assert bench[here.recipe.evaluate(a)].table
+    assert bench[b].tensors
+    from harness.engine.kernels import layers
+
+    monkeypatch.setattr(layers, "apply_known", mirrored(layers.apply_known))
+    with pytest.raises(InvariantBroken, match="counted image by image"):
+        bench[here.recipe.evaluate(b)]
+    with pytest.raises(InvariantBroken, match="the line does not end in its end"):
+        bench[here.recipe.line(a, b, LINE)]
+
+
+@pytest.mark.usefixtures("compiled")
+def test_statistics_by_compiled_loops_that_are_wrong_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(), Bench()
+    a, b = copies_of(here)
+    assert bench[here.recipe.line(a, b, LINE)].table
+    from harness.engine.kernels import layers
+
+    real = layers.apply
+    monkeypatch.setattr(layers, "apply", lambda *given, **more: [value.flip(-1) for value in real(*given, **more)])
+    with pytest.raises(InvariantBroken, match=r"\(recomputed\) the line has .* the line does not end in its end"):
+        bench[here.recipe.line(a, b, LineOptions(alphas=4))]
 
 
 def test_copies_that_share_their_order_are_an_error() -> None:

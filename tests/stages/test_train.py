@@ -418,7 +418,7 @@ class Killer:
         self.at, self.label, self.calls = at, label, 0
 
     def __call__(self, progress: Progress) -> None:
-        self.calls += self.label in progress.now
+        self.calls += any(self.label in words for words in progress.now)
         if self.calls == self.at:
             raise Killed
 

@@ -9,52 +9,64 @@ from typing import Any
 
 from harness.engine.kernels import convolution as conv
 from harness.engine.kernels import normalisation as norm
+from harness.engine.kernels.activation import NONE
 from harness.engine.kernels.lanes import SOURCES, after, arrays_at, clear, kept, width
 
 
 @kept
-def forward(addresses: Any, tables: Any, shape: Any, flags: Any, epsilon: Any, sources: int = SOURCES) -> None:
+def forward(
+    addresses: Any, tables: Any, shape: Any, apart: int, flags: Any, epsilon: Any, sources: int = SOURCES
+) -> None:
     """All replicas, one after the other.
 
     Args:
         addresses: of x [R, N, H, W, C in, L]; weight [R, C out, C in, size, size]; bias, scale, shift [R, C out]; what
-            is added, like the result; y and out, written: what the convolution gives and what comes of that; slopes of
-            GELU, written, or out again; mean and variance of y [R, C out], written; room for packed weights, a tiled
-            bias, sums, factors and offsets. What the flags leave out is not read, nor out written without
-            normalisation.
+            is added, like the result; y and out, written: what the convolution gives and what comes of that, which may
+            be one; slopes of GELU, written, or out again; mean and variance of y [R, C out], written unless known; room
+            for packed weights, a tiled bias, sums, factors and offsets. What the flags leave out is not read, nor out
+            and slopes written without normalisation.
         tables: addresses of rows and columns, see ``convolution``.
         shape: (R, examples, N, H, W, C in, H out, W out, C out, size).
-        flags: (biased, normalised, added, the activation's code).
+        apart: numbers from one replica's x to the next's; 0 where all see the same.
+        flags: (biased, normalised, added, the activation's code, known): whether it normalises by mean and variance as
+            they are. Then the convolution's weights and bias do so, and y, out and slopes are one.
         epsilon: added to variances; a number of the arrays' type.
         sources: see ``lanes.kept``.
     """
     replicas, examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size = shape
-    biased, normalises, adds, activation = flags
+    biased, normalises, adds, activation, known = flags
     (
         x, weight, bias, scale, shift, added, y, out, slopes, mean, variance,
         packed, tiled_bias, sums, factors, offsets,
     ) = arrays_at(addresses, epsilon)  # fmt: skip
     window, pixels = size * size, height_out * wide_out
-    images_in, images = height * wide * inputs * chunks * width(x), pixels * outputs * chunks * width(x)
+    images = pixels * outputs * chunks * width(x)
     counts = (chunks, height, wide, inputs, height_out, wide_out, outputs, size)
     normed = (chunks, pixels, outputs, examples)
     clear(tiled_bias, conv.tiled(outputs))
     for r in range(replicas):
         own_y, own_mean, own_variance = after(y, r * images), after(mean, r * outputs), after(variance, r * outputs)
+        own_added, own_out = after(added, r * images), after(out, r * images)
         if biased:
             for c in range(outputs):
                 tiled_bias[c] = bias[r * outputs + c]
         own_weight = after(weight, r * outputs * inputs * window)
         conv.pack(own_weight, packed, inputs, outputs, window, (window, inputs * window))
-        conv.correlate(after(x, r * images_in), packed, tiled_bias, own_y, arrays_at(tables, 0), counts)
-        if normalises:
+        if known:
+            for c in range(outputs):
+                factors[c] = scale[r * outputs + c] / math.sqrt(own_variance[c] + epsilon)
+                offset = bias[r * outputs + c] - own_mean[c] if biased else -own_mean[c]
+                tiled_bias[c] = shift[r * outputs + c] + offset * factors[c]
+            conv.scale(packed, factors, inputs, outputs, window)
+        own_x, then = after(x, r * apart), (known and adds, activation if known else NONE)
+        conv.correlate(own_x, packed, tiled_bias, own_y, arrays_at(tables, 0), counts, own_added, then)
+        if normalises and not known:
             norm.moments(own_y, own_mean, own_variance, sums, normed)
             for c in range(outputs):
                 factors[c] = scale[r * outputs + c] / math.sqrt(own_variance[c] + epsilon)
                 offsets[c] = shift[r * outputs + c]
-            own_added, own_out = after(added, r * images), after(out, r * images)
-            own_slopes, then = after(slopes, r * images), (adds, activation)
-            norm.normalise(own_y, own_added, own_out, own_slopes, factors, offsets, own_mean, then, normed)
+            own_slopes, do = after(slopes, r * images), (adds, activation)
+            norm.normalise(own_y, own_added, own_out, own_slopes, factors, offsets, own_mean, do, normed)
 
 
 @kept
@@ -105,4 +117,5 @@ def backward(
         conv.collect(weight_sums, after(weight_gradient, r * weights), counts)
         if wanted:
             conv.pack(own_weight, packed, outputs, inputs, window, (inputs * window, window))
-            conv.correlate(inner, packed, zeros, after(x_gradient, r * images_in), arrays_at(back, 0), turned)
+            own_result = after(x_gradient, r * images_in)
+            conv.correlate(inner, packed, zeros, own_result, arrays_at(back, 0), turned, own_result, (False, NONE))

@@ -9,7 +9,9 @@ Which input pixel an output pixel meets at a place of the window is in tables: `
 
 from typing import Any
 
+from harness.engine.kernels.activation import GELU, RELU, gelu
 from harness.engine.kernels.lanes import (
+    add,
     after,
     broadcast,
     clear,
@@ -19,6 +21,7 @@ from harness.engine.kernels.lanes import (
     multiply_add,
     store,
     total,
+    where_positive,
     width,
 )
 
@@ -64,8 +67,38 @@ def pack(weight: Any, packed: Any, wide: int, outputs: int, window: int, strides
 
 
 @compiled
-def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape: Any) -> None:
-    """Each output is its bias and the sum of what its window shows, weighted.
+def scale(packed: Any, factors: Any, wide: int, outputs: int, window: int) -> None:
+    """Multiplies what ``pack`` wrote by a factor of each output.
+
+    Args:
+        packed: what is changed.
+        factors: of each output.
+        wide: inputs.
+        outputs: see ``pack``.
+        window: places of it.
+    """
+    stride = tiled(outputs)
+    for row in range(window * wide):
+        for o in range(outputs):
+            packed[row * stride + o] *= factors[o]
+
+
+@compiled
+def _finish(value: Any, out: Any, place: int, added: Any, flags: Any) -> None:
+    """Writes a vector of outputs, after what ``correlate`` was told to do with it."""
+    adds, activation = flags
+    if adds:
+        value = add(value, load(added, place))
+    if activation == RELU:
+        value = where_positive(value, value)
+    elif activation == GELU:
+        value, _ = gelu(value)
+    store(out, place, value)
+
+
+@compiled
+def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape: Any, added: Any, flags: Any) -> None:
+    """Each output is its bias and the sum of what its window shows, weighted; and what is added, and the activation.
 
     Forward that is the convolution; with inputs and outputs exchanged, and the tables of the way back, it is the
     gradient by the input.
@@ -77,6 +110,8 @@ def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape:
         out: images [N, H out, W out, outputs, L]: what is written.
         tables: (rows, columns).
         shape: (N, H, W, inputs, H out, W out, outputs, size of the window).
+        added: images like those written; not read unless flagged. They may be the same.
+        flags: (whether they are added, the code of the activation of all that).
     """
     chunks, height, wide, inputs, height_out, wide_out, outputs, size = shape
     rows, columns = tables
@@ -109,13 +144,13 @@ def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape:
                                 i += lanes
                                 j += stride
                     i = (((n * height_out + y) * wide_out + x) * outputs + o) * lanes
-                    store(out, i, a)
+                    _finish(a, out, i, added, flags)
                     if o + 1 < outputs:
-                        store(out, i + lanes, b)
+                        _finish(b, out, i + lanes, added, flags)
                     if o + 2 < outputs:
-                        store(out, i + 2 * lanes, c)
+                        _finish(c, out, i + 2 * lanes, added, flags)
                     if o + 3 < outputs:
-                        store(out, i + 3 * lanes, d)
+                        _finish(d, out, i + 3 * lanes, added, flags)
 
 
 @compiled

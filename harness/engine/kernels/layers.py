@@ -5,29 +5,30 @@ go along and touch nothing: normalisation leaves them out, and no gradient comes
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.engine.kernels.autograd import Block, apply, lanes_of
+from harness.engine.kernels.autograd import Block, apply, apply_known, lanes_of
 from harness.engine.kernels.pooling import pool_max
-from harness.engine.networks.layers import BN_MOMENTUM, NORM_EPSILON, Layers
+from harness.engine.networks.layers import NORM_EPSILON, Layers
 
 
 class CompiledLayers(Layers):
-    """Layers in training mode, on the CPU."""
+    """Layers on the CPU."""
 
     _examples = 0
 
     def images(self, x: Tensor) -> Tensor:
         """The input [B, R, C, H, W] as images in vectors of examples."""
-        self._examples = len(x)
+        self._examples, replicas = x.shape[:2]
         lanes = lanes_of(x.dtype)
+        x = x[:, :1] if x.stride(1) == 0 else x  # all see the same: once in memory
         filled = F.pad(x, [0, 0] * 4 + [0, -len(x) % lanes]) if len(x) % lanes else x
         vectors: Tensor = filled.unflatten(0, (-1, lanes))
-        return vectors.permute(2, 0, 4, 5, 3, 1).contiguous()
+        return vectors.permute(2, 0, 4, 5, 3, 1).contiguous().expand(replicas, *[-1] * 5)
 
     def channels(self, x: Tensor) -> int:
         """C of images."""
@@ -54,28 +55,28 @@ class CompiledLayers(Layers):
         biased: bool = False,
         added: Tensor | None = None,
     ) -> Tensor:
-        """See ``Layers``: in one, but for layer normalisation."""
-        if normalisation != "batch":
+        """See ``Layers``: in one, but for layer normalisation, and gradients at running statistics."""
+        if normalisation != "batch" or (not self._normalises_by_batch and torch.is_grad_enabled()):
             return super().block(
                 x, name, channels, size, norm=norm, normalisation=normalisation, activation=activation, stride=stride,
                 biased=biased, added=added,
             )  # fmt: skip
-        out, mean, variance = apply(
-            x,
-            self._parameters[f"{name}.weight"],
-            Block(self._examples, stride, activation=activation, epsilon=NORM_EPSILON),
-            bias=self._bias(name, biased),
-            norms=(self._parameters[f"{norm}.scale"], self._parameters[f"{norm}.shift"]),
-            added=added,
-        )
-        self._move_statistics(norm, mean, variance, self._examples * out.shape[2] * out.shape[3])
+        block = Block(self._examples, stride, activation=activation, epsilon=NORM_EPSILON)
+        weight, bias = self._parameters[f"{name}.weight"], self._bias(name, biased)
+        norms = self._parameters[f"{norm}.scale"], self._parameters[f"{norm}.shift"]
+        running = self._buffers[f"{norm}.mean"], self._buffers[f"{norm}.variance"]
+        if not self._normalises_by_batch:
+            return apply_known(x, weight, block, bias=bias, norms=norms, statistics=running, added=added)
+        out, *moments = apply(x, weight, block, bias=bias, norms=norms, added=added)
+        if self._keeps_statistics:
+            self._move_statistics(running, moments, self._examples * out.shape[2] * out.shape[3])
         return out
 
-    def _move_statistics(self, norm: str, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Running statistics by a tenth; the variance is that of what the batch is drawn from."""
+    def _move_statistics(self, running: Sequence[Tensor], moments: Sequence[Tensor], count: int) -> None:
+        """Running means and variances by their share; the variance is that of what the batch is drawn from."""
         drawn_from = count / (count - 1) if count > 1 else math.nan
-        self._buffers[f"{norm}.mean"].mul_(1 - BN_MOMENTUM).add_(mean, alpha=BN_MOMENTUM)
-        self._buffers[f"{norm}.variance"].mul_(1 - BN_MOMENTUM).add_(variance, alpha=BN_MOMENTUM * drawn_from)
+        for held, new, factor in zip(running, moments, (1.0, drawn_from), strict=True):
+            held.mul_(1 - self._momentum).add_(new, alpha=self._momentum * factor)
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:
         """See ``Layers``."""

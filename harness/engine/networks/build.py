@@ -127,9 +127,7 @@ class Network:
 
     @cached_property
     def _traced(self) -> Tracer:
-        tracer = Tracer()
-        self.run(tracer, torch.empty(1, 1, *self.shape, device="meta"))
-        return tracer
+        return Tracer().trace(self.run, self.shape)
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -141,7 +139,7 @@ class Network:
         """Name -> (size, initial value) of batch normalisation's running statistics."""
         return self._traced.declared_buffers
 
-    @property
+    @cached_property
     def size(self) -> int:
         """P: trainable numbers of one replica."""
         return sum(_numel(parameter.shape) for parameter in self.parameters.values())

@@ -6,9 +6,9 @@ replicas is one grouped convolution and batch normalisation keeps each replica's
 [R, B, features].
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +107,10 @@ class Layers:
         fans = shape[1] * size**2, channels * size**2
         weight = self.parameter(f"{name}.weight", Parameter(shape, "conv", *fans)).reshape(-1, *shape[1:])
         bias = self.parameter(f"{name}.bias", Parameter((channels,), "bias", *fans)).reshape(-1) if biased else None
-        return F.conv2d(x, weight, bias, stride, size // 2, groups=self.replicas)
+        return self._convolution(x, weight, bias, stride)
+
+    def _convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+        return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups=self.replicas)
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:
         """Batch normalisation of [B, R*C, H, W], each replica by its own statistics."""
@@ -138,6 +141,9 @@ class Layers:
         channels = x.shape[1] // self.replicas
         scale = self.parameter(f"{name}.scale", Parameter((channels,), "ln_scale"))
         shift = self.parameter(f"{name}.shift", Parameter((channels,), "ln_shift"))
+        return self._layer_normalised(x, scale, shift)
+
+    def _layer_normalised(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         x = x.to(scale)  # moments and the like in single precision where convolutions are in half
         variance, mean = torch.var_mean(x.unflatten(1, (self.replicas, -1)), (2, 3, 4), correction=0)
         factor = torch.rsqrt(variance + NORM_EPSILON).unsqueeze(2) * scale
@@ -213,7 +219,11 @@ class Layers:
 
 
 class Tracer(Layers):
-    """Records what a network declares, without any data."""
+    """Records what a network declares, over a batch of no examples: its shapes are known, and nothing is computed.
+
+    Not on PyTorch's device ``meta``, which is for shapes: its kernels are in Python, and load the compiler of PyTorch
+    and SymPy, in 2 s.
+    """
 
     def __init__(self) -> None:
         super().__init__({}, {})
@@ -222,24 +232,40 @@ class Tracer(Layers):
         self.multiplications = 0
 
     def parameter(self, name: str, declared: Parameter) -> Tensor:
-        """Records the parameter; an empty stand-in of its shape, R = 1."""
+        """Records the parameter; a stand-in of its shape without memory, R = 1."""
         if name in self.declared:
             raise ValueError(f"the network declares {name} twice")
         self.declared[name] = declared
-        return torch.empty(1, *declared.shape, device="meta")
+        return torch.zeros(()).expand(1, *declared.shape)
 
     def buffer(self, name: str, size: int, value: float) -> Tensor:
-        """Records the buffer; an empty stand-in of its shape, R = 1."""
+        """Records the buffer; a stand-in of its shape without memory, R = 1."""
         self.declared_buffers[name] = (size, value)
-        return torch.empty(1, size, device="meta")
+        return torch.zeros(()).expand(1, size)
 
-    def convolve(
-        self, x: Tensor, name: str, channels: int, size: int, *, stride: int = 1, biased: bool = False
-    ) -> Tensor:
-        """Counts the multiplications of one example."""
-        y = super().convolve(x, name, channels, size, stride=stride, biased=biased)
-        self.multiplications += y[0].numel() * x.shape[1] * size**2
+    def trace(self, run: Callable[[Layers, Tensor], Tensor], shape: Sequence[int]) -> Self:
+        """Itself, once it has recorded what a network declares.
+
+        Args:
+            run: the network, of layers and images [B, R, C, H, W].
+            shape: (C, H, W) of an image.
+
+        Raises:
+            RuntimeError: images of this shape are too small for one of the layers.
+        """
+        run(self, torch.empty(0, 1, *shape))
+        return self
+
+    def _convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+        """Counts the multiplications of one example. F.conv2d would make room for the weight."""
+        size = weight.shape[-1]
+        y = F.max_pool2d(x[:, :1], size, stride, size // 2).expand(-1, len(weight), -1, -1)
+        self.multiplications += y.shape[1:].numel() * weight.shape[1:].numel()
         return y
+
+    def _layer_normalised(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """PyTorch warns of a variance of nothing."""
+        return x
 
     def linear(self, x: Tensor, name: str, features: int, *, output_layer: bool = False) -> Tensor:
         """Counts the multiplications of one example."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from harness.engine.networks.build import build
@@ -45,6 +44,4 @@ def pixels(description: Mapping[str, Any], shape: Sequence[int], classes: int) -
 
 @lru_cache(maxsize=64)
 def _pixels(description: str, shape: tuple[int, int, int], classes: int) -> Mapping[str, int]:
-    sizes = _Sizes()
-    build(json.loads(description), shape, classes).run(sizes, torch.empty(1, 1, *shape, device="meta"))
-    return sizes.pixels
+    return _Sizes().trace(build(json.loads(description), shape, classes).run, shape).pixels

@@ -49,6 +49,10 @@ class Measurement:
     initialisation: int
     repeat: int = 0
 
+    def agrees(self, at: Mapping[str, Condition]) -> bool:
+        """Whether it can observe something under these conditions: it has none of them otherwise."""
+        return all(at.get(axis, condition) == condition for axis, condition in self.at.items())
+
 
 @dataclass(frozen=True)
 class Measured(Generic[S]):
@@ -216,7 +220,15 @@ class Experiment(Generic[S]):
         """A condition of a spec in the form that observations have; ValueError where it has none."""
         return value
 
-    def _shown(self, axis: str, value: Condition) -> str:
+    def rests_on(self, setting: S, quantity: str, at: Mapping[str, Condition], measurement: Measurement) -> bool:
+        """Whether observations of a quantity under some conditions may rest on a measurement.
+
+        A claim is judged, while a run goes on, once no such measurement is outstanding. What is ``derived`` may rest on
+        all of them, unless the experiment tells here what it rests on.
+        """
+        return type(self).derived is not Experiment.derived or measurement.agrees(at)
+
+    def shown(self, axis: str, value: Condition) -> str:
         """A condition as a spec writes it."""
         return str(value)
 
@@ -242,6 +254,12 @@ class Experiment(Generic[S]):
     def unmeasured(self, setting: S, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """Why this setting does not measure a quantity under these conditions, with the remedy; None where it does."""
         return None
+
+    def examples(self, setting: S, at: Mapping[str, Condition]) -> int | None:
+        """Over how many examples a rate is taken under these conditions; None where they name no split of a dataset."""
+        if not setting.datasets or at.get("split") not in ("train", "test"):
+            return None
+        return min(data.n_train if at["split"] == "train" else data.n_test for data in setting.datasets)
 
     def _check_problems(
         self, setting: S, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
@@ -280,5 +298,5 @@ class Experiment(Generic[S]):
             return
         window = location[-1] in ("earliest", "latest")
         if condition not in axes[axis] and not window:
-            known = ", ".join(self._shown(axis, possible) for possible in axes[axis])
+            known = ", ".join(self.shown(axis, possible) for possible in axes[axis])
             yield Problem(location, f"found {value!r}, but this scale has {axis} = {known}")

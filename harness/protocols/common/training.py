@@ -49,5 +49,6 @@ class TrainingExperiment(Experiment[TrainingSetting[Options]]):
     def _condition(self, setting: TrainingSetting[Options], axis: str, value: Condition) -> Condition:
         return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value
 
-    def _shown(self, axis: str, value: Condition) -> str:
+    def shown(self, axis: str, value: Condition) -> str:
+        """A condition as a spec writes it: a time in iterations."""
         return f"{value}it" if axis in self.time_axes else str(value)

@@ -100,6 +100,12 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
             if ends[0] is not None and ends[1] is not None:
                 yield observed("decay_orders", {}, seed, 0, _orders(ends[0], ends[1]))
 
+    def rests_on(
+        self, setting: EdgeSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """What is derived rests on checkpoints with or without decay, as its conditions say."""
+        return measurement.agrees(at)
+
     def axes(self, setting: EdgeSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints, drops, phases, the two arms and the two edges."""
         return {

@@ -119,6 +119,14 @@ class HessianSpectrum(TrainingExperiment[HessianSpectrumOptions]):
             densities = {place: density_of(setting, table) for place, table in tables.items()}
             yield from over_reference("negative_ratio", densities, reference, mass)
 
+    def rests_on(
+        self, setting: SpectrumSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """Ratios are to the reference."""
+        reference = setting.iterations(setting.options.reference)
+        to_reference = quantity in ("shift", "negative_ratio") and measurement.at["checkpoint"] == reference
+        return to_reference or measurement.agrees(at)
+
     def axes(self, setting: SpectrumSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints and bands."""
         return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}

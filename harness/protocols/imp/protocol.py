@@ -135,6 +135,15 @@ class Imp(TrainingExperiment[ImpOptions]):
         drops = _drops(observations)
         return drops + _best_drops(drops)
 
+    def rests_on(
+        self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """Drops are from the full networks, the best drop is over all rewinding iterations."""
+        if quantity == "best_drop":
+            at = {**at, "arm": "imp"}
+        of_full = quantity in ("accuracy_drop", "best_drop") and measurement.at.get("level") == 0
+        return of_full or measurement.agrees(at)
+
     def axes(self, setting: ImpSetting) -> Mapping[str, Sequence[Condition]]:
         """Arms, rewinding iterations, levels, splits and modes of batch normalisation."""
         return {

@@ -101,6 +101,13 @@ class Instability(TrainingExperiment[InstabilityOptions]):
                     "relative_distance", observation.at, observation.initialisation, observation.repeat, relative
                 )
 
+    def rests_on(
+        self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """The relative distance needs the copies from 0."""
+        from_0 = quantity == "relative_distance" and measurement.at["fork"] == 0
+        return from_0 or measurement.agrees(at)
+
     def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""
         return {

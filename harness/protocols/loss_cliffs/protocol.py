@@ -128,6 +128,12 @@ class LossCliffs(TrainingExperiment[CliffOptions]):
         """The cliffs, what descent in a subspace leaves of the spectrum, and the twins' ratio."""
         return cliff_observations.derived(setting, observations, read)
 
+    def rests_on(
+        self, setting: CliffSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """What is derived of a drop, or of a subspace, rests on no other."""
+        return measurement.agrees(at)
+
     def axes(self, setting: CliffSetting) -> Mapping[str, Sequence[Condition]]:
         """Drops, checkpoints, arms of the twins and their age, subspaces."""
         return {

@@ -82,6 +82,12 @@ class NoisyQuadratic(Experiment[QuadraticSetting]):
                 at = {"rate": named(rate), "momentum": named(momentum)}
                 yield Measurement(_relaxation, quadratic_jobs.relaxation(options, rate, momentum, seed), at, seed)
 
+    def rests_on(
+        self, setting: QuadraticSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """Each simulation has quantities of its own."""
+        return measurement.reads is _READ_BY[quantity] and measurement.agrees(at)
+
     def axes(self, setting: QuadraticSetting) -> Mapping[str, Sequence[Condition]]:
         """The grid and the other values that are measured; drops are counted from 1."""
         options = setting.options
@@ -205,5 +211,15 @@ def _settled(values: Sequence[float], parts: Sequence[int], part: int) -> float:
     half = own[len(own) // 2 :]
     return sum(half) / len(half)
 
+
+_READ_BY: Mapping[str, Callable[[Measured[QuadraticSetting]], Iterable[Observation]]] = {
+    **dict.fromkeys(("level", "level_over_printed", "level_over_exact", "worst_printed", "worst_exact"), _grid),
+    "batch_over_rate": _batch,
+    **dict.fromkeys(("drop_over_rates", "stair_loss"), _stairs),
+    "sum_over_exact": _sum,
+    "relaxation_over_exact": _relaxation,
+    **{name: _valley for name in NoisyQuadratic.quantities if name.startswith("valley_")},
+}
+"""Quantity -> what gives it."""
 
 PROTOCOL = NoisyQuadratic()

@@ -115,6 +115,13 @@ class QuadraticApproximation(TrainingExperiment[QuadraticApproximationOptions]):
                 if here is not None and noise is not None and checkpoint > 0:
                     yield observed("overprediction", at, seed, 0, _overpredicted(setting, here, noise, checkpoint))
 
+    def rests_on(
+        self, setting: ApproximationSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
+    ) -> bool:
+        """What is explained is compared with the loss at the end."""
+        at_end = quantity == "explained" and measurement.at["checkpoint"] == setting.length
+        return at_end or measurement.agrees(at)
+
     def axes(self, setting: ApproximationSetting) -> Mapping[str, Sequence[Condition]]:
         """Checkpoints and bands."""
         return {"checkpoint": _checkpoints(setting), "band": list(setting.options.bands.ranks(1))}

@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _EDGE, _LINE = 360.0, 44.0, 26.0, 16.0
 
 
 def interval_plot(judgement: Judgement) -> Markup | None:
-    """Draws a claim about one number: a mean, a difference of two, or the point of a crossing.
+    """Draws a claim about one number: an estimand, a difference or ratio of two, or the point of a crossing.
 
     Args:
         judgement: the claim with its verdict.
@@ -41,7 +41,7 @@ def interval_plot(judgement: Judgement) -> Markup | None:
     if paper is not None:
         parts.append(_paper(place(paper)))
     parts.append(_measured(place(estimate.value), [place(end) for end in ends]))
-    words = "Shaded: the values that the claim allows. Dot with its 95 % interval: measured. Diamond: the paper."
+    words = "Shaded: the values that the claim allows. Dot with its interval: measured. Diamond: the paper."
     view = f'class="interval" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}"'
     head = f'<svg {view} role="img" aria-label="{words}"><title>{words}</title>'
     return Markup(head) + Markup("").join(parts) + Markup("</svg>")
@@ -56,8 +56,8 @@ def _allowed(judgement: Judgement) -> tuple[float, float] | None:
             return -math.inf, expect.bound
         case AtLeast():
             return expect.bound, math.inf
-        case LessThan():  # measured is the difference
-            return -math.inf, -expect.by
+        case LessThan():  # measured is the difference, or the ratio
+            return -math.inf, 1.0 if expect.estimand == "geometric_mean" else -expect.by
         case FirstWithin(earliest=int(), latest=int()) | LastWithin(earliest=int(), latest=int()):
             return float(expect.earliest), float(expect.latest)
         case _:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 pytest.importorskip("numba")
 
-from harness.engine.kernels.autograd import Block, apply, lanes_of
+from harness.engine.kernels.autograd import Block, apply, apply_known, lanes_of
 
 EPSILON = 1e-5
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": Tensor.clone, "relu": F.relu, "gelu": F.gelu}
@@ -57,6 +57,7 @@ class Case:
         self.x = draw(examples, replicas * inputs, height, wide)
         self.weight = draw(replicas, outputs, inputs, size, size)
         self.bias, self.scale, self.shift = (draw(replicas, outputs) for _ in range(3))
+        self.statistics = draw(replicas, outputs).detach(), draw(replicas, outputs).detach().square() + 0.1
         self.added = draw(*self.convolved(None).shape)
         self.outer = draw(*self.added.shape).detach()
 
@@ -82,6 +83,26 @@ class Case:
             added=self.vectors(self.added) if adds else None,
         )
         return self.with_gradients(self.folded(out))
+
+    def expected_of_known(self, *, biased: bool, adds: bool, activation: str) -> Tensor:
+        """Where mean and variance are known."""
+        y = self.convolved(self.bias if biased else None)
+        numbers = (value.flatten() for value in (*self.statistics, self.scale, self.shift))
+        y = F.batch_norm(y, *numbers, False, 0.1, EPSILON)
+        y = y + self.added if adds else y
+        return ACTIVATIONS[activation](y)
+
+    def found_of_known(self, *, biased: bool, adds: bool, activation: str) -> Tensor:
+        out = apply_known(
+            self.vectors(self.x),
+            self.weight,
+            Block(self.examples, self.stride, activation=activation, epsilon=EPSILON),
+            bias=self.bias if biased else None,
+            norms=(self.scale, self.shift),
+            statistics=self.statistics,
+            added=self.vectors(self.added) if adds else None,
+        )
+        return self.folded(out)
 
     def with_gradients(self, y: Tensor) -> list[Tensor]:
         leaves = [self.x, self.weight, self.bias, self.scale, self.shift, self.added]
@@ -149,6 +170,81 @@ def test_in_single_precision_it_is_as_right_as_pytorch(shape: str, way: str, exa
     assert_close(found, double.expected(**WAYS[way]), 3e-6)
 
 
+KNOWN = [
+    {"biased": biased, "adds": adds, "activation": activation}
+    for biased in (False, True)
+    for adds in (False, True)
+    for activation in ("none", "gelu", "relu")
+]
+
+
+@pytest.mark.parametrize("way", KNOWN, ids=lambda way: "-".join(str(value) for value in way.values()))
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_known_statistics_are_part_of_the_convolution(shape: dict[str, int], way: dict[str, bool]) -> None:
+    case = Case(replicas=2, examples=11, **shape)
+    with torch.no_grad():
+        assert_close([case.found_of_known(**way)], [case.expected_of_known(**way)], 1e-12)
+
+
+@pytest.mark.parametrize("examples", [1, 7, 8, 9, 40])
+@pytest.mark.parametrize("replicas", [1, 7])
+def test_known_statistics_are_for_any_batch(replicas: int, examples: int) -> None:
+    case = Case(replicas=replicas, examples=examples, inputs=3, outputs=6, stride=2)
+    with torch.no_grad():
+        assert_close([case.found_of_known(**KNOWN[-1])], [case.expected_of_known(**KNOWN[-1])], 1e-12)
+
+
+@pytest.mark.parametrize("shape", ["3x3", "one-input", "stride", "projection", "odd-stride"])
+def test_known_statistics_in_single_precision(shape: str) -> None:
+    """Against doubles."""
+    single = Case(replicas=2, examples=56, dtype=torch.float32, **SHAPES[shape])
+    double = Case(replicas=2, examples=56, **SHAPES[shape])
+    for name in ("x", "weight", "bias", "scale", "shift", "added"):
+        setattr(double, name, getattr(single, name).double())
+    double.statistics = single.statistics[0].double(), single.statistics[1].double()
+    with torch.no_grad():
+        found = single.found_of_known(**KNOWN[-1]).double()
+        assert_close([found], [double.expected_of_known(**KNOWN[-1])], 3e-6)
+
+
+def test_known_statistics_have_no_gradient() -> None:
+    """Which is said, not left out silently."""
+    with pytest.raises(RuntimeError, match="no gradient"):
+        Case(replicas=1, examples=3, inputs=2, outputs=2).found_of_known(**KNOWN[0])
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_without_gradients_it_has_the_same_bits(way: dict[str, bool]) -> None:
+    case = Case(replicas=3, examples=21, inputs=5, outputs=6, dtype=torch.float32)
+    block = Block(21, 1, way["normalises"], way["activation"], EPSILON)
+    more = {
+        "bias": case.bias if way["biased"] else None,
+        "norms": (case.scale, case.shift) if way["normalises"] else (None, None),
+        "added": case.vectors(case.added) if way["adds"] else None,
+    }
+    expected = apply(case.vectors(case.x), case.weight, block, **more)
+    with torch.no_grad():
+        found = apply(case.vectors(case.x), case.weight, block, **more)
+    assert not any(value.requires_grad for value in found)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_images_that_all_replicas_share_are_one_in_memory(known: bool) -> None:
+    case = Case(replicas=3, examples=21, inputs=5, outputs=6)
+    block = Block(21, activation="relu", epsilon=EPSILON)
+    shared = case.vectors(case.x)[:1].contiguous().expand(3, *[-1] * 5)
+    norms = case.scale, case.shift
+
+    def of(x: Tensor) -> Tensor:
+        if known:
+            return apply_known(x, case.weight, block, norms=norms, statistics=case.statistics)
+        return apply(x, case.weight, block, norms=norms)[0]
+
+    with torch.no_grad():
+        assert torch.equal(of(shared), of(shared.contiguous()))
+
+
 def test_moments_are_those_of_the_batch() -> None:
     case = Case(replicas=3, examples=11, inputs=2, outputs=5)
     y = case.convolved(None).unflatten(1, (3, 5))
@@ -184,7 +280,10 @@ def bits_of(case: Case, chosen: Any, activation: str) -> list[Tensor]:
     weight, scale, shift = (value[rows].detach().requires_grad_() for value in (case.weight, case.scale, case.shift))
     block = Block(case.examples, case.stride, activation=activation, epsilon=EPSILON)
     out, mean, variance = apply(x, weight, block, norms=(scale, shift))
-    return [out.detach(), mean, variance, *torch.autograd.grad(out.square().sum(), [x, weight, scale, shift])]
+    with torch.no_grad():
+        statistics = case.statistics[0][rows], case.statistics[1][rows]
+        known = apply_known(x, weight, block, norms=(scale, shift), statistics=statistics)
+    return [out.detach(), known, mean, variance, *torch.autograd.grad(out.square().sum(), [x, weight, scale, shift])]
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])

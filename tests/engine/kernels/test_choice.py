@@ -17,7 +17,7 @@ LARGE = build({"name": "resnet", "widths": [16, 32, 64], "blocks": 3}, (3, 32, 3
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_installed", lambda: True)
+    monkeypatch.setattr(choice, "installed", lambda: True)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 def test_small_networks_are_compiled(precision: str) -> None:
     pytest.importorskip("numba")
     assert choice.layers_for(SMALL, CPU, precision).__name__ == "CompiledLayers"
-    assert choice.told(CPU) == "compiled loops for small networks"
+    assert choice.told(CPU) == "compiled loops, in training and evaluation"
 
 
 def test_others_are_not() -> None:
@@ -51,6 +51,6 @@ def test_several_threads_share_pytorchs_operations() -> None:
 
 
 def test_without_numba_there_are_pytorchs_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_installed", lambda: False)
+    monkeypatch.setattr(choice, "installed", lambda: False)
     assert choice.layers_for(SMALL, CPU, "fp32") is Layers
     assert choice.told(CPU) == "PyTorch's operations (Numba is not installed)"

@@ -11,7 +11,7 @@ pytest.importorskip("numba")
 
 from harness.engine.kernels.layers import CompiledLayers
 from harness.engine.networks.build import Network, build
-from harness.engine.networks.layers import Layers
+from harness.engine.networks.layers import BatchNormMode, Layers
 from harness.engine.replicas import Replicas
 from tests.engine.oracles import TINY_RESNET, TINY_RESNET9, TINY_VGG, random_state
 from tests.engine.test_train import CASES, assert_same, replicas_of, run
@@ -53,6 +53,20 @@ def test_a_network_is_the_same(name: str, replicas: int, examples: int) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10 * (1 + theirs.abs().max().item()))
 
 
+@pytest.mark.parametrize("mode", ["eval", "batch"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_measurement_is_the_same_and_moves_no_statistics(name: str, mode: Any) -> None:
+    description, shape = NETWORKS[name]
+    network = build(description, shape, 3)
+    parameters, buffers = random_state(network, 2)
+    before = {name: value.clone() for name, value in buffers.items()}
+    x = torch.randn(9, 2, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    sides = (CompiledLayers, Layers)
+    found, expected = (network.logits(parameters, buffers, x, batch_norm=mode, layers=side) for side in sides)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    assert all(torch.equal(buffers[name], value) for name, value in before.items())
+
+
 @pytest.mark.parametrize("name", ["toy", "resnet-gelu", "vgg"])
 def test_in_single_precision_a_network_is_nearly_the_same(name: str) -> None:
     description, shape = NETWORKS[name]
@@ -60,6 +74,88 @@ def test_in_single_precision_a_network_is_nearly_the_same(name: str) -> None:
     expected = results(network, Layers, 3, 56)
     for mine, theirs in zip(results(network, CompiledLayers, 3, 56, torch.float32), expected, strict=True):
         torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=2e-5 * (1 + theirs.abs().max().item()))
+
+
+def evaluated(
+    network: Network, layers: type[Layers], replicas: int, examples: int, dtype: torch.dtype = torch.float64
+) -> list[Tensor]:
+    """Class scores by running statistics; then these measured afresh, over two batches, and scores by them."""
+    parameters, buffers = random_state(network, replicas)
+    held, old = ({name: value.to(dtype) for name, value in which.items()} for which in (parameters, buffers))
+    fresh = {name: torch.full_like(old[name], value) for name, (_, value) in network.buffers.items()}
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for seen in range(2):
+            x = torch.randn(examples, 1, *network.shape, generator=generator, dtype=torch.float64).to(dtype)
+            x = x.expand(-1, replicas, -1, -1, -1)
+            network.logits(held, fresh, x, batch_norm="recompute", batches_seen=seen, layers=layers)
+        return [*(network.logits(held, which, x, layers=layers) for which in (old, fresh)), *fresh.values()]
+
+
+@pytest.mark.parametrize(("replicas", "examples"), [(1, 5), (2, 16), (7, 9)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_evaluation_is_the_same(name: str, replicas: int, examples: int) -> None:
+    """To a few roundings of doubles."""
+    description, shape = NETWORKS[name]
+    network = build(description, shape, 3)
+    found = evaluated(network, CompiledLayers, replicas, examples)
+    for mine, theirs in zip(found, evaluated(network, Layers, replicas, examples), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_in_single_precision_an_evaluation_is_nearly_the_same(name: str) -> None:
+    """Against doubles, as shares of the greatest number."""
+    description, shape = NETWORKS[name]
+    network = build(description, shape, 3)
+    expected = evaluated(network, Layers, 3, 56)
+    for mine, theirs in zip(evaluated(network, CompiledLayers, 3, 56, torch.float32), expected, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=0, atol=1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("name", ["toy", "resnet9", "vgg"])
+def test_an_evaluation_has_the_same_bits_alone(name: str) -> None:
+    description, shape = NETWORKS[name]
+    network = build(description, shape, 3)
+    parameters, buffers = random_state(network, 7)
+    x = torch.randn(37, 1, *shape, generator=torch.Generator().manual_seed(3)).expand(-1, 7, -1, -1, -1)
+    answers = {}
+    for rows in ([0, 1, 2, 3, 4, 5, 6], [3], [6, 3]):
+        held, old = ({k: v[rows].float() for k, v in which.items()} for which in (parameters, buffers))
+        with torch.no_grad():
+            first = network.logits(held, old, x[:, rows], layers=CompiledLayers)
+            network.logits(held, old, x[:, rows], batch_norm="recompute", layers=CompiledLayers)
+        at = rows.index(3)
+        answers[len(rows)] = [first[at], *(value[at] for value in old.values())]
+    for other in (1, 2):
+        assert all(torch.equal(mine, whole) for mine, whole in zip(answers[other], answers[7], strict=True))
+
+
+def test_gradients_at_running_statistics_are_those_of_pytorch() -> None:
+    """Nothing in the harness asks for them; they are right all the same."""
+    network = build(TINY_RESNET, (1, 6, 6), 3)
+    x = torch.randn(5, 2, 1, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    answers = []
+    for layers in (CompiledLayers, Layers):
+        parameters, buffers = random_state(network, 2)
+        leaves = [value.requires_grad_() for value in parameters.values()]
+        scores = network.logits(parameters, buffers, x, layers=layers)
+        answers.append([scores.detach(), *torch.autograd.grad(scores.logsumexp(-1).sum(), leaves)])
+    for mine, theirs in zip(*answers, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", ["batch", "eval"])
+def test_running_statistics_are_left_alone_where_they_are_to_be(mode: BatchNormMode) -> None:
+    network = build(TINY_RESNET, (1, 6, 6), 3)
+    x = torch.randn(5, 2, 1, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    parameters, buffers = random_state(network, 2)
+    before = {name: value.clone() for name, value in buffers.items()}
+    with torch.no_grad():
+        found = network.logits(parameters, buffers, x, batch_norm=mode, layers=CompiledLayers)
+        expected = network.logits(parameters, buffers, x, batch_norm=mode)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    assert all(torch.equal(value, before[name]) for name, value in buffers.items())
 
 
 def trained(

@@ -1,5 +1,6 @@
 """Networks: the counts of the papers, and every layer against torch.nn, replica by replica."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 from harness.engine.networks.build import Network, build
+from harness.engine.networks.layers import Layers, Tracer
+from harness.engine.networks.tails import OPERATIONS
 from tests.engine.oracles import (
     TINY_LENET,
     TINY_RESNET,
@@ -240,4 +243,54 @@ def test_a_name_declared_twice_is_refused() -> None:
     network = build({"name": "lenet", "hidden": [3]}, (1, 2, 2), 3)
     tracer = network._traced
     with pytest.raises(ValueError, match=r"declares output\.weight twice"):
-        tracer.linear(torch.empty(1, 1, 3, device="meta"), "output", 3)
+        tracer.linear(torch.empty(1, 0, 3), "output", 3)
+
+
+def shapes_by(kind: type[Layers], network: Network, run: Callable[[type[Layers]], object]) -> list[tuple[str, ...]]:
+    """What every operation of some layers gives, by its name; examples are B."""
+    shapes = []
+
+    def recording(name: str) -> Callable[..., torch.Tensor]:
+        def operation(self: Layers, x: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+            y: torch.Tensor = getattr(super(Recording, self), name)(x, *args, **options)
+            shapes.append((name, *("B" if size in (0, BATCH) else str(size) for size in y.shape)))
+            return y
+
+        return operation
+
+    Recording = type("Recording", (kind,), {name: recording(name) for name in OPERATIONS})
+    run(Recording)
+    return shapes
+
+
+BATCH = 37
+"""No other size is so many."""
+
+
+@pytest.mark.parametrize(
+    ("description", "shape"),
+    [
+        (TINY_LENET, (2, 5, 5)),
+        ({"name": "resnet", "widths": [3, 4, 5], "blocks": 2}, (3, 7, 9)),  # a stride leaves half a pixel over
+        ({**TINY_RESNET9, "activation": "relu"}, (3, 19, 17)),
+        ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
+        ({**TINY_VGG, "last_pooling": "mean"}, (2, 9, 8)),
+    ],
+)
+def test_tracing_gives_the_shapes_that_computing_does(description: dict[str, Any], shape: tuple[int, int, int]) -> None:
+    network = build(description, shape, 3)
+    parameters = {name: torch.zeros(1, *declared.shape) for name, declared in network.parameters.items()}
+    buffers = {name: torch.zeros(1, size) for name, (size, _) in network.buffers.items()}
+    x = torch.zeros(BATCH, 1, *shape)
+    traced = shapes_by(Tracer, network, lambda kind: kind().trace(network.run, shape))  # type: ignore[attr-defined,call-arg]
+    assert traced == shapes_by(Layers, network, lambda kind: network.logits(parameters, buffers, x, layers=kind))
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "layer"])
+def test_a_network_that_no_machine_can_hold_is_counted(normalisation: str) -> None:
+    wide = 100_000
+    network = build({**RESNET_9, "widths": [wide] * 4, "normalisation": normalisation}, (3, 32, 32), 10)
+    within = 7 * (9 * wide**2 + 3 * wide)
+    assert network.size == (9 * 3 * wide + 3 * wide) + within + 10 * wide + 10
+    lenet = build({"name": "lenet", "hidden": [wide] * 3}, (1, 28, 28), 10)
+    assert lenet.multiplications == 784 * wide + 2 * wide**2 + 10 * wide

@@ -1,0 +1,139 @@
+"""A machine's speed: measured once, kept, and corrected by what jobs took; forecasts follow."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.engine.pace import REFERENCE, Pace, sample
+from harness.jobs.artifact import Artifact
+from harness.jobs.job import Job
+from harness.jobs.provenance import describe
+from harness.jobs.store import Store
+from harness.pipeline import calibration
+from harness.pipeline.calibration import UNMEASURED, Calibration, Seen, kind_of
+from harness.pipeline.forecast import Machine, forecast
+from harness.stages import find
+from tests.support import Place, cli, imp_text, request
+
+REAL_HERE, REAL_KEEP = calibration.here, calibration.keep
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Pace]:
+    """Counts the measurements, each of another machine, twice as fast as the one before."""
+    taken: list[Pace] = []
+
+    def count() -> Pace:
+        taken.append(Pace(REFERENCE.small * 2 ** len(taken), REFERENCE.large, REFERENCE.launch))
+        return taken[-1]
+
+    monkeypatch.setattr(calibration, "sample", count)
+    monkeypatch.setattr(calibration, "keep", REAL_KEEP)
+    return taken
+
+
+def test_a_sample_measures_and_leaves_the_threads_alone() -> None:
+    threads = torch.get_num_threads()
+    pace = sample()
+    assert all(math.isfinite(value) and value > 0 for value in (pace.small, pace.large, pace.launch))
+    assert 1e8 < pace.small < 1e13
+    assert torch.get_num_threads() == threads
+
+
+def test_a_machine_is_measured_once(measured: list[Pace], tmp_path: Path) -> None:
+    first, second = REAL_HERE(tmp_path), REAL_HERE(tmp_path)
+    assert first == second == Calibration.of(measured[0])
+    assert len(measured) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"small": 0, "large": 1, "launch": 1}', '{"small": 1e400}', "[]"])
+def test_a_damaged_file_is_measured_anew(text: str, measured: list[Pace], tmp_path: Path) -> None:
+    REAL_HERE(tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_text(text)
+    assert REAL_HERE(tmp_path) == Calibration.of(measured[1])
+    assert REAL_HERE(tmp_path) == Calibration.of(measured[1])
+
+
+def test_where_nothing_can_be_kept_each_run_measures(measured: list[Pace], tmp_path: Path) -> None:
+    place = tmp_path / "a file"
+    place.touch()
+    assert REAL_HERE(place / "caches") != REAL_HERE(place / "caches")
+
+
+def test_another_library_is_another_machine(
+    measured: list[Pace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    REAL_HERE(tmp_path)
+    monkeypatch.setattr(calibration.choice, "installed", lambda: False)
+    REAL_HERE(tmp_path)
+    assert len(measured) == 2
+
+
+def train_job(tmp_path: Path) -> Job:
+    spec = tmp_path / "tiny_imp.yaml"
+    spec.write_text(imp_text())
+    return next(job for job in request(spec).plan.jobs.values() if job.stage == "train")
+
+
+def test_a_job_that_took_longer_makes_its_kind_longer(tmp_path: Path) -> None:
+    job = train_job(tmp_path)
+    effort, store = find("train").effort(job), Store(tmp_path / "store")
+    should = UNMEASURED.work(job, effort, "cpu") + UNMEASURED.launches(job, effort.launches, "cpu")
+    slow = UNMEASURED
+    for _ in range(2000):  # each took three times as long
+        slow = slow.model_copy(
+            update={"seen": {kind_of(job, "cpu"): slow.seen.get(kind_of(job, "cpu"), Seen()).and_(should, 3 * should)}}
+        )
+    if not slow.known(job, "cpu"):
+        pytest.skip("the job is too short to be seen")
+    assert slow.work(job, effort, "cpu") > 1.2 * UNMEASURED.work(job, effort, "cpu")
+    for processor, expected in ((1000.0, True), (None, False)):
+        made = {**describe("cpu", 1, ""), "seconds": 1.0, "processor_seconds": processor, "beside": 1}
+        store = Store(tmp_path / f"store {processor}")
+        store.write(job, Artifact({"weights.x": torch.zeros(1)}), made)
+        learnt = UNMEASURED.learnt([job], store)
+        assert learnt.known(job, "cpu") is expected
+        assert (learnt.work(job, effort, "cpu") > 5 * UNMEASURED.work(job, effort, "cpu")) is expected
+
+
+def test_what_was_seen_before_fades() -> None:
+    seen = Seen()
+    for _ in range(50):
+        seen = seen.and_(100.0, 300.0)
+    assert seen.factor == pytest.approx(3.0, rel=0.02)
+    for _ in range(50):
+        seen = seen.and_(100.0, 50.0)
+    assert seen.factor == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_forecast_follows_the_machine(tmp_path: Path) -> None:
+    spec = tmp_path / "tiny_imp.yaml"
+    spec.write_text(imp_text())
+    plan = request(spec).plan
+    faster = Calibration(small=2 * UNMEASURED.small, large=UNMEASURED.large, launch=UNMEASURED.launch / 2)
+    usual, fast, shared = (
+        forecast(plan, lambda job: False, machine)
+        for machine in (Machine(), Machine(calibration=faster), Machine(share=0.5))
+    )
+    assert fast.computing == pytest.approx(usual.computing / 2)
+    assert shared.seconds == pytest.approx(2 * usual.seconds)
+    assert usual.least < usual.seconds < usual.most
+    assert sum(usual.expected.values()) == pytest.approx(usual.seconds - usual.start)
+
+
+def test_a_run_teaches_the_next_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "caches"
+    monkeypatch.setattr(calibration, "sample", lambda: REFERENCE)
+    monkeypatch.setattr(calibration, "here", lambda: REAL_HERE(folder))
+    monkeypatch.setattr(calibration, "keep", lambda known, _=None: REAL_KEEP(known, folder))
+    place = Place(tmp_path)
+    spec = place.write(imp_text())
+    assert place.verify(spec, "--device", "cpu", "--threads", "1", "--workers", "1").code == 0
+    kept = REAL_HERE(folder)
+    assert {name.split()[1] for name in kept.seen} >= {"train", "evaluate", "line", "prune"}
+    assert all(seen.taken > 0 for seen in kept.seen.values())
+    row = cli("plan", spec, "--store", tmp_path / "other", "--device", "cpu", "--threads", "1", "--json").json[0]
+    assert row["least"] < row["seconds"] < row["most"]
