@@ -1,7 +1,7 @@
 """What IMP's observations are made of."""
 
 from harness.observation import Observation
-from harness.protocols.imp.protocol import _best_drops
+from harness.protocols.imp.derived import best_drops
 
 
 def drops(values: dict[int, list[float]]) -> list[Observation]:
@@ -15,7 +15,7 @@ def drops(values: dict[int, list[float]]) -> list[Observation]:
 
 
 def best(values: dict[int, list[float]]) -> list[float]:
-    return [one.value for one in _best_drops(drops(values))]
+    return [one.value for one in best_drops(drops(values))]
 
 
 def test_the_best_rewinding_iteration_is_where_the_drop_is_least() -> None:
