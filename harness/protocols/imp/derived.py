@@ -14,7 +14,11 @@ Place = tuple[tuple[str, Condition], ...]
 
 def drops(observations: Sequence[Observation]) -> list[Observation]:
     """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""
-    full = {(split, seed): values for split, seeds in _full(observations).items() for seed, values in seeds.items()}
+    full = {
+        (split, seed): values
+        for split, seeds in full_accuracies(observations).items()
+        for seed, values in seeds.items()
+    }
     found = []
     for observation in observations:
         reference = full.get((observation.at.get("split", ""), observation.initialisation))
@@ -64,7 +68,7 @@ def beyond_sd(observations: Sequence[Observation], some: Sequence[Observation]) 
         observations: with the accuracies of the full networks.
         some: drops.
     """
-    deviations = {split: deviation(list(seeds.values())) for split, seeds in _full(observations).items()}
+    deviations = {split: deviation(list(seeds.values())) for split, seeds in full_accuracies(observations).items()}
     found = []
     for drop in some:
         sd = deviations[drop.at["split"]]
@@ -130,7 +134,7 @@ def stable_from(
     return stable
 
 
-def _full(observations: Sequence[Observation]) -> Mapping[Condition, Mapping[int, list[float]]]:
+def full_accuracies(observations: Sequence[Observation]) -> Mapping[Condition, Mapping[int, list[float]]]:
     """Split -> initialisation -> accuracies of the full networks."""
     full: dict[Condition, dict[int, list[float]]] = {}
     for observation in observations:
