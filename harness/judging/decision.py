@@ -208,7 +208,10 @@ def _crosses(
         return nowhere if position is None else places[position]
 
     def name(position: int | None) -> str:
-        return "no point" if position is None else str(points[position])
+        if position is None:
+            return "no point"
+        censored = not first and position == len(points) - 1
+        return f"{points[position]}{' or more, being the last searched' if censored else ''}"
 
     value, low, high = (
         None if position is None else places[position] for position in (result.value, result.low, result.high)
