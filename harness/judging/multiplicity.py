@@ -57,7 +57,7 @@ def _tested(judgement: Judgement) -> bool:
 def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
     why = (
         f"{judgement.why} By itself it would be contradicted: p = {plain(_p(judgement), 2)}, not below "
-        f"{plain(least, 2)} after Holm over {of_all} claims."
+        f"{plain(least, 3)} after Holm over {of_all} claims."
     )
     return replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
 

@@ -36,7 +36,7 @@ ones, and up to 0.5 of the other 10.'
         return f"{text} {_number(others)} of them; none is on a primary claim."
     if not others:
         return f"{text} {_number(primary)} of them, all on primary claims."
-    text += f" {_number(primary)} of the {len(primary)} primary ones"
+    text += f" {_number(primary)} of the {len(primary)} primary {'one' if len(primary) == 1 else 'ones'}"
     return f"{text}, and up to {_number(others)} of the other {len(others)}."
 
 
