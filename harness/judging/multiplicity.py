@@ -51,7 +51,7 @@ def _tested(judgement: Judgement) -> bool:
     estimate = judgement.estimate
     if judgement.fresh is None or estimate is None:
         return False
-    return estimate.kind != "median" or deciding(estimate.n) is not None
+    return estimate.kind != "median" or deciding(estimate.n, _refuting(judgement)) is not None
 
 
 def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
@@ -64,5 +64,9 @@ def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
 
 def wrong_at_most(judgement: Judgement) -> float:
     """The probability, at most, with which a decided verdict is wrong: .05, or .025 where ``equals`` is refuted."""
-    refuted = judgement.check is not None and isinstance(judgement.check.expect, Equals) and not judgement.verdict.good
-    return LEVEL / 2 if refuted else LEVEL
+    return LEVEL if judgement.verdict.good else _refuting(judgement)
+
+
+def _refuting(judgement: Judgement) -> float:
+    """The level of the one-sided test that refutes the claim."""
+    return LEVEL / 2 if judgement.check is not None and isinstance(judgement.check.expect, Equals) else LEVEL

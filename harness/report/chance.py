@@ -64,7 +64,7 @@ def in_order_again(judgements: Sequence[Judgement]) -> str:
     which = f"all {told}" if told > 1 else "the one"
     text = f"With fresh seeds {which} claim{'s' * (told > 1)} {'' if whole else 'now '}in order would be so again with"
     text += f" probability {_about(probability)}"
-    return f"{text}, crossings left out ({left_out})." if left_out else f"{text}."
+    return f"{text} (left out: {left_out}, crossings and single initialisations)." if left_out else f"{text}."
 
 
 def chance_document(judgements: Sequence[Judgement]) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def test_fresh_seeds_are_in_order_with_the_product(told: Outcome) -> None:
     """.9 stands, 1 - .2 does not fail where that is open beforehand, 1 stands, .5 fails as is known."""
     assert told.exit_code == 0
     assert in_order_again(told.judgements) == (
-        "With fresh seeds all 4 claims in order would be so again with probability about 0.36, crossings left out (1)."
+        "With fresh seeds all 4 claims in order would be so again with probability about 0.36 (left out: 1, crossings "
+        "and single initialisations)."
     )
     numbers = chance_document(told.judgements)["in_order_again"]
     assert numbers == {"probability": pytest.approx(0.9 * 0.8 * 0.5), "claims": 4, "left_out": 1}
@@ -82,8 +83,8 @@ def test_what_is_not_in_order_now_takes_no_part(told: Outcome) -> None:
     judgements = [*told.judgements]
     judgements[4] = changed(judgements[4], fresh=Fresh(0.0, 1.0))
     assert in_order_again(judgements) == (
-        "With fresh seeds all 3 claims now in order would be so again with probability about 0.72, crossings left out "
-        "(1)."
+        "With fresh seeds all 3 claims now in order would be so again with probability about 0.72 (left out: 1, "
+        "crossings and single initialisations)."
     )
 
 
