@@ -11,6 +11,7 @@ from harness import __version__
 from harness.cli import console
 from harness.cli import data as data_commands
 from harness.cli import store as store_commands
+from harness.cli.claims import claims
 from harness.cli.index import index
 from harness.cli.measure import gate, measure
 from harness.cli.options import (
@@ -45,6 +46,7 @@ app = typer.Typer(
     "130 stopped, 141 nobody read the output to its end.",
 )
 app.add_typer(data_commands.app, name="data")
+app.command(epilog="Example: harness claims specs/resnet20_imp.yaml --history")(claims)
 app.command(epilog="Example: harness index reports")(index)
 app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
 app.add_typer(store_commands.app, name="store")

@@ -16,6 +16,7 @@ from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Table
 from harness.jobs.store import Store
+from harness.judging.multiplicity import after_holm
 from harness.judging.verdict import Judgement, judge
 from harness.observation import Condition, Gap, Observation
 from harness.pipeline import accounts, calibration
@@ -80,6 +81,7 @@ def verify(
     judgements = _judge(request, spec.claims, observations, lacking)
     if early is not None:
         early.hold(judgements)
+    judgements = after_holm(judgements)
     return Outcome(
         spec=spec,
         spec_path=str(local_path(request.loaded.path) or request.loaded.path),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.pipeline.outcome import Outcome
 from harness.printable import one_line
+from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.text import bytes_text, count, rows, seconds_text, shorten
 from harness.report.view import ClaimView, claim_view, summary
 
@@ -29,6 +30,7 @@ def markdown(outcome: Outcome) -> str:
     parts = [
         f"# {escape(outcome.spec.title)}",
         f"**{escape(summary(outcome))}.** {escape(outcome.spec_path)}, protocol {outcome.spec.protocol}.",
+        escape(" ".join(filter(None, (wrong_by_chance(outcome.judgements), in_order_again(outcome.judgements))))),
         *_failures(outcome),
         _table(claims),
         "## Why",
@@ -65,7 +67,10 @@ def _table(claims: list[ClaimView]) -> str:
 
 
 def _why(claim: ClaimView) -> str:
-    lines = [f"- **{claim.symbol} {claim.verdict}** `{claim.id}`" + (f": {escape(claim.why)}" if claim.why else "")]
+    lines = [
+        f"- **{claim.symbol} {claim.verdict}** `{claim.id}`{' (primary)' * claim.primary}"
+        + (f": {escape(claim.why)}" if claim.why else "")
+    ]
     lines.append(f"  - Source: {escape(claim.source)}")
     if claim.expected != "–":
         lines.append(f"  - Expected: {escape(claim.expected)}")

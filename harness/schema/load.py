@@ -12,6 +12,7 @@ from harness.printable import one_line, shown, visible
 from harness.schema.base import Model
 from harness.schema.claims import Claim
 from harness.schema.document import Document, Location, read
+from harness.schema.known import wrong_powers
 from harness.schema.model import Scale, Spec
 from harness.schema.papers import near_names
 from harness.schema.words import message, place
@@ -219,6 +220,8 @@ def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told
             if scale not in scales:
                 has = ", ".join(scales) or "none"
                 yield Problem(("claims", number, "checks", scale), f"the spec has no such scale; it has {has}")
+        for field, wrong in wrong_powers(claim, spec.scales):
+            yield Problem(("claims", number, *field), wrong)
 
 
 def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:
