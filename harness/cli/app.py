@@ -17,10 +17,12 @@ from harness.cli.options import (
     DATA,
     REPORTS,
     STORE,
+    BudgetOption,
     DataOption,
     DeviceOption,
     ExitZeroOption,
     JsonOption,
+    MostOption,
     Options,
     QuietOption,
     ReplicatesOption,
@@ -30,6 +32,7 @@ from harness.cli.options import (
     Specs,
     StoreOption,
     ThreadsOption,
+    UntilDecidedOption,
     WorkersOption,
 )
 from harness.cli.regress import regress
@@ -76,6 +79,9 @@ def verify(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
+    until_decided: UntilDecidedOption = False,
+    budget: BudgetOption = None,
+    most: MostOption = None,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
@@ -94,6 +100,9 @@ def verify(
         store=store,
         data=data,
         report=report,
+        until_decided=until_decided,
+        budget=budget,
+        most=most,
     )
     from harness.cli import session
 

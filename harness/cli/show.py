@@ -22,6 +22,7 @@ from harness.pipeline.outcome import Outcome
 from harness.printable import log_line, shortened_within
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
+from harness.report.view import looks_lines
 
 if TYPE_CHECKING:
     from harness.regress.guard import Guarded
@@ -181,6 +182,12 @@ def verdicts(outcome: Outcome) -> None:
             out.print(line((f"{judgement.claim.id}: {warning}", "dim")))
     for failure in outcome.failures:
         out.print(line(("BROKE", "bold red"), f" {failure.job}: {failure.message} ({failure.lost} jobs lost)"))
+
+
+def looks(outcome: Outcome) -> None:
+    """What the looks of a group-sequential plan decided."""
+    for text in looks_lines(outcome):
+        out.print(line(text))
 
 
 def _verdict(judgement: Judgement) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from harness.pipeline.outcome import Outcome
 from harness.printable import one_line
 from harness.report.text import bytes_text, count, rows, seconds_text, shorten
-from harness.report.view import ClaimView, claim_view, summary
+from harness.report.view import ClaimView, claim_view, looks_lines, summary
 
 _SENTENCE, _PROVENANCE, _MESSAGE = 120, 400, 600
 """Letters of a claim in the table, of the provenance line, of an error message."""
@@ -37,6 +37,7 @@ def markdown(outcome: Outcome) -> str:
         "\n".join(f"- {escape(departure)}" for departure in outcome.departures) or "None is known.",
         "## Run",
         f"- Provenance: {escape(_provenance(outcome))}\n- Cost: {_cost(outcome)}",
+        *(["## Looks", "\n".join(f"- {escape(line)}" for line in looks_lines(outcome))] if outcome.looks else []),
     ]
     return "\n\n".join(parts) + "\n"
 
