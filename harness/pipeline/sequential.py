@@ -214,7 +214,7 @@ def _account(outcome: Outcome, last: Look, decided: Mapping[str, tuple[Look, Jud
         names = [name for name, (first, _) in decided.items() if first == look]
         when[f"{look.title}, {look.n} initialisations"] = f"decided {', '.join(names) or 'nothing more'}"
     return {
-        "plan": f"{', '.join(map(str, last.sizes))} initialisations; all looks err in 5 % a claim, one-sided",
+        "plan": f"{', '.join(map(str, last.sizes))} initialisations; over all looks a claim errs in at most 5 %, one-sided",
         "primary claims": [claim.id for claim in primary_claims(outcome.spec, outcome.scale)],
         "open": _open(outcome, decided),
         **when,
