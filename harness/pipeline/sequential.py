@@ -213,8 +213,9 @@ def _account(outcome: Outcome, last: Look, decided: Mapping[str, tuple[Look, Jud
         look = Look(number, last.sizes)
         names = [name for name, (first, _) in decided.items() if first == look]
         when[f"{look.title}, {look.n} initialisations"] = f"decided {', '.join(names) or 'nothing more'}"
+    sizes = ", ".join(map(str, last.sizes))
     return {
-        "plan": f"{', '.join(map(str, last.sizes))} initialisations; over all looks a claim errs in at most 5 %, one-sided",
+        "plan": f"{sizes} initialisations; over all looks a claim errs in at most 5 %, one-sided",
         "primary claims": [claim.id for claim in primary_claims(outcome.spec, outcome.scale)],
         "open": _open(outcome, decided),
         **when,

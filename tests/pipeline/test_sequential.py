@@ -100,7 +100,7 @@ def test_a_budget_of_trainings_leaves_out_the_look_that_does_not_fit(place: Plac
 
 def test_a_first_look_that_no_budget_pays_is_refused(place: Place) -> None:
     spec = place.write(instability_text(TYPICAL))
-    for budget, needs in ((f"{2 * TRAININGS - 1} trainings", "10 trainings"), ("0.001s", "s, and 0.001 s are left")):
+    for budget, needs in ((f"{2 * TRAININGS - 1} trainings", "10 trainings"), ("0.001s", "s, and 0 s are left")):
         jobs, said = decided(place, spec, "--budget", budget, code=2)
         assert jobs == []
         assert needs in _one_line(said.err)
@@ -198,7 +198,7 @@ class TestBudget:
         )
         assert seen == [2, 3]
         assert outcome.looks["ended"] == "look 3 of 5 is not begun: it needs about 30 s, and 20 s are left"
-        assert outcome.looks["spent"] == "15 trainings and 1.33 min by this command, of 1.67 min"
+        assert outcome.looks["spent"] == "25 trainings and 1.33 min by this command, of 1.67 min"
 
     def test_no_room_ends_the_looks_but_refuses_the_first(self, place: Place) -> None:
         asked = loaded(place.write(instability_text(TYPICAL)))
