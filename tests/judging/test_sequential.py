@@ -1,5 +1,6 @@
 """Group-sequential looks: all together they are wrong as often as a single test may be."""
 
+import importlib
 import itertools
 import math
 
@@ -14,6 +15,7 @@ from harness.judging.estimands import order_statistic
 from harness.judging.sequential import Look, levels, sizes_of_looks
 from harness.observation import Quantity
 from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LessThan
+from tests.support import ROOT
 
 FIVE, THREE = (5, 8, 10, 15, 20), (3, 5, 6, 9, 12)
 POINTS = Quantity("points", ("arm",), "a rise")
@@ -30,13 +32,15 @@ class TestStudent:
         """Simulated; the levels of a normal statistic err in 5.4, 5.6 and 6 % of the first three."""
         draws = 100_000
         values = np.random.default_rng(sizes[0]).standard_normal((draws, sizes[-1]))
-        wrong = np.zeros(draws, bool)
+        wrong, naive = np.zeros(draws, bool), np.zeros(draws, bool)
         for n, level in zip(sizes, student_levels(sizes, error), strict=True):
             seen = values[:, :n]
             t = seen.mean(axis=1) / seen.std(axis=1, ddof=1) * math.sqrt(n)
             wrong |= t > stdtrit(n - 1, 1 - level)
+            naive |= t > stdtrit(n - 1, 1 - error)
         noise = math.sqrt(error * (1 - error) / draws)
         assert wrong.mean() == pytest.approx(error, abs=3.5 * noise)
+        assert naive.mean() > 1.5 * error
 
     def test_of_many_values_is_that_of_normal_statistics(self):
         sizes, error = (1000, 1500, 3000, 4000), 0.05
@@ -139,3 +143,41 @@ class TestLook:
         asked = [{"arm": 1}, {"arm": 2}]
         assert decide(first, asked, points, POINTS).stands is True
         assert decide(first, asked, points, POINTS, None, Look(1, THREE)).stands is None
+
+
+@pytest.fixture
+def simulation(monkeypatch):
+    """``benchmarks/sequential.py``, whose tables are in docs/verdicts.md."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("sequential")
+
+
+class TestErrorRates:
+    """Seeded, 800 samples a law: a rate of 5 % within .02."""
+
+    def _judged(self, simulation, law, estimand):
+        return simulation.ends(law, estimand, FIVE, 800, 1), law.true[estimand]
+
+    def test_of_a_median_they_stay_whatever_the_law(self, simulation):
+        for law in simulation.LAWS:
+            judged, true = self._judged(simulation, law, "median")
+            for side, hair in ((simulation.at_most, 1 - 1e-9), (simulation.at_least, 1 + 1e-9)):
+                assert side(judged, FIVE, true * hair).looks <= 0.065, law.name
+
+    @pytest.mark.parametrize(
+        ("estimand", "name"), [("mean", "normal, CV .25"), ("geometric_mean", "lognormal, CV 1.3")]
+    )
+    def test_of_means_they_stay_for_their_law(self, simulation, estimand, name):
+        (law,) = (law for law in simulation.LAWS if law.name == name)
+        judged, true = self._judged(simulation, law, estimand)
+        for side, hair in ((simulation.at_most, 1 - 1e-9), (simulation.at_least, 1 + 1e-9)):
+            assert side(judged, FIVE, true * hair).looks == pytest.approx(0.05, abs=0.02)
+
+    @pytest.mark.parametrize("estimand", ["median", "mean", "geometric_mean"])
+    def test_what_is_plain_takes_fewer_initialisations_and_is_found_as_by_all(self, simulation, estimand):
+        law = simulation.LAWS[0]
+        judged, true = self._judged(simulation, law, estimand)
+        found = simulation.at_most(judged, FIVE, true * simulation.SHIFT)
+        assert found.first < found.looks
+        assert found.looks >= found.last - 0.02
+        assert found.taken < 10
