@@ -18,10 +18,12 @@ from harness.cli.options import (
     DATA,
     REPORTS,
     STORE,
+    BudgetOption,
     DataOption,
     DeviceOption,
     ExitZeroOption,
     JsonOption,
+    MostOption,
     Options,
     QuietOption,
     ReplicatesOption,
@@ -31,6 +33,7 @@ from harness.cli.options import (
     Specs,
     StoreOption,
     ThreadsOption,
+    UntilDecidedOption,
     WorkersOption,
 )
 from harness.cli.regress import regress
@@ -78,6 +81,9 @@ def verify(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
+    until_decided: UntilDecidedOption = False,
+    budget: BudgetOption = None,
+    most: MostOption = None,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
@@ -96,6 +102,9 @@ def verify(
         store=store,
         data=data,
         report=report,
+        until_decided=until_decided,
+        budget=budget,
+        most=most,
     )
     from harness.cli import session
 

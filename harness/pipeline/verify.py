@@ -226,6 +226,7 @@ def _judge(
             gaps=missing,
             measured=partial(_measured, request, claim.quantity),
             examples=partial(protocol.examples, setting),
+            look=request.look,
         )
         judgements.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
     return judgements

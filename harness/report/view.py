@@ -9,7 +9,7 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Cost, Outcome
 from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
-from harness.report.text import bytes_text, count, seconds_text
+from harness.report.text import bytes_text, count, rows, seconds_text
 from harness.schema.claims import Expectation, FirstWithin, LastWithin, Power
 from harness.schema.papers import title_of
 from harness.steps import Duration
@@ -132,6 +132,18 @@ def counts(numbers: Mapping[Verdict, int]) -> Sequence[tuple[str, str, str, int]
         (verdict, symbol, tone, number) in the mapping's order.
     """
     return [(verdict.value, SYMBOLS[verdict], _tone(verdict), number) for verdict, number in numbers.items()]
+
+
+def looks_lines(outcome: Outcome) -> Sequence[str]:
+    """What the looks of a group-sequential plan decided and took: "look 1 of 5, 5 initialisations: decided a".
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        A line an entry; none where the number of initialisations was fixed.
+    """
+    return [f"{row.label}: {row.value}" for row in rows(outcome.looks)]
 
 
 def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:
