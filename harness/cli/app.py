@@ -16,6 +16,7 @@ from harness.cli.measure import gate, measure
 from harness.cli.options import (
     DATA,
     REPORTS,
+    SENSITIVITY,
     STORE,
     DataOption,
     DeviceOption,
@@ -27,12 +28,14 @@ from harness.cli.options import (
     ReportOption,
     ScaleOption,
     SeedOption,
+    SensitivityOption,
     Specs,
     StoreOption,
     ThreadsOption,
     WorkersOption,
 )
 from harness.cli.regress import regress
+from harness.cli.sensitivity import sensitivity
 from harness.errors import HarnessError, RequestError, Unread
 
 app = typer.Typer(
@@ -48,6 +51,7 @@ app.add_typer(data_commands.app, name="data")
 app.command(epilog="Example: harness index reports")(index)
 app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
 app.add_typer(store_commands.app, name="store")
+app.command(epilog="Example: harness sensitivity specs/lenet_stability.yaml")(sensitivity)
 app.command(epilog="Example: harness measure specs/*.yaml --verdicts verdicts/toy.json")(measure)
 app.command(epilog="Example: harness gate verdicts/toy.json")(gate)
 
@@ -79,6 +83,7 @@ def verify(
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
+    flips: SensitivityOption = SENSITIVITY,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     exit_zero: ExitZeroOption = False,
@@ -94,6 +99,7 @@ def verify(
         store=store,
         data=data,
         report=report,
+        sensitivity=flips,
     )
     from harness.cli import session
 
@@ -110,6 +116,7 @@ def report(
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
+    flips: SensitivityOption = SENSITIVITY,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     exit_zero: ExitZeroOption = False,
@@ -124,6 +131,7 @@ def report(
         store=store,
         data=data,
         report=report,
+        sensitivity=flips,
     )
     from harness.cli import session
 

@@ -46,6 +46,11 @@ ExitZeroOption = Annotated[
 
 BaselineOption = Annotated[Path, typer.Option("--baseline", help="Folder of the baselines.")]
 
+SensitivityOption = Annotated[
+    Path, typer.Option("--sensitivity", help="Folder of what harness sensitivity found: which claims hang on a choice.")
+]
+SENSITIVITY = Path("reports/sensitivity")
+
 STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
 
@@ -62,3 +67,4 @@ class Options:
     data: Path
     report: Path
     workers: int | None = None
+    sensitivity: Path = SENSITIVITY

@@ -1,7 +1,7 @@
 """The commands that run the pipeline: load, prepare, run, judge, report."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
 from harness.protocols import protocols
 from harness.report import json as machine
+from harness.report.sensitivity import depending
 from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
@@ -65,6 +66,7 @@ class _Session:
     backend: Backend
     threads: int
     data: Path
+    sensitivity: Path
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
         """Spec by spec, each as soon as it is judged."""
@@ -83,7 +85,7 @@ class _Session:
                     also_wanted=together if run else None,
                     machine=partial(_machine, self.backend, self.threads),
                 )
-            yield outcome
+            yield depending(outcome, request, self.sensitivity)
 
 
 def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
@@ -99,7 +101,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     if run:
         require_room(whole, store, backend)
     backend.prepare(threads)
-    return _Session(requests, store, backend, threads, options.data)
+    return _Session(requests, store, backend, threads, options.data, options.sensitivity)
 
 
 def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
@@ -113,6 +115,21 @@ def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
         count = cpu_processes(plan, cores=min(threads, usable_cores()), free=backend.free)
         return (backend, threads) if count == 1 else (chosen(options.device, count), count)
     return backend, threads
+
+
+@dataclass(frozen=True)
+class Place:
+    """What computes a plan: a backend, so many CPU threads, and how fast that is now."""
+
+    backend: Backend
+    threads: int
+    machine: Callable[[], Machine]
+
+
+def place_of(options: Options, plan: Plan) -> Place:
+    """What computes a plan, as a user chose."""
+    backend, threads = _suited(options, plan)
+    return Place(backend, threads, partial(_machine, backend, threads))
 
 
 def _machine(backend: Backend, threads: int) -> Machine:

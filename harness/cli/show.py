@@ -22,6 +22,7 @@ from harness.pipeline.outcome import Outcome
 from harness.printable import log_line, shortened_within
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
+from harness.report.view import depends
 
 if TYPE_CHECKING:
     from harness.regress.guard import Guarded
@@ -165,7 +166,7 @@ def verdicts(outcome: Outcome) -> None:
             judgement.claim.id,
             with_unit(judgement.claim.paper_value, ""),
             estimate_text(judgement.estimate, judgement.unit),
-            line(_verdict(judgement)),
+            line(_verdict(judgement), f" {words}" if (words := depends(judgement)) else ""),
         )
     out.print(line((f"{outcome.spec.title} ({outcome.scale} scale)", "bold")))
     out.print(table, soft_wrap=False)

@@ -57,6 +57,7 @@ class Judgement:
         replicates_needed: about how many initialisations would settle an inconclusive claim, where that can
             be said.
         warnings: what weakens the judgement (margin under 2 sd, one replicate only, ...).
+        depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
 
     claim: Claim
@@ -68,6 +69,7 @@ class Judgement:
     why: str
     replicates_needed: int | None = None
     warnings: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
     @property
     def as_expected(self) -> bool:

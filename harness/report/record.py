@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.digits import plain
 from harness.judging.estimands import NAMES
@@ -39,6 +39,7 @@ class JudgementRecord(Form):
         why: the reason.
         replicates_needed: about how many initialisations would settle it, where that can be said.
         warnings: what weakens it.
+        depends_on: fields that the source leaves open, with which the conclusion flips.
     """
 
     id: Name
@@ -56,6 +57,7 @@ class JudgementRecord(Form):
     why: str
     replicates_needed: int | None
     warnings: list[str]
+    depends_on: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":
@@ -77,6 +79,7 @@ class JudgementRecord(Form):
             why=judgement.why,
             replicates_needed=judgement.replicates_needed,
             warnings=list(judgement.warnings),
+            depends_on=list(judgement.depends_on),
         )
 
     def judgement(self, claim: Claim) -> Judgement:
@@ -91,6 +94,7 @@ class JudgementRecord(Form):
             why=self.why,
             replicates_needed=self.replicates_needed,
             warnings=tuple(self.warnings),
+            depends_on=tuple(self.depends_on),
         )
 
 

@@ -40,6 +40,7 @@ class ClaimView:
         why: the reason.
         warnings: what weakens it, and what would settle it.
         derivation: the steps that prove or refute it on paper, if the spec gives any.
+        depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
     """
 
     id: str
@@ -54,6 +55,7 @@ class ClaimView:
     why: str
     warnings: tuple[str, ...]
     derivation: tuple[str, ...] = ()
+    depends: str = ""
 
 
 def claim_view(judgement: Judgement) -> ClaimView:
@@ -80,7 +82,18 @@ def claim_view(judgement: Judgement) -> ClaimView:
         why=clean(judgement.why),
         warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
         derivation=tuple(map(clean, claim.derivation)),
+        depends=depends(judgement),
     )
+
+
+def depends(judgement: Judgement) -> str:
+    """On which open choices a claim's conclusion hangs: "depends on FIELD and FIELD", or nothing.
+
+    Args:
+        judgement: the claim with its verdict.
+    """
+    fields = list(map(clean, judgement.depends_on))
+    return f"depends on {' and '.join(fields)}" if fields else ""
 
 
 def summary(outcome: Outcome) -> str:
