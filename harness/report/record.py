@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from harness.digits import plain
 from harness.judging.estimands import NAMES
@@ -58,6 +58,13 @@ class JudgementRecord(Form):
     replicates_needed: int | None
     warnings: list[str]
     depends_on: list[str] = Field(default_factory=list)
+
+    @model_serializer(mode="wrap")
+    def _as_before_where_it_depends_on_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        if not self.depends_on:
+            fields.pop("depends_on", None)
+        return fields
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":
