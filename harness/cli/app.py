@@ -175,6 +175,7 @@ def plan(
 @app.command(epilog="Example: harness validate specs/*.yaml")
 def validate(specs: Specs) -> None:
     """Check spec files; report every problem with file, line and field."""
+    from harness.pipeline.flipping import check_flips
     from harness.pipeline.request import check
     from harness.protocols import protocols
     from harness.schema import load as loading
@@ -185,6 +186,7 @@ def validate(specs: Specs) -> None:
             loaded = loading.load(path, protocols())
             for scale in loaded.spec.scales:
                 check(loaded, scale, DATA)
+                check_flips(loaded, scale, DATA)
         except RequestError as error:
             problems.append(str(error))
         else:

@@ -12,8 +12,9 @@ from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
 from harness.files import require_folder
 from harness.jobs.store import Store
+from harness.pipeline.flipping import Study, plan_study
 from harness.pipeline.request import require_data, require_format
-from harness.pipeline.sensitivity import Result, Study, plan_study, run_study
+from harness.pipeline.sensitivity import Result, run_study
 from harness.printable import shown
 from harness.protocols import protocols
 from harness.report import sensitivity as report

@@ -14,9 +14,10 @@ from harness.files import read_regular, replace_file
 from harness.judging.sensitivity import Dependence
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict
+from harness.pipeline.flipping import digest_of
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request
-from harness.pipeline.sensitivity import Compared, Result, digest_of
+from harness.pipeline.sensitivity import Compared, Result
 from harness.printable import shown
 from harness.report.json import plain_value
 from harness.report.numbers import estimate_text

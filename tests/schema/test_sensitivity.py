@@ -45,6 +45,7 @@ def text(**changed: str | None) -> str:
         ({"field": "settings.forks", "value": "[10it]"}, "value: ", ["claims.0.checks.toy.at.fork", "10it"]),
         ({"field": "training.optimiser.name", "value": "sgd"}, "value: ", ["training.optimiser", "beta1"]),
         ({"field": "training.schedule.drops", "value": "[50it]"}, "value: ", ["drops.0", "training ends at 40it"]),
+        ({"field": "training.network.hidden", "value": "[17]"}, "value: ", ["flipped version is refused", "1,285"]),
         ({"claims": "[d]"}, "claims: [d]", ["claims[0]", "no claim 'd'"]),
         ({"claims": "[]"}, "claims: []", ["at least 1 item"]),
         ({"claims": "[a, a]"}, "claims: [a, a]", ["claims[1]", "entry 1 already"]),
