@@ -62,6 +62,7 @@ class Judgement:
         p: the p-value of what was decided, before Holm, see ``harness.judging.evidence``; None where nothing was, of a
             crossing, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say, likewise.
+        depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
 
     claim: Claim
@@ -75,6 +76,7 @@ class Judgement:
     warnings: tuple[str, ...] = ()
     p: float | None = None
     fresh: Fresh | None = None
+    depends_on: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:

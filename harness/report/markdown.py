@@ -62,9 +62,14 @@ def _table(claims: list[ClaimView]) -> str:
     for claim in claims:
         sentence = escape(shorten(one_line(claim.sentence), _SENTENCE))
         lines.append(
-            f"| {sentence} | {escape(claim.paper)} | {escape(claim.measured)} | {claim.symbol} {claim.verdict} |"
+            f"| {sentence} | {escape(claim.paper)} | {escape(claim.measured)} "
+            f"| {claim.symbol} {claim.verdict}{_depends(claim)} |"
         )
     return "\n".join(lines)
+
+
+def _depends(claim: ClaimView) -> str:
+    return f", {escape(claim.depends)}" if claim.depends else ""
 
 
 def _why(claim: ClaimView) -> str:

@@ -43,6 +43,7 @@ class ClaimView:
         warnings: what weakens it, and what would settle it.
         derivation: the steps that prove or refute it on paper, if the spec gives any.
         primary: whether it is one of the source's main statements.
+        depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
     """
 
     id: str
@@ -58,6 +59,7 @@ class ClaimView:
     warnings: tuple[str, ...]
     derivation: tuple[str, ...] = ()
     primary: bool = False
+    depends: str = ""
 
 
 def claim_view(judgement: Judgement) -> ClaimView:
@@ -85,7 +87,18 @@ def claim_view(judgement: Judgement) -> ClaimView:
         warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
         derivation=tuple(map(clean, claim.derivation)),
         primary=claim.primary,
+        depends=depends(judgement),
     )
+
+
+def depends(judgement: Judgement) -> str:
+    """On which open choices a claim's conclusion hangs: "depends on FIELD and FIELD", or nothing.
+
+    Args:
+        judgement: the claim with its verdict.
+    """
+    fields = list(map(clean, judgement.depends_on))
+    return f"depends on {' and '.join(fields)}" if fields else ""
 
 
 def summary(outcome: Outcome) -> str:
