@@ -73,8 +73,8 @@ def chance_document(judgements: Sequence[Judgement]) -> dict[str, Any]:
     probability, told, left_out = _again(judgements)
     return {
         "words": [words for words in (wrong_by_chance(judgements), in_order_again(judgements)) if words],
-        "primary": {"decided": len(primary), "wrong_at_most": sum(primary)},
-        "others": {"decided": len(others), "wrong_at_most": sum(others)},
+        "primary": {"decided": len(primary), "wrong_at_most": math.fsum(primary)},
+        "others": {"decided": len(others), "wrong_at_most": math.fsum(others)},
         "in_order_again": {"probability": probability if told else None, "claims": told, "left_out": left_out},
     }
 
@@ -94,7 +94,7 @@ def _again(judgements: Sequence[Judgement]) -> tuple[float, int, int]:
 
 
 def _number(rates: Sequence[float]) -> str:
-    return plain(sum(rates), 2)
+    return plain(math.fsum(rates), 2)
 
 
 def _about(probability: float) -> str:
