@@ -166,13 +166,13 @@ def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> 
         ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
     limits, side = _ends(region, located), (1 - at.falls) / 2
-    again = fresh(located, limits, side)
     if region.has(interval.low) and region.has(interval.high):
-        p = p_standing(located, limits)
+        p, again = p_standing(located, limits), fresh(located, limits, True, side)
         return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        p = p_falling(located, limits, side)
+        p, again = p_falling(located, limits, side), fresh(located, limits, False, side)
         return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
+    again = fresh(located, limits, None, side)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
     return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, fresh=again)
