@@ -41,10 +41,18 @@ def test_a_benchmark_runs(name: str) -> None:
         assert words in said.stdout
 
 
-@pytest.mark.parametrize("what", [("--replicas", "2", "--seconds", "0.1"), ("--lines",)], ids=["training", "lines"])
-def test_the_benchmark_of_compiled_loops_runs(what: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("kernels", ("--replicas", "2", "--turns", "1", "--seconds", "0.1")),
+        ("kernels", ("--lines", "--turns", "1")),
+        ("second_order", ("--examples", "20")),
+    ],
+    ids=["training", "lines", "second order"],
+)
+def test_a_benchmark_of_compiled_loops_runs(name: str, options: tuple[str, ...]) -> None:
     pytest.importorskip("numba")
-    command = [sys.executable, ROOT / "benchmarks/kernels.py", *what, "--turns", "1"]
+    command = [sys.executable, ROOT / f"benchmarks/{name}.py", *options]
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert said.returncode == 0, said.stderr
     assert "times as fast" in said.stdout

@@ -68,6 +68,11 @@ MostOption = Annotated[
 
 BaselineOption = Annotated[Path, typer.Option("--baseline", help="Folder of the baselines.")]
 
+SensitivityOption = Annotated[
+    Path, typer.Option("--sensitivity", help="Folder of what harness sensitivity found: which claims hang on a choice.")
+]
+SENSITIVITY = Path("reports/sensitivity")
+
 STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
 
@@ -87,3 +92,4 @@ class Options:
     until_decided: bool = False
     budget: str | None = None
     most: int | None = None
+    sensitivity: Path = SENSITIVITY

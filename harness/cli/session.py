@@ -1,7 +1,7 @@
 """The commands that run the pipeline: load, prepare, run, judge, report."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from harness.pipeline.request import Request, missing_data, prepare, require_dat
 from harness.pipeline.sequential import until_decided
 from harness.protocols import protocols
 from harness.report import json as machine
+from harness.report.sensitivity import depending
 from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
@@ -68,6 +69,7 @@ class _Session:
     backend: Backend
     threads: int
     data: Path
+    sensitivity: Path
     looks: Looks | None = None
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
@@ -77,9 +79,10 @@ class _Session:
             if not run:
                 require_results(request, self.store)
             if self.looks is None:
-                yield self._outcome(request, quiet=quiet, also_wanted=together if run else None)
+                outcome = self._outcome(request, quiet=quiet, also_wanted=together if run else None)
             else:
-                yield self._until_decided(request, self.looks, quiet=quiet)
+                outcome = self._until_decided(request, self.looks, quiet=quiet)
+            yield depending(outcome, request, self.sensitivity)
 
     def _outcome(
         self, request: Request, *, quiet: bool, also_wanted: Plan | None, decided: Sequence[str] = ()
@@ -138,7 +141,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     if run:
         require_room(whole, store, backend)
     backend.prepare(threads)
-    return _Session(requests, store, backend, threads, options.data, looks)
+    return _Session(requests, store, backend, threads, options.data, options.sensitivity, looks)
 
 
 def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
@@ -152,6 +155,21 @@ def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
         count = cpu_processes(plan, cores=min(threads, usable_cores()), free=backend.free)
         return (backend, threads) if count == 1 else (chosen(options.device, count), count)
     return backend, threads
+
+
+@dataclass(frozen=True)
+class Place:
+    """What computes a plan: a backend, so many CPU threads, and how fast that is now."""
+
+    backend: Backend
+    threads: int
+    machine: Callable[[], Machine]
+
+
+def place_of(options: Options, plan: Plan) -> Place:
+    """What computes a plan, as a user chose."""
+    backend, threads = _suited(options, plan)
+    return Place(backend, threads, partial(_machine, backend, threads))
 
 
 def _machine(backend: Backend, threads: int) -> Machine:

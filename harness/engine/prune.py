@@ -44,8 +44,17 @@ def magnitude(weights: Mapping[str, Tensor], before: Mask, keep: int) -> Mask:
     return _split(kept, weights)
 
 
-def shuffled(mask: Mask, seed: int | str) -> Mask:
-    """The mask with its entries shuffled within each layer: random pruning at the same layer-wise density."""
+def shuffled(mask: Mask, seed: int | str, scope: str = "layer") -> Mask:
+    """The mask with its entries shuffled: random pruning.
+
+    Args:
+        mask: of some layers.
+        seed: of the permutations.
+        scope: ``layer`` keeps the density of each layer; ``global`` that of all layers together only.
+    """
+    if scope == "global":
+        flat = torch.cat([kept.flatten() for kept in mask.kept.values()])
+        return _split(flat[seeds.permutation(seeds.stream("mask", seed), len(flat))], mask.kept)
     return Mask(
         {
             name: kept.flatten()[seeds.permutation(seeds.stream("mask", seed, name), kept.numel())].reshape(kept.shape)

@@ -9,6 +9,7 @@ from harness.judging import crossing, statistics
 from harness.judging.cautions import ONE, cautions, doubts_of_spread, test_set_words
 from harness.judging.conditions import ranks
 from harness.judging.estimands import NAMES, Located, least_initialisations, ratios
+from harness.judging.evidence import Fresh, Limit, fresh, p_falling, p_standing
 from harness.judging.sequential import Levels, Look, levels
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Quantity
@@ -64,6 +65,8 @@ class Decision:
         why: what was compared with what.
         needed: about how many initialisations would settle it, where it is open and that can be said.
         warnings: what weakens it.
+        p: the p-value of what was decided; None where it is open, and of a crossing, which has none.
+        fresh: what as many fresh initialisations would say; None of a crossing, and of one initialisation.
     """
 
     estimate: Estimate
@@ -71,6 +74,8 @@ class Decision:
     why: str
     needed: int | None = None
     warnings: tuple[str, ...] = ()
+    p: float | None = None
+    fresh: Fresh | None = None
 
 
 def decide(
@@ -160,13 +165,27 @@ def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> 
     if interval.bounded:
         ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
+    limits, side = _ends(region, located), (1 - at.falls) / 2
+    again = fresh(located, limits, side)
     if region.has(interval.low) and region.has(interval.high):
-        return Decision(estimate, True, f"{text} throughout.", None, warnings)
+        p = p_standing(located, limits)
+        return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        return Decision(estimate, False, f"{text} nowhere.", None, warnings)
+        p = p_falling(located, limits, side)
+        return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
-    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings)
+    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, fresh=again)
+
+
+def _ends(region: _Region, located: Located) -> list[Limit]:
+    """The ends of a region beyond which a value can be."""
+    limits = []
+    if not region.not_above(math.inf):
+        limits.append(Limit(region.high, upper=True, inside=sum(map(region.not_above, located.sorted))))
+    if not region.not_below(-math.inf):
+        limits.append(Limit(region.low, upper=False, inside=sum(map(region.not_below, located.sorted))))
+    return limits
 
 
 def _limits(region: _Region, value: float, *, inside: bool) -> tuple[float, float]:
@@ -213,7 +232,10 @@ def _crosses(
         return nowhere if position is None else places[position]
 
     def name(position: int | None) -> str:
-        return "no point" if position is None else str(points[position])
+        if position is None:
+            return "no point"
+        censored = not first and position == len(points) - 1
+        return f"{points[position]}{' or more, being the last searched' if censored else ''}"
 
     value, low, high = (
         None if position is None else places[position] for position in (result.value, result.low, result.high)

@@ -5,19 +5,24 @@ of ``engine.initialise.flatten``. With batch normalisation by the batch, the chu
 part of its definition: each is normalised by its own statistics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, jvp, vjp, vmap
 
+from harness.engine.kernels.choice import layers_at, second_order_for
 from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import unflatten
 from harness.engine.networks.tails import Tail, tails
 from harness.errors import InvariantBroken
+
+if TYPE_CHECKING:
+    from harness.engine.kernels.second_order import SecondOrder
 
 Matrix = Literal["hessian", "gauss_newton"]
 
@@ -61,9 +66,39 @@ class Objective:
         counts = [tail.stop - tail.start for tail in self.tails(weights, self.chunks[0][0][:2])]
         return self.reduce(torch.repeat_interleave(torch.tensor(counts)).to(weights.device))
 
+    def logits(self, weights: Tensor, x: Tensor) -> Tensor:
+        """Class scores [B, K] at weights [P], for one chunk."""
+        held = {name: value[None] for name, value in self.buffers.items()}
+        return self.network.logits(
+            unflatten(self.network, weights[None]),
+            held,
+            x[:, None],
+            batch_norm=self.batch_norm,
+            layers=layers_at(self.network, weights),
+        )[0]
+
     def tails(self, weights: Tensor, x: Tensor) -> list[Tail]:
         """The network's tails at a state, for one chunk."""
         return tails(self.network, weights, self.buffers, x, batch_norm=self.batch_norm)
+
+    def compiled(self, weights: Tensor) -> "list[SecondOrder] | None":
+        """The loss on each chunk about weights [P], by compiled loops; None where these do not serve.
+
+        Kept for the next call at the same weights: a Hessian takes many.
+        """
+        if not self._compiled or not torch.equal(self._compiled[-1][0], weights):
+            found: list[SecondOrder] = []
+            for x, labels in self.chunks:
+                one = second_order_for(self.network, weights, self.buffers, x, labels, batch_norm=self.batch_norm)
+                if one is None:
+                    break
+                found.append(one)
+            self._compiled[:] = [(weights.clone(), found if len(found) == len(self.chunks) else None)]
+        return self._compiled[-1][1]
+
+    @cached_property
+    def _compiled(self) -> "list[tuple[Tensor, list[SecondOrder] | None]]":
+        return []
 
     def share(self, labels: Tensor) -> float:
         """A chunk's weight in the mean."""
@@ -101,7 +136,7 @@ def gradient(objective: Objective, weights: Tensor) -> tuple[float, Tensor]:
     total, slope = 0.0, torch.zeros_like(weights)
     for x, labels in objective.chunks:
         whole = weights.detach().clone().requires_grad_()
-        loss = F.cross_entropy(objective.tails(weights, x)[0].logits(whole), labels) * objective.share(labels)
+        loss = F.cross_entropy(objective.logits(whole, x), labels) * objective.share(labels)
         total += float(loss.detach())
         slope += torch.autograd.grad(loss, whole)[0]
     return total, _finite(objective.reduce(slope))
@@ -137,11 +172,16 @@ def products(objective: Objective, weights: Tensor, directions: Tensor, *, matri
     """
     whole = objective.expand(directions)
     total = torch.zeros_like(whole)
+    compiled = objective.compiled(weights) if matrix == "hessian" else None
+    if compiled is not None:
+        for about, (_, labels) in zip(compiled, objective.chunks, strict=True):
+            total += about.multiply(0, whole) * objective.share(labels)
+        return _finite(objective.reduce(total))
     for x, labels in objective.chunks:
         tail = objective.tails(weights, x)[0]
         for place in range(0, len(whole), TANGENTS):
             part = slice(place, place + TANGENTS)
-            total[part] += _multiply(tail, weights, labels, whole[part], matrix) * objective.share(labels)
+            total[part] += _multiply(tail, weights, labels, whole[part], matrix=matrix) * objective.share(labels)
     return _finite(objective.reduce(total))
 
 
@@ -174,14 +214,25 @@ def rows(objective: Objective, weights: Tensor, start: int, stop: int, *, matrix
     """
     places = (torch.arange(objective.network.size) if objective.kept is None else objective.kept.cpu())[start:stop]
     total = weights.new_zeros(len(places), objective.network.size)
+
+    def add(start: int, stop: int, labels: Tensor, multiply: Callable[[Tensor], Tensor]) -> None:
+        """The rows of a layer on one chunk."""
+        mine = torch.nonzero((places >= start) & (places < stop)).flatten()
+        for some in mine.split(TANGENTS) if len(mine) else ():
+            directions = weights.new_zeros(len(some), objective.network.size - start)
+            directions[torch.arange(len(some)), places[some] - start] = 1
+            total[some, start:] += multiply(directions) * objective.share(labels)
+
+    compiled = objective.compiled(weights) if matrix == "hessian" else None
+    if compiled is not None:
+        for about, (_, labels) in zip(compiled, objective.chunks, strict=True):
+            for number, (begin, end) in enumerate(about.layers):
+                add(begin, end, labels, partial(about.multiply, number))
+        return _finite(objective.reduce(total))
     for x, labels in objective.chunks:
         for tail in objective.tails(weights, x):
-            mine = torch.nonzero((places >= tail.start) & (places < tail.stop)).flatten()
-            for some in mine.split(TANGENTS) if len(mine) else ():
-                directions = weights.new_zeros(len(some), objective.network.size - tail.start)
-                directions[torch.arange(len(some)), places[some] - tail.start] = 1
-                block = _multiply(tail, weights[tail.start :], labels, directions, matrix)
-                total[some, tail.start :] += block * objective.share(labels)
+            here = weights[tail.start :]
+            add(tail.start, tail.stop, labels, partial(_multiply, tail, here, labels, matrix=matrix))
     return _finite(objective.reduce(total))
 
 
@@ -222,7 +273,7 @@ def _finite(derivatives: Tensor) -> Tensor:
     return derivatives
 
 
-def _multiply(tail: Tail, weights: Tensor, labels: Tensor, directions: Tensor, matrix: Matrix) -> Tensor:
+def _multiply(tail: Tail, weights: Tensor, labels: Tensor, directions: Tensor, *, matrix: Matrix) -> Tensor:
     """Products for one chunk: [M, n] with n = len(weights), the tail's part of the flat vector."""
     if matrix == "gauss_newton":
         part: Tensor = vmap(lambda direction: _gauss_newton(tail, weights, labels, direction))(directions)

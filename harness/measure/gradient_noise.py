@@ -34,5 +34,6 @@ def mean_and_sd(batches: Iterable[Objective], weights: Tensor, vectors: Tensor) 
         >>> round(abs(mean.item()), 6), round(deviation.item(), 6)
         (0.0, 0.707107)
     """
-    by_batch = torch.stack([components(vectors, gradient(batch, weights)[1]) for batch in batches])
+    gradients = torch.stack([gradient(batch, weights)[1] for batch in batches])
+    by_batch = components(vectors, gradients.mT).mT
     return by_batch.mean(0), by_batch.std(0)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.engine.kernels.choice import layers_at
 from harness.engine.networks.build import Network
 from harness.engine.networks.initialise import unflatten
 from harness.measure.curvature import Objective
@@ -52,10 +53,11 @@ def losses(
         True
     """
     means = []
+    layers = layers_at(network, points)
     for some in points.split(side_by_side):
         held = {name: value.expand(len(some), -1).contiguous() for name, value in buffers.items()}
         images = x[:, None].expand(-1, len(some), -1, -1, -1)
-        logits = network.logits(unflatten(network, some), held, images, batch_norm=batch_norm)
+        logits = network.logits(unflatten(network, some), held, images, batch_norm=batch_norm, layers=layers)
         repeated = labels.expand(len(some), -1)
         each = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), reduction="none")
         means.append(each.unflatten(0, (len(some), -1)).mean(1))

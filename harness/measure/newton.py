@@ -10,7 +10,7 @@ _BLOCK = 4096
 
 
 def components(vectors: Tensor, vector: Tensor) -> Tensor:
-    """Inner products of a vector [P] with rows [m, P], float64.
+    """Inner products of a vector [P], or of the columns of a matrix [P, k], with rows [m, P]: [m] or [m, k], float64.
 
     Examples:
         >>> import torch

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harness.datainfo import DatasetInfo
 from harness.engine.optimise import learning_rates
+from harness.engine.prune import kept_after
 from harness.engine.state import Mask, State
 from harness.engine.witness import CHANCE_BITS
 from harness.errors import InvariantBroken
@@ -22,6 +23,7 @@ from harness.jobs.stage_row import Role, Table
 from harness.jobs.stages import row
 from harness.jobs.store import Store
 from harness.stages import products
+from harness.stages.base import network_of
 
 _ROUNDING_POINTS = 0.3
 """Points of error that rounding may move in results that do not tell how many examples it can move."""
@@ -103,6 +105,23 @@ def shuffled_masks_differ(results: Results) -> None:
             bits = sum(_log2_choices(value.numel(), int(value.sum())) for value in _masks(results, mask))
             if bits >= CHANCE_BITS:
                 raise InvariantBroken(f"{job!r} is its own mask {mask!r}: nothing was shuffled. {_AFRESH}")
+
+
+def masks_keep_exact_counts(results: Results) -> None:
+    """After L times of pruning, a mask keeps of the prunable weights what repeated rounding leaves, on the nose.
+
+    The counts are those of the network and of the jobs' amounts alone, whatever earlier tables say.
+    """
+    for job in results.of("pruning"):
+        counts = _counts(job)
+        if counts is None:
+            continue
+        table = results.table(job)
+        if (table["kept"][0], table["total"][0]) != counts:
+            raise InvariantBroken(
+                f"{job!r} kept {table['kept'][0]:,} of {table['total'][0]:,} weights, but its network and its levels "
+                f"of pruning leave {counts[0]:,} of {counts[1]:,}. {_AFRESH}"
+            )
 
 
 def orders_lead_apart(results: Results) -> None:
@@ -193,6 +212,7 @@ def lines_end_in_their_copies(results: Results) -> None:
 MEASURED: Sequence[Callable[[Results], None]] = (
     initial_states_differ,
     shuffled_masks_differ,
+    masks_keep_exact_counts,
     orders_lead_apart,
     orders_differ,
     evaluations_are_of_whole_splits,
@@ -241,6 +261,21 @@ def _moves(job: Job) -> bool:
     return bool(
         learning_rates(job.params["schedule"], torch.device("cpu"))(torch.arange(first, min(last, first + 2))).any()
     )
+
+
+def _counts(job: Job) -> tuple[int, int] | None:
+    """Weights that a pruning keeps, and those that may be pruned; None where its parameters do not tell."""
+    params = job.params
+    if not {"network", "shape", "classes", "output_layer"} <= params.keys():
+        return None
+    network = network_of(params)
+    names = network.prunable(output_layer=params["output_layer"])
+    total = sum(math.prod(network.parameters[name].shape) for name in names)
+    if "density" in params:
+        return round(params["density"] * total), total
+    mask = job.inputs.get("mask")
+    before = (total, total) if mask is None else _counts(mask)
+    return None if before is None else (kept_after(before[0], params["fraction"], 1), total)
 
 
 def _masks(results: Results, job: Job) -> Sequence[Tensor]:

@@ -102,7 +102,7 @@ class _Spending:
 def primary_claims(spec: Spec, scale: str) -> list[Claim]:
     """The claims of a spec that are to be decided: those it calls primary, or all, that have a check at a scale."""
     checked = [claim for claim in spec.claims if scale in claim.checks]
-    return [claim for claim in checked if getattr(claim, "primary", False)] or checked
+    return [claim for claim in checked if claim.primary] or checked
 
 
 def until_decided(

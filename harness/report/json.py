@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from harness.pipeline.outcome import Outcome
+from harness.report.chance import chance_document
 from harness.report.record import JudgementRecord
 from harness.report.view import summary
 
@@ -47,6 +48,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "title": outcome.spec.title,
         "scale": outcome.scale,
         "summary": summary(outcome),
+        "by_chance": plain_value(chance_document(outcome.judgements)),
         "exit_code": outcome.exit_code,
         "counts": {verdict.value: number for verdict, number in outcome.counts.items()},
         "claims": [plain_value(JudgementRecord.of(judgement)) for judgement in outcome.judgements],

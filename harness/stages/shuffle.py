@@ -1,4 +1,4 @@
-"""``shuffle``: random pruning with another mask's layer-wise densities."""
+"""``shuffle``: random pruning with another mask's density, of each layer or of all together."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,21 @@ from harness.stages.base import TABLE_BYTES, Context, Effort, Stage, Work, netwo
 
 
 class Shuffle(Stage):
-    """Params: ``seed``. Inputs: ``mask``."""
+    """Params: ``seed``; ``scope`` (``global``, over all layers together; left out, within each). Inputs: ``mask``."""
 
     def effort(self, job: Job) -> Effort:
         """As the mask that is shuffled."""
         return Effort(disk_bytes=TABLE_BYTES + network_of(job.inputs["mask"].params).size)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """The mask with its entries shuffled within each layer."""
+        """The mask with its entries shuffled."""
         (item,) = work
-        before = item.mask()
-        after = prune.shuffled(before, item.params["seed"])
+        before, scope = item.mask(), item.params.get("scope", "layer")
+        after = prune.shuffled(before, item.params["seed"], scope)
+        if after.count() != before.count():
+            raise InvariantBroken(f"{item.job!r} changed the number of weights kept")
         for name, kept in before.kept.items():
-            if int(after.kept[name].sum()) != int(kept.sum()):
+            if scope == "layer" and int(after.kept[name].sum()) != int(kept.sum()):
                 raise InvariantBroken(f"{item.job!r} changed the number of weights kept in {name}")
         return [Artifact(after.tensors())]
 

@@ -188,3 +188,13 @@ def test_shuffling_forgets_where_weights_were_kept() -> None:
     mask = Mask({"a": torch.arange(40_000) < 8_000})
     overlap = int((prune.shuffled(mask, 3).kept["a"] & mask.kept["a"]).sum())
     assert abs(overlap - 1600) < 5 * (1600 * 0.8 * 0.8) ** 0.5
+
+
+def test_shuffling_over_all_layers_leaves_each_the_density_of_all() -> None:
+    """A layer that was kept whole and one that was pruned away end alike, as chance has it."""
+    mask = Mask({"a": torch.ones(100, 200, dtype=torch.bool), "b": torch.zeros(20_000, dtype=torch.bool)})
+    shuffled = prune.shuffled(mask, 3, "global").kept
+    assert sum(int(kept.sum()) for kept in shuffled.values()) == 20_000
+    assert shuffled["a"].shape == (100, 200)
+    assert abs(int(shuffled["a"].sum()) - 10_000) < 5 * 100
+    assert not torch.equal(shuffled["a"].flatten(), prune.shuffled(mask, 4, "global").kept["a"].flatten())

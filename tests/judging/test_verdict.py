@@ -374,6 +374,14 @@ class TestWords:
         assert (estimate.kind, estimate.value, estimate.low, estimate.high) == ("crossing", 500, 100, 500)
         assert found.unit == "rewind"
 
+    def test_the_last_point_of_a_search_for_the_last_is_a_bound_only(self):
+        """Beyond it nothing was looked at, so that it is no number to report."""
+        why = rule(LAST, along(UNDER, UNDER, UNDER, UNDER)).why
+        end = f"{REWINDS[-1]} or more, being the last searched"
+        assert f"last rewind within 2: {end} by the means" in why
+        assert f"the data allow {end} to {end}, which is from 100 to 500 nowhere." in why
+        assert "or more" not in rule(LAST, along(UNDER, UNDER, UNDER, OVER)).why
+
     def test_a_crossing_nowhere_is_none(self):
         found = rule(FIRST, along(OVER, OVER, OVER, OVER))
         assert "no point" in found.why

@@ -1,5 +1,6 @@
 """What must hold of results whatever stage made them: its role says what it is taken for, its name does not matter."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -7,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact, Store
-from harness.pipeline.result_invariants import Results, counts_are_of_whole_splits, lines_end_in_their_copies
+from harness.pipeline.result_invariants import (
+    Results,
+    counts_are_of_whole_splits,
+    lines_end_in_their_copies,
+    masks_keep_exact_counts,
+)
 from harness.protocols.common.recipe import LineOptions, Recipe
 from tests.plugin.lab import forget, installed
 from tests.stages.bench import TINY_LENET, setting
@@ -100,3 +107,43 @@ def test_counts_are_of_their_split(column: str, count: float, sound: bool, tmp_p
     told = nullcontext() if sound else pytest.raises(InvariantBroken, match=rf"{column} .* of the test split are no")
     with told:
         counts_are_of_whole_splits(Results([pair], store, [data]))
+
+
+FIRST = HERE.recipe.prune(A, None, output_layer=False, fraction=0.2)
+SECOND = HERE.recipe.prune(
+    HERE.recipe.train(START, 6, 14, order="next", mask=FIRST), FIRST, output_layer=False, fraction=0.2
+)
+ONCE = HERE.recipe.prune(A, None, output_layer=True, density=0.3)
+
+
+def _prunable(*, output_layer: bool) -> int:
+    """Of 36 inputs, the hidden layers and 3 classes, without biases."""
+    widths = [36, *TINY_LENET["hidden"], 3]
+    sizes = [a * b for a, b in itertools.pairwise(widths)]
+    return sum(sizes if output_layer else sizes[:-1])
+
+
+def _after(kept: int) -> int:
+    return kept - round(0.2 * kept)
+
+
+@pytest.mark.parametrize(
+    ("pruning", "kept", "total"),
+    [
+        (FIRST, _after(_prunable(output_layer=False)), _prunable(output_layer=False)),
+        (SECOND, _after(_after(_prunable(output_layer=False))), _prunable(output_layer=False)),
+        (ONCE, round(0.3 * _prunable(output_layer=True)), _prunable(output_layer=True)),
+    ],
+    ids=["once", "twice", "one shot"],
+)
+@pytest.mark.parametrize(("more", "of_more", "sound"), [(0, 0, True), (1, 0, False), (-1, 0, False), (0, 3, False)])
+def test_a_mask_of_another_count_is_told(
+    pruning: Job, kept: int, total: int, more: int, of_more: int, sound: bool, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    mask = {"mask/planted": torch.ones(1, dtype=torch.bool)}
+    store.write(pruning, Artifact(mask, {"kept": [kept + more], "total": [total + of_more]}), {})
+    words = f"kept {kept + more} of {total + of_more} weights, .* leave {kept} of {total}"
+    told = nullcontext() if sound else pytest.raises(InvariantBroken, match=words)
+    with told:
+        masks_keep_exact_counts(Results([pruning], store, []))

@@ -56,6 +56,16 @@ def test_the_experiments_choice_reaches_the_arm(asked: Callable[[str], Request])
     assert (made["random_reinit"].state.stage, made["random_reinit"].state.params["stop"]) == ("train", 10)
 
 
+def test_random_pruning_is_over_layers_unless_asked_otherwise(asked: Callable[[str], Request]) -> None:
+    setting, found = _found(asked("random_pruning: global"))
+    both = [setting.options, setting.options.model_copy(update={"random_pruning": "layer"})]
+    masks = [dict(subnetworks(setting.recipe, 0, 10, found, options))["random_prune"].mask for options in both]
+    assert masks[0] is not None
+    assert masks[1] is not None
+    assert masks[0].params == {**masks[1].params, "scope": "global"}
+    assert masks[1].params == {"seed": "shuffle/0"}, "keys of what was run before"
+
+
 def test_a_full_network_has_no_baselines(asked: Callable[[str], Request]) -> None:
     setting, found = _found(asked("reinit: at_rewind"))
     full = Subnetwork(found.state, None)

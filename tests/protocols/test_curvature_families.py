@@ -12,6 +12,7 @@ import torch
 from harness import seeds, stages
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact
+from harness.measure import tail_laws
 from harness.observation import Condition, Observation
 from harness.pipeline.request import Request
 from harness.protocols.common.bands import BandOptions
@@ -92,6 +93,10 @@ def test_planted_spectra_are_observed(tmp_path: Path) -> None:
     )
     assert value(found, "power_exponent", checkpoint=10) == pytest.approx(0.5)
     assert value(found, "power_law_r2", checkpoint=10) == pytest.approx(1.0)
+    for law in ("exponential", "lognormal"):
+        assert value(found, f"power_law_over_{law}", checkpoint=10) == pytest.approx(
+            getattr(tail_laws, f"over_{law}")(spectrum(1.0, 0.5, 0.5)[:8].tolist()), abs=1e-6
+        )
     assert value(found, "orders", checkpoint=20) == pytest.approx(-torch.tensor(8.0).log10().item())
     assert value(found, "shift", checkpoint=40) == pytest.approx(3.0)
     assert value(found, "shift", checkpoint=20) == 1.0
@@ -130,7 +135,7 @@ def test_eigenvalues_that_no_power_law_goes_through_are_told(tmp_path: Path) -> 
     asked = planned(tmp_path, spectrum_text())
     broken = artifact(spectrum(1.0, 1.0, 0.1) - 0.3, torch.eye(SIZE))
     found = observed(asked, dict.fromkeys((10, 20, 40), broken))
-    for quantity in ("orders", "power_exponent", "power_law_r2", "shift"):
+    for quantity in ("orders", "power_exponent", "power_law_r2", "power_law_over_lognormal", "shift"):
         assert "only 3 of the 8 largest eigenvalues are positive" in why(found, quantity, checkpoint=40)
     assert value(found, "negative_share", checkpoint=40) == pytest.approx(100 * 395 / SIZE)
 

@@ -1,7 +1,13 @@
 """What IMP's observations are made of."""
 
-from harness.observation import Observation
-from harness.protocols.imp.protocol import _best_drops
+import math
+from collections.abc import Mapping
+
+import pytest
+
+from harness.observation import NoValue, Observation
+from harness.protocols.imp.derived import best_drops, beyond_sd, deviation, stable_from
+from harness.protocols.imp.derived import drops as drops_of
 
 
 def drops(values: dict[int, list[float]]) -> list[Observation]:
@@ -15,7 +21,7 @@ def drops(values: dict[int, list[float]]) -> list[Observation]:
 
 
 def best(values: dict[int, list[float]]) -> list[float]:
-    return [one.value for one in _best_drops(drops(values))]
+    return [one.value for one in best_drops(drops(values))]
 
 
 def test_the_best_rewinding_iteration_is_where_the_drop_is_least() -> None:
@@ -29,3 +35,66 @@ def test_no_initialisation_chooses_by_its_own_luck() -> None:
 
 def test_a_single_initialisation_has_no_others() -> None:
     assert best({0: [2.0], 100: [1.0]}) == [1.0]
+
+
+def accuracies(full: list[float], pruned: list[float]) -> list[Observation]:
+    at = {"arm": "imp", "rewind": 0, "split": "test"}
+    return [
+        Observation("accuracy", {**at, "level": level}, seed, 0, value)
+        for level, values in ((0, full), (1, pruned))
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_a_drop_is_held_against_the_full_networks_own_deviation() -> None:
+    seen = accuracies([90.0, 91.0, 92.0], [88.0, 91.0, 93.0])
+    drops = drops_of(seen)
+    beyond = {one.initialisation: one.value for one in beyond_sd(seen, drops) if one.at["level"] == 1}
+    assert beyond == {0: 1.0, 1: -1.0, 2: -2.0}
+    best = beyond_sd(seen, best_drops(drops))
+    assert {one.quantity for one in best} == {"best_drop_beyond_sd"}
+    assert [one.value for one in best if one.at["level"] == 1] == [1.0, -1.0, -2.0]
+
+
+def test_a_single_initialisation_has_no_deviation() -> None:
+    seen = accuracies([90.0], [88.0])
+    (one,) = (one for one in beyond_sd(seen, drops_of(seen)) if one.at["level"] == 1)
+    assert math.isnan(one.value)
+    assert one.why == "a single initialisation tells no standard deviation of the full network"
+
+
+def test_a_deviation_is_that_of_single_trainings() -> None:
+    """Orders count as initialisations do: 100 of them, of deviation 3 between and 4 inside, give about 5."""
+    from harness import seeds
+
+    between = 3 * seeds.normal(seeds.stream("test", "between"), 100).double()
+    inside = 4 * seeds.normal(seeds.stream("test", "inside"), 300).double().reshape(100, 3)
+    assert deviation((between[:, None] + inside).tolist()) == pytest.approx(5, rel=0.1)
+    assert isinstance(deviation([]), NoValue)
+
+
+def stabilities(by_rewind: Mapping[int, list[float]]) -> list[float]:
+    at = {"arm": "imp", "level": 8, "split": "test", "batch_norm": "interpolated"}
+    seen = [
+        Observation("instability", {**at, "rewind": rewind}, 0, pair, value)
+        for rewind, values in by_rewind.items()
+        for pair, value in enumerate(values)
+    ]
+    found = stable_from(seen, 2.0, [0, 100, 500], end=800)
+    assert all(one.at == at for one in found), "the rewinding iteration is no condition of it"
+    return [one.value for one in found]
+
+
+@pytest.mark.parametrize(
+    ("by_rewind", "first"),
+    [
+        ({0: [1.0], 100: [0.5], 500: [2.0]}, [0]),
+        ({0: [9.0], 100: [1.0, 2.9], 500: [0.0]}, [100]),
+        ({0: [1.0], 100: [9.0], 500: [0.0]}, [500]),
+        ({0: [9.0], 100: [9.0], 500: [9.0]}, [800]),
+        ({0: [9.0], 500: [0.0]}, []),
+    ],
+    ids=["from the first", "mean of pairs", "not again", "at none", "one is missing"],
+)
+def test_stable_from_the_point_after_which_all_are(by_rewind: dict[int, list[float]], first: list[float]) -> None:
+    assert stabilities(by_rewind) == first

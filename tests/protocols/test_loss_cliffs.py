@@ -104,6 +104,7 @@ def test_displacement_against_its_null(asked: Request) -> None:
     assert _values(found, "transverse_low_share") == {(1,): 65.0}
     assert _values(found, "along_weights") == {(1,): 30.0}
     assert _values(found, "top_share") == {(1,): 100.0}  # of the ten highest of six
+    assert _values(found, "top_share_over_null") == {(1,): 1.0}
     assert sum(_values(found, "binned_share").values()) == pytest.approx(100)
     assert sum(_values(found, "binned_null").values()) == pytest.approx(100)
 
@@ -114,6 +115,15 @@ def test_the_valley_is_measured_in_weights_not_in_units_of_its_axes(asked: Reque
     assert _values(found, "valley_contrast") == {(1,): pytest.approx((0.5 - 0.75) / 1.25)}
     assert _values(found, "path_along") == {(1, 10): 0.2, (1, 15): -0.2, (1, 20): 0.3, (1, 30): 1.0}
     assert _values(found, "loss_in_plane")[1, 0, 2] == pytest.approx(1.5 * 1.5**2 + 4 * 1.5**2)
+
+
+def test_both_axes_of_the_plane_are_held_against_a_random_direction(asked: Request) -> None:
+    """The mean eigenvalue is 148.5 / 6."""
+    found = _observed(asked)
+    assert _values(found, "across_over_random") == {(1,): pytest.approx(0.5 / 24.75)}
+    assert _values(found, "along_over_random") == {(1,): pytest.approx(0.75 / 24.75)}
+    lost = _observed(asked, lambda one: one.reads is observations.displaced)
+    assert not _values(lost, "across_over_random")
 
 
 def test_gating_compares_negative_masses(asked: Request) -> None:

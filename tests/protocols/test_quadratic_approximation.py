@@ -10,8 +10,11 @@ import pytest
 
 from harness import seeds
 from harness.jobs.job import Job
+from harness.measure.normal_plot import straightness
 from harness.observation import Condition, Observation
+from harness.protocols.common.base import Measured
 from harness.protocols.common.heavy_ball import largest_stable
+from harness.protocols.quadratic_approximation.observations import of_lines
 from harness.protocols.quadratic_approximation.protocol import predicted_level
 from tests.support import ROOT, approximation_text, request
 
@@ -69,6 +72,49 @@ def test_planted_tables_are_observed(tmp_path: Path) -> None:
     assert value(found, "explained", checkpoint=0) == [25.0]
     assert value(found, "explained", checkpoint=20) == [50.0]
     assert value(found, "explained", checkpoint=40) == [], "nothing falls after the end"
+
+
+def lines(folder: Path, losses: np.ndarray, minima: Sequence[float | None]) -> dict[tuple[str, str], Observation]:
+    """(quantity, band) -> what a table of parabolas says of batches [N, 5] along one top direction."""
+    path = folder / "tiny_approximation.yaml"
+    path.write_text(approximation_text())
+    asked = request(path)
+    count = len(losses)
+    table: dict[str, list[Any]] = {
+        "band": ["top"] * count,
+        "rank": [1] * count,
+        "batch": list(range(count)),
+        "curvature": [1.0] * count,
+        "minimum": list(minima),
+        "reach": [1.0] * count,
+        **{f"loss_{point}": losses[:, point].tolist() for point in range(5)},
+    }
+    measurement = next(one for one in asked.protocol.measurements(asked.setting) if one.job.stage == "parabolas")
+    seen = of_lines(Measured(asked.setting, measurement, table, lambda job: None))
+    return {(one.quantity, str(one.at["band"])): one for one in seen}
+
+
+PLACES = np.linspace(-1, 1, 5)
+
+
+def test_a_slope_hides_neither_a_parabola_nor_its_absence(tmp_path: Path) -> None:
+    """A straight line has an R² of more than 0.99 through both."""
+    normal = seeds.normal(seeds.stream("test", "minima"), 64).tolist()
+    slope = 1 + np.outer(np.linspace(1, 2, 64), 9 * PLACES)
+    parabolas = lines(tmp_path, slope + PLACES**2, normal)
+    assert parabolas["parabola_over_line", "top"].value == pytest.approx(1.0)
+    assert parabolas["normal_plot_r2", "top"].value == straightness(normal)
+    assert lines(tmp_path, slope + PLACES**3, normal)["parabola_over_line", "top"].value == pytest.approx(0, abs=1e-9)
+
+
+def test_lines_and_minima_that_tell_nothing_say_why(tmp_path: Path) -> None:
+    straight = lines(tmp_path, 1 + np.outer(np.ones(64), PLACES) + 1e-9 * PLACES**2, [None] * 64)
+    assert "leave a straight line by rounding only" in str(straight["parabola_over_line", "top"].why)
+    assert "none is tested" in str(straight["normal_plot_r2", "top"].why)
+    equal = lines(tmp_path, 1 + np.outer(np.ones(64), PLACES**2), [0.5] * 64)
+    assert "none is tested" in str(equal["normal_plot_r2", "top"].why)
+    rounding = lines(tmp_path, 1 + np.outer(np.ones(64), PLACES**2), [1e-9 * number for number in range(64)])
+    assert "no further apart than rounding" in str(rounding["normal_plot_r2", "top"].why)
 
 
 def test_the_level_is_that_of_the_rate_that_led_to_the_checkpoint(tmp_path: Path) -> None:

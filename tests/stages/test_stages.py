@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness import seeds, stages
+from harness.engine import prune
 from harness.engine.data.labels import with_noise
 from harness.engine.feed import Images
 from harness.engine.prune import kept_after
@@ -135,9 +136,24 @@ def test_shuffling_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     here, bench = setting(), Bench()
     mask = mask_of(here)
     assert bench[mask]
-    monkeypatch.setattr("harness.engine.prune.shuffled", lambda mask, seed: Mask({n: ~m for n, m in mask.kept.items()}))
-    with pytest.raises(InvariantBroken, match="changed the number of weights kept in"):
+    monkeypatch.setattr("harness.engine.prune.shuffled", lambda mask, *_: Mask({n: ~m for n, m in mask.kept.items()}))
+    with pytest.raises(InvariantBroken, match="changed the number of weights kept"):
         bench[Job("shuffle", {"seed": 0}, {"mask": mask})]
+
+
+def test_shuffling_over_all_layers_keeps_their_sum_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, bench = setting(), Bench()
+    mask = mask_of(here)
+    before = Mask.of(bench[mask].tensors)
+    after = Mask.of(bench[Job("shuffle", {"seed": "shuffle/0", "scope": "global"}, {"mask": mask})].tensors)
+    assert after.count() == before.count()
+    assert {n: v.shape for n, v in after.kept.items()} == {n: v.shape for n, v in before.kept.items()}
+    assert any(int(after.kept[name].sum()) != int(kept.sum()) for name, kept in before.kept.items())
+    # Within layers, the same is a fault.
+    shuffled = prune.shuffled
+    monkeypatch.setattr("harness.engine.prune.shuffled", lambda mask, seed, scope: shuffled(mask, seed, "global"))
+    with pytest.raises(InvariantBroken, match="changed the number of weights kept in"):
+        bench[Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask})]
 
 
 def test_the_line_has_all_points_and_the_copies_errors_at_its_ends() -> None:

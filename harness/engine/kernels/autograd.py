@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.engine.kernels.activation import CODES
 from harness.engine.kernels.block import backward, forward
 from harness.engine.kernels.convolution import TILE
 from harness.engine.kernels.lanes import BYTES
@@ -28,19 +29,19 @@ class Block:
         examples: of the batch; the last vector may hold more.
         stride: pixels from one place of the window to the next.
         normalises: whether batch normalisation follows the convolution.
-        rectifies: whether the positive part is taken at the end.
+        activation: ``relu``, ``gelu`` or ``none``, at the end; ``none`` unless it normalises.
         epsilon: added to variances.
     """
 
     examples: int
     stride: int = 1
     normalises: bool = True
-    rectifies: bool = False
+    activation: str = "none"
     epsilon: float = 0.0
 
 
 @cache
-def _tables(length: int, size: int, stride: int) -> tuple[Tensor, Tensor]:
+def tables_of(length: int, size: int, stride: int) -> tuple[Tensor, Tensor]:
     """Of an image of that length: the pixel that each output meets at each place, and the output that each pixel does.
 
     [outputs, size] and [length, size], flat, -1 where there is none. The padding is ``size // 2``. Kept for good: loops
@@ -57,29 +58,27 @@ def _tables(length: int, size: int, stride: int) -> tuple[Tensor, Tensor]:
     return forth, back
 
 
-def _addresses(*tensors: Tensor) -> tuple[int, ...]:
-    return tuple(tensor.data_ptr() for tensor in tensors)
+def addresses_of(*tensors: Tensor | None) -> tuple[int, ...]:
+    """Where the numbers of each begin; 0 for None."""
+    return tuple(0 if tensor is None else tensor.data_ptr() for tensor in tensors)
 
 
 def _number(value: float, dtype: torch.dtype) -> Any:
     return np.float32(value) if dtype == torch.float32 else np.float64(value)
 
 
-def _whole(count: int, tile: int) -> int:
+def whole(count: int, tile: int) -> int:
+    """So many in whole tiles."""
     return -(-count // tile) * tile
 
 
-def _room(x: Tensor, *counts: int) -> tuple[Tensor, list[int]]:
+def room_for(x: Tensor, *counts: int) -> tuple[Tensor, list[int]]:
     """Memory for so many numbers each, and the addresses of each."""
     lanes = lanes_of(x.dtype)
-    *starts, end = accumulate((_whole(count, lanes) for count in counts), initial=0)
+    *starts, end = accumulate((whole(count, lanes) for count in counts), initial=0)
     held = x.new_empty(end)
     begin, size = held.data_ptr(), x.dtype.itemsize
     return held, [begin + start * size for start in starts]
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _contiguous(tensor: Tensor | None) -> Tensor | None:
@@ -94,6 +93,7 @@ class _Made(NamedTuple):
         mean: of y, [R, C out].
         variance: the same.
         y: what the convolution gave; where that is not kept, ``out``.
+        slopes: of GELU; of other activations, and where they are not kept, ``out``.
         given: x, weight, bias, scale, shift and what was added, as loops read them.
         shape: see ``block.forward``.
         tables: addresses of rows and columns, of the convolution and of the way back.
@@ -103,6 +103,7 @@ class _Made(NamedTuple):
     mean: Tensor
     variance: Tensor
     y: Tensor
+    slopes: Tensor
     given: Sequence[Tensor | None]
     shape: tuple[int, ...]
     tables: tuple[tuple[int, ...], tuple[int, ...]]
@@ -133,25 +134,26 @@ def _made(
     bias, scale, shift, added = map(_contiguous, others)
     replicas, chunks, height, wide, inputs, lanes = x.shape
     outputs, size = weight.shape[1], weight.shape[-1]
-    (rows, rows_back), (columns, columns_back) = (_tables(n, size, block.stride) for n in (height, wide))
+    (rows, rows_back), (columns, columns_back) = (tables_of(n, size, block.stride) for n in (height, wide))
     height_out, wide_out = len(rows) // size, len(columns) // size
     y = x.new_empty(replicas, chunks, height_out, wide_out, outputs, lanes)
     out = torch.empty_like(y) if keeps and block.normalises else y
+    slopes = torch.empty_like(y) if keeps and block.activation == "gelu" else out
     mean, variance = x.new_zeros(2, replicas, outputs).unbind() if known is None else map(Tensor.contiguous, known)
-    tiled = _whole(outputs, TILE)
-    _held, room = _room(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
+    tiled = whole(outputs, TILE)
+    _held, room = room_for(x, size * size * inputs * tiled, tiled, outputs * lanes, outputs, outputs)
     given = x, weight, bias, scale, shift, added
     shape = replicas, block.examples, chunks, height, wide, inputs, height_out, wide_out, outputs, size
-    tables = _addresses(rows, columns), _addresses(rows_back, columns_back)
+    tables = addresses_of(rows, columns), addresses_of(rows_back, columns_back)
     forward(
-        (*map(_address, given), *_addresses(y, out, mean, variance), *room),
+        (*addresses_of(*given, y, out, slopes, mean, variance), *room),
         tables[0],
         shape,
         0 if shared else x.stride(0),
-        (bias is not None, block.normalises, added is not None, block.rectifies, known is not None),
+        (bias is not None, block.normalises, added is not None, CODES[block.activation], known is not None),
         _number(block.epsilon, x.dtype),
     )
-    return _Made(out, mean, variance, y, given, shape, tables)
+    return _Made(out, mean, variance, y, slopes, given, shape, tables)
 
 
 class _Compiled(torch.autograd.Function):
@@ -170,7 +172,7 @@ class _Compiled(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         made = _made(x, weight, (bias, scale, shift, added), block, keeps=True)
         x_read, weight_read, _, scale_read, *_ = made.given
-        ctx.save_for_backward(x_read, weight_read, scale_read, made.y, made.out, made.mean, made.variance)
+        ctx.save_for_backward(x_read, weight_read, scale_read, made.y, made.slopes, made.mean, made.variance)
         ctx.block, ctx.shape, ctx.biased, ctx.adds = block, made.shape, bias is not None, added is not None
         ctx.tables = made.tables
         ctx.mark_non_differentiable(made.mean, made.variance)
@@ -184,16 +186,16 @@ class _Compiled(torch.autograd.Function):
         forth, back = ctx.tables
         x, weight, _, y, *_ = saved
         replicas, _, chunks, _, _, inputs, height_out, wide_out, outputs, size = ctx.shape
-        lanes, window, tiled = x.shape[-1], size * size, _whole(inputs, TILE)
+        lanes, window, tiled = x.shape[-1], size * size, whole(inputs, TILE)
         gradient = gradients[0].contiguous()
         x_gradient = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         weight_gradient = torch.empty_like(weight)
         scale_gradient, shift_gradient, bias_gradient = x.new_empty(3, replicas, outputs).unbind()
         added_gradient = torch.empty_like(y) if ctx.adds else None
-        _held, room = _room(
+        _held, room = room_for(
             x,
             window * outputs * tiled,
-            window * _whole(outputs, 4) * _whole(inputs, 2) * lanes // 2,
+            window * whole(outputs, 4) * whole(inputs, 2) * lanes // 2,
             chunks * height_out * wide_out * outputs * lanes,
             2 * outputs * lanes,
             3 * outputs,
@@ -201,11 +203,11 @@ class _Compiled(torch.autograd.Function):
         )
         results = x_gradient, weight_gradient, scale_gradient, shift_gradient, bias_gradient, added_gradient
         backward(
-            (_address(gradient), *map(_address, saved), *map(_address, results), *room),
+            (*addresses_of(gradient, *saved, *results), *room),
             forth,
             back,
             ctx.shape,
-            (block.normalises, ctx.adds, block.rectifies, ctx.needs_input_grad[0]),
+            (block.normalises, ctx.adds, CODES[block.activation], ctx.needs_input_grad[0]),
             _number(block.epsilon, x.dtype),
         )
         return (
@@ -227,7 +229,7 @@ def apply(
     norms: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
     added: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A convolution, and what the block says of batch normalisation, addition and ReLU after it.
+    """A convolution, and what the block says of batch normalisation, addition and activation after it.
 
     Padded by half the window. A replica's bits depend on its own numbers only.
 
@@ -237,7 +239,7 @@ def apply(
         block: what to do.
         bias: [R, C out].
         norms: scale and shift [R, C out], if it normalises.
-        added: like the result, before the positive part is taken.
+        added: like the result, before the activation.
 
     Returns:
         Images [R, N, H out, W out, C out, L]; mean and variance [R, C out] of what was normalised, zeros without.

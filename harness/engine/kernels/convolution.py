@@ -9,6 +9,7 @@ Which input pixel an output pixel meets at a place of the window is in tables: `
 
 from typing import Any
 
+from harness.engine.kernels.activation import GELU, RELU, gelu
 from harness.engine.kernels.lanes import (
     add,
     after,
@@ -85,17 +86,19 @@ def scale(packed: Any, factors: Any, wide: int, outputs: int, window: int) -> No
 @compiled
 def _finish(value: Any, out: Any, place: int, added: Any, flags: Any) -> None:
     """Writes a vector of outputs, after what ``correlate`` was told to do with it."""
-    adds, rectifies = flags
+    adds, activation = flags
     if adds:
         value = add(value, load(added, place))
-    if rectifies:
+    if activation == RELU:
         value = where_positive(value, value)
+    elif activation == GELU:
+        value, _ = gelu(value)
     store(out, place, value)
 
 
 @compiled
 def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape: Any, added: Any, flags: Any) -> None:
-    """Each output is its bias and the sum of what its window shows, weighted; and what is added, and the positive part.
+    """Each output is its bias and the sum of what its window shows, weighted; and what is added, and the activation.
 
     Forward that is the convolution; with inputs and outputs exchanged, and the tables of the way back, it is the
     gradient by the input.
@@ -108,7 +111,7 @@ def correlate(source: Any, packed: Any, bias: Any, out: Any, tables: Any, shape:
         tables: (rows, columns).
         shape: (N, H, W, inputs, H out, W out, outputs, size of the window).
         added: images like those written; not read unless flagged. They may be the same.
-        flags: (whether they are added, whether of all that the positive part is taken).
+        flags: (whether they are added, the code of the activation of all that).
     """
     chunks, height, wide, inputs, height_out, wide_out, outputs, size = shape
     rows, columns = tables

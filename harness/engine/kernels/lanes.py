@@ -69,7 +69,7 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, lanes, ir.VectorType(number, lanes.count))
 
 
-def _emitted(function: Callable[..., Any]) -> Any:
+def emitted(function: Callable[..., Any]) -> Any:
     """What compiled loops call, told by what it emits."""
     return intrinsic(function)
 
@@ -102,7 +102,7 @@ def _loading(array: Any, lanes: Lanes) -> Any:
     return lanes(array, types.intp), generate
 
 
-@_emitted
+@emitted
 def arrays_at(_: Any, addresses: Any, like: Any) -> Any:
     """The arrays of numbers of ``like``'s type that begin at some addresses: these cost a call less than arrays."""
     found = types.UniTuple(types.CPointer(types.unliteral(like)), addresses.count)
@@ -115,7 +115,7 @@ def arrays_at(_: Any, addresses: Any, like: Any) -> Any:
     return found(addresses, like), generate
 
 
-@_emitted
+@emitted
 def after(_: Any, array: Any, count: Any) -> Any:
     """The array without its first so many numbers."""
 
@@ -125,7 +125,7 @@ def after(_: Any, array: Any, count: Any) -> Any:
     return array(array, types.intp), generate
 
 
-@_emitted
+@emitted
 def width(_: Any, array: Any) -> Any:
     """How many numbers of an array's type a vector has."""
     count = _lanes(array.dtype).count
@@ -136,19 +136,19 @@ def width(_: Any, array: Any) -> Any:
     return types.intp(array), generate
 
 
-@_emitted
+@emitted
 def load(_: Any, array: Any, place: Any) -> Any:
     """The vector that begins at a place."""
     return _loading(array, _lanes(array.dtype))
 
 
-@_emitted
+@emitted
 def load_half(_: Any, array: Any, place: Any) -> Any:
     """The half vector that begins at a place."""
     return _loading(array, _lanes(array.dtype, 2))
 
 
-@_emitted
+@emitted
 def store(_: Any, array: Any, place: Any, value: Any) -> Any:
     """Writes a vector, or a half, from a place on."""
 
@@ -160,7 +160,7 @@ def store(_: Any, array: Any, place: Any, value: Any) -> Any:
     return types.void(array, types.intp, value), generate
 
 
-@_emitted
+@emitted
 def broadcast(_: Any, array: Any, place: Any) -> Any:
     """The number at a place in every lane."""
     lanes = _lanes(array.dtype)
@@ -175,7 +175,7 @@ def broadcast(_: Any, array: Any, place: Any) -> Any:
 def _every_lane(operation: Callable[..., Any]) -> Any:
     """The intrinsic of vectors of one type that gives one more."""
 
-    @_emitted
+    @emitted
     def two(_: Any, a: Any, b: Any) -> Any:
         return a(a, a), lambda context, builder, signature, arguments: operation(builder, *arguments)
 
@@ -184,9 +184,10 @@ def _every_lane(operation: Callable[..., Any]) -> Any:
 
 add = _every_lane(lambda builder, a, b: builder.fadd(a, b))
 subtract = _every_lane(lambda builder, a, b: builder.fsub(a, b))
+multiply = _every_lane(lambda builder, a, b: builder.fmul(a, b))
 
 
-@_emitted
+@emitted
 def multiply_add(_: Any, a: Any, b: Any, c: Any) -> Any:
     """The product of a and b, and c, rounded once."""
 
@@ -199,7 +200,7 @@ def multiply_add(_: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, a, a), generate
 
 
-@_emitted
+@emitted
 def where_positive(_: Any, a: Any, b: Any) -> Any:
     """b, but zero where a is zero or less: where a is NaN, b."""
 
@@ -210,7 +211,7 @@ def where_positive(_: Any, a: Any, b: Any) -> Any:
     return a(a, a), generate
 
 
-@_emitted
+@emitted
 def first(_: Any, a: Any, count: Any) -> Any:
     """a, but zero in all lanes after the first so many."""
 
@@ -224,7 +225,7 @@ def first(_: Any, a: Any, count: Any) -> Any:
     return a(a, types.intp), generate
 
 
-@_emitted
+@emitted
 def total(_: Any, a: Any) -> Any:
     """The sum of all lanes: those of the second half are added to those of the first, until one is left."""
 
@@ -251,7 +252,7 @@ def clear(array: Any, count: int) -> None:
         array[place] = 0
 
 
-@_emitted
+@emitted
 def where_beaten(_: Any, a: Any, b: Any, otherwise: Any, then: Any) -> Any:
     """``then`` where b is greater than a, or NaN; ``otherwise`` elsewhere."""
 
@@ -263,7 +264,7 @@ def where_beaten(_: Any, a: Any, b: Any, otherwise: Any, then: Any) -> Any:
     return a(a, a, a, a), generate
 
 
-@_emitted
+@emitted
 def zero(_: Any, array: Any) -> Any:
     """The vector of zeros."""
     lanes = _lanes(array.dtype)

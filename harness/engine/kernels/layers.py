@@ -55,24 +55,22 @@ class CompiledLayers(Layers):
         biased: bool = False,
         added: Tensor | None = None,
     ) -> Tensor:
-        """See ``Layers``: in one, but for layer normalisation, GELU, and gradients at running statistics."""
+        """See ``Layers``: in one, but for layer normalisation, and gradients at running statistics."""
         if normalisation != "batch" or (not self._normalises_by_batch and torch.is_grad_enabled()):
             return super().block(
                 x, name, channels, size, norm=norm, normalisation=normalisation, activation=activation, stride=stride,
                 biased=biased, added=added,
             )  # fmt: skip
-        rectifies = activation == "relu"
-        block = Block(self._examples, stride, rectifies=rectifies, epsilon=NORM_EPSILON)
+        block = Block(self._examples, stride, activation=activation, epsilon=NORM_EPSILON)
         weight, bias = self._parameters[f"{name}.weight"], self._bias(name, biased)
         norms = self._parameters[f"{norm}.scale"], self._parameters[f"{norm}.shift"]
         running = self._buffers[f"{norm}.mean"], self._buffers[f"{norm}.variance"]
-        if self._normalises_by_batch:
-            out, *moments = apply(x, weight, block, bias=bias, norms=norms, added=added)
-            if self._keeps_statistics:
-                self._move_statistics(running, moments, self._examples * out.shape[2] * out.shape[3])
-        else:
-            out = apply_known(x, weight, block, bias=bias, norms=norms, statistics=running, added=added)
-        return out if rectifies else self.activate(out, activation)
+        if not self._normalises_by_batch:
+            return apply_known(x, weight, block, bias=bias, norms=norms, statistics=running, added=added)
+        out, *moments = apply(x, weight, block, bias=bias, norms=norms, added=added)
+        if self._keeps_statistics:
+            self._move_statistics(running, moments, self._examples * out.shape[2] * out.shape[3])
+        return out
 
     def _move_statistics(self, running: Sequence[Tensor], moments: Sequence[Tensor], count: int) -> None:
         """Running means and variances by their share; the variance is that of what the batch is drawn from."""

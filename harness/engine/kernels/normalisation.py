@@ -7,6 +7,7 @@ and their gradient is zero.
 import math
 from typing import Any
 
+from harness.engine.kernels.activation import GELU, RELU, gelu
 from harness.engine.kernels.lanes import (
     add,
     broadcast,
@@ -14,6 +15,7 @@ from harness.engine.kernels.lanes import (
     compiled,
     first,
     load,
+    multiply,
     multiply_add,
     store,
     subtract,
@@ -60,21 +62,32 @@ def moments(y: Any, mean: Any, variance: Any, sums: Any, shape: Any) -> None:
 
 
 @compiled
-def normalise(y: Any, added: Any, out: Any, factors: Any, offsets: Any, mean: Any, flags: Any, shape: Any) -> None:
-    """(y - mean) times a factor, an offset, what is added, and of all that the positive part.
+def normalise(
+    y: Any,
+    added: Any,
+    out: Any,
+    slopes: Any,
+    factors: Any,
+    offsets: Any,
+    mean: Any,
+    flags: Any,
+    shape: Any,
+) -> None:
+    """(y - mean) times a factor, an offset, what is added, and of all that the activation.
 
     Args:
         y: images.
         added: the same; not read unless flagged.
         out: the same; what is written.
+        slopes: the same; where GELU's are written, before ``out``, which may be the same if nobody wants them.
         factors: of each channel.
         offsets: of each channel.
         mean: of each channel.
-        flags: (whether something is added, whether the positive part is taken).
+        flags: (whether something is added, the activation's code).
         shape: (N, pixels, C, examples).
     """
     chunks, pixels, channels, _ = shape
-    adds, rectifies = flags
+    adds, activation = flags
     lanes = width(y)
     i = 0
     for _ in range(chunks * pixels):
@@ -83,34 +96,37 @@ def normalise(y: Any, added: Any, out: Any, factors: Any, offsets: Any, mean: An
             value = multiply_add(away, broadcast(factors, c), broadcast(offsets, c))
             if adds:
                 value = add(value, load(added, i))
-            if rectifies:
+            if activation == RELU:
                 value = where_positive(value, value)
+            elif activation == GELU:
+                value, slope = gelu(value)
+                store(slopes, i, slope)
             store(out, i, value)
             i += lanes
 
 
 @compiled
 def activated_gradient(
-    out: Any,
+    slopes: Any,
     gradient: Any,
     y: Any,
     result: Any,
     mean: Any,
     sums: Any,
-    rectifies: bool,
+    activation: int,
     shape: Any,
 ) -> None:
-    """The gradient, but zero beyond the examples and, if the positive part was taken, where that was zero; its sums.
+    """The gradient by what the activation was of, zero beyond the examples; its sums.
 
     Args:
-        out: what came of the replica's images.
-        gradient: by that, the same.
+        slopes: GELU's, or what came of ReLU; not read without activation.
+        gradient: by what came of the replica's images.
         y: what was normalised, the same.
         result: flat, from ``result_start`` on: what is written.
         mean: of each channel.
         sums: [2, C, L]: what is written, of each channel the sum of the result and of its product with y - mean, lanes
             still to be summed.
-        rectifies: whether the positive part was taken.
+        activation: its code.
         shape: (N, pixels, C, examples).
     """
     chunks, pixels, channels, examples = shape
@@ -122,8 +138,10 @@ def activated_gradient(
         for _ in range(pixels):
             for c in range(channels):
                 value = load(gradient, i)
-                if rectifies:
-                    value = where_positive(load(out, i), value)
+                if activation == RELU:
+                    value = where_positive(load(slopes, i), value)
+                elif activation == GELU:
+                    value = multiply(load(slopes, i), value)
                 value = first(value, count)
                 store(result, i, value)
                 away = first(subtract(load(y, i), broadcast(mean, c)), count)

@@ -69,8 +69,10 @@ def itself(recipe: Recipe, origin: Origin) -> Subnetwork:
 
 
 def random_prune(recipe: Recipe, origin: Origin) -> Subnetwork:
-    """Its mask shuffled within each layer, its weights of step k."""
-    shuffled = Job("shuffle", {"seed": f"shuffle/{origin.seed}"}, {"mask": origin.mask})
+    """Its mask shuffled, its weights of step k."""
+    scope = origin.options.random_pruning
+    params = {"seed": f"shuffle/{origin.seed}"} | ({} if scope == "layer" else {"scope": scope})
+    shuffled = Job("shuffle", params, {"mask": origin.mask})
     return Subnetwork(origin.subnetwork.state, shuffled)
 
 
@@ -137,14 +139,19 @@ class ArmOptions(Model):
     """What an experiment with arms leaves to choose about them: its own options are a model that inherits this one.
 
     Attributes:
-        arms: ``imp`` and its baselines, functions of ``protocols/common/arms.py``: ``random_prune``, its mask shuffled
-            within each layer, weights of step k; ``random_reinit``, its mask with a fresh draw of the weights.
+        arms: ``imp`` and its baselines, functions of ``protocols/common/arms.py``: ``random_prune``, its mask shuffled,
+            weights of step k; ``random_reinit``, its mask with a fresh draw of the weights.
+        random_pruning: whether ``random_prune`` keeps the density of each ``layer`` of the mask, or the ``global`` one
+            only; the paper does not say [open].
         reinit: where the fresh draw of ``random_reinit`` takes the place of the weights at k: ``at_rewind`` puts it
             there as it is [code], ``trained_to_rewind`` trains it to k first.
     """
 
     arms: Many[ArmName] = Field(
         ("imp", "random_prune", "random_reinit"), description="the subnetwork and its baselines"
+    )
+    random_pruning: Literal["layer", "global"] = Field(
+        "layer", description="over what random_prune shuffles the mask: each layer by itself, or all together"
     )
     reinit: Literal["at_rewind", "trained_to_rewind"] = Field(
         "at_rewind",

@@ -1,6 +1,6 @@
 """What is observed of a pair of copies, whatever experiment made them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.observation import NoValue, Observation, Quantity
@@ -15,8 +15,10 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
     "instability": Quantity(
         "points",
         ("split", "batch_norm"),
-        "highest error on the line between two copies minus the mean of their own errors (LMC section 2)",
-        least=0.0,  # the ends are on the line
+        "highest error on the line between two copies minus the mean of their own errors (LMC section 2). The copies "
+        "themselves are on the line, so it is at least half of what their errors differ by, and the maximum over many "
+        "places is biased up: by 0.15 to 0.45 points where the line is flat, with 397 test images",
+        least=0.0,
     ),
     "error_on_line": Quantity("%", ("split", "batch_norm", "alpha"), "error on the line between two copies"),
     "l2_distance": Quantity("", (), "L2 distance between the weights of two copies", least=0.0),
@@ -41,7 +43,11 @@ def order_problems(recipe: Recipe) -> Iterable[Problem]:
 
 
 def on_line(measured: Measured) -> Iterable[Observation]:
-    """The error along the line between two copies, and its rise, of a table of ``line``."""
+    """The error along the line between two copies, and its rise, of a table of ``line``.
+
+    Where statistics are recomputed on the line, its ends are still the copies with their own statistics, as the source
+    subtracts the copies' errors (LMC algorithm 1): what recomputing alone changes counts as a rise.
+    """
     table = measured.table
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for mode, alpha, split, error in zip(
@@ -49,11 +55,30 @@ def on_line(measured: Measured) -> Iterable[Observation]:
     ):
         lines.setdefault((mode, split), []).append((alpha, error))
     for (mode, split), points in lines.items():
-        errors = [error for _, error in sorted(points)]
-        rise = max(errors) - (errors[0] + errors[-1]) / 2
-        yield measured.seen("instability", rise, split=split, batch_norm=mode)
+        own = _own_errors(measured, lines, split)
+        between = [error for _, error in sorted(points)][1:-1]
+        if len(own) == 2:
+            yield measured.seen("instability", max(*own, *between) - sum(own) / 2, split=split, batch_norm=mode)
         for alpha, error in sorted(points):
             yield measured.seen("error_on_line", error, split=split, batch_norm=mode, alpha=f"{alpha:.4f}")
+
+
+def _own_errors(
+    measured: Measured, lines: Mapping[tuple[str, str], Sequence[tuple[float, float]]], split: str
+) -> list[float]:
+    """Of both copies, which the line of interpolated statistics ends in; else of their evaluations that are there."""
+    if ("interpolated", split) in lines:
+        points = sorted(lines["interpolated", split])
+        return [points[0][1], points[-1][1]]
+    inputs, recipe = measured.measurement.job.inputs, measured.setting.recipe
+    tables = [measured.read(recipe.evaluate(inputs[role])) for role in ("a", "b")]
+    return [
+        error
+        for table in tables
+        if table is not None
+        for error, its in zip(table["error"], table["split"], strict=True)
+        if its == split
+    ]
 
 
 def compared(measured: Measured) -> Iterable[Observation]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from harness.digits import plain
 from harness.jobs.stage_row import Table
-from harness.measure import power_law
+from harness.measure import power_law, tail_laws
 from harness.observation import NoValue, Observation, observed
 from harness.protocols.common.bands import no_vectors
 from harness.protocols.common.base import Measured
@@ -18,6 +18,12 @@ MAGNITUDES: Mapping[str, float] = {f"1e{quarter / 4:g}": 10 ** (quarter / 4) for
 
 _FEWEST = 3
 """Eigenvalues that a power law needs."""
+_FEWEST_OF_TAIL = 4
+_AGAINST: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "power_law_over_exponential": tail_laws.over_exponential,
+    "power_law_over_lognormal": tail_laws.over_lognormal,
+}
+"""Quantity -> the law that the power law is held against."""
 _MOST_WITHIN = 0.1
 """Of a negative mass: what lies within the error may change a ratio by as much."""
 
@@ -115,16 +121,25 @@ def of_eigenvalues(measured: Measured[SpectrumSetting]) -> Iterable[Observation]
 
 
 def _law(seen: Spectrum) -> Mapping[str, float | NoValue]:
+    names = ("orders", "power_exponent", "power_law_r2", *_AGAINST)
     if seen.no_law is not None:
-        return dict.fromkeys(("orders", "power_exponent", "power_law_r2"), seen.no_law)
+        return dict.fromkeys(names, seen.no_law)
     law, largest = power_law.power_law(seen.largest), seen.largest
-    r2: float | NoValue = law.r2
+    found: dict[str, float | NoValue] = {
+        "orders": power_law.orders_of_magnitude(largest),
+        "power_exponent": law.exponent,
+        "power_law_r2": law.r2,
+    }
     if largest[0] - largest[-1] <= seen.error:
-        r2 = NoValue(
+        same = NoValue(
             f"the {seen.ranks} largest eigenvalues differ by {plain(largest[0] - largest[-1], 3)}, no more than their "
             f"error of {plain(seen.error, 3)}: there is no variance to explain"
         )
-    return {"orders": power_law.orders_of_magnitude(largest), "power_exponent": law.exponent, "power_law_r2": r2}
+        return found | dict.fromkeys(("power_law_r2", *_AGAINST), same)
+    if len(largest) < _FEWEST_OF_TAIL:
+        few = NoValue(f"{len(largest)} eigenvalues tell no law from another: settings.ranks of 4 or more would")
+        return found | dict.fromkeys(_AGAINST, few)
+    return found | {name: deviate(largest) for name, deviate in _AGAINST.items()}
 
 
 def drawn(measured: Measured[SpectrumSetting]) -> Iterable[Observation]:

@@ -59,6 +59,19 @@ class HessianSpectrum(TrainingExperiment[HessianSpectrumOptions]):
         "power_law_r2": Quantity(
             "", ("checkpoint",), "share of the variance of log λ that this line explains (R²)", 0.0, 1.0, 1.0
         ),
+        "power_law_over_exponential": Quantity(
+            "sd",
+            ("checkpoint",),
+            "log of the likelihood of a power law over that of an exponential law, for these eigenvalues but the last, "
+            "in its standard deviations (Vuong): above 1.64 the power law is nearer, at 5 %",
+        ),
+        "power_law_over_lognormal": Quantity(
+            "sd",
+            ("checkpoint",),
+            "likewise over a log-normal law, which the power law is a limit of: below -1.64 the log-normal is nearer",
+            most=0.0,
+            computed_from=1.0,
+        ),
         "shift": Quantity(
             "x", ("checkpoint",), "geometric mean of the eigenvalues of the power law, over that at the reference"
         ),

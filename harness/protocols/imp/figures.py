@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from harness.figure import Figure, Reference, Series
-from harness.observation import Condition, Observation
+from harness.observation import Condition, NoValue, Observation
 from harness.protocols.common import series
 from harness.protocols.common.arms import ARMS
 from harness.protocols.common.base import Claims
+from harness.protocols.imp.derived import deviation, full_accuracies
 from harness.protocols.imp.options import ImpSetting
 from harness.schema.claims import Check
 
@@ -67,18 +68,19 @@ def _accuracy(
         "weights remaining (%)",
         "test accuracy (%)",
         [line for line in lines if line.x] + _full(lines),
-        (*_matching(setting, lines), *marks),
+        (*_matching(setting, observations, lines), *marks),
         "reversed_log",
     )
 
 
-def _matching(setting: ImpSetting, lines: Sequence[Series]) -> list[Reference]:
-    """The accuracy from which a subnetwork is matching: the full network's less the margin."""
-    full = _full(lines)
+def _matching(setting: ImpSetting, observations: Sequence[Observation], lines: Sequence[Series]) -> list[Reference]:
+    """The accuracy from which a subnetwork is matching: the full network's less one sd of it and the margin."""
+    full, within = _full(lines), setting.options.matching_within
     if not full:
         return []
-    within = setting.options.matching_within
-    return [Reference(f"matching: within {within:g}", round(full[0].y[0] - within, 2), "y", "threshold")]
+    sd = deviation(list(full_accuracies(observations).get("test", {}).values()))
+    below, words = (within, f"within {within:g}") if isinstance(sd, NoValue) else (sd + within, f"sd + {within:g}")
+    return [Reference(f"matching: {words}", round(full[0].y[0] - below, 2), "y", "threshold")]
 
 
 def _full(lines: Sequence[Series]) -> list[Series]:

@@ -49,8 +49,9 @@ class ImpOptions(ArmOptions):
         chain_order: whose data order trains the networks that IMP prunes: ``own``, so that no copy shares the noise
             that made its mask; or that of ``copy`` 0, as public code with one order a replicate has it [code], which
             saves a training a compared level.
-        matching_within: points of accuracy below the full network within which a subnetwork is matching (LMC
-            Fig. 8 allows "a small margin for noise"): a line in figures; claims carry their own bounds.
+        matching_within: the margin, in points of accuracy, that is declared beside one standard deviation of the full
+            network (LMC Fig. 7, appendix B) for a subnetwork to be matching; Fig. 8 allows "a small margin for noise",
+            0.2 points [lore]. A line in figures; claims carry it themselves.
         stable_below: percentage points of instability below which a network is stable [paper: 2 %]: likewise.
         line: how the line between copies is evaluated.
     """

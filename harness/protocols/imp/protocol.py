@@ -1,7 +1,7 @@
 """Iterative magnitude pruning with rewinding (LMC section 4, algorithm 2), its baselines, and their instability."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 from typing import ClassVar
 
 from harness.figure import Figure
@@ -12,6 +12,7 @@ from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingExperiment
+from harness.protocols.imp import derived
 from harness.protocols.imp import figures as imp_figures
 from harness.protocols.imp.options import ImpOptions, ImpSetting, Iterative
 from harness.schema.load import Problem
@@ -41,6 +42,24 @@ class Imp(TrainingExperiment[ImpOptions]):
             ("level", "split"),
             "accuracy drop of IMP at the best rewinding iteration (LMC appendix B): the one where the mean of the "
             "other initialisations is least, so that no value is chosen by its own luck",
+        ),
+        "drop_beyond_sd": Quantity(
+            "points",
+            ("arm", "rewind", "level", "split"),
+            "accuracy drop less one standard deviation of the full network's accuracy between trainings (LMC Fig. 7); "
+            "matching is at most the margin that the claim declares. The deviation is that of the run's own full "
+            "networks, and its error is in no interval",
+            least=-math.inf,
+        ),
+        "best_drop_beyond_sd": Quantity(
+            "points", ("level", "split"), "likewise of the best drop (LMC Fig. 9)", least=-math.inf
+        ),
+        "stable_from": Quantity(
+            "iterations",
+            ("arm", "level", "split", "batch_norm"),
+            "first rewinding iteration from which the instability of an initialisation stays at or below "
+            "settings.stable_below at all later ones; the length of training where it does so at none",
+            least=0.0,
         ),
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
         "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
@@ -131,17 +150,21 @@ class Imp(TrainingExperiment[ImpOptions]):
             )
 
     def derived(self, setting: ImpSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
-        """Accuracy drops, and those at the best rewinding iteration."""
-        drops = _drops(observations)
-        return drops + _best_drops(drops)
+        """Accuracy drops, those at the best rewinding iteration, both beyond one sd; from where on all is stable."""
+        drops = derived.drops(observations)
+        drops += derived.best_drops(drops)
+        options = setting.options
+        rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
+        stable = derived.stable_from(observations, options.stable_below, rewinds, setting.length)
+        return [*drops, *derived.beyond_sd(observations, drops), *stable]
 
     def rests_on(
         self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
         """Drops are from the full networks, the best drop is over all rewinding iterations."""
-        if quantity == "best_drop":
+        if quantity.startswith("best_drop"):
             at = {**at, "arm": "imp"}
-        of_full = quantity in ("accuracy_drop", "best_drop") and measurement.at.get("level") == 0
+        of_full = "drop" in quantity and measurement.at.get("level") == 0
         return of_full or measurement.agrees(at)
 
     def axes(self, setting: ImpSetting) -> Mapping[str, Sequence[Condition]]:
@@ -164,7 +187,8 @@ class Imp(TrainingExperiment[ImpOptions]):
         level, compared = at.get("level"), setting.options.compared_levels
         if level == 0 and (quantity == "density" or at.get("arm", "imp") != "imp"):
             return "level 0 is the full network: it has no mask and no baselines"
-        partial = quantity in pairs.PAIR_QUANTITIES or quantity.startswith("travel") or at.get("arm", "imp") != "imp"
+        of_pairs = quantity in pairs.PAIR_QUANTITIES or quantity == "stable_from"
+        partial = of_pairs or quantity.startswith("travel") or at.get("arm", "imp") != "imp"
         if partial and level not in compared:
             return f"level {level} is not compared: add it to settings.compared_levels"
         return None
@@ -195,52 +219,6 @@ def _at_rewind(measured: Measured) -> Iterable[Observation]:
 
 def _density(measured: Measured) -> Iterable[Observation]:
     yield measured.seen("density", 100 * measured.table["kept"][0] / measured.table["total"][0])
-
-
-def _drops(observations: Sequence[Observation]) -> list[Observation]:
-    """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""
-    full: dict[tuple[int, Condition], list[float]] = {}
-    for observation in observations:
-        if observation.quantity == "accuracy" and observation.at["level"] == 0:
-            full.setdefault((observation.initialisation, observation.at["split"]), []).append(observation.value)
-    drops = []
-    for observation in observations:
-        reference = full.get((observation.initialisation, observation.at.get("split", "")))
-        if observation.quantity == "accuracy" and reference:
-            drop = sum(reference) / len(reference) - observation.value
-            drops.append(
-                Observation("accuracy_drop", observation.at, observation.initialisation, observation.repeat, drop)
-            )
-    return drops
-
-
-def _best_drops(observations: Sequence[Observation]) -> list[Observation]:
-    """IMP's drops at each level, of each initialisation at the rewinding iteration that is best for the others.
-
-    The best by their own mean would be too good: the least of several noisy means. A single initialisation has no
-    others, and no interval either.
-    """
-    by_place: dict[tuple[Condition, Condition], dict[Condition, list[Observation]]] = {}
-    for observation in observations:
-        if observation.quantity == "accuracy_drop" and observation.at["arm"] == "imp":
-            place = by_place.setdefault((observation.at["level"], observation.at["split"]), {})
-            place.setdefault(observation.at["rewind"], []).append(observation)
-    best_drops = []
-    for (level, split), rewinds in by_place.items():
-        at = {"level": level, "split": split}
-        seeds = sorted({drop.initialisation for drops in rewinds.values() for drop in drops})
-        for seed in seeds:
-            others = {
-                rewind: [drop.value for drop in drops if drop.initialisation != seed or len(seeds) == 1]
-                for rewind, drops in rewinds.items()
-            }
-            best = min((rewind for rewind in others if others[rewind]), key=lambda rewind: fmean(others[rewind]))
-            best_drops += [
-                Observation("best_drop", at, seed, drop.repeat, drop.value)
-                for drop in rewinds[best]
-                if drop.initialisation == seed
-            ]
-    return best_drops
 
 
 PROTOCOL = Imp()

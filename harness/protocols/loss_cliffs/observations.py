@@ -113,6 +113,21 @@ def _error(setting: CliffSetting) -> float:
     return curvature.loss_error(setting.options.objective)
 
 
+def _over_random(measured: Measured[CliffSetting], along: float, across: float) -> Iterable[Observation]:
+    """Both curvatures of the plane over that of a random direction, the mean of all eigenvalues before the cliff."""
+    setting, seed = measured.setting, measured.measurement.initialisation
+    place = drops(setting.recipe)[int(measured.measurement.at["drop"])]
+    table = measured.read(jobs.displacement(setting, seed, place))
+    if table is None:
+        return
+    values = table["eigenvalue"]
+    mean = sum(values) / len(values)
+    error = curvature.EIGENVALUE_ERROR * max(map(abs, values))
+    none = NoValue(f"the mean eigenvalue is {plain(mean)}, so that a random direction has no curvature to compare with")
+    for name, value in (("along_over_random", along), ("across_over_random", across)):
+        yield measured.seen(name, none if mean <= error else value / mean)
+
+
 def _fall(before: float, after: float, error: float) -> float | NoValue:
     """In percent."""
     share = ratio(before - after, before, error=error, of="the loss before")
@@ -141,7 +156,10 @@ def displaced(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     if values[0] <= error:
         without = NoValue(f"the largest eigenvalue is {plain(values[0])}, so that no share of it is low")
     yield measured.seen("low_share", without or share)
-    yield measured.seen("top_share", displacement.total(shares, top))
+    mine, by_chance = displacement.total(shares, top), displacement.of_random(top)
+    yield measured.seen("top_share", mine)
+    over_chance = ratio(mine, by_chance, error=0.0, of="the share of the top directions")
+    yield measured.seen("top_share_over_null", over_chance)
     yield measured.seen("transverse_low_share", without or displacement.total(table["transverse"], low))
     yield measured.seen("along_weights", table["along_weights"][0])
     over = ratio(share, null, error=0.0, of=f"the share of directions below {options.low_below:g} of the largest")
@@ -165,6 +183,7 @@ def in_plane(measured: Measured[CliffSetting]) -> Iterable[Observation]:
     error = rounding / table["length_along"][0] ** 2
     over = ratio(across, abs(along), error=error, of="the curvature of the loss along the valley")
     yield measured.seen("across_over_along", over)
+    yield from _over_random(measured, along, across)
     both = abs(across) + abs(along)
     error += rounding / table["length_across"][0] ** 2
     yield measured.seen(

@@ -52,6 +52,9 @@ class LossCliffs(TrainingExperiment[CliffOptions]):
             "%", ("drop",), "share of the squared displacement along the weights, which weight decay shrinks"
         ),
         "top_share": Quantity("%", ("drop",), "share of the squared displacement over a cliff in the top directions"),
+        "top_share_over_null": Quantity(
+            "times", ("drop",), "that share over the one of a random displacement: the share of the top directions"
+        ),
         "binned_share": Quantity(
             "%", ("drop", "bin"), "share of the squared displacement in a bin of |eigenvalue| over the largest"
         ),
@@ -62,6 +65,15 @@ class LossCliffs(TrainingExperiment[CliffOptions]):
             "curvature of the loss across the valley over the magnitude of that along it, of the best quadratic over "
             "the plane's grid",
             least=-math.inf,
+        ),
+        "across_over_random": Quantity(
+            "times",
+            ("drop",),
+            "curvature across the valley over that of a random direction: the mean eigenvalue just before the drop",
+            least=-math.inf,
+        ),
+        "along_over_random": Quantity(
+            "times", ("drop",), "likewise of the curvature along the valley", least=-math.inf
         ),
         "valley_contrast": Quantity(
             "",

@@ -10,6 +10,8 @@ from harness.protocols.common.base import Measured
 from harness.protocols.common.curvature import loss_error
 from harness.protocols.quadratic_approximation.options import ApproximationSetting
 
+_FEWEST = 3
+"""Minima that a normal quantile plot needs."""
 _AROUND = 8.0
 """Rounding of a second difference over half a line's length r: that of 4 losses, over r² / 2."""
 
@@ -32,6 +34,57 @@ def of_minima(measured: Measured[ApproximationSetting]) -> Iterable[Observation]
         if row["sd"]:
             yield measured.seen("minimum_sd", row["sd"], rank=row["rank"])
             yield measured.seen("fitted_curvature", row["curvature"], rank=row["rank"])
+
+
+def of_lines(measured: Measured[ApproximationSetting]) -> Iterable[Observation]:
+    """How much parabolas explain beyond straight lines, and how normal the minima are, of a table of ``parabolas``."""
+    table, error = measured.table, loss_error(measured.setting.options.objective)
+    rows: dict[str, dict[int, list[int]]] = {}
+    for row, (band, rank) in enumerate(zip(table["band"], table["rank"], strict=True)):
+        rows.setdefault(band, {}).setdefault(rank, []).append(row)
+    for band, ranks in rows.items():
+        yield measured.seen("parabola_over_line", _over_line(table, ranks, error), band=band)
+        yield measured.seen("normal_plot_r2", _normal_plot(table, ranks, error), band=band)
+
+
+def _over_line(table: Table, ranks: Mapping[int, Sequence[int]], error: float) -> float | NoValue:
+    """The median over directions of the median over batches."""
+    import numpy as np
+
+    from harness.measure.beyond_line import beyond_line
+
+    losses = np.array([table[f"loss_{point}"] for point in range(_points(table))]).T
+    medians, straight = [], []
+    for rank, rows in ranks.items():
+        mine = losses[rows]
+        made = beyond_line(mine)
+        rounding = error * np.maximum(1.0, np.abs(mine).max(axis=-1))
+        if np.median(made.left / rounding) <= 1:
+            straight.append(rank)
+        medians.append(float(np.median(made.explained)))
+    return _unless(straight, statistics.median(medians), "the losses of a batch leave a straight line by rounding only")
+
+
+def _normal_plot(table: Table, ranks: Mapping[int, Sequence[int]], error: float) -> float | NoValue:
+    """The median over the directions along which every batch has a minimum, and these scatter beyond their rounding."""
+    from harness.measure.normal_plot import straightness
+
+    found, still = [], []
+    for rank, rows in ranks.items():
+        minima, curvatures = ([table[name][row] for row in rows] for name in ("minimum", "curvature"))
+        if len(rows) < _FEWEST or any(minimum is None for minimum in minima) or len(set(minima)) == 1:
+            continue
+        spread = statistics.stdev(minima) * abs(statistics.fmean(curvatures)) * table["reach"][rows[0]]
+        if spread <= _AROUND * error:
+            still.append(rank)
+        found.append(straightness(minima))
+    if not found:
+        return NoValue("along no direction has every batch's parabola a minimum, with any scatter, so none is tested")
+    return _unless(still, statistics.median(found), _STILL)
+
+
+def _points(table: Table) -> int:
+    return sum(name.startswith("loss_") for name in table)
 
 
 def _of_band(

@@ -17,7 +17,7 @@ from harness.protocols.common.phases import phase_problems, phases
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.quadratic_approximation import figures as approximation_figures
-from harness.protocols.quadratic_approximation.observations import of_minima
+from harness.protocols.quadratic_approximation.observations import of_lines, of_minima
 from harness.protocols.quadratic_approximation.options import (
     ApproximationSetting,
     QuadraticApproximationOptions,
@@ -47,6 +47,15 @@ class QuadraticApproximation(TrainingExperiment[QuadraticApproximationOptions]):
             most=1.0,
             computed_from=1.0,
         ),
+        "parabola_over_line": Quantity(
+            "",
+            ("checkpoint", "band"),
+            "share of what a straight line leaves of the variance of a batch's loss along an eigenvector that a "
+            "parabola explains, the median: 1 for a parabola, a third for noise on five points",
+            least=0.0,
+            most=1.0,
+            computed_from=1.0,
+        ),
         "curvature_spread": Quantity(
             "",
             ("checkpoint", "band"),
@@ -60,6 +69,14 @@ class QuadraticApproximation(TrainingExperiment[QuadraticApproximationOptions]):
             "%",
             ("checkpoint", "band"),
             "of these, those where a normal law of the minima is rejected (Shapiro-Wilk, Holm over all directions)",
+        ),
+        "normal_plot_r2": Quantity(
+            "",
+            ("checkpoint", "band"),
+            "of these, R² of the sorted minima on normal quantiles (Shapiro-Francia), the median direction",
+            least=0.0,
+            most=1.0,
+            computed_from=1.0,
         ),
         "sigma_slope": Quantity(
             "", ("checkpoint",), "slope of log σ of the minima on log of the mean fitted curvature, over all of these"
@@ -195,7 +212,11 @@ def _lowest(table: Table) -> float | NoValue:
 
 
 def _drawn(measured: Measured[ApproximationSetting]) -> Iterable[Observation]:
-    """At the end: losses of a few batches along the middle one of each band's directions, of the top band the first."""
+    """How much the parabolas explain beyond lines; at the end, to be drawn, losses of a few batches.
+
+    Drawn is the middle one of each band's directions, of the top band the first.
+    """
+    yield from of_lines(measured)
     if measured.measurement.at["checkpoint"] != measured.setting.length:
         return
     table, options = measured.table, measured.setting.options

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ pytest.importorskip("numba")
 from harness.engine.kernels.autograd import Block, apply, apply_known, lanes_of
 
 EPSILON = 1e-5
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": Tensor.clone, "relu": F.relu, "gelu": F.gelu}
 SHAPES: dict[str, dict[str, int]] = {
     "3x3": {"inputs": 8, "outputs": 8},
     "one-input": {"inputs": 1, "outputs": 8},
@@ -63,15 +65,15 @@ class Case:
         flat = None if bias is None else bias.flatten()
         return F.conv2d(self.x, self.weight.flatten(0, 1), flat, self.stride, self.size // 2, groups=self.replicas)
 
-    def expected(self, *, biased: bool, normalises: bool, adds: bool, rectifies: bool) -> list[Tensor]:
+    def expected(self, *, biased: bool, normalises: bool, adds: bool, activation: str) -> list[Tensor]:
         y = self.convolved(self.bias if biased else None)
         if normalises:
             y = F.batch_norm(y, None, None, self.scale.flatten(), self.shift.flatten(), True, 0.1, EPSILON)
         y = y + self.added if adds else y
-        return self.with_gradients(F.relu(y) if rectifies else y)
+        return self.with_gradients(ACTIVATIONS[activation](y))
 
-    def found(self, *, biased: bool, normalises: bool, adds: bool, rectifies: bool) -> list[Tensor]:
-        block = Block(self.examples, self.stride, normalises, rectifies, EPSILON)
+    def found(self, *, biased: bool, normalises: bool, adds: bool, activation: str) -> list[Tensor]:
+        block = Block(self.examples, self.stride, normalises, activation, EPSILON)
         out, _, _ = apply(
             self.vectors(self.x),
             self.weight,
@@ -82,19 +84,19 @@ class Case:
         )
         return self.with_gradients(self.folded(out))
 
-    def expected_of_known(self, *, biased: bool, adds: bool, rectifies: bool) -> Tensor:
+    def expected_of_known(self, *, biased: bool, adds: bool, activation: str) -> Tensor:
         """Where mean and variance are known."""
         y = self.convolved(self.bias if biased else None)
         numbers = (value.flatten() for value in (*self.statistics, self.scale, self.shift))
         y = F.batch_norm(y, *numbers, False, 0.1, EPSILON)
         y = y + self.added if adds else y
-        return F.relu(y) if rectifies else y
+        return ACTIVATIONS[activation](y)
 
-    def found_of_known(self, *, biased: bool, adds: bool, rectifies: bool) -> Tensor:
+    def found_of_known(self, *, biased: bool, adds: bool, activation: str) -> Tensor:
         out = apply_known(
             self.vectors(self.x),
             self.weight,
-            Block(self.examples, self.stride, rectifies=rectifies, epsilon=EPSILON),
+            Block(self.examples, self.stride, activation=activation, epsilon=EPSILON),
             bias=self.bias if biased else None,
             norms=(self.scale, self.shift),
             statistics=self.statistics,
@@ -127,19 +129,21 @@ def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float) 
         torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=tolerance * (1 + theirs.abs().max().item()))
 
 
-WAYS: dict[str, dict[str, bool]] = {
-    "convolution": {"biased": False, "normalises": False, "adds": False, "rectifies": False},
-    "biased": {"biased": True, "normalises": False, "adds": False, "rectifies": False},
-    "normalised": {"biased": False, "normalises": True, "adds": False, "rectifies": False},
-    "relu": {"biased": True, "normalises": True, "adds": False, "rectifies": True},
-    "shortcut": {"biased": False, "normalises": True, "adds": True, "rectifies": True},
-    "added": {"biased": False, "normalises": True, "adds": True, "rectifies": False},
+WAYS: dict[str, dict[str, Any]] = {
+    "convolution": {"biased": False, "normalises": False, "adds": False, "activation": "none"},
+    "biased": {"biased": True, "normalises": False, "adds": False, "activation": "none"},
+    "normalised": {"biased": False, "normalises": True, "adds": False, "activation": "none"},
+    "relu": {"biased": True, "normalises": True, "adds": False, "activation": "relu"},
+    "shortcut": {"biased": False, "normalises": True, "adds": True, "activation": "relu"},
+    "gelu": {"biased": True, "normalises": True, "adds": False, "activation": "gelu"},
+    "gelu-shortcut": {"biased": False, "normalises": True, "adds": True, "activation": "gelu"},
+    "added": {"biased": False, "normalises": True, "adds": True, "activation": "none"},
 }
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_it_is_what_pytorch_computes(shape: dict[str, int], way: dict[str, bool]) -> None:
+def test_it_is_what_pytorch_computes(shape: dict[str, int], way: dict[str, Any]) -> None:
     """To the rounding of doubles: the output and the gradients by all that goes in."""
     case = Case(replicas=2, examples=11, **shape)
     assert_close(case.found(**way), case.expected(**way), 1e-12)
@@ -152,7 +156,7 @@ def test_batches_need_not_fill_vectors(replicas: int, examples: int) -> None:
     assert_close(case.found(**WAYS["shortcut"]), case.expected(**WAYS["shortcut"]), 1e-12)
 
 
-@pytest.mark.parametrize("way", ["biased", "shortcut"])
+@pytest.mark.parametrize("way", ["biased", "shortcut", "gelu-shortcut"])
 @pytest.mark.parametrize("shape", ["3x3", "one-input", "stride", "projection", "odd-stride"])
 @pytest.mark.parametrize("examples", [64, 56, 33])
 def test_in_single_precision_it_is_as_right_as_pytorch(shape: str, way: str, examples: int) -> None:
@@ -167,14 +171,14 @@ def test_in_single_precision_it_is_as_right_as_pytorch(shape: str, way: str, exa
 
 
 KNOWN = [
-    {"biased": biased, "adds": adds, "rectifies": rectifies}
+    {"biased": biased, "adds": adds, "activation": activation}
     for biased in (False, True)
     for adds in (False, True)
-    for rectifies in (False, True)
+    for activation in ("none", "gelu", "relu")
 ]
 
 
-@pytest.mark.parametrize("way", KNOWN, ids=lambda way: "-".join(name for name in way if way[name]) or "plain")
+@pytest.mark.parametrize("way", KNOWN, ids=lambda way: "-".join(str(value) for value in way.values()))
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_known_statistics_are_part_of_the_convolution(shape: dict[str, int], way: dict[str, bool]) -> None:
     case = Case(replicas=2, examples=11, **shape)
@@ -212,7 +216,7 @@ def test_known_statistics_have_no_gradient() -> None:
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_without_gradients_it_has_the_same_bits(way: dict[str, bool]) -> None:
     case = Case(replicas=3, examples=21, inputs=5, outputs=6, dtype=torch.float32)
-    block = Block(21, 1, way["normalises"], way["rectifies"], EPSILON)
+    block = Block(21, 1, way["normalises"], way["activation"], EPSILON)
     more = {
         "bias": case.bias if way["biased"] else None,
         "norms": (case.scale, case.shift) if way["normalises"] else (None, None),
@@ -228,7 +232,7 @@ def test_without_gradients_it_has_the_same_bits(way: dict[str, bool]) -> None:
 @pytest.mark.parametrize("known", [False, True])
 def test_images_that_all_replicas_share_are_one_in_memory(known: bool) -> None:
     case = Case(replicas=3, examples=21, inputs=5, outputs=6)
-    block = Block(21, rectifies=True, epsilon=EPSILON)
+    block = Block(21, activation="relu", epsilon=EPSILON)
     shared = case.vectors(case.x)[:1].contiguous().expand(3, *[-1] * 5)
     norms = case.scale, case.shift
 
@@ -253,27 +257,28 @@ def test_moments_are_those_of_the_batch() -> None:
 def test_what_fills_vectors_is_zero_in_gradients() -> None:
     case = Case(replicas=2, examples=5, inputs=3, outputs=4)
     x = case.vectors(case.x).detach().requires_grad_()
-    out, _, _ = apply(x, case.weight, Block(5, rectifies=True), norms=(case.scale, case.shift))
+    out, _, _ = apply(x, case.weight, Block(5, activation="relu"), norms=(case.scale, case.shift))
     (gradient,) = torch.autograd.grad(out.sum(), [x])
     assert gradient[..., :5].abs().sum() > 0
     assert not gradient[..., 5:].any()
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_bits_of_a_replica_are_its_own(dtype: torch.dtype) -> None:
+def test_bits_of_a_replica_are_its_own(dtype: torch.dtype, activation: str) -> None:
     """Whatever runs beside it, and wherever it is among them."""
     case = Case(replicas=7, examples=21, inputs=5, outputs=6, stride=2, dtype=dtype)
-    together = bits_of(case, range(7))
+    together = bits_of(case, range(7), activation)
     for chosen in ([3], [6, 3], [0, 1, 2, 3]):
-        for all_of_them, some in zip(together, bits_of(case, chosen), strict=True):
+        for all_of_them, some in zip(together, bits_of(case, chosen, activation), strict=True):
             assert torch.equal(all_of_them[3], some[chosen.index(3)])
 
 
-def bits_of(case: Case, chosen: Any) -> list[Tensor]:
+def bits_of(case: Case, chosen: Any, activation: str) -> list[Tensor]:
     rows = list(chosen)
     x = case.vectors(case.x)[rows].detach().requires_grad_()
     weight, scale, shift = (value[rows].detach().requires_grad_() for value in (case.weight, case.scale, case.shift))
-    block = Block(case.examples, case.stride, rectifies=True, epsilon=EPSILON)
+    block = Block(case.examples, case.stride, activation=activation, epsilon=EPSILON)
     out, mean, variance = apply(x, weight, block, norms=(scale, shift))
     with torch.no_grad():
         statistics = case.statistics[0][rows], case.statistics[1][rows]
@@ -281,12 +286,14 @@ def bits_of(case: Case, chosen: Any) -> list[Tensor]:
     return [out.detach(), known, mean, variance, *torch.autograd.grad(out.square().sum(), [x, weight, scale, shift])]
 
 
-def test_nan_is_not_hidden() -> None:
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_nan_is_not_hidden(activation: str) -> None:
     """A training that diverged is known by its numbers."""
     case = Case(replicas=2, examples=4, inputs=2, outputs=3)
     with torch.no_grad():
         case.weight[1, 0, 0, 0, 0] = float("nan")
-    out, _, _ = apply(case.vectors(case.x), case.weight, Block(4, rectifies=True), norms=(case.scale, case.shift))
+    block = Block(4, activation=activation)
+    out, _, _ = apply(case.vectors(case.x), case.weight, block, norms=(case.scale, case.shift))
     assert out[0].isfinite().all()
     assert out[1, ..., 0, :4].isnan().all()
     assert out[1, ..., 1:, :].isfinite().all()
@@ -296,7 +303,8 @@ _BITS = """
 import hashlib, torch
 from tests.engine.kernels.test_block import Case, bits_of
 cases = [Case(replicas=2, examples=21, inputs=5, outputs=6, stride=2, dtype=d) for d in (torch.float32, torch.float64)]
-numbers = [value.numpy().tobytes() for case in cases for value in bits_of(case, range(2))]
+found = [bits_of(case, range(2), activation) for case in cases for activation in ("relu", "gelu")]
+numbers = [value.numpy().tobytes() for values in found for value in values]
 print(hashlib.sha256(b"".join(numbers)).hexdigest())
 """
 

@@ -53,7 +53,21 @@ def test_a_network_is_the_same(name: str, replicas: int, examples: int) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10 * (1 + theirs.abs().max().item()))
 
 
-@pytest.mark.parametrize("name", ["toy", "vgg"])
+@pytest.mark.parametrize("mode", ["eval", "batch"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_measurement_is_the_same_and_moves_no_statistics(name: str, mode: Any) -> None:
+    description, shape = NETWORKS[name]
+    network = build(description, shape, 3)
+    parameters, buffers = random_state(network, 2)
+    before = {name: value.clone() for name, value in buffers.items()}
+    x = torch.randn(9, 2, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    sides = (CompiledLayers, Layers)
+    found, expected = (network.logits(parameters, buffers, x, batch_norm=mode, layers=side) for side in sides)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    assert all(torch.equal(buffers[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("name", ["toy", "resnet-gelu", "vgg"])
 def test_in_single_precision_a_network_is_nearly_the_same(name: str) -> None:
     description, shape = NETWORKS[name]
     network = build(description, shape, 3)

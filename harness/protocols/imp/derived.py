@@ -1,0 +1,145 @@
+"""What follows from several observations of subnetworks: losses of accuracy, and from where on they are stable."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.digits import no_more
+from harness.observation import Condition, NoValue, Observation, observed
+
+Place = tuple[tuple[str, Condition], ...]
+"""Conditions in order, as a key."""
+
+
+def drops(observations: Sequence[Observation]) -> list[Observation]:
+    """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""
+    full = {
+        (split, seed): values
+        for split, seeds in full_accuracies(observations).items()
+        for seed, values in seeds.items()
+    }
+    found = []
+    for observation in observations:
+        reference = full.get((observation.at.get("split", ""), observation.initialisation))
+        if observation.quantity == "accuracy" and reference:
+            drop = statistics.fmean(reference) - observation.value
+            found.append(
+                Observation("accuracy_drop", observation.at, observation.initialisation, observation.repeat, drop)
+            )
+    return found
+
+
+def best_drops(observations: Sequence[Observation]) -> list[Observation]:
+    """IMP's drops at each level, of each initialisation at the rewinding iteration that is best for the others.
+
+    The best by their own mean would be too good: the least of several noisy means. A single initialisation has no
+    others, and no interval either.
+    """
+    by_place: dict[tuple[Condition, Condition], dict[Condition, list[Observation]]] = {}
+    for observation in observations:
+        if observation.quantity == "accuracy_drop" and observation.at["arm"] == "imp":
+            place = by_place.setdefault((observation.at["level"], observation.at["split"]), {})
+            place.setdefault(observation.at["rewind"], []).append(observation)
+    found = []
+    for (level, split), rewinds in by_place.items():
+        at = {"level": level, "split": split}
+        seeds = sorted({drop.initialisation for drops in rewinds.values() for drop in drops})
+        for seed in seeds:
+            others = {
+                rewind: [drop.value for drop in drops if drop.initialisation != seed or len(seeds) == 1]
+                for rewind, drops in rewinds.items()
+            }
+            best = min(
+                (rewind for rewind in others if others[rewind]), key=lambda rewind: statistics.fmean(others[rewind])
+            )
+            found += [
+                Observation("best_drop", at, seed, drop.repeat, drop.value)
+                for drop in rewinds[best]
+                if drop.initialisation == seed
+            ]
+    return found
+
+
+def beyond_sd(observations: Sequence[Observation], some: Sequence[Observation]) -> list[Observation]:
+    """Drops less one standard deviation of the full network's accuracy: ``drop_beyond_sd``, ``best_drop_beyond_sd``.
+
+    Args:
+        observations: with the accuracies of the full networks.
+        some: drops.
+    """
+    deviations = {split: deviation(list(seeds.values())) for split, seeds in full_accuracies(observations).items()}
+    found = []
+    for drop in some:
+        sd = deviations[drop.at["split"]]
+        value = sd if isinstance(sd, NoValue) else drop.value - sd
+        name = drop.quantity.replace("accuracy_drop", "drop") + "_beyond_sd"
+        found.append(observed(name, drop.at, drop.initialisation, drop.repeat, value))
+    return found
+
+
+def deviation(runs: Sequence[Sequence[float]]) -> float | NoValue:
+    """Standard deviation of a single training, which has its own initialisation and its own order.
+
+    The variance of the initialisations' means holds 1/m of the variance inside one, where it has m trainings; the rest
+    is added.
+
+    Args:
+        runs: an accuracy a training, by initialisation.
+
+    Examples:
+        One training each; and two, the same whatever the initialisation.
+
+        >>> from harness.protocols.imp.derived import deviation
+        >>> deviation([[90.0], [91.0], [92.0]])
+        1.0
+        >>> round(deviation([[90.0, 92.0], [90.0, 92.0]]) ** 2, 6)
+        1.0
+    """
+    if len(runs) < 2:
+        return NoValue("a single initialisation tells no standard deviation of the full network")
+    between = statistics.variance(map(statistics.fmean, runs))
+    rest = [statistics.variance(values) * (1 - 1 / len(values)) for values in runs if len(values) > 1]
+    return math.sqrt(between + (statistics.fmean(rest) if rest else 0.0))
+
+
+def stable_from(
+    observations: Sequence[Observation], threshold: float, rewinds: Sequence[int], end: int
+) -> list[Observation]:
+    """From which rewinding iteration on each initialisation's instability stays at or below a threshold.
+
+    Args:
+        observations: with the instabilities.
+        threshold: in points.
+        rewinds: all of them, in order.
+        end: T, which is told where not even the last one is stable: there the copies are one network.
+    """
+    found: dict[tuple[int, Place], dict[Condition, list[Observation]]] = {}
+    for observation in observations:
+        if observation.quantity == "instability":
+            at = tuple(sorted((axis, value) for axis, value in observation.at.items() if axis != "rewind"))
+            points = found.setdefault((observation.initialisation, at), {})
+            points.setdefault(observation.at["rewind"], []).append(observation)
+    stable = []
+    for (seed, place), points in found.items():
+        if points.keys() != set(rewinds):
+            continue
+        first = end
+        for rewind in reversed(rewinds):
+            if not no_more(statistics.fmean(one.value for one in points[rewind]), threshold, 100.0):
+                break
+            first = rewind
+        some = points[rewinds[0]][0]
+        stable.append(replace(some, quantity="stable_from", at=dict(place), initialisation=seed, repeat=0, value=first))
+    return stable
+
+
+def full_accuracies(observations: Sequence[Observation]) -> Mapping[Condition, Mapping[int, list[float]]]:
+    """Split -> initialisation -> accuracies of the full networks."""
+    full: dict[Condition, dict[int, list[float]]] = {}
+    for observation in observations:
+        if observation.quantity == "accuracy" and observation.at["level"] == 0:
+            full.setdefault(observation.at["split"], {}).setdefault(observation.initialisation, []).append(
+                observation.value
+            )
+    return full
