@@ -66,7 +66,8 @@ class Decision:
         needed: about how many initialisations would settle it, where it is open and that can be said.
         warnings: what weakens it.
         p: the p-value of what was decided; None where it is open, and of a crossing, which has none.
-        fresh: what as many fresh initialisations would say; None of a crossing, and of one initialisation.
+        fresh: what as many fresh initialisations, their number fixed, would say; None of a crossing, and of one
+            initialisation.
     """
 
     estimate: Estimate
@@ -165,13 +166,13 @@ def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> 
     if interval.bounded:
         ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
-    limits, side = _ends(region, located), (1 - at.falls) / 2
-    again = fresh(located, limits, side)
+    limits = _ends(region, located)
+    again = fresh(located, limits, at.refuting)
     if region.has(interval.low) and region.has(interval.high):
-        p = p_standing(located, limits)
+        p = at.overall(p_standing(located, limits))
         return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        p = p_falling(located, limits, side)
+        p = at.overall(p_falling(located, limits, at.refuting))
         return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
