@@ -66,7 +66,8 @@ class Decision:
         needed: about how many initialisations would settle it, where it is open and that can be said.
         warnings: what weakens it.
         p: the p-value of what was decided; None where it is open, and of a crossing, which has none.
-        fresh: what as many fresh initialisations would say; None of a crossing, and of one initialisation.
+        fresh: what as many fresh initialisations, their number fixed, would say; None of a crossing, and of one
+            initialisation.
     """
 
     estimate: Estimate
@@ -165,14 +166,14 @@ def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> 
     if interval.bounded:
         ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
-    limits, side = _ends(region, located), (1 - at.falls) / 2
+    limits = _ends(region, located)
     if region.has(interval.low) and region.has(interval.high):
-        p, again = p_standing(located, limits), fresh(located, limits, True, side)
+        p, again = at.overall(p_standing(located, limits)), fresh(located, limits, True, at.refuting)
         return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        p, again = p_falling(located, limits, side), fresh(located, limits, False, side)
+        p, again = at.overall(p_falling(located, limits, at.refuting)), fresh(located, limits, False, at.refuting)
         return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
-    again = fresh(located, limits, None, side)
+    again = fresh(located, limits, None, at.refuting)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
     return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, fresh=again)

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.digits import plain
-from harness.judging.boundaries import sign_levels, student_levels
+from harness.judging.boundaries import sign_levels, spent, student_levels
 from harness.schema.claims import Equals, Estimand, Expectation, FirstWithin, LastWithin
 
 MOST_TIMES = 4
@@ -17,17 +17,29 @@ _ONE_SIDE, _EITHER_SIDE = 0.05, 0.025
 
 @dataclass(frozen=True)
 class Levels:
-    """Coverage of the two-sided intervals by which an expectation is judged; those of a fixed number by default.
+    """By which intervals an expectation is judged; those of a fixed number of initialisations by default.
 
     Attributes:
-        stands: of the interval that must lie inside.
+        stands: coverage of the two-sided interval that must lie inside.
         falls: of the interval that must lie outside.
         shown: of the interval beside the estimate.
+        refuting: error of the one-sided test that refutes, over all looks.
+        weight: share of the error that is there to be spent at this look, and was not at the one before.
     """
 
     stands: float = 0.90
     falls: float = 0.90
     shown: float = 0.95
+    refuting: float = _ONE_SIDE
+    weight: float = 1.0
+
+    def overall(self, p: float) -> float:
+        """The p-value over all looks of a decision, from that of its test at this look.
+
+        A decision has .05 at most, as the levels keep that. Where it has less, that is by the union over looks, each
+        with its weight: valid at every level, as Holm's correction needs it.
+        """
+        return p if self.weight == 1.0 else min(_ONE_SIDE, p / self.weight)
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,12 @@ class Look:
         return self.sizes[self.number - 1]
 
     @property
+    def weight(self) -> float:
+        """Share of the error that may be spent by this look, and not by the one before."""
+        shares = [spent(n / self.sizes[-1], 1.0) for n in self.sizes[: self.number]]
+        return shares[-1] - (shares[-2] if len(shares) > 1 else 0.0)
+
+    @property
     def title(self) -> str:
         """For a sentence: "look 2 of 5"."""
         return f"look {self.number} of {len(self.sizes)}"
@@ -65,11 +83,12 @@ class Look:
 
 def levels(expect: Expectation, look: Look | None = None) -> Levels:
     """By which intervals an expectation is judged at a look, or of a fixed number of initialisations."""
-    fixed = Levels()
-    stands, either = fixed.stands, fixed.shown
-    if look is not None:
-        stands, either = (1 - 2 * look.one_sided(expect, error) for error in (_ONE_SIDE, _EITHER_SIDE))
-    return Levels(stands, either if isinstance(expect, Equals) else stands, either)
+    two_sided = isinstance(expect, Equals)
+    refuting = _EITHER_SIDE if two_sided else _ONE_SIDE
+    if look is None:
+        return replace(Levels(), falls=Levels.shown if two_sided else Levels.stands, refuting=refuting)
+    stands, either = (1 - 2 * look.one_sided(expect, error) for error in (_ONE_SIDE, _EITHER_SIDE))
+    return Levels(stands, either if two_sided else stands, either, refuting, look.weight)
 
 
 def estimand_of(expect: Expectation) -> Estimand:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 from scipy.stats import multivariate_normal
 
 from harness.judging.boundaries import sign_levels, spent, student_levels
@@ -181,3 +181,34 @@ class TestErrorRates:
         assert found.first < found.looks
         assert found.looks >= found.last - 0.02
         assert found.taken < 10
+
+
+class TestPValues:
+    def test_of_all_looks_are_valid_at_every_level(self):
+        """Of normal values whose mean is on the bound, as many have a p-value over all looks below a level at most."""
+        draws = 20_000
+        values = np.random.default_rng(3).standard_normal((draws, 20))
+        least = np.ones(draws)
+        for number, n in enumerate(FIVE, start=1):
+            look = Look(number, FIVE)
+            at = levels(at_most(estimand="mean"), look)
+            seen = values[:, :n]
+            p = stdtr(n - 1, seen.mean(axis=1) / seen.std(axis=1, ddof=1) * math.sqrt(n))
+            decided = p <= (1 - at.stands) / 2
+            least[decided] = np.minimum(least[decided], [at.overall(value) for value in p[decided]])
+        for level in (0.05, 0.02, 0.01, 0.002):
+            noise = math.sqrt(level / draws)
+            assert (least <= level).mean() <= level + 3 * noise
+        assert (least <= 0.05).mean() > 0.04
+
+    def test_of_a_decision_are_told_as_over_all_looks(self):
+        look, sample = Look(3, FIVE), {seed: [0.0] for seed in range(10)}
+        nine = sample | {9: [9.0]}
+        assert decide(at_most(), [{}], [nine], POINTS).p == pytest.approx(11 / 2**10)
+        assert decide(at_most(), [{}], [nine], POINTS, None, look).p == 0.05
+        weight = spent(0.5, 1.0) - spent(0.4, 1.0)
+        assert decide(at_most(), [{}], [sample], POINTS, None, look).p == pytest.approx(1 / 2**10 / weight)
+        for expect in (at_most(), Equals(kind="equals", estimand="median", value=0.0, margin=1.0)):
+            refuted = decide(expect, [{}], [{seed: [9.0] for seed in range(20)}], POINTS, None, Look(5, FIVE))
+            assert refuted.stands is False
+            assert refuted.p < 1e-4
