@@ -23,7 +23,7 @@ from harness.printable import log_line, shortened_within
 from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
-from harness.report.view import not_as_known
+from harness.report.view import depends, looks_lines, not_as_known
 
 if TYPE_CHECKING:
     from harness.regress.guard import Guarded
@@ -168,7 +168,7 @@ def verdicts(outcome: Outcome) -> None:
             f"{judgement.claim.id}{' (primary)' * judgement.claim.primary}",
             with_unit(judgement.claim.paper_value, ""),
             estimate_text(judgement.estimate, judgement.unit),
-            line(_verdict(judgement)),
+            line(_verdict(judgement), f" {words}" if (words := depends(judgement)) else ""),
         )
     out.print(line((f"{outcome.spec.title} ({outcome.scale} scale)", "bold")))
     out.print(table, soft_wrap=False)
@@ -189,6 +189,12 @@ def verdicts(outcome: Outcome) -> None:
             out.print(line((f"{judgement.claim.id}: {warning}", "dim")))
     for failure in outcome.failures:
         out.print(line(("BROKE", "bold red"), f" {failure.job}: {failure.message} ({failure.lost} jobs lost)"))
+
+
+def looks(outcome: Outcome) -> None:
+    """What the looks of a group-sequential plan decided."""
+    for text in looks_lines(outcome):
+        out.print(line(text))
 
 
 def _verdict(judgement: Judgement) -> tuple[str, str]:

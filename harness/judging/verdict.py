@@ -18,6 +18,7 @@ from harness.judging.conditions import (
 from harness.judging.decision import RATIO, decide
 from harness.judging.estimands import NAMES
 from harness.judging.evidence import Fresh
+from harness.judging.sequential import Look
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Gap, Observation, Quantity
 from harness.schema.claims import AtLeast, AtMost, Check, Claim, Equals, Expectation, FirstWithin, LastWithin, LessThan
@@ -61,6 +62,7 @@ class Judgement:
         p: the p-value of what was decided, before Holm, see ``harness.judging.evidence``; None where nothing was, of a
             crossing, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say, likewise.
+        depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
 
     claim: Claim
@@ -74,6 +76,7 @@ class Judgement:
     warnings: tuple[str, ...] = ()
     p: float | None = None
     fresh: Fresh | None = None
+    depends_on: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:
@@ -115,6 +118,7 @@ def judge(
     gaps: Sequence[Gap] = (),
     measured: Callable[[Mapping[str, Condition]], bool] = lambda at: True,
     examples: Callable[[Mapping[str, Condition]], int | None] = lambda at: None,
+    look: Look | None = None,
 ) -> Judgement:
     """Judges a claim at a scale.
 
@@ -149,6 +153,7 @@ def judge(
         measured: whether this setting measures the quantity under some conditions; a search may leave out points.
         examples: over how many examples the quantity is a rate, or counts them, under some conditions; None where it
             does neither.
+        look: of a group-sequential plan, at whose levels the intervals are; None of a fixed number of initialisations.
 
     Raises:
         RequestError: the check does not fit the quantity's axes (see ``harness.judging.conditions``).
@@ -168,13 +173,14 @@ def judge(
         return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)
     missing = missing_replicates(asked, samples, planned_initialisations)
     fewest = min((number for at in asked if (number := examples(at)) is not None), default=None)
-    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity, fewest)
+    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity, fewest, look)
     complete = not missing and decision.estimate.n >= planned_initialisations
     verdict = {
         True: Verdict.REPRODUCED if may_reproduce and complete else Verdict.HOLDS,
         False: Verdict.CONTRADICTED if may_reproduce and complete else Verdict.FAILS,
         None: Verdict.INCONCLUSIVE,
     }[decision.stands]
+    why = decision.why if look is None else f"{decision.why} {look.words(check.expect)}"
     return Judgement(
         claim,
         check,
@@ -182,7 +188,7 @@ def judge(
         decision.estimate,
         unit,
         expected,
-        decision.why,
+        why,
         decision.needed,
         (*missing, *decision.warnings),
         decision.p,

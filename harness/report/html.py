@@ -47,6 +47,7 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
         ("Training", rows(outcome.setting.get("training", {}))),
         ("Settings of the protocol", rows(outcome.setting.get("settings", {}))),
         ("Replicates", rows(outcome.setting.get("replicates", {}))),
+        *([("Looks", rows(outcome.looks))] if outcome.looks else []),
     ]
     return {
         "title": spec.title,

@@ -54,6 +54,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "claims": [plain_value(JudgementRecord.of(judgement)) for judgement in outcome.judgements],
         "failures": plain_value(outcome.failures),
         "departures": plain_value(outcome.departures),
+        **({"looks": plain_value(outcome.looks)} if outcome.looks else {}),
         "cost": _cost(outcome),
         "provenance": plain_value(outcome.provenance),
         "setting": plain_value(outcome.setting),

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.digits import plain
 from harness.judging.estimands import NAMES
@@ -42,6 +42,7 @@ class JudgementRecord(Form):
         warnings: what weakens it.
         p: the p-value of what was decided; None where there is none, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say; likewise.
+        depends_on: fields that the source leaves open, with which the conclusion flips.
     """
 
     id: Name
@@ -62,6 +63,7 @@ class JudgementRecord(Form):
     warnings: list[str]
     p: float | None = None
     fresh: Fresh | None = None
+    depends_on: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":
@@ -86,6 +88,7 @@ class JudgementRecord(Form):
             warnings=list(judgement.warnings),
             p=judgement.p,
             fresh=judgement.fresh,
+            depends_on=list(judgement.depends_on),
         )
 
     def judgement(self, claim: Claim) -> Judgement:
@@ -102,6 +105,7 @@ class JudgementRecord(Form):
             warnings=tuple(self.warnings),
             p=self.p,
             fresh=self.fresh,
+            depends_on=tuple(self.depends_on),
         )
 
 

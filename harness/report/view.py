@@ -9,7 +9,7 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Cost, Outcome
 from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
-from harness.report.text import bytes_text, count, seconds_text
+from harness.report.text import bytes_text, count, rows, seconds_text
 from harness.schema.claims import Expectation, FirstWithin, LastWithin, Power
 from harness.schema.papers import title_of
 from harness.steps import Duration
@@ -43,6 +43,7 @@ class ClaimView:
         warnings: what weakens it, and what would settle it.
         derivation: the steps that prove or refute it on paper, if the spec gives any.
         primary: whether it is one of the source's main statements.
+        depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
     """
 
     id: str
@@ -58,6 +59,7 @@ class ClaimView:
     warnings: tuple[str, ...]
     derivation: tuple[str, ...] = ()
     primary: bool = False
+    depends: str = ""
 
 
 def claim_view(judgement: Judgement) -> ClaimView:
@@ -85,7 +87,18 @@ def claim_view(judgement: Judgement) -> ClaimView:
         warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
         derivation=tuple(map(clean, claim.derivation)),
         primary=claim.primary,
+        depends=depends(judgement),
     )
+
+
+def depends(judgement: Judgement) -> str:
+    """On which open choices a claim's conclusion hangs: "depends on FIELD and FIELD", or nothing.
+
+    Args:
+        judgement: the claim with its verdict.
+    """
+    fields = list(map(clean, judgement.depends_on))
+    return f"depends on {' and '.join(fields)}" if fields else ""
 
 
 def summary(outcome: Outcome) -> str:
@@ -132,6 +145,18 @@ def counts(numbers: Mapping[Verdict, int]) -> Sequence[tuple[str, str, str, int]
         (verdict, symbol, tone, number) in the mapping's order.
     """
     return [(verdict.value, SYMBOLS[verdict], _tone(verdict), number) for verdict, number in numbers.items()]
+
+
+def looks_lines(outcome: Outcome) -> Sequence[str]:
+    """What the looks of a group-sequential plan decided and took: "look 1 of 5, 5 initialisations: decided a".
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        A line an entry; none where the number of initialisations was fixed.
+    """
+    return [f"{row.label}: {row.value}" for row in rows(outcome.looks)]
 
 
 def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:

@@ -63,11 +63,11 @@ def test_the_reason_tells_p_and_limit() -> None:
     )
 
 
-def test_a_crossing_is_left_out_with_a_word() -> None:
+def test_a_crossing_contradicts_nothing_and_says_so() -> None:
     after = after_holm([told("a", CONTRADICTED, 0.04), told("b", CONTRADICTED, None, kind="crossing")])
-    assert [one.verdict for one in after] == [CONTRADICTED, CONTRADICTED]
-    assert "no p-value" in after[1].warnings[-1]
-    assert after[0].warnings == ()
+    assert [one.verdict for one in after] == [CONTRADICTED, OPEN]
+    assert "no p-value" in after[1].why
+    assert after[0].why == "So it is."
 
 
 def test_medians_that_no_data_decide_take_no_part() -> None:
