@@ -47,7 +47,9 @@ def _wrong(check: Check, scale: Scale | None) -> Iterator[Remark]:
     if given is None:
         yield (), f"what is known to be inconclusive has its calculation, {_CALCULATION}; the field power is missing"
         return
-    if scale is not None and given.n != scale.replicates.initialisations:
+    if scale is None:
+        return
+    if given.n != scale.replicates.initialisations:
         planned = scale.replicates.initialisations
         yield ("power", "n"), f"found {given.n}, but the scale has {planned} initialisations: calculate for these"
         return
