@@ -134,7 +134,7 @@ def test_any_wrong_contradiction_is_rare(draw: Callable[[np.random.Generator, in
     # One and a half standard errors of .05 over 1,200 samples are .0094; the rate itself is below .05.
     assert corrected / samples <= 0.05 + 0.0094
     assert corrected > 0
-    assert alone / samples > 0.08, "without the correction it is no rare event"
+    assert alone / samples > 0.12, "without the correction it is no rare event"
 
 
 def test_what_is_plainly_false_is_contradicted_among_many() -> None:
