@@ -85,7 +85,7 @@ def fresh(located: Located, limits: Sequence[Limit], stands: bool | None, level:
 
 
 def _p(located: Located, limit: Limit, count: int, *, above: bool) -> float:
-    """Of the one-sided test, which decided so, that the estimand is above a limit, or below; ``count`` values are."""
+    """Of the one-sided test, which decided so, that the estimand is above a limit or below, as ``count`` values are."""
     from scipy.special import bdtrc, stdtr
 
     n = located.n
