@@ -18,8 +18,9 @@ LEVEL = 0.05
 _ROUNDING = 1e-12
 _FAR = 30.0
 """Standard errors from the limit beyond which nothing changes."""
-_STEPS, _TAIL, _HALVINGS = 300, 9.0, 40
-"""Of the integral over the standard deviation of a sample, how many of its own deviations it reaches, of a search."""
+_STEPS, _TAIL, _HALVINGS = 100, 7.0, 40
+"""Of the integral over the standard deviation of a sample, how many of its own deviations it reaches, of a search. The
+power is right to .001: of two initialisations to that, of more far better."""
 
 
 def power(estimand: Estimand, effect: float, sd: float, n: int, level: float = LEVEL) -> float:

@@ -15,11 +15,13 @@ def test_the_sign_test_is_the_one_of_the_judging(level: float) -> None:
         assert deciding(n, level) == (n - rank + 1 if rank else None)
 
 
-@pytest.mark.parametrize(("effect", "sd", "n"), [(0.0, 1.0, 3), (1.0, 1.0, 5), (-0.4, 2.0, 7), (0.3, 0.2, 4)])
+@pytest.mark.parametrize(
+    ("effect", "sd", "n"), [(1.0, 1.0, 2), (0.0, 1.0, 3), (1.0, 1.0, 5), (-0.4, 2.0, 7), (0.3, 0.2, 4)]
+)
 @pytest.mark.parametrize("estimand", ["mean", "geometric_mean"])
 def test_the_t_test_is_the_noncentral_t(estimand: str, effect: float, sd: float, n: int) -> None:
     expected = stats.nct.sf(stats.t.ppf(0.95, n - 1), n - 1, effect / sd * n**0.5)
-    assert power(estimand, effect, sd, n) == pytest.approx(expected, abs=1e-6)
+    assert power(estimand, effect, sd, n) == pytest.approx(expected, abs=1e-3 if n == 2 else 1e-5)
 
 
 def test_the_sign_test_decides_so_often() -> None:
