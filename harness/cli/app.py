@@ -11,28 +11,35 @@ from harness import __version__
 from harness.cli import console
 from harness.cli import data as data_commands
 from harness.cli import store as store_commands
+from harness.cli.claims import claims
 from harness.cli.index import index
 from harness.cli.measure import gate, measure
 from harness.cli.options import (
     DATA,
     REPORTS,
+    SENSITIVITY,
     STORE,
+    BudgetOption,
     DataOption,
     DeviceOption,
     ExitZeroOption,
     JsonOption,
+    MostOption,
     Options,
     QuietOption,
     ReplicatesOption,
     ReportOption,
     ScaleOption,
     SeedOption,
+    SensitivityOption,
     Specs,
     StoreOption,
     ThreadsOption,
+    UntilDecidedOption,
     WorkersOption,
 )
 from harness.cli.regress import regress
+from harness.cli.sensitivity import sensitivity
 from harness.errors import HarnessError, RequestError, Unread
 
 app = typer.Typer(
@@ -45,9 +52,11 @@ app = typer.Typer(
     "130 stopped, 141 nobody read the output to its end.",
 )
 app.add_typer(data_commands.app, name="data")
+app.command(epilog="Example: harness claims specs/resnet20_imp.yaml --history")(claims)
 app.command(epilog="Example: harness index reports")(index)
 app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
 app.add_typer(store_commands.app, name="store")
+app.command(epilog="Example: harness sensitivity specs/lenet_stability.yaml")(sensitivity)
 app.command(epilog="Example: harness measure specs/*.yaml --verdicts verdicts/toy.json")(measure)
 app.command(epilog="Example: harness gate verdicts/toy.json")(gate)
 
@@ -76,9 +85,13 @@ def verify(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
+    until_decided: UntilDecidedOption = False,
+    budget: BudgetOption = None,
+    most: MostOption = None,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
+    flips: SensitivityOption = SENSITIVITY,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     exit_zero: ExitZeroOption = False,
@@ -94,6 +107,10 @@ def verify(
         store=store,
         data=data,
         report=report,
+        until_decided=until_decided,
+        budget=budget,
+        most=most,
+        sensitivity=flips,
     )
     from harness.cli import session
 
@@ -110,6 +127,7 @@ def report(
     store: StoreOption = STORE,
     data: DataOption = DATA,
     report: ReportOption = REPORTS,
+    flips: SensitivityOption = SENSITIVITY,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     exit_zero: ExitZeroOption = False,
@@ -124,6 +142,7 @@ def report(
         store=store,
         data=data,
         report=report,
+        sensitivity=flips,
     )
     from harness.cli import session
 
@@ -167,6 +186,7 @@ def plan(
 @app.command(epilog="Example: harness validate specs/*.yaml")
 def validate(specs: Specs) -> None:
     """Check spec files; report every problem with file, line and field."""
+    from harness.pipeline.flipping import check_flips
     from harness.pipeline.request import check
     from harness.protocols import protocols
     from harness.schema import load as loading
@@ -177,6 +197,7 @@ def validate(specs: Specs) -> None:
             loaded = loading.load(path, protocols())
             for scale in loaded.spec.scales:
                 check(loaded, scale, DATA)
+                check_flips(loaded, scale, DATA)
         except RequestError as error:
             problems.append(str(error))
         else:

@@ -1,7 +1,8 @@
 """The commands that a pipeline calls: verdicts as data, and the gate that looks at them."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +23,9 @@ from harness.cli.options import (
     ThreadsOption,
     WorkersOption,
 )
+
+if TYPE_CHECKING:
+    from harness.report.record import Row
 
 VerdictsOption = Annotated[
     Path, typer.Option("--verdicts", help="File for the verdicts, as JSON.", dir_okay=False, show_default=False)
@@ -68,6 +72,7 @@ def gate(
     wrong = [f"{spec}: no claim is checked at this scale" for spec, claims in specs.items() if not claims]
     for spec, claims in specs.items():
         wrong += [f"{spec}.{claim}: {row.words}" for claim, row in claims.items() if not row.in_order]
+    console.out.print(f"{file}: {_wrong_by_chance([row for claims in specs.values() for row in claims.values()])}")
     if wrong:
         console.err.print(f"{file}: not in order:")
         for line in wrong:
@@ -75,3 +80,13 @@ def gate(
         raise typer.Exit(1)
     checked = sum(map(len, specs.values()))
     console.out.print(f"{file}: all {checked} claims of {len(specs)} specs are in order")
+
+
+def _wrong_by_chance(rows: "Sequence[Row]") -> str:
+    from harness.judging.verdict import Verdict
+    from harness.report.chance import wrong_words
+    from harness.schema.power import LEVEL
+
+    decided = [row for row in rows if row.verdict not in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN)]
+    primary = sum(row.primary for row in decided)
+    return wrong_words([LEVEL] * primary, [LEVEL] * (len(decided) - primary))

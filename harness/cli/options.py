@@ -44,7 +44,34 @@ ExitZeroOption = Annotated[
     bool, typer.Option("--exit-zero", help="Exit with 0 whatever the verdicts: they are data. Errors still show.")
 ]
 
+UntilDecidedOption = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        help="Add initialisations, in looks, until each primary claim is decided; error rates stay as they are.",
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        help='With --until-decided: what this command may spend, 30min, 2h or "500 trainings".',
+        metavar="TEXT",
+    ),
+]
+MostOption = Annotated[
+    int | None,
+    typer.Option(
+        "--most", min=1, max=1000, help="With --until-decided: initialisations of the last look; 4 times the first's."
+    ),
+]
+
 BaselineOption = Annotated[Path, typer.Option("--baseline", help="Folder of the baselines.")]
+
+SensitivityOption = Annotated[
+    Path, typer.Option("--sensitivity", help="Folder of what harness sensitivity found: which claims hang on a choice.")
+]
+SENSITIVITY = Path("reports/sensitivity")
 
 STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
@@ -62,3 +89,7 @@ class Options:
     data: Path
     report: Path
     workers: int | None = None
+    until_decided: bool = False
+    budget: str | None = None
+    most: int | None = None
+    sensitivity: Path = SENSITIVITY

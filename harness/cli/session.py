@@ -1,12 +1,13 @@
 """The commands that run the pipeline: load, prepare, run, judge, report."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from harness.cli import console, show
+from harness.cli.looks import Looks
 from harness.cli.options import Options
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
@@ -18,13 +19,16 @@ from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.judging.estimands import least_initialisations
+from harness.judging.verdict import Judgement
 from harness.pipeline import calibration
 from harness.pipeline import verify as verifying
 from harness.pipeline.forecast import Machine, cpu_processes, forecast
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
+from harness.pipeline.sequential import until_decided
 from harness.protocols import protocols
 from harness.report import json as machine
+from harness.report.sensitivity import depending
 from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
@@ -65,6 +69,8 @@ class _Session:
     backend: Backend
     threads: int
     data: Path
+    sensitivity: Path
+    looks: Looks | None = None
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
         """Spec by spec, each as soon as it is judged."""
@@ -72,23 +78,59 @@ class _Session:
         for request in self.requests:
             if not run:
                 require_results(request, self.store)
-            with show.progress_of(request.loaded.spec.id, quiet=quiet) as on_progress:
-                outcome = verifying.verify(
-                    request,
-                    self.store,
-                    backend=self.backend,
-                    data_root=self.data,
-                    on_progress=on_progress,
-                    on_verdict=None if quiet else show.verdict_of,
-                    also_wanted=together if run else None,
-                    machine=partial(_machine, self.backend, self.threads),
-                )
-            yield outcome
+            if self.looks is None:
+                outcome = self._outcome(request, quiet=quiet, also_wanted=together if run else None)
+            else:
+                outcome = self._until_decided(request, self.looks, quiet=quiet)
+            yield depending(outcome, request, self.sensitivity)
+
+    def _outcome(
+        self, request: Request, *, quiet: bool, also_wanted: Plan | None, decided: Sequence[str] = ()
+    ) -> Outcome:
+        """Of a request; verdicts on the way are told, but for claims that are decided."""
+        name, look = request.loaded.spec.id, request.look
+
+        def told(judgement: Judgement) -> None:
+            if judgement.claim.id not in decided:
+                show.verdict_of(judgement)
+
+        with show.progress_of(name if look is None else f"{name}, {look.title}", quiet=quiet) as on_progress:
+            return verifying.verify(
+                request,
+                self.store,
+                backend=self.backend,
+                data_root=self.data,
+                on_progress=on_progress,
+                on_verdict=None if quiet else told,
+                also_wanted=also_wanted,
+                machine=partial(_machine, self.backend, self.threads),
+            )
+
+    def _until_decided(self, first: Request, looks: Looks, *, quiet: bool) -> Outcome:
+        """Of the last look that was needed, or could be afforded."""
+        replicates = first.setting.replicates
+
+        def prepared(initialisations: int) -> Request:
+            seed = replicates.first_seed
+            return prepare(first.loaded, first.scale, self.data, initialisations=initialisations, first_seed=seed)
+
+        return until_decided(
+            looks.sizes(replicates.initialisations),
+            prepared,
+            lambda request, decided: self._outcome(request, quiet=quiet, also_wanted=None, decided=decided),
+            budget=looks.budget,
+            store=self.store,
+            machine=partial(_machine, self.backend, self.threads),
+            refused=lambda request: require_room(request.plan, self.store, self.backend),
+        )
 
 
 def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
+    looks = Looks.asked(options, specs)
     requests = _requests(specs, options)
+    if looks is not None:
+        looks.sizes(requests[0].setting.replicates.initialisations)
     whole = _together(requests)
     backend, threads = _suited(options, whole)
     for request in requests:
@@ -99,7 +141,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     if run:
         require_room(whole, store, backend)
     backend.prepare(threads)
-    return _Session(requests, store, backend, threads, options.data)
+    return _Session(requests, store, backend, threads, options.data, options.sensitivity, looks)
 
 
 def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
@@ -115,10 +157,25 @@ def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
     return backend, threads
 
 
+@dataclass(frozen=True)
+class Place:
+    """What computes a plan: a backend, so many CPU threads, and how fast that is now."""
+
+    backend: Backend
+    threads: int
+    machine: Callable[[], Machine]
+
+
+def place_of(options: Options, plan: Plan) -> Place:
+    """What computes a plan, as a user chose."""
+    backend, threads = _suited(options, plan)
+    return Place(backend, threads, partial(_machine, backend, threads))
+
+
 def _machine(backend: Backend, threads: int) -> Machine:
     """What computes a plan, and how fast that is now."""
-    devices = [slot.kind for slot in backend.slots]
-    share = share_of_cores(min(threads, usable_cores())) if devices[0] == "cpu" else 1.0
+    devices, threads = [slot.kind for slot in backend.slots], min(threads, usable_cores())
+    share = share_of_cores(threads) if devices[0] == "cpu" else 1.0
     return Machine(threads, devices, backend.free, share, calibration.here())
 
 
@@ -146,6 +203,7 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
             paths = write([outcome], options.report, before=outcomes[:-1])
             if not quiet:
                 show.verdicts(outcome)
+                show.looks(outcome)
                 show.summary([outcome], paths.html)
     if as_json:
         console.machine([machine.document(outcome) for outcome in outcomes])

@@ -20,8 +20,10 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.forecast import Forecast
 from harness.pipeline.outcome import Outcome
 from harness.printable import log_line, shortened_within
+from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.text import bytes_text, count, seconds_text
+from harness.report.view import depends, looks_lines, not_as_known
 
 if TYPE_CHECKING:
     from harness.regress.guard import Guarded
@@ -109,7 +111,8 @@ def _few(groups: Sequence[str], letters: int) -> list[str]:
 def verdict_of(judgement: Judgement) -> None:
     """A verdict that is there while the run goes on."""
     measured = "" if judgement.estimate is None else f" ({estimate_text(judgement.estimate, judgement.unit)})"
-    err.print(line(f"{judgement.claim.id}: ", _verdict(judgement), measured))
+    by_itself = ", before Holm's correction for many claims" * (judgement.verdict is Verdict.CONTRADICTED)
+    err.print(line(f"{judgement.claim.id}: ", _verdict(judgement), f"{measured}{by_itself}"))
 
 
 def _note(title: str, progress: run.Progress) -> None:
@@ -162,25 +165,36 @@ def verdicts(outcome: Outcome) -> None:
             left_out += 1
             continue
         table.add_row(
-            judgement.claim.id,
+            f"{judgement.claim.id}{' (primary)' * judgement.claim.primary}",
             with_unit(judgement.claim.paper_value, ""),
             estimate_text(judgement.estimate, judgement.unit),
-            line(_verdict(judgement)),
+            line(_verdict(judgement), f" {words}" if (words := depends(judgement)) else ""),
         )
     out.print(line((f"{outcome.spec.title} ({outcome.scale} scale)", "bold")))
     out.print(table, soft_wrap=False)
     if left_out:
         out.print(f"{left_out} claims have no check at this scale.")
+    for words in filter(None, (wrong_by_chance(outcome.judgements), in_order_again(outcome.judgements))):
+        out.print(words)
     for judgement in outcome.judgements:
         if judgement.check is not None and not judgement.verdict.good:
             out.print(line(_verdict(judgement), f" {judgement.claim.id}: {judgement.why}"))
-            if judgement.check.known is not None and judgement.as_expected:
-                out.print(f"    as is known of it: {judgement.check.known.why}")
+            if judgement.check.known is not None:
+                known = judgement.check.known
+                out.print(
+                    f"    as is known of it: {known.why}" if judgement.as_expected else f"    {not_as_known(judgement)}"
+                )
     for judgement in outcome.judgements:
         for warning in judgement.warnings:
             out.print(line((f"{judgement.claim.id}: {warning}", "dim")))
     for failure in outcome.failures:
         out.print(line(("BROKE", "bold red"), f" {failure.job}: {failure.message} ({failure.lost} jobs lost)"))
+
+
+def looks(outcome: Outcome) -> None:
+    """What the looks of a group-sequential plan decided."""
+    for text in looks_lines(outcome):
+        out.print(line(text))
 
 
 def _verdict(judgement: Judgement) -> tuple[str, str]:

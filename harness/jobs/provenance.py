@@ -138,16 +138,17 @@ def _code(module: Path) -> dict[str, Any]:
     A checkout around an installed package may be of anything.
     """
     folder = module.parent
-    revision = _git(folder, "rev-parse", "HEAD")
-    if revision and _git(folder, "ls-files", "--error-unmatch", "--", module.name):
-        return {"revision": revision, "modified": bool(_git(folder, "status", "--porcelain", "--", "."))}
+    revision = git(folder, "rev-parse", "HEAD")
+    if revision and git(folder, "ls-files", "--error-unmatch", "--", module.name):
+        return {"revision": revision, "modified": bool(git(folder, "status", "--porcelain", "--", "."))}
     return {
         "revision": os.environ.get("HARNESS_REVISION") or "unknown",
         "modified": os.environ.get("HARNESS_MODIFIED") == "true",
     }
 
 
-def _git(folder: Path, *words: str) -> str:
+def git(folder: Path, *words: str) -> str:
+    """What git answers in a folder, without white space around it; "" where it is not there or fails."""
     # In a hook of git these name the repository that runs it, whatever the folder.
     environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     command = ["git", "-C", str(folder), *words]

@@ -32,7 +32,11 @@ class Crossing:
 
 
 def first_within(
-    points: Sequence[Sample], threshold: float, scale: float = 0.0, limits: Limits = EVERYTHING
+    points: Sequence[Sample],
+    threshold: float,
+    scale: float = 0.0,
+    limits: Limits = EVERYTHING,
+    level: float = 0.90,
 ) -> Crossing:
     """The first point of an axis from which the quantity stays at or below a threshold.
 
@@ -51,16 +55,21 @@ def first_within(
         threshold: in the quantity's unit.
         scale: size of the numbers that the values were computed from, see ``no_more``.
         limits: the least and the most that the quantity can be: no bound lies beyond them.
+        level: of the two-sided intervals whose ends are the bounds, which are of 95 % by default.
 
     Raises:
         ValueError: no point was observed.
         InvariantBroken: a value is not finite.
     """
-    return _crossing(points, threshold, scale, limits, _start_of_last_run, low_if_unrefuted=True)
+    return _crossing(points, threshold, scale, limits, level, _start_of_last_run, low_if_unrefuted=True)
 
 
 def last_within(
-    points: Sequence[Sample], threshold: float, scale: float = 0.0, limits: Limits = EVERYTHING
+    points: Sequence[Sample],
+    threshold: float,
+    scale: float = 0.0,
+    limits: Limits = EVERYTHING,
+    level: float = 0.90,
 ) -> Crossing:
     """The last point of an axis at which the quantity is at or below a threshold; earlier ones may be above.
 
@@ -69,7 +78,7 @@ def last_within(
     true point is below ``high`` in 95 % of experiments, and ``low`` errs once more for each later point that
     is truly barely above the threshold.
     """
-    return _crossing(points, threshold, scale, limits, _last, low_if_unrefuted=False)
+    return _crossing(points, threshold, scale, limits, level, _last, low_if_unrefuted=False)
 
 
 def _start_of_last_run(within: Sequence[bool]) -> int | None:
@@ -88,6 +97,7 @@ def _crossing(
     threshold: float,
     scale: float,
     limits: Limits,
+    level: float,
     rule: Callable[[Sequence[bool]], int | None],
     *,
     low_if_unrefuted: bool,
@@ -107,7 +117,7 @@ def _crossing(
     n = min(map(len, by_point))
     if n == 1:
         return Crossing(value, None, None, 1, each)
-    ends = [bounds(estimate(sample, scale), 0.90) if sample else (-math.inf, math.inf) for sample in points]
+    ends = [bounds(estimate(sample, scale), level) if sample else (-math.inf, math.inf) for sample in points]
     ends = [(max(lower, limits[0]), min(upper, limits[1])) for lower, upper in ends]
     scales = [max(scale, magnitude(sample)) for sample in points]
     unrefuted = rule([no_more(lower, threshold, size) for (lower, _), size in zip(ends, scales, strict=True)])

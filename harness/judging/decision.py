@@ -9,6 +9,8 @@ from harness.judging import crossing, statistics
 from harness.judging.cautions import ONE, cautions, doubts_of_spread, test_set_words
 from harness.judging.conditions import ranks
 from harness.judging.estimands import NAMES, Located, least_initialisations, ratios
+from harness.judging.evidence import Fresh, Limit, fresh, p_falling, p_standing
+from harness.judging.sequential import Levels, Look, levels
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Quantity
 from harness.schema.claims import AtLeast, AtMost, Equals, Expectation, FirstWithin, LastWithin, LessThan
@@ -63,6 +65,9 @@ class Decision:
         why: what was compared with what.
         needed: about how many initialisations would settle it, where it is open and that can be said.
         warnings: what weakens it.
+        p: the p-value of what was decided; None where it is open, and of a crossing, which has none.
+        fresh: what as many fresh initialisations, their number fixed, would say; None of a crossing, and of one
+            initialisation.
     """
 
     estimate: Estimate
@@ -70,6 +75,8 @@ class Decision:
     why: str
     needed: int | None = None
     warnings: tuple[str, ...] = ()
+    p: float | None = None
+    fresh: Fresh | None = None
 
 
 def decide(
@@ -78,6 +85,7 @@ def decide(
     samples: Sequence[statistics.Sample],
     quantity: Quantity,
     examples: int | None = None,
+    look: Look | None = None,
 ) -> Decision:
     """Judges samples by an expectation, see ``harness.judging.verdict.judge``.
 
@@ -87,12 +95,14 @@ def decide(
         samples: one, two to compare, or one a point of an axis, none without values unless it is such a point.
         quantity: what was sampled.
         examples: over how many the quantity is a rate or a count; None where it is none.
+        look: at whose levels it is judged; None of a fixed number of initialisations.
 
     Returns:
         The decision; no interval in it goes beyond what the quantity can be, though the verdict is by the whole one.
     """
+    at = levels(expect, look)
     if isinstance(expect, FirstWithin | LastWithin):
-        return _crosses(expect, [at[expect.axis] for at in asked], samples, quantity)
+        return _crosses(expect, [point[expect.axis] for point in asked], samples, quantity, at)
     scale = max(quantity.scale, statistics.magnitude(*samples))
     limits, step = (quantity.low, quantity.high), quantity.resolution(examples)
     first = Located(samples[0], expect.estimand, scale, step)
@@ -100,31 +110,31 @@ def decide(
         case Equals(value=value, margin=margin):
             words = f"within {_short(value)} ± {_short(margin)}"
             region = _Region(words, scale, limits, value - margin, value + margin)
-            decision = _lies(first, region, quantity, refuting=0.95)
+            decision = _lies(first, region, quantity, at)
         case AtMost(bound=bound):
-            decision = _lies(first, _Region(f"≤ {_short(bound)}", scale, limits, high=bound), quantity)
+            decision = _lies(first, _Region(f"≤ {_short(bound)}", scale, limits, high=bound), quantity, at)
         case AtLeast(bound=bound):
-            decision = _lies(first, _Region(f"≥ {_short(bound)}", scale, limits, low=bound), quantity)
+            decision = _lies(first, _Region(f"≥ {_short(bound)}", scale, limits, low=bound), quantity, at)
         case LessThan():
-            decision = _compares(expect, first, Located(samples[1], expect.estimand, scale, step), quantity)
+            decision = _compares(expect, first, Located(samples[1], expect.estimand, scale, step), quantity, at)
     of_set = test_set_words(first.value, quantity, examples) if asked[0].get("split") == "test" else ""
     return replace(decision, why=f"{decision.why}{of_set}")
 
 
-def _compares(expect: LessThan, left: Located, right: Located, quantity: Quantity) -> Decision:
+def _compares(expect: LessThan, left: Located, right: Located, quantity: Quantity, at: Levels) -> Decision:
     """By pairs: the differences, or the ratios where the estimand is the geometric mean."""
     sides = f"{_short(left.value)} against {_short(right.value)}{_unit(quantity)}"
     if expect.estimand == "geometric_mean":
         least = min(left.sorted[0], right.sorted[0])
         scale = max(1.0, quantity.scale / least)
         pairs = Located(ratios(left.values, right.values), expect.estimand, scale, left.resolution / least)
-        decision = _lies(pairs, _Region("< 1", scale, (0.0, math.inf), high=1.0, strict=True), RATIO)
+        decision = _lies(pairs, _Region("< 1", scale, (0.0, math.inf), high=1.0, strict=True), RATIO, at)
         return replace(decision, why=f"{sides}. Ratios by initialisation: {decision.why}")
     by, width = expect.by, quantity.high - quantity.low
     words = f"≤ {_short(0.0 - by)}" if by else "< 0"
     region = _Region(words, left.scale, (-width, width), high=-by, strict=by == 0)
     between = statistics.differences(left.values, right.values)
-    decision = _lies(Located(between, expect.estimand, left.scale, left.resolution), region, quantity)
+    decision = _lies(Located(between, expect.estimand, left.scale, left.resolution), region, quantity, at)
     return replace(decision, why=f"{sides}. Differences by initialisation: {decision.why}")
 
 
@@ -140,15 +150,15 @@ def _unit(quantity: Quantity) -> str:
     return f" {quantity.unit}" if quantity.unit else ""
 
 
-def _lies(located: Located, region: _Region, quantity: Quantity, refuting: float = 0.90) -> Decision:
-    """Whether an estimand lies in a region; ``refuting``: level of the interval that must miss it to say no."""
-    estimate, value, unit = region.shown(located.estimate), located.value, _unit(quantity)
+def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> Decision:
+    """Whether an estimand lies in a region."""
+    estimate, value, unit = region.shown(located.within(at.shown, at.stands)), located.value, _unit(quantity)
     name, warnings, inside = NAMES[located.estimand], cautions(located), region.has(located.value)
     if located.n == 1:
         why = f"{name} {_short(value)}{unit} is {'inside' if inside else 'outside'} ({region.words})"
         return Decision(estimate, None, f"{why}; no interval (one initialisation).", None, warnings)
     warnings += doubts_of_spread(located, region.limits, region.high - region.low, quantity)
-    level = 0.90 if inside else refuting
+    level = at.stands if inside else at.falls
     interval = located.interval(level)
     text = f"{name} {_short(value)}{unit} ({_beside(located)}) over {located.n} initialisations"
     if located.estimand == "median":
@@ -156,13 +166,27 @@ def _lies(located: Located, region: _Region, quantity: Quantity, refuting: float
     if interval.bounded:
         ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
+    limits = _ends(region, located)
     if region.has(interval.low) and region.has(interval.high):
-        return Decision(estimate, True, f"{text} throughout.", None, warnings)
+        p, again = at.overall(p_standing(located, limits)), fresh(located, limits, True, at.refuting)
+        return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        return Decision(estimate, False, f"{text} nowhere.", None, warnings)
+        p, again = at.overall(p_falling(located, limits, at.refuting)), fresh(located, limits, False, at.refuting)
+        return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
+    again = fresh(located, limits, None, at.refuting)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
-    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings)
+    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, fresh=again)
+
+
+def _ends(region: _Region, located: Located) -> list[Limit]:
+    """The ends of a region beyond which a value can be."""
+    limits = []
+    if not region.not_above(math.inf):
+        limits.append(Limit(region.high, upper=True, inside=sum(map(region.not_above, located.sorted))))
+    if not region.not_below(-math.inf):
+        limits.append(Limit(region.low, upper=False, inside=sum(map(region.not_below, located.sorted))))
+    return limits
 
 
 def _limits(region: _Region, value: float, *, inside: bool) -> tuple[float, float]:
@@ -197,10 +221,11 @@ def _crosses(
     points: Sequence[Condition],
     samples: Sequence[statistics.Sample],
     quantity: Quantity,
+    at: Levels,
 ) -> Decision:
     first = isinstance(expect, FirstWithin)
     search = crossing.first_within if first else crossing.last_within
-    result = search(samples, expect.threshold, quantity.scale, (quantity.low, quantity.high))
+    result = search(samples, expect.threshold, quantity.scale, (quantity.low, quantity.high), at.stands)
     *places, earliest, latest = ranks(points, (*points, expect.earliest, expect.latest), "")
     nowhere = math.inf if first else -math.inf
 

@@ -143,9 +143,13 @@ class Located:
     @property
     def estimate(self) -> Estimate:
         """With the 95 % interval; a median's from n = 6 on, and at n = 5 from least to greatest, which is 93.75 %."""
-        interval = self.interval(0.95)
-        if not interval.bounded and self.n >= least_initialisations(0.90):
-            interval = self.interval(0.90)
+        return self.within(0.95, 0.90)
+
+    def within(self, level: float, least: float) -> Estimate:
+        """With the interval of a level, or of the ``least`` level where that of a median bounds nothing."""
+        interval = self.interval(level)
+        if not interval.bounded:
+            interval = self.interval(least)
         low, high = (interval.low, interval.high) if interval.bounded and self.n > 1 else (None, None)
         level = interval.level if low is not None else 0.95
         made = Estimate(self.value, self.n, self.sd, low, high, kind=self.estimand, level=level)

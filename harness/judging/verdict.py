@@ -17,6 +17,8 @@ from harness.judging.conditions import (
 )
 from harness.judging.decision import RATIO, decide
 from harness.judging.estimands import NAMES
+from harness.judging.evidence import Fresh
+from harness.judging.sequential import Look
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Gap, Observation, Quantity
 from harness.schema.claims import AtLeast, AtMost, Check, Claim, Equals, Expectation, FirstWithin, LastWithin, LessThan
@@ -57,6 +59,10 @@ class Judgement:
         replicates_needed: about how many initialisations would settle an inconclusive claim, where that can
             be said.
         warnings: what weakens the judgement (margin under 2 sd, one replicate only, ...).
+        p: the p-value of what was decided, before Holm, see ``harness.judging.evidence``; None where nothing was, of a
+            crossing, and in reports of versions that did not tell.
+        fresh: what as many fresh initialisations would say, likewise.
+        depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
 
     claim: Claim
@@ -68,6 +74,24 @@ class Judgement:
     why: str
     replicates_needed: int | None = None
     warnings: tuple[str, ...] = ()
+    p: float | None = None
+    fresh: Fresh | None = None
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether the claim stands or falls."""
+        return self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
+
+    @property
+    def in_order_again(self) -> float | None:
+        """About how likely the verdict of as many fresh initialisations is one to expect; None where nothing tells."""
+        if self.fresh is None:
+            return None
+        known = self.check.known if self.check else None
+        if known is None:
+            return self.fresh.stands
+        return self.fresh.falls if known.verdict == "fails" else 1 - self.fresh.falls
 
     @property
     def as_expected(self) -> bool:
@@ -77,7 +101,7 @@ class Judgement:
             return self.check is None or self.verdict.good
         if known.verdict == "fails":
             return self.verdict in (Verdict.FAILS, Verdict.CONTRADICTED)
-        return self.verdict.good or self.verdict in (Verdict.INCONCLUSIVE, Verdict.FAILS)
+        return self.verdict.good or self.verdict is Verdict.INCONCLUSIVE
 
 
 def judge(
@@ -94,6 +118,7 @@ def judge(
     gaps: Sequence[Gap] = (),
     measured: Callable[[Mapping[str, Condition]], bool] = lambda at: True,
     examples: Callable[[Mapping[str, Condition]], int | None] = lambda at: None,
+    look: Look | None = None,
 ) -> Judgement:
     """Judges a claim at a scale.
 
@@ -128,6 +153,7 @@ def judge(
         measured: whether this setting measures the quantity under some conditions; a search may leave out points.
         examples: over how many examples the quantity is a rate, or counts them, under some conditions; None where it
             does neither.
+        look: of a group-sequential plan, at whose levels the intervals are; None of a fixed number of initialisations.
 
     Raises:
         RequestError: the check does not fit the quantity's axes (see ``harness.judging.conditions``).
@@ -137,7 +163,7 @@ def judge(
         why = f"The spec has no check at the scale {scale!r}."
         return Judgement(claim, None, Verdict.NOT_RUN, None, quantity.unit, "no check at this scale", why)
     asked = conditions(claim, check, quantity, defaults, axis_values)
-    expected = _in_words(claim.quantity, check.expect, quantity, asked)
+    expected = in_words(claim.quantity, check.expect, quantity, asked)
     unit = _unit(check.expect, quantity)
     samples = [select(observations, claim.quantity, quantity, at) for at in asked]
     reason = why_incomplete(claim.quantity, asked, samples, gaps, measured)
@@ -147,15 +173,27 @@ def judge(
         return Judgement(claim, check, Verdict.NOT_RUN, None, unit, expected, reason)
     missing = missing_replicates(asked, samples, planned_initialisations)
     fewest = min((number for at in asked if (number := examples(at)) is not None), default=None)
-    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity, fewest)
+    decision = decide(check.expect, asked, [values(sample) for sample in samples], quantity, fewest, look)
     complete = not missing and decision.estimate.n >= planned_initialisations
     verdict = {
         True: Verdict.REPRODUCED if may_reproduce and complete else Verdict.HOLDS,
         False: Verdict.CONTRADICTED if may_reproduce and complete else Verdict.FAILS,
         None: Verdict.INCONCLUSIVE,
     }[decision.stands]
-    warnings = (*missing, *decision.warnings)
-    return Judgement(claim, check, verdict, decision.estimate, unit, expected, decision.why, decision.needed, warnings)
+    why = decision.why if look is None else f"{decision.why} {look.words(check.expect)}"
+    return Judgement(
+        claim,
+        check,
+        verdict,
+        decision.estimate,
+        unit,
+        expected,
+        why,
+        decision.needed,
+        (*missing, *decision.warnings),
+        decision.p,
+        decision.fresh,
+    )
 
 
 def _unit(expect: Expectation, quantity: Quantity) -> str:
@@ -165,7 +203,15 @@ def _unit(expect: Expectation, quantity: Quantity) -> str:
     return RATIO.unit if isinstance(expect, LessThan) and expect.estimand == "geometric_mean" else quantity.unit
 
 
-def _in_words(name: str, expect: Expectation, quantity: Quantity, asked: Sequence[Mapping[str, Condition]]) -> str:
+def in_words(name: str, expect: Expectation, quantity: Quantity, asked: Sequence[Mapping[str, Condition]]) -> str:
+    """An expectation for a reader.
+
+    Args:
+        name: of the quantity.
+        expect: what is expected of it.
+        quantity: of that name.
+        asked: under which conditions, the claim's own first.
+    """
     at, unit = asked[0], quantity.unit
     match expect:
         case Equals():

@@ -42,7 +42,9 @@ class EarlyVerdicts:
             tell: is told of each verdict.
         """
         self._outstanding, self._judge, self._tell = outstanding, judge, tell
-        self._waits = {claim.id: (claim, keys) for claim, keys in _tables(request) if not keys.isdisjoint(outstanding)}
+        self._waits = {
+            claim.id: (claim, keys) for claim, keys in tables_of(request) if not keys.isdisjoint(outstanding)
+        }
         self._told: dict[str, Judgement] = {}
         self._next = time.monotonic() + _EVERY_S
 
@@ -101,7 +103,7 @@ def _close(a: float | None, b: float | None) -> bool:
     return math.isclose(a, b, rel_tol=SINGLE, abs_tol=SINGLE)
 
 
-def _tables(request: Request) -> Iterator[tuple[Claim, set[str]]]:
+def tables_of(request: Request) -> Iterator[tuple[Claim, set[str]]]:
     """The claims with a check at the request's scale, each with the keys of the jobs on whose tables it may rest."""
     protocol, setting = request.protocol, request.setting
     alike: dict[object, list[Measurement]] = {}

@@ -63,6 +63,8 @@ class Outcome:
         failures: jobs that broke.
         setting: what was run, with every default written out: ``training``, ``settings`` (of the protocol),
             ``replicates``.
+        looks: of a group-sequential plan: what each look decided, why there were no more, what they took; empty where
+            the number of initialisations was fixed.
     """
 
     spec: Spec
@@ -75,6 +77,7 @@ class Outcome:
     cost: Cost
     failures: Sequence[Failure] = ()
     setting: Mapping[str, Any] = field(default_factory=dict)
+    looks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

@@ -13,6 +13,7 @@ from harness.errors import DataMissing, RequestError
 from harness.execution.backends.base import Slot
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
+from harness.judging.sequential import Look
 from harness.pipeline.plan_invariants import check_plan
 from harness.protocols import protocols
 from harness.protocols.common.base import Experiment
@@ -35,6 +36,7 @@ class Request:
         setting: resolved, with the replicates that were asked for.
         protocol: its experiment.
         plan: every job it needs.
+        look: of a group-sequential plan, at whose levels claims are judged; None of a fixed number of initialisations.
     """
 
     loaded: Loaded
@@ -42,6 +44,7 @@ class Request:
     setting: Setting
     protocol: Experiment[Any]
     plan: Plan
+    look: Look | None = None
 
     @property
     def planned(self) -> Replicates:

@@ -16,6 +16,7 @@ from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Table
 from harness.jobs.store import Store
+from harness.judging.multiplicity import after_holm
 from harness.judging.verdict import Judgement, judge
 from harness.observation import Condition, Gap, Observation
 from harness.pipeline import accounts, calibration
@@ -80,6 +81,7 @@ def verify(
     judgements = _judge(request, spec.claims, observations, lacking)
     if early is not None:
         early.hold(judgements)
+    judgements = after_holm(judgements)
     return Outcome(
         spec=spec,
         spec_path=str(local_path(request.loaded.path) or request.loaded.path),
@@ -202,6 +204,32 @@ def _judged_early(request: Request, tables: _Tables, claims: Sequence[Claim]) ->
     return _judge(request, claims, tables.observations(), [])
 
 
+def judged(request: Request, store: Store, run: Run) -> tuple[list[Judgement], list[Observation]]:
+    """The claims of a request by what a run left, as ``verify`` judges them, and the observations.
+
+    Args:
+        request: its plan may leave out jobs on which no claim rests.
+        store: with the results.
+        run: of the plan, or of one that has its jobs.
+
+    Raises:
+        BrokenError: the experiment can make nothing of its results.
+        InvariantBroken: results are not what they are taken for.
+    """
+    protocol, setting, plan = request.protocol, request.setting, request.plan
+    left_out = {measurement.job.key for measurement in protocol.measurements(setting)} - plan.jobs.keys()
+    tables = _Tables(request, store)
+    tables.absent = run.failed.keys() | run.lost | left_out
+    with _reading(request, store):
+        check_results(plan, store, tables.absent, setting.datasets)
+    observations = tables.observations()
+    lacking: Sequence[Gap] = ()
+    if not plan.jobs.keys().isdisjoint(run.failed.keys() | run.lost):
+        with _reading(request, store):
+            lacking = gaps(protocol, setting, tables.read, partial(causes, failed=run.failed))
+    return _judge(request, request.loaded.spec.claims, observations, lacking), observations
+
+
 def _judge(
     request: Request, claims: Sequence[Claim], observations: Sequence[Observation], missing: Sequence[Gap]
 ) -> list[Judgement]:
@@ -224,6 +252,7 @@ def _judge(
             gaps=missing,
             measured=partial(_measured, request, claim.quantity),
             examples=partial(protocol.examples, setting),
+            look=request.look,
         )
         judgements.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))
     return judgements

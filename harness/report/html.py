@@ -10,6 +10,7 @@ from harness.digits import plain
 from harness.figure import Figure, Series, Surface
 from harness.judging.verdict import Verdict
 from harness.pipeline.outcome import Outcome
+from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.figures.palette import Look, looks
 from harness.report.page import render
@@ -46,11 +47,15 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
         ("Training", rows(outcome.setting.get("training", {}))),
         ("Settings of the protocol", rows(outcome.setting.get("settings", {}))),
         ("Replicates", rows(outcome.setting.get("replicates", {}))),
+        *([("Looks", rows(outcome.looks))] if outcome.looks else []),
     ]
     return {
         "title": spec.title,
         "symbol": SYMBOLS[Verdict.HOLDS if outcome.exit_code == 0 else Verdict.FAILS],
         "summary": summary(outcome),
+        "chance": [
+            words for words in (wrong_by_chance(outcome.judgements), in_order_again(outcome.judgements)) if words
+        ],
         "spec_path": outcome.spec_path,
         "protocol": spec.protocol,
         "scale": outcome.scale,

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from harness.judging.verdict import Judgement, Verdict
 from harness.printable import clean
+from harness.report.chance import wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.page import digest, part, render
 from harness.report.read import Report
@@ -44,6 +45,7 @@ class _Claim:
     sentence: str
     paper: str
     place: str
+    primary: bool
     rows: Sequence[_Row]
 
 
@@ -81,6 +83,7 @@ def index(reports: Iterable[Report]) -> str:
         policy=digest(script),
         groups=groups,
         summary=_summary(groups, rows),
+        chance=wrong_by_chance([judgement for report in listed for judgement in report.judgements]),
         counts=counts(_numbers(listed)),
         filters=[(name, plural, _choices(name, groups, rows)) for name, plural in _CHOICES.items()],
         verdicts=len(rows),
@@ -124,6 +127,7 @@ def _claim(spec: str, judged: Sequence[tuple[Report, Judgement]]) -> _Claim:
         sentence=clean(claim.sentence),
         paper=_words("paper", claim.source.paper),
         place=claim.source.place,
+        primary=claim.primary,
         rows=[_row(report, judgement) for report, judgement in judged],
     )
 

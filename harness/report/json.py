@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from harness.pipeline.outcome import Outcome
+from harness.report.chance import chance_document
 from harness.report.record import JudgementRecord
 from harness.report.view import summary
 
@@ -47,11 +48,13 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "title": outcome.spec.title,
         "scale": outcome.scale,
         "summary": summary(outcome),
+        "by_chance": plain_value(chance_document(outcome.judgements)),
         "exit_code": outcome.exit_code,
         "counts": {verdict.value: number for verdict, number in outcome.counts.items()},
         "claims": [plain_value(JudgementRecord.of(judgement)) for judgement in outcome.judgements],
         "failures": plain_value(outcome.failures),
         "departures": plain_value(outcome.departures),
+        **({"looks": plain_value(outcome.looks)} if outcome.looks else {}),
         "cost": _cost(outcome),
         "provenance": plain_value(outcome.provenance),
         "setting": plain_value(outcome.setting),

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from harness.pipeline.outcome import Outcome
 from harness.printable import one_line
+from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.text import bytes_text, count, rows, seconds_text, shorten
-from harness.report.view import ClaimView, claim_view, summary
+from harness.report.view import ClaimView, claim_view, looks_lines, summary
 
 _SENTENCE, _PROVENANCE, _MESSAGE = 120, 400, 600
 """Letters of a claim in the table, of the provenance line, of an error message."""
@@ -29,6 +30,7 @@ def markdown(outcome: Outcome) -> str:
     parts = [
         f"# {escape(outcome.spec.title)}",
         f"**{escape(summary(outcome))}.** {escape(outcome.spec_path)}, protocol {outcome.spec.protocol}.",
+        escape(" ".join(filter(None, (wrong_by_chance(outcome.judgements), in_order_again(outcome.judgements))))),
         *_failures(outcome),
         _table(claims),
         "## Why",
@@ -37,6 +39,7 @@ def markdown(outcome: Outcome) -> str:
         "\n".join(f"- {escape(departure)}" for departure in outcome.departures) or "None is known.",
         "## Run",
         f"- Provenance: {escape(_provenance(outcome))}\n- Cost: {_cost(outcome)}",
+        *(["## Looks", "\n".join(f"- {escape(line)}" for line in looks_lines(outcome))] if outcome.looks else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -59,13 +62,21 @@ def _table(claims: list[ClaimView]) -> str:
     for claim in claims:
         sentence = escape(shorten(one_line(claim.sentence), _SENTENCE))
         lines.append(
-            f"| {sentence} | {escape(claim.paper)} | {escape(claim.measured)} | {claim.symbol} {claim.verdict} |"
+            f"| {sentence} | {escape(claim.paper)} | {escape(claim.measured)} "
+            f"| {claim.symbol} {claim.verdict}{_depends(claim)} |"
         )
     return "\n".join(lines)
 
 
+def _depends(claim: ClaimView) -> str:
+    return f", {escape(claim.depends)}" if claim.depends else ""
+
+
 def _why(claim: ClaimView) -> str:
-    lines = [f"- **{claim.symbol} {claim.verdict}** `{claim.id}`" + (f": {escape(claim.why)}" if claim.why else "")]
+    lines = [
+        f"- **{claim.symbol} {claim.verdict}** `{claim.id}`{' (primary)' * claim.primary}"
+        + (f": {escape(claim.why)}" if claim.why else "")
+    ]
     lines.append(f"  - Source: {escape(claim.source)}")
     if claim.expected != "–":
         lines.append(f"  - Expected: {escape(claim.expected)}")

@@ -2,10 +2,11 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.digits import plain
 from harness.judging.estimands import NAMES
+from harness.judging.evidence import Fresh
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict
 from harness.schema.base import Model, Name
@@ -28,7 +29,7 @@ class JudgementRecord(Form):
     """What became of a claim, in the order in which it is written.
 
     Attributes:
-        id: of the claim, whose sentence, source, quantity and paper_value follow.
+        id: of the claim, whose primary, sentence, source, quantity and paper_value follow.
         check: at this scale; None where the claim has none.
         expected: the expectation in words.
         verdict: the outcome.
@@ -39,9 +40,13 @@ class JudgementRecord(Form):
         why: the reason.
         replicates_needed: about how many initialisations would settle it, where that can be said.
         warnings: what weakens it.
+        p: the p-value of what was decided; None where there is none, and in reports of versions that did not tell.
+        fresh: what as many fresh initialisations would say; likewise.
+        depends_on: fields that the source leaves open, with which the conclusion flips.
     """
 
     id: Name
+    primary: bool = False
     sentence: str
     source: Source
     quantity: Name
@@ -56,6 +61,9 @@ class JudgementRecord(Form):
     why: str
     replicates_needed: int | None
     warnings: list[str]
+    p: float | None = None
+    fresh: Fresh | None = None
+    depends_on: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":
@@ -63,6 +71,7 @@ class JudgementRecord(Form):
         claim = judgement.claim
         return cls.model_construct(
             id=claim.id,
+            primary=claim.primary,
             sentence=claim.sentence,
             source=claim.source,
             quantity=claim.quantity,
@@ -77,6 +86,9 @@ class JudgementRecord(Form):
             why=judgement.why,
             replicates_needed=judgement.replicates_needed,
             warnings=list(judgement.warnings),
+            p=judgement.p,
+            fresh=judgement.fresh,
+            depends_on=list(judgement.depends_on),
         )
 
     def judgement(self, claim: Claim) -> Judgement:
@@ -91,6 +103,9 @@ class JudgementRecord(Form):
             why=self.why,
             replicates_needed=self.replicates_needed,
             warnings=tuple(self.warnings),
+            p=self.p,
+            fresh=self.fresh,
+            depends_on=tuple(self.depends_on),
         )
 
 
@@ -112,6 +127,7 @@ class Row(Model):
     Attributes:
         verdict: the outcome.
         in_order: whether that is the verdict to expect.
+        primary: whether the claim is one of the source's main statements.
         value: the measured number; None where there is none.
         low: lower end of its interval, of 95 % but for a median's.
         high: upper end.
@@ -122,6 +138,7 @@ class Row(Model):
 
     verdict: Verdict
     in_order: bool
+    primary: bool = False
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -133,6 +150,7 @@ class Row(Model):
     def of(cls, record: JudgementRecord) -> Self:
         """The row of a record; only fields that have a value are set."""
         fields: dict[str, Any] = {"verdict": record.verdict, "in_order": record.in_order}
+        fields |= {"primary": True} if record.primary else {}
         if record.estimate is not None:
             numbers = {name: getattr(record.estimate, name) for name in ("value", "low", "high")}
             fields |= {name: _short(number) for name, number in numbers.items() if number is not None}

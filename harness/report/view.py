@@ -1,14 +1,16 @@
 """An outcome in words, common to HTML, Markdown and JUnit."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.digits import plain
 from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Cost, Outcome
 from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
-from harness.report.text import bytes_text, count, seconds_text
-from harness.schema.claims import FirstWithin, LastWithin
+from harness.report.text import bytes_text, count, rows, seconds_text
+from harness.schema.claims import Expectation, FirstWithin, LastWithin, Power
 from harness.schema.papers import title_of
 from harness.steps import Duration
 
@@ -40,6 +42,8 @@ class ClaimView:
         why: the reason.
         warnings: what weakens it, and what would settle it.
         derivation: the steps that prove or refute it on paper, if the spec gives any.
+        primary: whether it is one of the source's main statements.
+        depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
     """
 
     id: str
@@ -54,6 +58,8 @@ class ClaimView:
     why: str
     warnings: tuple[str, ...]
     derivation: tuple[str, ...] = ()
+    primary: bool = False
+    depends: str = ""
 
 
 def claim_view(judgement: Judgement) -> ClaimView:
@@ -80,7 +86,19 @@ def claim_view(judgement: Judgement) -> ClaimView:
         why=clean(judgement.why),
         warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
         derivation=tuple(map(clean, claim.derivation)),
+        primary=claim.primary,
+        depends=depends(judgement),
     )
+
+
+def depends(judgement: Judgement) -> str:
+    """On which open choices a claim's conclusion hangs: "depends on FIELD and FIELD", or nothing.
+
+    Args:
+        judgement: the claim with its verdict.
+    """
+    fields = list(map(clean, judgement.depends_on))
+    return f"depends on {' and '.join(fields)}" if fields else ""
 
 
 def summary(outcome: Outcome) -> str:
@@ -129,6 +147,18 @@ def counts(numbers: Mapping[Verdict, int]) -> Sequence[tuple[str, str, str, int]
     return [(verdict.value, SYMBOLS[verdict], _tone(verdict), number) for verdict, number in numbers.items()]
 
 
+def looks_lines(outcome: Outcome) -> Sequence[str]:
+    """What the looks of a group-sequential plan decided and took: "look 1 of 5, 5 initialisations: decided a".
+
+    Args:
+        outcome: the verified spec.
+
+    Returns:
+        A line an entry; none where the number of initialisations was fixed.
+    """
+    return [f"{row.label}: {row.value}" for row in rows(outcome.looks)]
+
+
 def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:
     """What the results took, whenever they were computed: the same however often the report is written.
 
@@ -163,10 +193,33 @@ def _needed(judgement: Judgement) -> tuple[str, ...]:
 def _known(judgement: Judgement) -> tuple[str, ...]:
     """What is known of the claim, and whether it was found again."""
     known = judgement.check.known if judgement.check else None
-    if known is None:
+    if known is None or judgement.check is None:
         return ()
     text = f"Known: {'it fails here' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
-    return (text,) if judgement.as_expected else (text, "That was not found again.")
+    found = (text,) if known.power is None else (text, power_words(known.power, judgement.check.expect))
+    return found if judgement.as_expected else (*found, not_as_known(judgement))
+
+
+def power_words(power: Power, expect: Expectation) -> str:
+    """A power calculation for a reader: "Calculated beforehand: a distance of 0.3 from the limit, ..."."""
+    estimand = None if isinstance(expect, FirstWithin | LastWithin) else expect.estimand
+    what = "factor" if estimand == "geometric_mean" else "distance"
+    effect, sd = power.effect, power.sd
+    if estimand == "geometric_mean":
+        effect, sd = math.exp(min(effect, 700.0)), math.exp(min(sd, 700.0))
+    test = "sign test" if estimand == "median" else "t test"
+    return (
+        f"Calculated beforehand: at a {what} of {plain(effect, 3)} from the limit and an sd of {plain(sd, 3)}"
+        f"{' (both as factors)' * (estimand == 'geometric_mean')}, {power.n} initialisations decide with probability "
+        f"{plain(power.power, 2)} ({test}, one-sided 5 %)."
+    )
+
+
+def not_as_known(judgement: Judgement) -> str:
+    """What was found in place of what is known of a claim."""
+    known = judgement.check.known if judgement.check else None
+    expected = "inconclusive" if known is not None and known.verdict == "inconclusive" else "FAILS"
+    return f"That was not found again: expected {expected}, found {judgement.verdict}."
 
 
 def _searched(judgement: Judgement) -> str | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from harness.schema.base import Line, Many, Margin, Model, Name, Text, line
+from harness.schema.base import Count, Line, Many, Margin, Model, Name, NonNegative, Positive, Text, line
 
 _LONGEST_CONDITION = 80
 
@@ -127,19 +127,38 @@ class LastWithin(Model):
 Expectation = Annotated[Equals | AtMost | AtLeast | LessThan | FirstWithin | LastWithin, Field(discriminator="kind")]
 
 
+class Power(Model):
+    """A power calculation, made before the run: why a setting is not to decide a claim.
+
+    Attributes:
+        effect: how far from the nearest limit of the expectation the estimand is taken to lie, on either side, in the
+            unit of the quantity; natural logarithms for a geometric mean.
+        sd: standard deviation between initialisations, in the same unit; of the differences for ``less_than``.
+        n: initialisations, as many as the scale has.
+        power: the probability that the estimand's test, one-sided at 5 %, decides then; see ``harness.schema.power``.
+    """
+
+    effect: NonNegative
+    sd: Positive
+    n: Count
+    power: Annotated[float, Field(ge=0, le=1)]
+
+
 class KnownVerdict(Model):
     """What is known of a claim at a scale, other than that it stands.
 
     Attributes:
         verdict: ``fails``: it is wrong (an erratum), or known not to hold at this scale; the run is in order when that
             is found again.
-            ``inconclusive``: this setting cannot decide it, so that what its few initialisations say is up to chance,
-            and any verdict that they give is in order. The numbers are for the regression guard.
+            ``inconclusive``: this setting cannot decide it, as ``power`` says beforehand. A run that leaves it open, or
+            finds that it stands after all, is in order; one in which it fails is not.
         why: the reason, which the report gives.
+        power: the calculation, with ``inconclusive``; reports of versions that did not ask for one have none.
     """
 
     verdict: Literal["fails", "inconclusive"]
     why: Text
+    power: Power | None = None
 
 
 class Check(Model):
@@ -164,6 +183,7 @@ class Claim(Model):
 
     Attributes:
         id: unique in the spec.
+        primary: whether it is one of the source's main statements, as its abstract or a headline figure gives them.
         sentence: the claim in words.
         source: where it stands.
         quantity: a quantity of the spec's protocol.
@@ -173,6 +193,7 @@ class Claim(Model):
     """
 
     id: Name
+    primary: bool = False
     sentence: Text
     source: Source
     quantity: Name

@@ -9,11 +9,14 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import RequestError
 from harness.printable import one_line, shown, visible
+from harness.schema import flips
 from harness.schema.base import Model
 from harness.schema.claims import Claim
 from harness.schema.document import Document, Location, read
+from harness.schema.known import wrong_powers
 from harness.schema.model import Scale, Spec
 from harness.schema.papers import near_names
+from harness.schema.sensitivity import OpenChoice
 from harness.schema.words import message, place
 
 _MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 50, 1000
@@ -118,6 +121,8 @@ def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
         if isinstance(chosen, dict):
             more, settings[name] = _settings(experiment, spec, name, chosen)
             problems += [_renumbered(problem, numbers) for problem in more]
+    if not problems:
+        problems += _sensitivity_problems(experiment, spec, settings)
     if problems:
         raise RequestError(_words(document, problems))
     doubts = tuple(
@@ -147,6 +152,38 @@ def _settings(
     except ValidationError as error:
         return _problems(error, experiment.settings, ("scales", name, "settings")), None
     return experiment.problems(spec, name, settings) if name in spec.scales else (), settings
+
+
+def _sensitivity_problems(experiment: ExperimentSchema, spec: Spec, settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the open choices of a spec that is sound without them."""
+    wrong = [Problem(location, words) for location, words in flips.reference_problems(spec)]
+    yield from wrong
+    told = {problem.location[1] for problem in wrong}
+    for number, choice in enumerate(spec.sensitivity):
+        for scale in () if number in told else flips.scales_of(choice, spec):
+            for field, words in _flip_problems(experiment, spec, scale, settings[scale], choice):
+                yield Problem(("sensitivity", number, field), words)
+
+
+def _flip_problems(
+    experiment: ExperimentSchema, spec: Spec, scale: str, settings: Model, choice: OpenChoice
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a flip at a scale: (field of the choice, words)."""
+    own, problems = flips.plain(spec.scales[scale], settings), list[Problem]()
+    try:
+        values = flips.flipped(own, choice)
+        changed = Scale.model_validate(values)
+        options = experiment.settings.model_validate(values["settings"])
+        if flips.plain(changed, options) == own:
+            yield "value", f"found {shown(choice.value)}, which the scale {scale!r} has itself: flip it to another"
+        problems += experiment.problems(flips.of(spec, [choice], scale, changed), scale, options)
+    except flips.NoSuchField as error:
+        yield "field", f"at the scale {scale!r}: {error}"
+    except ValidationError as error:
+        model = Scale if error.title == Scale.__name__ else experiment.settings
+        problems += _problems(error, model, ("scales", scale) if model is Scale else ("scales", scale, "settings"))
+    for problem in problems:
+        yield "value", flips.refused(choice, problem.location, problem.message)
 
 
 def local_path(path: Path) -> Path | None:
@@ -219,6 +256,8 @@ def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told
             if scale not in scales:
                 has = ", ".join(scales) or "none"
                 yield Problem(("claims", number, "checks", scale), f"the spec has no such scale; it has {has}")
+        for field, wrong in wrong_powers(claim, spec.scales):
+            yield Problem(("claims", number, *field), wrong)
 
 
 def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from harness.schema.base import Many, Model, Name, Seed, Text, Version
 from harness.schema.claims import Claim
+from harness.schema.sensitivity import OpenChoice
 from harness.schema.training import Training
 
 PAPER_SCALE = "paper"
@@ -90,6 +91,7 @@ class Spec(Model):
         protocol: the experiment, by its name: a folder of ``harness/protocols``, or of a package outside.
         claims: what the source says.
         scales: name -> setting; ``toy`` and ``paper`` by custom.
+        sensitivity: choices that the source leaves open, flipped by ``harness sensitivity``; they are no claims.
     """
 
     schema_version: Version
@@ -98,3 +100,4 @@ class Spec(Model):
     protocol: Name
     claims: Annotated[Many[Claim], Field(min_length=1)]
     scales: Annotated[dict[Name, Scale], Field(min_length=1)]
+    sensitivity: Many[OpenChoice] = ()

@@ -46,7 +46,7 @@ class Line(Stage):
         params = job.params
         evaluations = len(params["batch_norm"]) * examples_of_both_splits(params)
         again = nominal(params["data"]["name"]).n_train if "recomputed" in params["batch_norm"] else 0
-        return Effort((params["alphas"] + 2) * (evaluations + again) * forward_pass(params))
+        return Effort((params["alphas"] + 2) * (evaluations + again) * forward_pass(params), slowness=1.2)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """The line's points: columns ``batch_norm``, ``alpha``, ``split``, ``error`` (percent), ``loss`` (nats)."""

@@ -38,6 +38,8 @@ from harness.stages.recorded import RECORDED, Recorded
 
 _OWN = ("start", "order", "schedule_start", "optimiser_state")
 """Parameters that replicas of a group need not share, beside those of a snapshot."""
+_SLOWNESS = 1.4
+"""Beside the sample's step are batches, augmentation, updates and the search for numbers that are not finite."""
 _COPIES_OF_WEIGHTS = 8
 _COPIES_OF_ACTIVATIONS = 2.0
 """Both measured on the CPU, as the process's peak: LeNet 9 MB a replica (8.4 times its weights), ResNet-20 at batch
@@ -84,6 +86,7 @@ class Train(Stage):
         return Effort(
             operations=self.cost(job) * params["batch"] * PASSES_A_STEP * forward_pass(params),
             disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * (network.size + kept),
+            slowness=_SLOWNESS,
             memory_bytes=size * copies,
             passing_bytes=size * passing,
             launches=self.cost(job) * LAUNCHES_A_PARAMETER * len(network.parameters),

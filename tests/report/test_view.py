@@ -65,7 +65,7 @@ def test_what_would_settle_a_claim_is_said_once(realistic: Outcome) -> None:
         ("fails", Verdict.REPRODUCED, False),
         ("inconclusive", Verdict.INCONCLUSIVE, True),
         ("inconclusive", Verdict.HOLDS, True),
-        ("inconclusive", Verdict.FAILS, True),
+        ("inconclusive", Verdict.FAILS, False),
         ("inconclusive", Verdict.CONTRADICTED, False),
         ("inconclusive", Verdict.NOT_RUN, False),
         (None, Verdict.HOLDS, True),
@@ -86,6 +86,7 @@ def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
     words = " ".join(claim_view(told).warnings)
     assert ("Known: " in words) == ("forgets a factor" in words) == (known is not None)
     assert ("not found again" in words) == (known is not None and not as_expected)
+    assert (f"expected inconclusive, found {verdict}" in words) == (known == "inconclusive" and not as_expected)
     assert ("verdict known beforehand" in summary(outcome)) == (as_expected and not verdict.good)
     suite = ET.fromstring(junit([outcome]))
     assert (suite.get("failures") == suite.get("skipped") == "0") == as_expected

@@ -1,0 +1,63 @@
+"""The command that flips the open choices of a spec."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import (
+    DATA,
+    REPORTS,
+    SENSITIVITY,
+    STORE,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    Options,
+    QuietOption,
+    ReplicatesOption,
+    ScaleOption,
+    SeedOption,
+    SensitivityOption,
+    StoreOption,
+    ThreadsOption,
+    WorkersOption,
+)
+
+SpecArgument = Annotated[Path, typer.Argument(help="Spec file.", metavar="SPEC", show_default=False)]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", help="A field to flip, as the spec writes it; may be given several times.")
+]
+
+
+def sensitivity(
+    spec: SpecArgument,
+    only: OnlyOption = None,
+    scale: ScaleOption = "toy",
+    replicates: ReplicatesOption = None,
+    first_seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    workers: WorkersOption = None,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    folder: SensitivityOption = SENSITIVITY,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Flip the choices that a source leaves open, one at a time on the same seeds: which claims hang on them?"""
+    options = Options(
+        scale=scale,
+        replicates=replicates,
+        first_seed=first_seed,
+        device=device,
+        threads=threads,
+        workers=workers,
+        store=store,
+        data=data,
+        report=REPORTS,
+        sensitivity=folder,
+    )
+    from harness.cli import flipping
+
+    raise typer.Exit(flipping.sensitivity(spec, options, only or [], quiet=quiet or as_json, as_json=as_json))

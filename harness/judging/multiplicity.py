@@ -1,0 +1,82 @@
+"""Many claims at once: contradictions of a spec held to one level, and what chance does to its verdicts. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.digits import plain
+from harness.judging.verdict import Judgement, Verdict
+from harness.schema.claims import Equals
+from harness.schema.power import LEVEL, deciding
+
+_NO_P = (
+    "By itself it would be contradicted; but a crossing is found by means and has no p-value, so that it contradicts "
+    "no paper."
+)
+
+
+def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The judgements of a spec, in which any wrong contradiction by a test has a probability of at most 5 %.
+
+    Holm's step-down procedure (1979): the i-th least of m p-values is held against .05 / (m - i + 1), and the first
+    above it ends the contradictions. m counts the claims that were tested, but for medians of so few initialisations
+    that no data decide them. A contradiction that does not survive is INCONCLUSIVE; other verdicts stay. The claims may
+    depend on each other.
+
+    Args:
+        judgements: of one spec at one scale.
+
+    Returns:
+        As many, in their order. A crossing contradicts nothing: it has no p-value to hold.
+    """
+    of_all = sum(map(_tested, judgements))
+    least, rejected = LEVEL, True
+    after = {}
+    contradicted = [one for one in judgements if one.verdict is Verdict.CONTRADICTED]
+    for step, judgement in enumerate(sorted((one for one in contradicted if one.p is not None), key=_p)):
+        if rejected:
+            least = LEVEL / (of_all - step)
+            rejected = _p(judgement) <= least
+        if not rejected:
+            after[judgement.claim.id] = _open(judgement, least, of_all)
+    for judgement in contradicted:
+        if judgement.p is None:
+            why = f"{judgement.why} {_NO_P}"
+            after[judgement.claim.id] = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
+    return [after.get(judgement.claim.id, judgement) for judgement in judgements]
+
+
+def _p(judgement: Judgement) -> float:
+    assert judgement.p is not None, "only decisions by a test are ordered"
+    return judgement.p
+
+
+def _tested(judgement: Judgement) -> bool:
+    """Whether data could have refuted the claim by a test."""
+    estimate = judgement.estimate
+    if judgement.fresh is None or estimate is None:
+        return False
+    return estimate.kind != "median" or deciding(estimate.n, _refuting(judgement)) is not None
+
+
+def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
+    why = (
+        f"{judgement.why} By itself it would be contradicted: p = {plain(_p(judgement), 2)}, not below "
+        f"{plain(least, 3)} after Holm over {of_all} claims."
+    )
+    return replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
+
+
+def wrong_at_most(judgement: Judgement) -> float | None:
+    """The probability, at most, with which a decided verdict is wrong: .05, or .025 where ``equals`` is refuted.
+
+    None of a crossing: it is found by the means of values whose law may have a long tail, and errs as these do
+    (docs/verdicts.md).
+    """
+    if judgement.estimate is not None and judgement.estimate.kind == "crossing":
+        return None
+    return LEVEL if judgement.verdict.good else _refuting(judgement)
+
+
+def _refuting(judgement: Judgement) -> float:
+    """The level of the one-sided test that refutes the claim."""
+    return LEVEL / 2 if judgement.check is not None and isinstance(judgement.check.expect, Equals) else LEVEL
