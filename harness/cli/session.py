@@ -174,8 +174,8 @@ def place_of(options: Options, plan: Plan) -> Place:
 
 def _machine(backend: Backend, threads: int) -> Machine:
     """What computes a plan, and how fast that is now."""
-    devices = [slot.kind for slot in backend.slots]
-    share = share_of_cores(min(threads, usable_cores())) if devices[0] == "cpu" else 1.0
+    devices, threads = [slot.kind for slot in backend.slots], min(threads, usable_cores())
+    share = share_of_cores(threads) if devices[0] == "cpu" else 1.0
     return Machine(threads, devices, backend.free, share, calibration.here())
 
 

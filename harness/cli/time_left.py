@@ -9,8 +9,11 @@ _LATE_S = 300.0
 _CORRECTED, _CORRECTED_S = 1.5, 10.0
 """An estimate that is greater than what was told last by this factor, and by these seconds, replaces it; else what is
 told never grows."""
+_TAKEN_UP_S = 20.0
+"""How long after its start a run takes up checkpoints."""
 _JUMP, _JUMP_S = 20.0, 5.0
-"""Work that is done in so much less time, and so many seconds of it more, was taken up from a checkpoint."""
+"""Work that is done then in so much less time, and so many seconds of it more, was taken up from a checkpoint; later it
+is a job of some length whose end is told."""
 
 
 class TimeLeft:
@@ -23,7 +26,7 @@ class TimeLeft:
             now: a clock's seconds.
         """
         self._seen: deque[tuple[float, float]] = deque([(now, 0.0)])
-        self._told = 0.0
+        self._started, self._told = now, 0.0
 
     def after(self, now: float, done: float, total: float) -> float | None:
         """Seconds left, or None where nothing is known.
@@ -36,7 +39,7 @@ class TimeLeft:
         if total <= 0:
             return None
         then, before = self._seen[-1]
-        if done - before > _JUMP * (now - then) + _JUMP_S:
+        if now - self._started < _TAKEN_UP_S and done - before > _JUMP * (now - then) + _JUMP_S:
             self._seen = deque((moment, seen + done - before) for moment, seen in self._seen)
         if now - then >= _LATE_S / 300:
             self._seen.append((now, done))

@@ -77,8 +77,8 @@ def test_set_words(value: float, quantity: Quantity, examples: int | None) -> st
         A sentence with a space in front, or nothing.
     """
     step = quantity.resolution(examples)
-    if not step or examples is None:
-        return ""
+    if not step or examples is None or quantity.unit != "%":
+        return ""  # of a difference of rates, which is told in points, the rates themselves are not known here
     share = min(max(abs(value), step) / step / examples, 1.0)
     error = 100 * math.sqrt(share * (1 - share) / examples)
     return (

@@ -167,13 +167,13 @@ def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> 
         ends = f"[{_short(region.clipped(interval.low))}, {_short(region.clipped(interval.high))}]"
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
     limits = _ends(region, located)
-    again = fresh(located, limits, at.refuting)
     if region.has(interval.low) and region.has(interval.high):
-        p = at.overall(p_standing(located, limits))
+        p, again = at.overall(p_standing(located, limits)), fresh(located, limits, True, at.refuting)
         return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        p = at.overall(p_falling(located, limits, at.refuting))
+        p, again = at.overall(p_falling(located, limits, at.refuting)), fresh(located, limits, False, at.refuting)
         return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
+    again = fresh(located, limits, None, at.refuting)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
     return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, fresh=again)

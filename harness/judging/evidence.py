@@ -66,17 +66,26 @@ def p_falling(located: Located, limits: Sequence[Limit], level: float = LEVEL) -
     return min(1.0, least * LEVEL / level)
 
 
-def fresh(located: Located, limits: Sequence[Limit], level: float = LEVEL) -> Fresh:
-    """What fresh initialisations would say; see ``p_falling`` for the arguments."""
+def fresh(located: Located, limits: Sequence[Limit], stands: bool | None, level: float = LEVEL) -> Fresh:
+    """What fresh initialisations would say; the same where there is no spread.
+
+    Args:
+        located: an estimand of at least two initialisations.
+        limits: as before.
+        stands: what these say.
+        level: of the one-sided test that refutes.
+    """
     estimand, sd, n = located.estimand, located.sd or 0.0, located.n
+    if sd == 0:
+        return Fresh(float(stands is True), float(stands is False))
     inside = [_distance(located, limit) for limit in limits]
-    stands = 1 - sum(1 - power(estimand, distance, sd, n) for distance in inside)
-    falls = sum(power(estimand, -distance, sd, n, level) for distance in inside)
-    return Fresh(min(max(stands, 0.0), 1.0), min(falls, 1.0))
+    standing = 1 - sum(1 - power(estimand, distance, sd, n) for distance in inside)
+    falling = sum(power(estimand, -distance, sd, n, level) for distance in inside)
+    return Fresh(min(max(standing, 0.0), 1.0), min(falling, 1.0))
 
 
 def _p(located: Located, limit: Limit, count: int, *, above: bool) -> float:
-    """Of the one-sided test that the estimand lies above a limit, or below; ``count`` values do."""
+    """Of the one-sided test, which decided so, that the estimand is above a limit or below, as ``count`` values are."""
     from scipy.special import bdtrc, stdtr
 
     n = located.n
@@ -84,7 +93,7 @@ def _p(located: Located, limit: Limit, count: int, *, above: bool) -> float:
         return float(bdtrc(count - 1, n, 0.5)) if count else 1.0
     distance = _distance(located, limit) if above != limit.upper else -_distance(located, limit)
     if not located.sd:
-        return 0.0 if distance > 0 else 1.0
+        return 0.0
     return float(stdtr(n - 1, -distance / (located.sd / math.sqrt(n))))
 
 

@@ -8,7 +8,10 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.schema.claims import Equals
 from harness.schema.power import LEVEL, deciding
 
-_NO_P = "A crossing has no p-value, so that Holm's correction for many claims leaves it out."
+_NO_P = (
+    "By itself it would be contradicted; but a crossing is found by means and has no p-value, so that it contradicts "
+    "no paper."
+)
 
 
 def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
@@ -23,7 +26,7 @@ def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
         judgements: of one spec at one scale.
 
     Returns:
-        As many, in their order. A crossing that is contradicted stays so, with a warning that it is left out.
+        As many, in their order. A crossing contradicts nothing: it has no p-value to hold.
     """
     of_all = sum(map(_tested, judgements))
     least, rejected = LEVEL, True
@@ -37,7 +40,8 @@ def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
             after[judgement.claim.id] = _open(judgement, least, of_all)
     for judgement in contradicted:
         if judgement.p is None:
-            after[judgement.claim.id] = replace(judgement, warnings=(*judgement.warnings, _NO_P))
+            why = f"{judgement.why} {_NO_P}"
+            after[judgement.claim.id] = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
     return [after.get(judgement.claim.id, judgement) for judgement in judgements]
 
 
@@ -62,8 +66,14 @@ def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
     return replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
 
 
-def wrong_at_most(judgement: Judgement) -> float:
-    """The probability, at most, with which a decided verdict is wrong: .05, or .025 where ``equals`` is refuted."""
+def wrong_at_most(judgement: Judgement) -> float | None:
+    """The probability, at most, with which a decided verdict is wrong: .05, or .025 where ``equals`` is refuted.
+
+    None of a crossing: it is found by the means of values whose law may have a long tail, and errs as these do
+    (docs/verdicts.md).
+    """
+    if judgement.estimate is not None and judgement.estimate.kind == "crossing":
+        return None
     return LEVEL if judgement.verdict.good else _refuting(judgement)
 
 

@@ -193,8 +193,15 @@ def _path(folder: Path | None) -> Path:
     facts = [_FORMAT, processor(), torch.__version__, torch.backends.cpu.get_cpu_capability(), choice.installed()]
     facts.append(torch.cuda.get_device_name() if torch.cuda.is_available() else "")
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (folder or caches / "harness") / f"pace-{name}.json"
+    return (folder or _caches() / "harness") / f"pace-{name}.json"
+
+
+def _caches() -> Path:
+    """The user's folder for caches; where there is no home, one that is not there, so that nothing is kept."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 def _worked(made: Made, device: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 from harness.execution.backends.base import Backend
 from harness.execution.run import Progress
 from harness.jobs.store import Store
+from harness.judging.multiplicity import after_holm
 from harness.judging.sensitivity import Comparison, Side, compare, side, unit_of
 from harness.judging.verdict import Judgement
 from harness.observation import Observation
@@ -121,7 +122,7 @@ def _by_claim(
     quantities, defaults, axes = protocol.quantities, protocol.defaults(setting), protocol.axes(setting)
     return {
         judgement.claim.id: side(judgement, observations, quantities[judgement.claim.quantity], defaults, axes)
-        for judgement in judgements
+        for judgement in after_holm(judgements)
         if judgement.check is not None
     }
 

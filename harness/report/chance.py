@@ -11,15 +11,16 @@ from harness.report.text import count
 from harness.schema.power import LEVEL
 
 
-def wrong_words(primary: Sequence[float], others: Sequence[float]) -> str:
+def wrong_words(primary: Sequence[float], others: Sequence[float], crossings: int = 0) -> str:
     """How many decided verdicts are wrong by chance.
 
     Args:
         primary: for each decided verdict on a primary claim, the probability, at most, with which it is wrong.
         others: the same of all other claims.
+        crossings: decided verdicts without such a probability.
 
     Returns:
-        A sentence.
+        A sentence or two.
 
     Examples:
         >>> from harness.report.chance import wrong_words
@@ -28,6 +29,11 @@ def wrong_words(primary: Sequence[float], others: Sequence[float]) -> str:
 ones, and up to 0.5 of the other 10.'
     """
     decided = len(primary) + len(others)
+    if crossings:
+        also = (
+            f"{count(crossings, 'crossing')} {'is' if crossings == 1 else 'are'} decided too, and may err more often."
+        )
+        return f"{wrong_words(primary, others)} {also}" if decided else also.replace(" too", "")
     if not decided:
         return "No verdict is decided, so that none is wrong by chance."
     text = f"{count(decided, 'verdict')} {'is' if decided == 1 else 'are'} decided, each wrong with a probability of at"
@@ -42,7 +48,8 @@ ones, and up to 0.5 of the other 10.'
 
 def wrong_by_chance(judgements: Sequence[Judgement]) -> str:
     """The same of judgements, of one report or of many."""
-    return wrong_words(*_rates(judgements))
+    primary, others = _rates(judgements)
+    return wrong_words(primary, others, sum(judgement.decided for judgement in judgements) - len(primary) - len(others))
 
 
 def in_order_again(judgements: Sequence[Judgement]) -> str:
@@ -73,16 +80,19 @@ def chance_document(judgements: Sequence[Judgement]) -> dict[str, Any]:
     probability, told, left_out = _again(judgements)
     return {
         "words": [words for words in (wrong_by_chance(judgements), in_order_again(judgements)) if words],
-        "primary": {"decided": len(primary), "wrong_at_most": sum(primary)},
-        "others": {"decided": len(others), "wrong_at_most": sum(others)},
+        "primary": {"decided": len(primary), "wrong_at_most": math.fsum(primary)},
+        "others": {"decided": len(others), "wrong_at_most": math.fsum(others)},
         "in_order_again": {"probability": probability if told else None, "claims": told, "left_out": left_out},
     }
 
 
 def _rates(judgements: Sequence[Judgement]) -> tuple[list[float], list[float]]:
-    decided = [judgement for judgement in judgements if judgement.decided]
-    primary = [wrong_at_most(judgement) for judgement in decided if judgement.claim.primary]
-    return primary, [wrong_at_most(judgement) for judgement in decided if not judgement.claim.primary]
+    primary: list[float] = []
+    others: list[float] = []
+    for judgement in judgements:
+        if judgement.decided and (rate := wrong_at_most(judgement)) is not None:
+            (primary if judgement.claim.primary else others).append(rate)
+    return primary, others
 
 
 def _again(judgements: Sequence[Judgement]) -> tuple[float, int, int]:
@@ -94,7 +104,7 @@ def _again(judgements: Sequence[Judgement]) -> tuple[float, int, int]:
 
 
 def _number(rates: Sequence[float]) -> str:
-    return plain(sum(rates), 2)
+    return plain(math.fsum(rates), 2)
 
 
 def _about(probability: float) -> str:

@@ -206,7 +206,7 @@ def power_words(power: Power, expect: Expectation) -> str:
     what = "factor" if estimand == "geometric_mean" else "distance"
     effect, sd = power.effect, power.sd
     if estimand == "geometric_mean":
-        effect, sd = math.exp(effect), math.exp(sd)
+        effect, sd = math.exp(min(effect, 700.0)), math.exp(min(sd, 700.0))
     test = "sign test" if estimand == "median" else "t test"
     return (
         f"Calculated beforehand: at a {what} of {plain(effect, 3)} from the limit and an sd of {plain(sd, 3)}"

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from harness.judging.decision import Decision, decide
+from harness.judging.evidence import Fresh
 from harness.observation import Quantity
 from harness.schema.claims import AtLeast, AtMost, Equals, Expectation, FirstWithin, LessThan
 
@@ -102,6 +103,7 @@ EXPECTATIONS = [
 ]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(EXPECTATIONS),
     st.lists(st.floats(0.1, 5.0).map(lambda value: round(value, 2)), min_size=2, max_size=12),
@@ -141,6 +143,8 @@ def test_fresh_initialisations_say_what_is_told(expect, estimand: str) -> None:
 
 
 def test_without_spread_fresh_initialisations_say_the_same() -> None:
-    told = decided(at_most(2.0), [1.0, 1.0, 1.0])
-    assert told.fresh is not None
-    assert (told.fresh.stands, told.fresh.falls) == (1.0, 0.0)
+    for bound, stands in ((2.0, True), (1.0, True), (0.5, False)):
+        told = decided(at_most(bound), [1.0, 1.0, 1.0])
+        assert told.stands is stands
+        assert told.p == 0.0
+        assert told.fresh == Fresh(float(stands), float(not stands))

@@ -63,11 +63,11 @@ def test_the_reason_tells_p_and_limit() -> None:
     )
 
 
-def test_a_crossing_is_left_out_with_a_word() -> None:
+def test_a_crossing_contradicts_nothing_and_says_so() -> None:
     after = after_holm([told("a", CONTRADICTED, 0.04), told("b", CONTRADICTED, None, kind="crossing")])
-    assert [one.verdict for one in after] == [CONTRADICTED, CONTRADICTED]
-    assert "no p-value" in after[1].warnings[-1]
-    assert after[0].warnings == ()
+    assert [one.verdict for one in after] == [CONTRADICTED, OPEN]
+    assert "no p-value" in after[1].why
+    assert after[0].why == "So it is."
 
 
 def test_medians_that_no_data_decide_take_no_part() -> None:
@@ -134,7 +134,7 @@ def test_any_wrong_contradiction_is_rare(draw: Callable[[np.random.Generator, in
     # One and a half standard errors of .05 over 1,200 samples are .0094; the rate itself is below .05.
     assert corrected / samples <= 0.05 + 0.0094
     assert corrected > 0
-    assert alone / samples > 0.08, "without the correction it is no rare event"
+    assert alone / samples > 0.12, "without the correction it is no rare event"
 
 
 def test_what_is_plainly_false_is_contradicted_among_many() -> None:

@@ -63,6 +63,16 @@ def test_where_nothing_can_be_kept_each_run_measures(measured: list[Pace], tmp_p
     assert REAL_HERE(place / "caches") != REAL_HERE(place / "caches")
 
 
+def test_a_user_without_a_home_keeps_nothing(measured: list[Pace], monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert REAL_HERE() != REAL_HERE()
+    assert len(measured) == 2
+
+
 def test_another_library_is_another_machine(
     measured: list[Pace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

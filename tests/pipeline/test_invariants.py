@@ -137,7 +137,7 @@ def redrawn_as_it_was_by_the_stage(patch: Patch) -> None:
 
 
 def nothing_shuffled(patch: Patch) -> None:
-    patch.setattr(prune, "shuffled", lambda mask, seed: mask)
+    patch.setattr(prune, "shuffled", lambda mask, seed, scope: mask)
 
 
 def a_weight_too_many(patch: Patch) -> None:

@@ -237,7 +237,10 @@ def _undecided(request: Request) -> Outcome:
 
 def test_primary_claims_are_those_called_so_or_all_with_a_check() -> None:
     def some(**primary: bool) -> Spec:
-        claims = [SimpleNamespace(id="a", checks={"toy": 1}), SimpleNamespace(id="b", checks={"toy": 1, "paper": 1})]
+        claims = [
+            SimpleNamespace(id="a", primary=False, checks={"toy": 1}),
+            SimpleNamespace(id="b", primary=False, checks={"toy": 1, "paper": 1}),
+        ]
         for one in claims:
             if one.id in primary:
                 one.primary = primary[one.id]

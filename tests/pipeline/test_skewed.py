@@ -85,7 +85,6 @@ def test_the_report_names_it_with_its_interval_and_its_level(reported: tuple[str
         "] is ≤ 2 throughout.",
         "and the end of the range: a law with a long tail",
         "Initialisation 7 stands apart: 20",
-        "on 397 test examples has a binomial standard error of",
     ):
         assert words in page, words
 

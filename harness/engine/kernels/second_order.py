@@ -258,18 +258,19 @@ def second_order(
         labels: [B].
         batch_norm: ``eval``, or ``batch``: statistics of these images.
     """
-    parameters = unflatten(network, weights.double()[None].requires_grad_())
     held = {name: value.double()[None] for name, value in buffers.items()}
-    recorder = Recorder(parameters, held, batch_norm)
-    try:
-        scores = network.run(recorder, x.double()[:, None])
-    except Unserved:
-        return None
-    if scores is not recorder.scores or recorder.pooled is None:
-        return None
-    loss = F.cross_entropy(scores[0], labels)
-    wanted = [tensor for seen in recorder.blocks for tensor in seen.tensors[1:]]
-    slopes = torch.autograd.grad(loss, wanted)
+    with torch.enable_grad():  # whatever the caller computes by
+        parameters = unflatten(network, weights.detach().double()[None].requires_grad_())
+        recorder = Recorder(parameters, held, batch_norm)
+        try:
+            scores = network.run(recorder, x.double()[:, None])
+        except Unserved:
+            return None
+        if scores is not recorder.scores or recorder.pooled is None:
+            return None
+        loss = F.cross_entropy(scores[0], labels)
+        wanted = [tensor for seen in recorder.blocks for tensor in seen.tensors[1:]]
+        slopes = torch.autograd.grad(loss, wanted)
     at = {name: value[0].detach() for name, value in (*parameters.items(), *held.items())}
     blocks = [
         _Block(seen, (slopes[3 * n], slopes[3 * n + 1], slopes[3 * n + 2]), at, batch_norm == "batch", weights.dtype)

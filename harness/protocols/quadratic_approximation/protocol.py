@@ -51,7 +51,7 @@ class QuadraticApproximation(TrainingExperiment[QuadraticApproximationOptions]):
             "",
             ("checkpoint", "band"),
             "share of what a straight line leaves of the variance of a batch's loss along an eigenvector that a "
-            "parabola explains, the median: 1 for a parabola, a third for noise on five points",
+            "parabola explains, the median: 1 for a parabola, a quarter for noise on five points",
             least=0.0,
             most=1.0,
             computed_from=1.0,

@@ -134,6 +134,13 @@ def test_another_state_is_not_taken_for_the_last() -> None:
     assert not torch.allclose(first, fresh)
 
 
+def test_it_does_not_matter_whether_the_caller_wants_gradients() -> None:
+    with torch.no_grad():
+        inside = Case("relu", "batch")
+    many = drawn(2, inside.network.size)
+    assert torch.equal(inside.compiled.multiply(0, many), Case("relu", "batch").compiled.multiply(0, many))
+
+
 def test_a_loss_that_overflowed_has_no_derivatives() -> None:
     here = problem("resnet")
     objective, weights = here.objective("batch", dtype=torch.float32), here.weights.float()
