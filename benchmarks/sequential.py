@@ -1,6 +1,6 @@
 """How often looks until decided are wrong, and how many initialisations they take, beside a fixed number.
 
-    python benchmarks/sequential.py                  # 10,000 draws a row; the tables of docs/verdicts.md
+    python benchmarks/sequential.py                  # 2,500 draws a row; the tables of docs/verdicts.md
     python benchmarks/sequential.py --draws 500 --first 3
 
 Laws and bounds are those of ``benchmarks/verdicts.py``; every look goes through the intervals that judge a claim there.
@@ -119,7 +119,7 @@ def _share(rate: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=10_000, help="samples a row")
+    parser.add_argument("--draws", type=int, default=2500, help="samples a row")
     parser.add_argument("--first", type=int, default=FIRST, help="initialisations of the first look")
     parser.add_argument("--estimand", nargs="+", choices=ESTIMANDS, default=ESTIMANDS)
     parser.add_argument("--seed", type=int, default=0)
