@@ -89,22 +89,21 @@ def _told_before(study: Study) -> None:
 
 
 def _table(result: Result) -> None:
-    """A row a claim and flip; the reasons of what is not the same below it."""
-    own, table = result.study.own, Table()
-    for name in ("field", "own, flipped", "claim", "flipped minus own, 90 % interval", "margin", "outcome"):
-        table.add_column(name, overflow="fold")
+    """A table a flip, with a row a claim; the reasons of what is not the same below."""
     rows = list(map(report.Row.of, result.compared))
+    own, by_flip = result.study.own, dict[tuple[str, str, str], list[report.Row]]()
     for row in rows:
-        table.add_row(
-            row.field,
-            f"{shown(row.own)}, {shown(row.value)}",
-            row.claim,
-            row.text,
-            f"{row.margin:g}",
-            line((row.outcome, _STYLES[row.outcome])),
-        )
+        by_flip.setdefault((row.field, shown(row.own), shown(row.value)), []).append(row)
     out.print(line((f"{own.loaded.spec.title}: open choices ({own.scale} scale)", "bold")))
-    out.print(table, soft_wrap=False)
+    for (field, before, flipped), members in by_flip.items():
+        table = Table()
+        for name in ("claim", "flipped minus own, 90 % interval", "margin", "outcome"):
+            table.add_column(name, overflow="fold")
+        for row in members:
+            outcome = line((row.outcome, _STYLES[row.outcome]))
+            table.add_row(row.claim, row.text, f"{row.margin:g}", outcome)
+        out.print(f"{field}: {before}, flipped to {flipped}")
+        out.print(table, soft_wrap=False)
     for row in rows:
         if row.outcome != "same conclusion":
             out.print(line((row.outcome.upper(), _STYLES[row.outcome]), f" {row.claim}, {row.field}: {row.why}"))
