@@ -9,11 +9,11 @@ That holds for independent draws. Eigenvalues of a matrix repel each other, so t
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _FLATTEST = 30.0
 """Standard deviations by which the mode of a log-normal law may lie outside; beyond, it is the power law."""
@@ -32,6 +32,8 @@ def over_exponential(largest: Sequence[float]) -> float:
         >>> over_exponential([101.0 - rank for rank in range(1, 101)]) < -1.64
         True
     """
+    import numpy as np
+
     x = np.asarray(largest[:-1]) / largest[-1]
     y = np.log(x)
     rate = 1 / (x - 1).mean()
@@ -57,27 +59,33 @@ def over_lognormal(largest: Sequence[float]) -> float:
         >>> over_lognormal(bulk) < -1.64
         True
     """
+    import numpy as np
+
     y = np.log(np.asarray(largest[:-1]) / largest[-1])
     return _deviate(_power(y) - _truncated_normal(y))
 
 
-def _power(y: Floats) -> Floats:
+def _power(y: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Log density of y = log(x / least) at its best exponent: an exponential law."""
+    import numpy as np
+
     return np.asarray(-np.log(y.mean()) - y / y.mean())
 
 
-def _truncated_normal(y: Floats) -> Floats:
+def _truncated_normal(y: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Log density of the best normal law of y that is cut off at 0.
 
     With y / σ of mean a before the cut, the likelihood is greatest at 1 / σ = (aM₁ + √(a²M₁² + 4M₂)) / 2M₂, M the
     moments of y: what is left is a search over a.
     """
+    import numpy as np
+
     from scipy.optimize import minimize_scalar
     from scipy.special import log_ndtr
 
     first, second = float(y.mean()), float(np.square(y).mean())
 
-    def log_density(a: float) -> Floats:
+    def log_density(a: float) -> "NDArray[np.float64]":
         inverse = (a * first + np.sqrt((a * first) ** 2 + 4 * second)) / (2 * second)
         constant = np.log(inverse) - np.log(2 * np.pi) / 2 - log_ndtr(a)
         return np.asarray(constant - np.square(inverse * y - a) / 2)
@@ -87,7 +95,9 @@ def _truncated_normal(y: Floats) -> Floats:
     return fitted if fitted.mean() > limit.mean() else limit
 
 
-def _deviate(differences: Floats) -> float:
+def _deviate(differences: "NDArray[np.float64]") -> float:
     """Their sum over its standard deviation; 0 where both laws are one."""
+    import numpy as np
+
     sd = float(differences.std())
     return float(differences.mean() / sd * np.sqrt(len(differences))) if sd > 1e-12 else 0.0
