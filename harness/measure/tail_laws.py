@@ -79,7 +79,6 @@ def _truncated_normal(y: "NDArray[np.float64]") -> "NDArray[np.float64]":
     moments of y: what is left is a search over a.
     """
     import numpy as np
-
     from scipy.optimize import minimize_scalar
     from scipy.special import log_ndtr
 
