@@ -28,7 +28,8 @@ from harness.pipeline.request import Request, missing_data, prepare, require_dat
 from harness.pipeline.sequential import until_decided
 from harness.protocols import protocols
 from harness.report import json as machine
-from harness.report.sensitivity import depending
+from harness.report.sensitivity import depending, path_of
+from harness.report.sensitivity import read as read_sensitivity
 from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
@@ -135,6 +136,9 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     backend, threads = _suited(options, whole)
     for request in requests:
         require_data(request)
+        read_sensitivity(
+            path_of(options.sensitivity, request.loaded.spec.id, request.scale), request.loaded, request.scale
+        )
         if run:
             require_format(request, backend.slots)
     store = Store(options.store, read_only=not run)

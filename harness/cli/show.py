@@ -140,7 +140,7 @@ def _lines(title: str) -> OnProgress:
 
 
 def _left(time_left: TimeLeft, now: float, progress: run.Progress) -> str:
-    seconds = time_left.after(now, progress.done, progress.total)
+    seconds = time_left.after(now, progress.done, progress.total, forecast=progress.forecast)
     return "" if seconds is None else f"about {seconds_text(seconds)} left"
 
 

@@ -4,6 +4,8 @@ from collections import deque
 
 _BELIEVED_S = 30.0
 """A run that has been seen for as long counts as much as its forecast."""
+_MEASURED_S, _MEASURED_SHARE = 5.0, 0.02
+"""Seconds, and share of the work, that must have been seen where nothing was forecast."""
 _LATE_S = 300.0
 """How far back is looked; what was before is no guide."""
 _CORRECTED, _CORRECTED_S = 1.5, 10.0
@@ -28,13 +30,14 @@ class TimeLeft:
         self._seen: deque[tuple[float, float]] = deque([(now, 0.0)])
         self._started, self._told = now, 0.0
 
-    def after(self, now: float, done: float, total: float) -> float | None:
+    def after(self, now: float, done: float, total: float, *, forecast: bool = True) -> float | None:
         """Seconds left, or None where nothing is known.
 
         Args:
             now: the clock's seconds.
             done: seconds that what is done was expected to take.
             total: the same of all.
+            forecast: whether they are that; else they are units of work, and only the run's own speed tells.
         """
         if total <= 0:
             return None
@@ -46,7 +49,10 @@ class TimeLeft:
         while len(self._seen) > 2 and now - self._seen[1][0] >= _LATE_S:
             self._seen.popleft()
         then, before = self._seen[0]
-        pace = (now - then + _BELIEVED_S) / (max(0.0, done - before) + _BELIEVED_S)
+        believed = _BELIEVED_S if forecast else 0.0
+        if not forecast and (now - then < _MEASURED_S or done - before < _MEASURED_SHARE * total):
+            return None
+        pace = (now - then + believed) / (max(0.0, done - before) + believed)
         left = pace * max(0.0, total - done)
         if self._told < left <= max(_CORRECTED * self._told, self._told + _CORRECTED_S) and self._told:
             left = self._told

@@ -26,6 +26,7 @@ class Progress:
         now: what is under way, a line of words for each group.
         note: a sentence that a user should read, told once; "" mostly.
         iterations: optimiser steps that this run has made, all trainings together.
+        forecast: whether done and total are seconds.
     """
 
     done: float
@@ -33,6 +34,7 @@ class Progress:
     now: Sequence[str]
     note: str = ""
     iterations: int = 0
+    forecast: bool = True
 
 
 @dataclass
@@ -89,7 +91,7 @@ def execute(
     run = Run()
     missing = plan.missing(store.has)
     if missing:
-        tally = _Tally(list(missing.values()), on_progress, on_results, words, partial(_weight, expected))
+        tally = _Tally(list(missing.values()), on_progress, on_results, words, expected)
         with backend.open(Workload(plan.jobs, store, load_dataset, tally.advance)) as opened:
             with Claims(store) as claims:
                 schedule = Schedule(plan, store, backend.slots, opened.free, tally.note, claims)
@@ -174,11 +176,12 @@ class _Tally:
         tell: Callable[[Progress], None],
         tell_results: Callable[[Sequence[Job]], None],
         words: Callable[[Sequence[Job]], str],
-        weight: Callable[[Sequence[Job]], float],
+        expected: Mapping[str, float] | None,
     ) -> None:
         self.running: dict[str, Sequence[Job]] = {}
-        self._tell, self._tell_results, self._words, self._weight = tell, tell_results, words, weight
-        self._total, self._finished = weight(jobs), 0.0
+        self._tell, self._tell_results, self._words = tell, tell_results, words
+        self._weight, self._forecast = partial(_weight, expected), expected is not None
+        self._total, self._finished = self._weight(jobs), 0.0
         self._under_way: dict[str, float] = {}
         self._weight_a_unit: dict[str, float] = {}
         self._now: dict[str, str] = {}
@@ -229,7 +232,7 @@ class _Tally:
 
     def _progress(self, note: str = "") -> Progress:
         done = min(self._finished + sum(self._under_way.values()), self._total)
-        return Progress(done, self._total, tuple(self._now.values()), note, round(self._iterations))
+        return Progress(done, self._total, tuple(self._now.values()), note, round(self._iterations), self._forecast)
 
     def end(self, group: Sequence[Job], results: Sequence[Job], *, made: bool) -> None:
         """A group is over and has given the results of these jobs; whether it counts as done."""

@@ -12,9 +12,9 @@ from harness.jobs.plan import Plan
 from harness.pipeline.calibration import UNMEASURED, Calibration
 from harness.stages.base import Effort, network_of
 
-_START_S = 2.5
+_START_S = 4.0
 """Seconds of work that a run takes beside its jobs, on the reference machine: datasets, judging, figures."""
-_PROCESS_S = 2.5
+_PROCESS_S = 4.0
 """Of work that a process of several takes until it computes: its libraries, its dataset, first calls."""
 _SURE, _UNSURE = 1.25, 1.5
 """Factors that a forecast may be off by, where most of its work is of kinds that this machine did before, or is not."""

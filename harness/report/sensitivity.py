@@ -156,7 +156,7 @@ def read(path: Path, loaded: Loaded, scale: str) -> list[Row]:
     Raises:
         RequestError: the file is none that ``write`` writes.
     """
-    remedy = "Write it again with `harness sensitivity SPEC`, or remove it"
+    remedy = "Remove it; `harness sensitivity SPEC` writes it again"
     try:
         content = read_regular(path, jsonfile.LARGEST)
         jsonfile.parse(content)  # is stricter than the library's own reading

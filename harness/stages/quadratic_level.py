@@ -20,7 +20,8 @@ class QuadraticLevel(Stage):
     def effort(self, job: Job) -> Effort:
         """Steps of all chains, and their noise."""
         chain_steps = (job.params["burn_in"] + job.params["steps"]) * job.params["replicas"]
-        return Effort(operations=chain_steps * (_OPERATIONS_A_STEP * len(job.params["points"]) + _OPERATIONS_A_DRAW))
+        operations = chain_steps * (_OPERATIONS_A_STEP * len(job.params["points"]) + _OPERATIONS_A_DRAW)
+        return Effort(operations=operations, slowness=10.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Column ``level``, a row a point, in their order."""

@@ -61,6 +61,15 @@ def test_work_that_is_told_in_lumps_is_a_speed() -> None:
     assert told == pytest.approx(300, rel=0.05)
 
 
+def test_of_units_of_work_the_speed_tells() -> None:
+    left = TimeLeft(0.0)
+    assert left.after(4.0, 20.0, 10_000.0, forecast=False) is None
+    assert left.after(30.0, 150.0, 10_000.0, forecast=False) is None
+    for second in range(31, 61):
+        told = left.after(float(second), 100.0 * second, 10_000.0, forecast=False)
+    assert told == pytest.approx(40.0, rel=0.1)
+
+
 def test_nothing_is_said_of_no_work() -> None:
     assert TimeLeft(0.0).after(1.0, 0.0, 0.0) is None
 
