@@ -41,9 +41,10 @@ UNITS: Mapping[str, Unit] = {
     "nats": Unit(0.0, scale=1.0),  # a loss is a difference of logits, or of numbers of their size
     "x": Unit(0.0),
     "times": Unit(0.0),
+    "sd": Unit(),
 }
 """The units of quantities. "%" is a share of a whole; "points" is a difference of two shares; "x" and "times" are
-ratios of what cannot be negative."""
+ratios of what cannot be negative; "sd" is a deviate of the normal law."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """``train``: a state trained from one step to another, fused with others like it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,7 +78,7 @@ class Train(Stage):
         """A step costs about three forward passes; the state is kept, with the optimiser's where that is asked for."""
         params, network = job.params, network_of(job.params)
         of_no_replicas = optimise.fresh_state(params["optimiser"], torch.empty(0, network.size))
-        state = sum(value.shape[1:].numel() for value in of_no_replicas.values())
+        state = sum(math.prod(value.shape[1:]) for value in of_no_replicas.values())
         kept = state if params["keep_optimiser"] else 0
         copies = _COPIES_OF_WEIGHTS * network.size + state
         passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)

@@ -121,7 +121,7 @@ import sys
 import harness.jobs.provenance as provenance
 from pathlib import Path
 provenance.Path = lambda path: Path(sys.argv[1]) if path == "/proc/cpuinfo" else Path(path)
-print(ascii(provenance._cpu()))
+print(ascii(provenance.processor()))
 """
 
 
