@@ -42,6 +42,7 @@ UNITS: Mapping[str, Unit] = {
     "x": Unit(0.0),
     "times": Unit(0.0),
     "sd": Unit(),
+    "iterations": Unit(0.0),
 }
 """The units of quantities. "%" is a share of a whole; "points" is a difference of two shares; "x" and "times" are
 ratios of what cannot be negative; "sd" is a deviate of the normal law."""

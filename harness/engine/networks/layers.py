@@ -6,6 +6,7 @@ replicas is one grouped convolution and batch normalisation keeps each replica's
 [R, B, features].
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -260,7 +261,7 @@ class Tracer(Layers):
         """Counts the multiplications of one example. F.conv2d would make room for the weight."""
         size = weight.shape[-1]
         y = F.max_pool2d(x[:, :1], size, stride, size // 2).expand(-1, len(weight), -1, -1)
-        self.multiplications += y.shape[1:].numel() * weight.shape[1:].numel()
+        self.multiplications += math.prod(y.shape[1:]) * math.prod(weight.shape[1:])
         return y
 
     def _layer_normalised(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
