@@ -83,10 +83,10 @@ def gate(
 
 
 def _wrong_by_chance(rows: "Sequence[Row]") -> str:
-    from harness.judging.verdict import Verdict
     from harness.report.chance import wrong_words
     from harness.schema.power import LEVEL
 
-    decided = [row for row in rows if row.verdict not in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN)]
-    primary = sum(row.primary for row in decided)
-    return wrong_words([LEVEL] * primary, [LEVEL] * (len(decided) - primary))
+    decided = [row for row in rows if row.verdict.decided]
+    tested = [row for row in decided if row.estimand is not None]  # a crossing has none
+    primary = sum(row.primary for row in tested)
+    return wrong_words([LEVEL] * primary, [LEVEL] * (len(tested) - primary), len(decided) - len(tested))

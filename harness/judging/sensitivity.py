@@ -154,7 +154,7 @@ def compare(own: Side, flipped: Side, margin: float, quantity: Quantity, example
 
 def _stands(verdict: Verdict) -> bool | None:
     """Whether the claim stands; None where that is open."""
-    return None if verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN) else verdict.good
+    return verdict.good if verdict.decided else None
 
 
 def _pairs(

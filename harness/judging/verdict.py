@@ -43,6 +43,11 @@ class Verdict(StrEnum):
         """Whether the claim stands."""
         return self in (Verdict.REPRODUCED, Verdict.HOLDS)
 
+    @property
+    def decided(self) -> bool:
+        """Whether the claim stands or falls."""
+        return self not in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -81,7 +86,7 @@ class Judgement:
     @property
     def decided(self) -> bool:
         """Whether the claim stands or falls."""
-        return self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
+        return self.verdict.decided
 
     @property
     def in_order_again(self) -> float | None:

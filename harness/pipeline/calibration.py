@@ -61,7 +61,7 @@ class Seen(BaseModel):
         """What expected seconds are to be multiplied with; 1 where nothing was seen."""
         return (self.taken + _ALIKE_S) / (self.expected + _ALIKE_S)
 
-    def and_(self, expected: float, taken: float) -> "Seen":
+    def followed_by(self, expected: float, taken: float) -> "Seen":
         """With what was seen now; what was seen before fades."""
         kept = min(1.0, _LATE_S / (self.expected + expected)) if self.expected else 1.0
         return Seen(expected=kept * self.expected + expected, taken=kept * self.taken + taken)
@@ -102,15 +102,15 @@ class Calibration(BaseModel):
             effort: that it takes.
             device: ``cpu`` or ``cuda``.
         """
-        return self._work(job, effort, device) * self._factor(job, device)
+        return self._work(job, effort, device) * self._seen(job, device).factor
 
     def launches(self, job: Job, count: float, device: str) -> float:
         """Seconds of so many launches of kernels for a job, and for those that are computed together with it."""
-        return self._launches(count, device) * self._factor(job, device)
+        return self._launches(count, device) * self._seen(job, device).factor
 
     def known(self, job: Job, device: str) -> bool:
         """Whether enough work of this kind was seen here to go by."""
-        return self._of(job, device).taken >= _ALIKE_S
+        return self._seen(job, device).taken >= _ALIKE_S
 
     def learnt(self, jobs: Sequence[Job], store: Store) -> "Calibration":
         """With what these jobs took, which were all run here just now."""
@@ -131,7 +131,7 @@ class Calibration(BaseModel):
             trainings[job.trajectory] = max(trainings.get(job.trajectory, 0.0), should)
         seen = dict(self.seen)
         for of_kind, seconds in taken.items():
-            seen[of_kind] = seen.get(of_kind, Seen()).and_(sum(expected[of_kind].values()), seconds)
+            seen[of_kind] = seen.get(of_kind, Seen()).followed_by(sum(expected[of_kind].values()), seconds)
         return self.model_copy(update={"seen": seen})
 
     def _work(self, job: Job, effort: Effort, device: str) -> float:
@@ -149,11 +149,8 @@ class Calibration(BaseModel):
     def _launches(self, count: float, device: str) -> float:
         return count * (_LAUNCH_CUDA_S if device == "cuda" else self.launch)
 
-    def _of(self, job: Job, device: str) -> Seen:
+    def _seen(self, job: Job, device: str) -> Seen:
         return self.seen.get(kind_of(job, device), Seen())
-
-    def _factor(self, job: Job, device: str) -> float:
-        return self._of(job, device).factor
 
 
 UNMEASURED = Calibration.of(REFERENCE)

@@ -156,7 +156,7 @@ def until_decided(
         outcome = verify(request, list(decided))
         looks.append(outcome)
         for judgement in outcome.judgements:
-            if _decides(judgement):
+            if judgement.decided:
                 decided.setdefault(judgement.claim.id, (look, judgement))
         if outcome.failures:
             ended = f"jobs broke at {look.title}"
@@ -167,10 +167,6 @@ def until_decided(
     else:
         ended = "the plan has no further look"
     return _last(looks, sizes, decided, {"ended": ended, "spent": spending.words})
-
-
-def _decides(judgement: Judgement) -> bool:
-    return judgement.verdict not in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
 
 
 def _open(outcome: Outcome, decided: Mapping[str, object]) -> list[str]:
@@ -201,7 +197,7 @@ def _kept(look: Look, judgement: Judgement, now: Judgement, last: Look) -> Judge
         return judgement
     after = f"Decided then; all {last.n} initialisations of {last.title}: {now.verdict}, {now.why}"
     warnings = judgement.warnings
-    if _decides(now) and now.verdict.good is not judgement.verdict.good:
+    if now.decided and now.verdict.good is not judgement.verdict.good:
         warnings = (*warnings, f"{last.title} decides otherwise ({now.verdict}): the first decision counts.")
     return replace(judgement, why=f"{judgement.why} {after}", warnings=warnings)
 

@@ -180,9 +180,10 @@ def run_plan(
         BrokenError: the store is broken.
     """
     load_dataset = partial(datasets.load, root=data_root)
-    expected = None
+    expected, at = None, None
     if machine is not None and plan.missing(store.has):
-        expected = forecast(plan, store.has, machine()).expected
+        at = machine()
+        expected = forecast(plan, store.has, at).expected
     run = execute(
         plan,
         store,
@@ -193,9 +194,8 @@ def run_plan(
         words=words,
         expected=expected,
     )
-    if expected is not None and run.executed:
-        made = [plan.jobs[key] for key in run.executed]
-        calibration.keep(calibration.here().learnt(made, store))
+    if at is not None and run.executed:
+        calibration.keep(at.calibration.learnt([plan.jobs[key] for key in run.executed], store))
     return run
 
 

@@ -88,34 +88,38 @@ def train_job(tmp_path: Path) -> Job:
     return next(job for job in request(spec).plan.jobs.values() if job.stage == "train")
 
 
-def test_a_job_that_took_longer_makes_its_kind_longer(tmp_path: Path) -> None:
+def test_a_kind_that_took_longer_is_expected_to(tmp_path: Path) -> None:
     job = train_job(tmp_path)
-    effort, store = find("train").effort(job), Store(tmp_path / "store")
-    should = UNMEASURED.work(job, effort, "cpu") + UNMEASURED.launches(job, effort.launches, "cpu")
-    slow = UNMEASURED
-    for _ in range(2000):  # each took three times as long
-        slow = slow.model_copy(
-            update={"seen": {kind_of(job, "cpu"): slow.seen.get(kind_of(job, "cpu"), Seen()).and_(should, 3 * should)}}
-        )
-    if not slow.known(job, "cpu"):
-        pytest.skip("the job is too short to be seen")
-    assert slow.work(job, effort, "cpu") > 1.2 * UNMEASURED.work(job, effort, "cpu")
-    for processor, expected in ((1000.0, True), (None, False)):
-        made = {**describe("cpu", 1, ""), "seconds": 1.0, "processor_seconds": processor, "beside": 1}
-        store = Store(tmp_path / f"store {processor}")
-        store.write(job, Artifact({"weights.x": torch.zeros(1)}), made)
-        learnt = UNMEASURED.learnt([job], store)
-        assert learnt.known(job, "cpu") is expected
-        assert (learnt.work(job, effort, "cpu") > 5 * UNMEASURED.work(job, effort, "cpu")) is expected
+    effort = find("train").effort(job)
+    usual = UNMEASURED.work(job, effort, "cpu"), UNMEASURED.launches(job, effort.launches, "cpu")
+    seen = {kind_of(job, "cpu"): Seen().followed_by(100.0, 300.0)}
+    slow = UNMEASURED.model_copy(update={"seen": seen})
+    assert slow.known(job, "cpu")
+    assert not UNMEASURED.known(job, "cpu")
+    for before, now in zip(
+        usual, (slow.work(job, effort, "cpu"), slow.launches(job, effort.launches, "cpu")), strict=True
+    ):
+        assert now == pytest.approx(before * 302 / 102)
+
+
+@pytest.mark.parametrize(("processor", "learns"), [(1000.0, True), (None, False)])
+def test_a_job_teaches_by_its_processor_time(processor: float | None, learns: bool, tmp_path: Path) -> None:
+    job, store = train_job(tmp_path), Store(tmp_path / "store")
+    made = {**describe("cpu", 1, ""), "seconds": 1.0, "processor_seconds": processor, "beside": 1}
+    store.write(job, Artifact({"weights.x": torch.zeros(1)}), made)
+    learnt = UNMEASURED.learnt([job], store)
+    assert learnt.known(job, "cpu") is learns
+    effort = find("train").effort(job)
+    assert (learnt.work(job, effort, "cpu") > 5 * UNMEASURED.work(job, effort, "cpu")) is learns
 
 
 def test_what_was_seen_before_fades() -> None:
     seen = Seen()
     for _ in range(50):
-        seen = seen.and_(100.0, 300.0)
+        seen = seen.followed_by(100.0, 300.0)
     assert seen.factor == pytest.approx(3.0, rel=0.02)
     for _ in range(50):
-        seen = seen.and_(100.0, 50.0)
+        seen = seen.followed_by(100.0, 50.0)
     assert seen.factor == pytest.approx(0.5, rel=0.05)
 
 

@@ -126,13 +126,14 @@ def test_a_report_that_does_not_tell_says_nothing_of_fresh_seeds(realistic: Outc
 
 def test_the_gate_counts_what_is_decided(tmp_path: Path) -> None:
     rows = {
-        "a": {"verdict": Verdict.HOLDS, "in_order": True, "primary": True},
-        "b": {"verdict": Verdict.FAILS, "in_order": True},
-        "c": {"verdict": Verdict.INCONCLUSIVE, "in_order": True},
+        "a": {"verdict": Verdict.HOLDS, "in_order": True, "primary": True, "estimand": "median"},
+        "b": {"verdict": Verdict.FAILS, "in_order": True, "estimand": "mean"},
+        "c": {"verdict": Verdict.INCONCLUSIVE, "in_order": True, "estimand": "mean"},
+        "crossing": {"verdict": Verdict.HOLDS, "in_order": True},
     }
     file = tmp_path / "toy.json"
     file.write_text(codec.dumps({"imp": rows}))
     said = cli("gate", file)
     assert said.code == 0
     assert "2 verdicts are decided" in said.out
-    assert "up to 0.05 of the 1 primary one, and up to 0.05 of the other 1." in said.out
+    assert "up to 0.05 of the 1 primary one, and up to 0.05 of the other 1. 1 crossing is decided too" in said.out
