@@ -51,17 +51,22 @@ def at_once(monkeypatch: Patch) -> None:
 
 
 def judged(place: Place, text: str, *, workers: int = 1) -> tuple[list[Judgement], Outcome]:
-    """The verdicts that were told while some job had no result, and what came of the run."""
+    """The verdicts that were told before some job was done, and what came of the run.
+
+    What is in the store does not say whether the run is over: a worker keeps its results before it tells of them.
+    """
     asked, store = request(place.write(text)), Store(place.store)
     told: list[Judgement] = []
-
-    def tell(judgement: Judgement) -> None:
-        assert asked.plan.missing(store.has), "the run was over"
-        told.append(judgement)
-
-    backend = on_devices([torch.device("cpu")] * workers)
-    root = Path("data")
-    outcome = verify(asked, store, backend=backend, data_root=root, on_progress=lambda progress: None, on_verdict=tell)
+    last: list[str] = []
+    outcome = verify(
+        asked,
+        store,
+        backend=on_devices([torch.device("cpu")] * workers),
+        data_root=Path("data"),
+        on_progress=lambda progress: last.append("progress"),
+        on_verdict=lambda judgement: (told.append(judgement), last.append("verdict"))[0],
+    )
+    assert last[-1:] != ["verdict"], "the run was over"
     return told, outcome
 
 
