@@ -95,6 +95,8 @@ esac
 
 A_GPU, NO_GPU = "#!/bin/sh\n", "#!/bin/sh\nexit 9\n"
 """Stand-ins for nvidia-smi, in front of one that the machine may have."""
+NO_INDEX = "#!/bin/sh\nexit 1\n"
+"""A stand-in for python3, whose pip knows no further index."""
 
 
 class Place:
@@ -107,6 +109,7 @@ class Place:
         (root / "bin").mkdir()
         (root / "tools" / "image").write_bytes((ROOT / "tools" / "image").read_bytes())
         self.program("docker", STAND_IN)
+        self.program("python3", NO_INDEX)
 
     def program(self, name: str, text: str) -> None:
         path = self.root / "bin" / name
@@ -184,6 +187,22 @@ def built_with(place: Place, *words: str, **environment: str) -> tuple[dict[str,
 
 CPU_BUILDS: dict[str, str] = {}
 CUDA = {"BASE": re.findall(r"^#\s+(\S+cuda13\S+)$", DOCKERFILE, re.MULTILINE)[0]}
+
+
+def test_an_image_for_the_cpu_has_the_further_index_of_this_users_pip(place: Place) -> None:
+    index = "file:///of/pip"
+    place.program("python3", f'#!/bin/sh\n[ "$*" = "-m pip config get global.extra-index-url" ] && echo {index}\n')
+    assert built_with(place, "cpu")[0] == {"TORCH_INDEX": index}
+    assert "spares" not in built_with(place, "cpu")[1]
+    assert built_with(place, "cpu", TORCH_INDEX="file:///wheels")[0] == {"TORCH_INDEX": "file:///wheels"}
+    assert built_with(place, "cpu", TORCH_INDEX="")[0] == {}
+    assert built_with(place, "cpu", PIP_EXTRA_INDEX_URL="file:///variable")[0] == {"TORCH_INDEX": "file:///variable"}
+    assert built_with(place, "cuda")[0] == CUDA
+
+
+@pytest.mark.parametrize("index", ["https://user:word@host/simple", "file:///one file:///two"])
+def test_an_index_with_a_password_is_not_given_to_an_image(place: Place, index: str) -> None:
+    assert built_with(place, "cpu", PIP_EXTRA_INDEX_URL=index)[0] == {}
 
 
 def test_a_machine_without_a_gpu_builds_for_the_cpu_and_says_so(place: Place) -> None:
