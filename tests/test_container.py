@@ -190,18 +190,22 @@ CUDA = {"BASE": re.findall(r"^#\s+(\S+cuda13\S+)$", DOCKERFILE, re.MULTILINE)[0]
 
 
 def test_an_image_for_the_cpu_has_the_further_index_of_this_users_pip(place: Place) -> None:
-    index = "file:///of/pip"
+    index = "http://localhost/of/pip"
     place.program("python3", f'#!/bin/sh\n[ "$*" = "-m pip config get global.extra-index-url" ] && echo {index}\n')
     assert built_with(place, "cpu")[0] == {"TORCH_INDEX": index}
     assert "spares" not in built_with(place, "cpu")[1]
     assert built_with(place, "cpu", TORCH_INDEX="file:///wheels")[0] == {"TORCH_INDEX": "file:///wheels"}
     assert built_with(place, "cpu", TORCH_INDEX="")[0] == {}
-    assert built_with(place, "cpu", PIP_EXTRA_INDEX_URL="file:///variable")[0] == {"TORCH_INDEX": "file:///variable"}
+    assert built_with(place, "cpu", PIP_EXTRA_INDEX_URL="https://localhost/simple")[0] == {
+        "TORCH_INDEX": "https://localhost/simple"
+    }
     assert built_with(place, "cuda")[0] == CUDA
 
 
-@pytest.mark.parametrize("index", ["https://user:word@host/simple", "file:///one file:///two"])
-def test_an_index_with_a_password_is_not_given_to_an_image(place: Place, index: str) -> None:
+@pytest.mark.parametrize(
+    "index", ["https://user:word@localhost/simple", "file:///one", "http://localhost/one http://localhost/two"]
+)
+def test_an_index_with_a_password_or_of_this_machine_is_not_given_to_an_image(place: Place, index: str) -> None:
     assert built_with(place, "cpu", PIP_EXTRA_INDEX_URL=index)[0] == {}
 
 
