@@ -4,14 +4,16 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import harness
+from harness import jsonfile
 from harness.jobs.outside import packages
 
 PACKAGE = Path(harness.__file__)
@@ -86,6 +88,18 @@ class Made(BaseModel):
     seconds: Annotated[float, Field(ge=0)]
     processor_seconds: Annotated[float, Field(ge=0)] | None = None
     beside: Annotated[int, Field(ge=1)]
+
+
+def read_made(provenance: Mapping[str, Any]) -> Made:
+    """The provenance in an artifact's record.
+
+    Raises:
+        ValueError: it has not the form that a run writes; in words that follow the record's name.
+    """
+    try:
+        return Made.model_validate(provenance)
+    except ValidationError as error:
+        raise ValueError(f"does not say how its result came about (provenance.{jsonfile.told(error)})") from None
 
 
 def describe(device: str, threads: int, device_name: str) -> dict[str, Any]:

@@ -15,25 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-from torch import Tensor
-
-from harness import jsonfile
 from harness.errors import BrokenError, CorruptArtifact, InvariantBroken, RequestError, StoreBroken, write_remedy
 from harness.files import probe, sync_folder, write_new
 from harness.jobs import artifact as files_of
-from harness.jobs import store_folder
+from harness.jobs import faults, store_folder
 from harness.jobs.artifact import Artifact, Columns, Described
 from harness.jobs.job import Job, canonical
-from harness.jobs.provenance import Made
+from harness.jobs.provenance import Made, read_made
 from harness.jobs.stage_row import Table
-from harness.printable import shown
 
 __all__ = ["Artifact", "Store", "Table"]
-Judge = Callable[[Described, Artifact], str]
 Decoded = TypeVar("Decoded")
-_SHOWN = 80
-"""Letters of a value that are told."""
 
 
 class Store:
@@ -44,7 +36,8 @@ class Store:
 
         Args:
             root: its folder.
-            read_only: make nothing there, and need no right to; a folder that is absent holds nothing.
+            read_only: make nothing there, and need no right to; a folder that is absent holds nothing. Whoever wants
+                to write after all calls ``make`` first.
 
         Raises:
             RequestError: the folder is no store, or cannot be written.
@@ -53,15 +46,22 @@ class Store:
         if root == Path():
             raise RequestError("the store needs a folder of its own: name one with --store")
         store_folder.require_store(root)
-        if read_only:
-            return
+        if not read_only:
+            self.make()
+
+    def make(self) -> None:
+        """Makes the store where its folder is absent or empty, and tries whether it can be written.
+
+        Raises:
+            RequestError: the folder is no store, or cannot be written.
+        """
         try:
-            store_folder.make(root)
-            probe(root / "tmp")
+            store_folder.make(self.root)
+            probe(self.root / "tmp")
         except OSError as error:
             raise RequestError(
-                f"the store {root} cannot be written ({error.strerror}): "
-                f"{write_remedy(root, error)}choose another with --store"
+                f"the store {self.root} cannot be written ({error.strerror}): "
+                f"{write_remedy(self.root, error)}choose another with --store"
             ) from error
 
     def path(self, key: str) -> Path:
@@ -96,7 +96,7 @@ class Store:
         except ValueError as error:
             raise self.corrupt(job, str(error), files_of.RECORD) from error
         if canonical(record["job"]) != canonical(job.description):
-            told = _difference(record["job"], job.description)
+            told = faults.difference(record["job"], job.description)
             raise self.corrupt(job, f"was written for another job: {told}", files_of.RECORD)
         return record
 
@@ -107,10 +107,9 @@ class Store:
             CorruptArtifact: the record is unreadable, of another job, or says something else.
         """
         try:
-            return Made.model_validate(self.record(job)["provenance"])
-        except ValidationError as error:
-            words = f"is no record (provenance.{jsonfile.told(error)})"
-            raise self.corrupt(job, words, files_of.RECORD, seen_by_check=False) from None
+            return read_made(self.record(job)["provenance"])
+        except ValueError as error:
+            raise self.corrupt(job, str(error), files_of.RECORD) from error
 
     def read(self, job: Job) -> Artifact:
         """The job's artifact, each file checked against its digest.
@@ -191,15 +190,15 @@ class Store:
         paths = (self.path(job.key) / name for name in store_folder.FILES)
         return sum(path.stat().st_size for path in paths if path.exists())
 
-    def check(self, judge: Judge = lambda described, artifact: "") -> Iterator[tuple[Path, str]]:
+    def check(self, judge: faults.Judge = lambda record, artifact: "") -> Iterator[tuple[Path, str]]:
         """Reads every artifact: its directory, and what is wrong with it, or nothing.
 
         Args:
-            judge: says of a job's description and of an artifact whose files are sound what is wrong with it, or "".
+            judge: says of the record and the artifact, whose files are sound, what is wrong with them, or "".
         """
         for path in sorted((self.root / "jobs").glob("*/*")):
             if store_folder.is_artifact(path):
-                yield path, _wrong_with(path, judge)
+                yield path, faults.wrong_with(path, judge)
 
     def described(self, key: str) -> Described | None:
         """The description of the job with this key, by its record; None where there is none that fits."""
@@ -207,7 +206,7 @@ class Store:
             described = files_of.read_record(self.path(key) / files_of.RECORD).job
         except (OSError, ValueError):
             return None
-        return described if _is_of(described, key) else None
+        return described if faults.is_of(described, key) else None
 
     def strangers(self) -> Iterator[Path]:
         """What lies among the artifacts under a name that the store does not give: nobody's business here."""
@@ -259,40 +258,3 @@ class Store:
         return CorruptArtifact(
             f"artifact {job!r} is corrupt: {place} {what}. {remedy} and run again; only this job is repeated"
         )
-
-
-def _is_of(described: Described, key: str) -> bool:
-    return hashlib.sha256(canonical(described.model_dump()).encode()).hexdigest() == key
-
-
-def _wrong_with(path: Path, judge: Judge) -> str:
-    """What is wrong with an artifact's directory, or nothing."""
-    name = files_of.RECORD
-    tensors: Mapping[str, Tensor] = {}
-    table: Table = {}
-    try:
-        record = files_of.read_record(path / name)
-        if not _is_of(record.job, path.name):
-            return "record.json was written for another job"
-        for name, digest in record.files.items():
-            content = files_of.read_checked(path / name, digest)
-            if name == files_of.TENSORS:
-                tensors = files_of.decode_tensors(content)
-            else:
-                table = files_of.decode_table(content)
-    except OSError as error:
-        return f"{name} cannot be read ({error.strerror})"
-    except ValueError as error:
-        return f"{name} {error}"
-    return judge(record.job, Artifact(tensors, table))
-
-
-def _difference(recorded: Any, wanted: Any, place: str = "") -> str:
-    if isinstance(recorded, dict) and isinstance(wanted, dict):
-        parts = [
-            _difference(recorded.get(name), wanted.get(name), f"{place}.{name}" if place else str(name))
-            for name in sorted({*recorded, *wanted})
-            if canonical(recorded.get(name)) != canonical(wanted.get(name))
-        ]
-        return "; ".join(parts)
-    return f"{place} is {shown(recorded, _SHOWN)}, wanted {shown(wanted, _SHOWN)}"

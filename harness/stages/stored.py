@@ -1,8 +1,9 @@
-"""Results in a store that are sound as files, and are not what their stage gives."""
+"""Results in a store that are sound as files, and are not what their stage gives or a run writes of them."""
 
 from harness.errors import HarnessError
-from harness.jobs.artifact import Artifact, Described
+from harness.jobs.artifact import RECORD, Artifact, Described, Record
 from harness.jobs.job import Job
+from harness.jobs.provenance import read_made
 from harness.jobs.stages import rows
 from harness.jobs.store import Store
 from harness.stages import products
@@ -22,19 +23,28 @@ class Results:
         self._store = store
         self._jobs: dict[str, Job] = {}
 
-    def wrong_with(self, described: Described, artifact: Artifact) -> str:
-        """How an artifact differs from what its stage gives, in words that follow its name; "" where it does not.
+    def wrong_with(self, record: Record, artifact: Artifact) -> str:
+        """How an artifact differs from what its stage gives, or its provenance from what a run writes.
 
         Nothing is said of stages, versions of stages and parameters that this code does not have.
+
+        Returns:
+            Words that follow the artifact's name; "" where nothing is wrong.
         """
-        if not _is_known(described):
+        if not _is_known(record.job):
             return ""
-        job = self._with_inputs(described)
+        job = self._with_inputs(record.job)
         try:
             problem = products.wrong_with(job, artifact)
         except _UNKNOWN:
             return ""
-        return f"is a result of {job.stage} and {problem}" if problem else ""
+        if problem:
+            return f"is a result of {job.stage} and {problem}"
+        try:
+            read_made(record.provenance)
+        except ValueError as error:
+            return f"{RECORD} {error}"
+        return ""
 
     def _with_inputs(self, described: Described) -> Job:
         waiting = list(described.inputs.values())

@@ -147,19 +147,48 @@ def test_a_result_that_is_not_what_its_stage_gives_is_named_and_removed_on_reque
 def test_results_of_other_code_are_no_fault(place: Place) -> None:
     """Nor are those whose inputs are there no more."""
     for path in place.store.glob("jobs/*/*/record.json"):
-        if json.loads(path.read_text())["job"]["stage"] == "init":
+        own = json.loads(path.read_text())
+        if own["job"]["stage"] == "init":
             shutil.rmtree(path.parent)
-    for stage, version in (("evaluate", 99), ("no_such_stage", 1), ("evaluate", 1)):
+    for stage, version, made in (("evaluate", 99, {}), ("no_such_stage", 1, {}), ("evaluate", 1, own["provenance"])):
         about = {"stage": stage, "version": version, "params": {"old": 1}, "inputs": {"state": "0" * 64}}
         key = hashlib.sha256(canonical(about).encode()).hexdigest()
         folder = place.store / "jobs" / key[:2] / key
         folder.mkdir(parents=True)
         table = b'{"split": ["train", "test"], "error": [1.0, 2.0], "loss": [1.0, 2.0]}'
         (folder / "table.json").write_bytes(table)
-        record = {"job": about, "files": {"table.json": hashlib.sha256(table).hexdigest()}, "provenance": {}}
+        record = {"job": about, "files": {"table.json": hashlib.sha256(table).hexdigest()}, "provenance": made}
         (folder / "record.json").write_text(json.dumps(record))
     said = checked(place)
     assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"seconds": -1.0}, "provenance.seconds: Input should be greater than or equal to 0, found -1.0"),
+        ({"beside": 0}, "provenance.beside: Input should be greater than or equal to 1, found 0"),
+        ({"code": {"revision": "abc"}}, "provenance.code.modified: Field required"),
+        ({"outside": {"x": "1.0"}}, "provenance.outside.x: "),
+        (None, "provenance.code: Field required"),
+    ],
+)
+def test_provenance_of_another_form_is_named_and_removed_on_request(
+    wrong: dict[str, object] | None, told: str, place: Place
+) -> None:
+    whole = place.keys()
+    path = sorted(place.store.glob("jobs/*/*/record.json"))[0]
+    record = json.loads(path.read_text())
+    record["provenance"] = {} if wrong is None else {**record["provenance"], **wrong}
+    path.unlink()
+    path.write_text(json.dumps(record))
+    said = checked(place)
+    assert said.code == 3
+    assert f"{path.parent}: record.json does not say how its result came about ({told}" in said.err
+    assert f"1 of {len(whole)} artifacts are corrupt" in said.err
+    assert checked(place, "--remove").code == 0
+    assert place.verify(place.root / "tiny.yaml").code == 0
+    assert place.keys() == whole
 
 
 def test_claims_that_live_are_kept_and_others_told(place: Place) -> None:

@@ -177,5 +177,7 @@ def test_provenance_of_other_types_is_refused(store: Store) -> None:
     path = store.path(JOB.key) / "record.json"
     for wrong in ({}, {"code": "abc"}, {"seconds": "1"}):
         path.write_text(canonical({**json.loads(path.read_text()), "provenance": wrong}))
-        with pytest.raises(CorruptArtifact, match=r"record\.json is no record \(provenance\."):
+        with pytest.raises(
+            CorruptArtifact, match=r"record\.json does not say how its result came about \(provenance\."
+        ):
             store.made(JOB)
