@@ -24,14 +24,14 @@ def magnitude(weights: Mapping[str, Tensor], before: Mask, keep: int) -> Mask:
 
     Args:
         weights: prunable weights, name -> tensor.
-        before: what was kept so far.
+        before: what of each of them was kept so far (see ``Mask.over``).
         keep: how many to keep.
 
     Raises:
         InvariantBroken: fewer than ``keep`` are left, or a pruned weight is not zero.
     """
     flat = torch.cat([weight.flatten() for weight in weights.values()]).abs().double()
-    left = torch.cat([kept.flatten() for kept in before.over(weights).kept.values()])
+    left = torch.cat([before.kept[name].flatten() for name in weights])
     leaked = int((flat[~left] != 0).sum())
     if leaked:
         raise InvariantBroken(f"the mask leaks: {leaked} pruned weights are not exactly zero")

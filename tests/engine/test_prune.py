@@ -110,7 +110,7 @@ def test_few_weights_are_rounded_to_the_nearest(total: int, fraction: float) -> 
 
 def test_the_smallest_of_all_layers_together_go() -> None:
     weights = weights_of(LENET)
-    mask = prune.magnitude(weights, Mask(), 10_000)
+    mask = prune.magnitude(weights, Mask().over(weights), 10_000)
     flat = torch.cat([value.flatten() for value in weights.values()]).abs()
     kept = torch.cat([value.flatten() for value in mask.kept.values()])
     assert flat[kept].min() >= flat[~kept].max()
@@ -120,7 +120,7 @@ def test_the_smallest_of_all_layers_together_go() -> None:
 
 def test_a_small_example_by_hand() -> None:
     weights = {"a": torch.tensor([[0.5, -3.0], [0.1, 2.0]]), "b": torch.tensor([-0.4, 9.0])}
-    first = prune.magnitude(weights, Mask(), 4)
+    first = prune.magnitude(weights, Mask().over(weights), 4)
     assert first.kept["a"].tolist() == [[True, True], [False, True]]
     assert first.kept["b"].tolist() == [False, True]
     trained = {"a": torch.tensor([[7.0, 0.2], [0.0, -0.3]]), "b": torch.tensor([0.0, 0.1])}
@@ -150,7 +150,7 @@ def test_neighbouring_numbers_in_single_precision_are_told_apart() -> None:
     for _ in range(9):
         steps.append(torch.nextafter(steps[-1], torch.tensor(2.0)))
     weights = {"a": torch.stack(steps).flip(0)}
-    assert prune.magnitude(weights, Mask(), 4).kept["a"].tolist() == [True] * 4 + [False] * 6
+    assert prune.magnitude(weights, Mask().over(weights), 4).kept["a"].tolist() == [True] * 4 + [False] * 6
 
 
 def test_more_than_there_is_cannot_be_kept() -> None:
