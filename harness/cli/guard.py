@@ -190,7 +190,7 @@ def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tu
 def _place(options: Options, *, quiet: bool) -> Place:
     backend = on_devices([devices.choose(options.device)])
     backend.prepare(cpu_threads(options.threads))
-    return Place(Store(options.store), backend, options.data, partial(show.progress_of, quiet=quiet))
+    return Place(Store(options.store, read_only=True), backend, options.data, partial(show.progress_of, quiet=quiet))
 
 
 def _require_room(requests: Sequence[Request], place: Place, *, smoke_run_only: bool = False) -> None:

@@ -7,22 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import console
-from harness.cli.options import (
-    DATA,
-    REPORTS,
-    STORE,
-    DataOption,
-    DeviceOption,
-    Options,
-    QuietOption,
-    ReplicatesOption,
-    ScaleOption,
-    SeedOption,
-    Specs,
-    StoreOption,
-    ThreadsOption,
-    WorkersOption,
-)
+from harness.cli.options import COMPUTING, SETTING, Options, QuietOption, Specs, takes
 
 if TYPE_CHECKING:
     from harness.report.record import Row
@@ -32,31 +17,9 @@ VerdictsOption = Annotated[
 ]
 
 
-def measure(
-    specs: Specs,
-    verdicts: VerdictsOption,
-    scale: ScaleOption = "toy",
-    replicates: ReplicatesOption = None,
-    first_seed: SeedOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    workers: WorkersOption = None,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
-    quiet: QuietOption = False,
-) -> None:
+@takes(*SETTING, *COMPUTING, "store", "data")
+def measure(specs: Specs, verdicts: VerdictsOption, options: Options, quiet: QuietOption = False) -> None:
     """Run what is missing, judge every claim, write the verdicts as data; they are no error."""
-    options = Options(
-        scale=scale,
-        replicates=replicates,
-        first_seed=first_seed,
-        device=device,
-        threads=threads,
-        workers=workers,
-        store=store,
-        data=data,
-        report=REPORTS,
-    )
     from harness.cli import session
 
     session.measure(specs, options, verdicts, quiet=quiet)

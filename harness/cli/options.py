@@ -1,8 +1,11 @@
 """The options that several commands share, and what a user chose."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -78,18 +81,50 @@ STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user may choose, beside the specs."""
+    """What a user may choose, beside the specs: a field for each option that several commands share."""
 
-    scale: str
-    replicates: int | None
-    first_seed: int | None
-    device: str
-    threads: int | None
-    store: Path
-    data: Path
-    report: Path
-    workers: int | None = None
-    until_decided: bool = False
-    budget: str | None = None
-    most: int | None = None
-    sensitivity: Path = SENSITIVITY
+    scale: ScaleOption = "toy"
+    replicates: ReplicatesOption = None
+    first_seed: SeedOption = None
+    device: DeviceOption = "auto"
+    threads: ThreadsOption = None
+    workers: WorkersOption = None
+    until_decided: UntilDecidedOption = False
+    budget: BudgetOption = None
+    most: MostOption = None
+    store: StoreOption = STORE
+    data: DataOption = DATA
+    report: ReportOption = REPORTS
+    sensitivity: SensitivityOption = SENSITIVITY
+
+
+SETTING = ("scale", "replicates", "first_seed")
+"""Fields that say which of a spec's settings is meant, and with which replicates."""
+COMPUTING = ("device", "threads", "workers")
+"""Fields that say on what is computed."""
+
+
+def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a command of a function: its parameter ``options`` is an option on the command line for each field named.
+
+    Args:
+        *names: fields of ``Options``; the others keep their defaults.
+    """
+    hints, defaults = get_type_hints(Options, include_extras=True), {one.name: one.default for one in fields(Options)}
+    shared = [Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name]) for name in names]
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        parameters: list[Parameter] = []
+        for parameter in signature(command).parameters.values():
+            own = parameter.replace(kind=Parameter.KEYWORD_ONLY)
+            parameters += shared if parameter.name == "options" else [own]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            options = Options(**{name: given.pop(name) for name in names})
+            command(**given, options=options)
+
+        vars(run)["__signature__"] = Signature(parameters)
+        return run
+
+    return decorated

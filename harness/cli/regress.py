@@ -1,6 +1,7 @@
 """The command of the regression guard."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,21 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import (
-    BASELINES,
-    DATA,
-    REPORTS,
-    BaselineOption,
-    DataOption,
-    DeviceOption,
-    Options,
-    QuietOption,
-    ReplicatesOption,
-    ReportOption,
-    ScaleOption,
-    SeedOption,
-    ThreadsOption,
-)
+from harness.cli.options import BASELINES, SETTING, BaselineOption, Options, QuietOption, takes
 from harness.cli.stopping import KEPT, stoppable
 from harness.errors import RequestError
 
@@ -41,37 +28,22 @@ OwnStoreOption = Annotated[
 ]
 
 
+@takes(*SETTING, "device", "threads", "data", "report")
 def regress(
+    options: Options,
     specs: GuardedSpecs = None,
     baseline: BaselineOption = BASELINES,
     update: UpdateOption = False,
     smoke_run: SmokeRunOption = False,
     reason: ReasonOption = "",
-    scale: ScaleOption = "toy",
-    replicates: ReplicatesOption = None,
-    first_seed: SeedOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
     store: OwnStoreOption = None,
-    data: DataOption = DATA,
-    report: ReportOption = REPORTS,
     quiet: QuietOption = False,
 ) -> None:
     """Compare fresh runs with committed baselines: exit 0 no alarm, 1 an alarm."""
     asked = _asked(update, smoke_run, reason)
     kept = KEPT if store else "Nothing is kept: to go on after a stop, give --store an empty folder of yours"
     with stoppable(kept), TemporaryDirectory(prefix="harness-") as fresh:
-        options = Options(
-            scale=scale,
-            replicates=replicates,
-            first_seed=first_seed,
-            device=device,
-            threads=threads,
-            store=store or Path(fresh),
-            data=data,
-            report=report,
-        )
-        code = asked(specs or [], options, baseline, quiet=quiet)
+        code = asked(specs or [], replace(options, store=store or Path(fresh)), baseline, quiet=quiet)
     raise typer.Exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Refuses a plan that surely does not fit into memory, or on the disk, before it starts."""
+"""Refuses a plan before it starts: its results cannot be kept, or it surely does not fit into memory or on the disk."""
 
 import shutil
 
@@ -15,13 +15,19 @@ lacks memory says so itself. The size of results on disk is known."""
 
 
 def require_room(plan: Plan, store: Store, backend: Backend) -> None:
-    """Raises RequestError where a single replica is too large for the memory, or the results for the disk.
+    """Makes the store ready for what is missing of a plan; one that holds all may be read-only, and is left alone.
 
     Args:
         plan: all jobs.
         store: where results are found and kept.
         backend: would execute them.
+
+    Raises:
+        RequestError: a single replica is too large for the memory, the store cannot be written, or the results are too
+            large for the disk.
     """
+    if not plan.missing(store.has):
+        return
     slots, free = backend.slots, backend.free
     least = least_room(plan, store.has, slots[0].kind)
     if least.memory_bytes > SURELY_TOO_LARGE * free:
@@ -30,6 +36,7 @@ def require_room(plan: Plan, store: Store, backend: Backend) -> None:
             f"a single replica of {least.largest} needs about {bytes_text(least.memory_bytes)} of memory, and "
             f"{bytes_text(int(free))} are free on {slots[0].name}: choose a smaller network or batch, {others}"
         )
+    store.make()
     disk = shutil.disk_usage(store.root).free
     if least.disk_bytes > disk:
         raise RequestError(

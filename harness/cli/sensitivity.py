@@ -5,24 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import (
-    DATA,
-    REPORTS,
-    SENSITIVITY,
-    STORE,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    Options,
-    QuietOption,
-    ReplicatesOption,
-    ScaleOption,
-    SeedOption,
-    SensitivityOption,
-    StoreOption,
-    ThreadsOption,
-    WorkersOption,
-)
+from harness.cli.options import COMPUTING, SETTING, JsonOption, Options, QuietOption, takes
 
 SpecArgument = Annotated[Path, typer.Argument(help="Spec file.", metavar="SPEC", show_default=False)]
 OnlyOption = Annotated[
@@ -30,34 +13,15 @@ OnlyOption = Annotated[
 ]
 
 
+@takes(*SETTING, *COMPUTING, "store", "data", "sensitivity")
 def sensitivity(
     spec: SpecArgument,
+    options: Options,
     only: OnlyOption = None,
-    scale: ScaleOption = "toy",
-    replicates: ReplicatesOption = None,
-    first_seed: SeedOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    workers: WorkersOption = None,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
-    folder: SensitivityOption = SENSITIVITY,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Flip the choices that a source leaves open, one at a time on the same seeds: which claims hang on them?"""
-    options = Options(
-        scale=scale,
-        replicates=replicates,
-        first_seed=first_seed,
-        device=device,
-        threads=threads,
-        workers=workers,
-        store=store,
-        data=data,
-        report=REPORTS,
-        sensitivity=folder,
-    )
     from harness.cli import flipping
 
     raise typer.Exit(flipping.sensitivity(spec, options, only or [], quiet=quiet or as_json, as_json=as_json))

@@ -1,40 +1,32 @@
 """The commands that run the pipeline: load, prepare, run, judge, report."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from harness.cli import console, show
 from harness.cli.looks import Looks
 from harness.cli.options import Options
+from harness.cli.place import Place, place_of
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
-from harness.engine.cores import cpu_threads, share_of_cores, usable_cores
 from harness.errors import BrokenError, RequestError
-from harness.execution.backends import chosen
-from harness.execution.backends.base import Backend, Slot
 from harness.files import require_folder
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
-from harness.judging.estimands import least_initialisations
 from harness.judging.verdict import Judgement
-from harness.pipeline import calibration
 from harness.pipeline import verify as verifying
-from harness.pipeline.forecast import Machine, cpu_processes, forecast
 from harness.pipeline.outcome import Outcome
-from harness.pipeline.request import Request, missing_data, prepare, require_data, require_format, require_results
+from harness.pipeline.request import Request, prepare, require_data, require_format, require_results
 from harness.pipeline.sequential import until_decided
 from harness.protocols import protocols
 from harness.report import json as machine
 from harness.report.sensitivity import depending, path_of
 from harness.report.sensitivity import read as read_sensitivity
-from harness.report.text import bytes_text, count, seconds_text
 from harness.schema.load import Loaded, load
 
 
-def _requests(specs: Sequence[Path], options: Options) -> list[Request]:
+def requests_of(specs: Sequence[Path], options: Options) -> list[Request]:
     """All specs, loaded and planned, before anything runs."""
     specs_by_id: dict[str, Loaded] = {}
     for path in dict.fromkeys(specs):
@@ -57,30 +49,25 @@ def _requests(specs: Sequence[Path], options: Options) -> list[Request]:
     ]
 
 
-_SHARED = 0.8
-"""Share of the cores' time below which a forecast says that it is for a busy machine."""
-
-
 @dataclass(frozen=True)
 class _Session:
     """Specs that are ready to run, and what they run on."""
 
     requests: Sequence[Request]
     store: Store
-    backend: Backend
-    threads: int
+    place: Place
     data: Path
     sensitivity: Path
     looks: Looks | None = None
 
     def outcomes(self, *, quiet: bool, run: bool = True) -> Iterator[Outcome]:
         """Spec by spec, each as soon as it is judged."""
-        together = _together(self.requests)
+        whole = together(self.requests)
         for request in self.requests:
             if not run:
                 require_results(request, self.store)
             if self.looks is None:
-                outcome = self._outcome(request, quiet=quiet, also_wanted=together if run else None)
+                outcome = self._outcome(request, quiet=quiet, also_wanted=whole if run else None)
             else:
                 outcome = self._until_decided(request, self.looks, quiet=quiet)
             yield depending(outcome, request, self.sensitivity)
@@ -99,12 +86,12 @@ class _Session:
             return verifying.verify(
                 request,
                 self.store,
-                backend=self.backend,
+                backend=self.place.backend,
                 data_root=self.data,
                 on_progress=on_progress,
                 on_verdict=None if quiet else told,
                 also_wanted=also_wanted,
-                machine=partial(_machine, self.backend, self.threads),
+                machine=self.place.machine,
             )
 
     def _until_decided(self, first: Request, looks: Looks, *, quiet: bool) -> Outcome:
@@ -121,66 +108,31 @@ class _Session:
             lambda request, decided: self._outcome(request, quiet=quiet, also_wanted=None, decided=decided),
             budget=looks.budget,
             store=self.store,
-            machine=partial(_machine, self.backend, self.threads),
-            refused=lambda request: require_room(request.plan, self.store, self.backend),
+            machine=self.place.machine,
+            refused=lambda request: require_room(request.plan, self.store, self.place.backend),
         )
 
 
 def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     looks = Looks.asked(options, specs)
-    requests = _requests(specs, options)
+    requests = requests_of(specs, options)
     if looks is not None:
         looks.sizes(requests[0].setting.replicates.initialisations)
-    whole = _together(requests)
-    backend, threads = _suited(options, whole)
+    whole = together(requests)
+    place = place_of(options, whole)
     for request in requests:
         require_data(request)
         read_sensitivity(
             path_of(options.sensitivity, request.loaded.spec.id, request.scale), request.loaded, request.scale
         )
         if run:
-            require_format(request, backend.slots)
-    store = Store(options.store, read_only=not run)
+            require_format(request, place.backend.slots)
+    store = Store(options.store, read_only=True)
     if run:
-        require_room(whole, store, backend)
-    backend.prepare(threads)
-    return _Session(requests, store, backend, threads, options.data, options.sensitivity, looks)
-
-
-def _suited(options: Options, plan: Plan) -> tuple[Backend, int]:
-    """What computes a plan, with so many CPU threads of all processes together.
-
-    Where nobody chose ``--workers``, the CPU has as many processes with a thread each as suit the plan, or one.
-    """
-    threads = cpu_threads(options.threads)
-    backend = chosen(options.device, options.workers or 1)
-    if options.workers is None and backend.slots[0].kind == "cpu":
-        count = cpu_processes(plan, cores=min(threads, usable_cores()), free=backend.free)
-        return (backend, threads) if count == 1 else (chosen(options.device, count), count)
-    return backend, threads
-
-
-@dataclass(frozen=True)
-class Place:
-    """What computes a plan: a backend, so many CPU threads, and how fast that is now."""
-
-    backend: Backend
-    threads: int
-    machine: Callable[[], Machine]
-
-
-def place_of(options: Options, plan: Plan) -> Place:
-    """What computes a plan, as a user chose."""
-    backend, threads = _suited(options, plan)
-    return Place(backend, threads, partial(_machine, backend, threads))
-
-
-def _machine(backend: Backend, threads: int) -> Machine:
-    """What computes a plan, and how fast that is now."""
-    devices, threads = [slot.kind for slot in backend.slots], min(threads, usable_cores())
-    share = share_of_cores(threads) if devices[0] == "cpu" else 1.0
-    return Machine(threads, devices, backend.free, share, calibration.here())
+        require_room(whole, store, place.backend)
+    place.backend.prepare(place.threads)
+    return _Session(requests, store, place, options.data, options.sensitivity, looks)
 
 
 def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: bool, run: bool) -> int:
@@ -247,62 +199,6 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
         console.out.print(f"verdicts: {file}")
 
 
-def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
-    """Prints the jobs of specs, the cached share and a forecast; of several also together, shared jobs once.
-
-    As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
-    """
-    requests = _requests(specs, options)
-    store = Store(options.store, read_only=True)
-    backend, threads = _suited(options, _together(requests))
-    slots, machine = backend.slots, _machine(backend, threads)
-    plans: list[tuple[str | None, Plan, str]] = [
-        (request.loaded.spec.id, request.plan, "; ".join(filter(None, (_missing(request, slots), _undecided(request)))))
-        for request in requests
-    ]
-    if len(requests) > 1:
-        alone = sum(len(request.plan.jobs) for request in requests)
-        whole = _together(requests)
-        plans.append((None, whole, f"{alone - len(whole.jobs):,} of {alone:,} jobs are shared between these specs"))
-    places = slots[0].name if len(slots) == 1 else f"{len(slots)} x {slots[0].kind}"
-    rows = []
-    for name, jobs, note in plans:
-        cost = forecast(jobs, store.has, machine)
-        if cost.memory_bytes > machine.free:
-            note = f"More memory than the {bytes_text(int(machine.free))} that are free here. {note}".strip()
-        if cost.seconds and machine.share < _SHARED:
-            by_itself = seconds_text(cost.seconds * machine.share)
-            shared = f"Other programs leave {machine.share:.0%} of the cores' time now; alone about {by_itself}."
-            note = f"{note} {shared}".strip()
-        told = {key: value for key, value in dataclasses.asdict(cost).items() if key != "expected"}
-        rows.append({"spec": name, "scale": options.scale, **told, "share_of_cores": machine.share, "note": note})
-        if not as_json:
-            show.plan(f"{name or 'together'} ({options.scale} scale, on {places}, {threads} CPU threads)", cost, note)
-    if as_json:
-        console.machine(rows)
-
-
-def _together(requests: Sequence[Request]) -> Plan:
+def together(requests: Sequence[Request]) -> Plan:
+    """The jobs of all requests, shared ones once."""
     return Plan.of(target for request in requests for target in request.plan.targets)
-
-
-def _undecided(request: Request) -> str:
-    """What so few initialisations never decide."""
-    n, needed = request.setting.replicates.initialisations, least_initialisations(0.90)
-    checks = [check for claim in request.loaded.spec.claims if (check := claim.checks.get(request.scale))]
-    medians = sum(getattr(check.expect, "estimand", None) == "median" for check in checks)
-    if n >= needed or not medians:
-        return ""
-    return f"{n} initialisations never decide the {count(medians, 'claim')} about a median: --replicates {needed} can"
-
-
-def _missing(request: Request, slots: Sequence[Slot]) -> str:
-    """What a run would be refused for."""
-    try:
-        require_format(request, slots)
-    except RequestError as error:
-        return str(error)
-    return "; ".join(
-        f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"
-        for data in missing_data(request)
-    )

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import session
+from harness.cli import place
 from harness.cli.options import Options
+from harness.cli.place import place_of
 from harness.jobs.plan import Plan
 from harness.pipeline.forecast import cpu_processes
 from tests.support import ROOT, cli, imp_text, request
@@ -54,7 +55,7 @@ def options(**chosen: object) -> Options:
 
 
 def test_what_a_user_chose_is_kept(toy: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "usable_cores", lambda: 3)
+    monkeypatch.setattr(place, "usable_cores", lambda: 3)
     for chosen, slots, threads in (
         (options(workers=1, threads=3), 1, 3),
         (options(workers=2, threads=3), 2, 3),
@@ -63,12 +64,12 @@ def test_what_a_user_chose_is_kept(toy: Plan, monkeypatch: pytest.MonkeyPatch) -
         (options(threads=12), 3, 3),
         (options(threads=1), 1, 1),
     ):
-        backend, used = session._suited(chosen, toy)
-        assert (len(backend.slots), used) == (slots, threads)
+        suited = place_of(chosen, toy)
+        assert (len(suited.backend.slots), suited.threads) == (slots, threads)
 
 
 def test_a_plan_says_what_a_run_would_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "usable_cores", lambda: 2)
+    monkeypatch.setattr(place, "usable_cores", lambda: 2)
     several = cli("plan", IMP, "--device", "cpu", "--threads", "2").out
     assert "on 2 x cpu, 2 CPU threads" in several
     assert "on cpu, 2 CPU threads" in cli("plan", IMP, "--device", "cpu", "--threads", "2", "--workers", "1").out
