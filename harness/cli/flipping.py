@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
-from harness.cli import console, session, show
+from harness.cli import console, show, tables
 from harness.cli.console import line, out
 from harness.cli.options import Options
+from harness.cli.place import place_of
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
 from harness.files import require_folder
@@ -47,13 +46,13 @@ def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: boo
             initialisations=options.replicates,
             first_seed=options.first_seed,
         )
-        place = session.place_of(options, study.plan)
+        place = place_of(options, study.plan)
         for request in study.requests:
             require_data(request)
             require_format(request, place.backend.slots)
         require_folder(options.sensitivity, "--sensitivity")
         report.read(report.path_of(options.sensitivity, loaded.spec.id, options.scale), loaded, options.scale)
-        store = Store(options.store)
+        store = Store(options.store, read_only=True)
         require_room(study.plan, store, place.backend)
         place.backend.prepare(place.threads)
         if not quiet:
@@ -96,14 +95,12 @@ def _table(result: Result) -> None:
         by_flip.setdefault((row.field, shown(row.own), shown(row.value)), []).append(row)
     out.print(line((f"{own.loaded.spec.title}: open choices ({own.scale} scale)", "bold")))
     for (field, before, flipped), members in by_flip.items():
-        table = Table()
-        for name in ("claim", "flipped minus own, 90 % interval", "margin", "outcome"):
-            table.add_column(name, overflow="fold")
-        for row in members:
-            outcome = line((row.outcome, _STYLES[row.outcome]))
-            table.add_row(row.claim, row.text, f"{row.margin:g}", outcome)
         out.print(f"{field}: {before}, flipped to {flipped}")
-        out.print(table, soft_wrap=False)
+        tables.show(
+            out,
+            [(name, "left") for name in ("claim", "flipped minus own, 90 % interval", "margin", "outcome")],
+            [(row.claim, row.text, f"{row.margin:g}", line((row.outcome, _STYLES[row.outcome]))) for row in members],
+        )
     for row in rows:
         if row.outcome != "same conclusion":
             out.print(line((row.outcome.upper(), _STYLES[row.outcome]), f" {row.claim}, {row.field}: {row.why}"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from rich.console import RenderableType
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
+from harness.cli import tables
 from harness.cli.console import err, line, out
 from harness.cli.pace import Pace
 from harness.cli.time_left import TimeLeft
@@ -151,27 +151,22 @@ def _rate(pace: Pace, now: float, progress: run.Progress) -> str:
 
 def verdicts(outcome: Outcome) -> None:
     """The table of claims."""
-    table = Table()
-    for name, justify in (
-        ("claim", "left"),
-        ("paper, at its scale", "right"),
-        ("measured, 95 % interval", "left"),
-        ("verdict", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    left_out = 0
-    for judgement in outcome.judgements:
-        if judgement.check is None:
-            left_out += 1
-            continue
-        table.add_row(
-            f"{judgement.claim.id}{' (primary)' * judgement.claim.primary}",
-            with_unit(judgement.claim.paper_value, ""),
-            estimate_text(judgement.estimate, judgement.unit),
-            line(_verdict(judgement), f" {words}" if (words := depends(judgement)) else ""),
-        )
+    checked = [judgement for judgement in outcome.judgements if judgement.check is not None]
+    left_out = len(outcome.judgements) - len(checked)
     out.print(line((f"{outcome.spec.title} ({outcome.scale} scale)", "bold")))
-    out.print(table, soft_wrap=False)
+    tables.show(
+        out,
+        (("claim", "left"), ("paper, at its scale", "right"), ("measured, 95 % interval", "left"), ("verdict", "left")),
+        [
+            (
+                f"{judgement.claim.id}{' (primary)' * judgement.claim.primary}",
+                with_unit(judgement.claim.paper_value, ""),
+                estimate_text(judgement.estimate, judgement.unit),
+                line(_verdict(judgement), f" {words}" if (words := depends(judgement)) else ""),
+            )
+            for judgement in checked
+        ],
+    )
     if left_out:
         out.print(f"{left_out} claims have no check at this scale.")
     for words in filter(None, (wrong_by_chance(outcome.judgements), in_order_again(outcome.judgements))):
@@ -215,13 +210,12 @@ def summary(outcomes: Sequence[Outcome], reports: Sequence[Path]) -> None:
 
 def plan(title: str, forecast: Forecast, note: str) -> None:
     """The jobs of a plan and its forecast."""
-    table = Table()
-    for name in ("stage", "jobs", "in the store"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    for stage, (needed, cached) in forecast.jobs.items():
-        table.add_row(stage, f"{needed:,}", f"{cached:,}")
     out.print(line((title, "bold")))
-    out.print(table, soft_wrap=False)
+    tables.show(
+        out,
+        (("stage", "left"), ("jobs", "right"), ("in the store", "right")),
+        [(stage, f"{needed:,}", f"{cached:,}") for stage, (needed, cached) in forecast.jobs.items()],
+    )
     jobs = sum(needed for needed, _ in forecast.jobs.values())
     cached = sum(cached for _, cached in forecast.jobs.values())
     share = cached / jobs if jobs else 1.0
