@@ -45,6 +45,10 @@ _WORDS = {
 Location = tuple[str | int, ...]
 
 
+_LONGEST_NAME = 80
+"""Letters of a part of a place that are told."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A read file.
@@ -69,6 +73,24 @@ class Document:
             if (*known, part) in self.lines:
                 known = (*known, part)
         return self.lines.get(known, 1)
+
+    def place(self, location: Location) -> str:
+        """File, line and field, as errors have them."""
+        return f"{self.path}:{self.line(location)}: {self._dotted(location)}"
+
+    def _dotted(self, location: Location) -> str:
+        """The place as a reader writes it, without the names that Pydantic gives to the members of a union."""
+        text = ""
+        known: Location = ()
+        for number, part in enumerate(location, start=1):
+            here: Location = (*known, part)
+            if here in self.lines:
+                known = here
+            elif number < len(location):
+                continue
+            name = str(part)[:_LONGEST_NAME]
+            text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else name
+        return text or "spec"
 
 
 def read(path: Path) -> Document:

@@ -22,7 +22,6 @@ from harness.schema.words import message, place
 _MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 50, 1000
 """Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
 
-_LONGEST_NAME = 80
 _M = TypeVar("_M", bound=Model)
 
 
@@ -83,7 +82,7 @@ class Loaded:
 
     def place(self, *location: str | int) -> str:
         """File, line and field, as errors have them."""
-        return _place(self.document, location)
+        return self.document.place(location)
 
 
 def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
@@ -126,7 +125,7 @@ def load(path: Path, experiments: Mapping[str, ExperimentSchema]) -> Loaded:
     if problems:
         raise RequestError(_words(document, problems))
     doubts = tuple(
-        Doubt(spec.claims[int(doubt.location[1])].id, _place(document, doubt.location), doubt.message)
+        Doubt(spec.claims[int(doubt.location[1])].id, document.place(doubt.location), doubt.message)
         for doubt in (*_paper_doubts(spec), *experiment.doubts(spec, settings))
     )
     return Loaded(path, spec, settings, document, doubts)
@@ -275,29 +274,10 @@ def _words(document: Document, problems: Sequence[Problem]) -> str:
     """The problems in the order of the file, each once."""
     placed = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.location))
     told = (
-        visible(one_line(f"{_place(document, problem.location)}: {problem.message}")) for problem in placed[:_MOST_TOLD]
+        visible(one_line(f"{document.place(problem.location)}: {problem.message}")) for problem in placed[:_MOST_TOLD]
     )
     lines = [line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..." for line in told]
     if len(placed) > _MOST_TOLD:
         more = "" if len(placed) < _MOST_EXAMINED else "at least "
         lines.append(f"{one_line(str(document.path))}: {more}{len(placed) - _MOST_TOLD:,} more problems like these")
     return "\n".join(lines)
-
-
-def _place(document: Document, location: Location) -> str:
-    return f"{document.path}:{document.line(location)}: {_dotted(document, location)}"
-
-
-def _dotted(document: Document, location: Location) -> str:
-    """The place as a reader writes it, without the names that Pydantic gives to the members of a union."""
-    text = ""
-    known: Location = ()
-    for number, part in enumerate(location, start=1):
-        here: Location = (*known, part)
-        if here in document.lines:
-            known = here
-        elif number < len(location):
-            continue
-        name = str(part)[:_LONGEST_NAME]
-        text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else name
-    return text or "spec"
