@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from harness.cli import session
+from harness.cli import place
 from harness.pipeline import calibration
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores
@@ -19,7 +19,7 @@ def _no_measured_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "caches"))
     monkeypatch.setattr(calibration, "here", lambda folder=None: calibration.UNMEASURED)
     monkeypatch.setattr(calibration, "keep", lambda known, folder=None: None)
-    monkeypatch.setattr(session, "share_of_cores", lambda count: 1.0)
+    monkeypatch.setattr(place, "share_of_cores", lambda count: 1.0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
