@@ -138,7 +138,7 @@ def test_kept_weights_that_are_zero_outlive_pruned_ones() -> None:
 @pytest.mark.parametrize("keep", [0, 1, 6, 11, 12])
 def test_ties_are_pruned_in_order_so_that_the_count_is_exact(keep: int) -> None:
     weights = {"a": torch.full((2, 3), -1.0), "b": torch.ones(6)}
-    mask = prune.magnitude(weights, Mask(), keep)
+    mask = prune.magnitude(weights, Mask().over(weights), keep)
     flat = torch.cat([kept.flatten() for kept in mask.kept.values()])
     assert flat.tolist() == [False] * (12 - keep) + [True] * keep
 
@@ -166,7 +166,8 @@ def test_a_leaking_mask_is_an_error() -> None:
 
 
 def test_shuffling_keeps_each_layers_count_and_moves_the_places() -> None:
-    mask = prune.magnitude(weights_of(LENET), Mask(), 20_000)
+    weights = weights_of(LENET)
+    mask = prune.magnitude(weights, Mask().over(weights), 20_000)
     shuffled = prune.shuffled(mask, "shuffle/0")
     for name, kept in mask.kept.items():
         assert shuffled.kept[name].shape == kept.shape
