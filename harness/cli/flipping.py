@@ -24,13 +24,16 @@ from harness.schema.load import load
 _STYLES = {"same conclusion": "bold green", "flips": "bold red", "undecided": "bold yellow"}
 
 
-def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: bool, as_json: bool) -> int:
+def sensitivity(
+    spec: Path, options: Options, only: Sequence[str], claims: Sequence[str], *, quiet: bool, as_json: bool
+) -> int:
     """Flips the open choices of a spec, and writes what came of it.
 
     Args:
         spec: its file.
         options: of the user.
         only: fields to flip; all, where none is named.
+        claims: ids of those to judge; all, where none is named.
         quiet: print neither progress nor the table.
         as_json: print what came of it as JSON.
 
@@ -44,6 +47,7 @@ def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: boo
             options.scale,
             options.data,
             only=only,
+            claims=claims,
             initialisations=options.replicates,
             first_seed=options.first_seed,
         )

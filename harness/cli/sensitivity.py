@@ -28,11 +28,16 @@ SpecArgument = Annotated[Path, typer.Argument(help="Spec file.", metavar="SPEC",
 OnlyOption = Annotated[
     list[str] | None, typer.Option("--only", help="A field to flip, as the spec writes it; may be given several times.")
 ]
+ClaimOption = Annotated[
+    list[str] | None,
+    typer.Option("--claim", help="Id of a claim to judge, alone or with others; only its jobs are run."),
+]
 
 
 def sensitivity(
     spec: SpecArgument,
     only: OnlyOption = None,
+    claim: ClaimOption = None,
     scale: ScaleOption = "toy",
     replicates: ReplicatesOption = None,
     first_seed: SeedOption = None,
@@ -60,4 +65,6 @@ def sensitivity(
     )
     from harness.cli import flipping
 
-    raise typer.Exit(flipping.sensitivity(spec, options, only or [], quiet=quiet or as_json, as_json=as_json))
+    raise typer.Exit(
+        flipping.sensitivity(spec, options, only or [], claim or [], quiet=quiet or as_json, as_json=as_json)
+    )

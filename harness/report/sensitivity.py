@@ -116,7 +116,7 @@ def document(result: Result, kept: Iterable[Row] = ()) -> dict[str, Any]:
 
     Args:
         result: the study with its comparisons.
-        kept: comparisons of other fields, made before, which the file keeps.
+        kept: comparisons of other fields and claims, made before, which the file keeps.
     """
     own = result.study.own
     return {
@@ -130,7 +130,7 @@ def document(result: Result, kept: Iterable[Row] = ()) -> dict[str, Any]:
 
 
 def write(result: Result, folder: Path) -> Path:
-    """Writes what came of a study, beside what is there of fields that it leaves out and that still holds.
+    """Writes what came of a study, beside what is there of fields and claims that it leaves out and that still holds.
 
     Raises:
         RequestError: the file that is there is none of these.

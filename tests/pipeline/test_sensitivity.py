@@ -8,11 +8,13 @@ import pytest
 
 from harness.jobs.job import Job
 from harness.pipeline.flipping import Study, plan_study
-from tests.support import Place, Said, claim, cli, counted, edited, instability_text, loaded, stages_of
+from tests.support import ROOT, Place, Said, claim, cli, counted, edited, instability_text, loaded, stages_of
 
 MOVED = claim("moved", "travel_after", "{fork: 10it}", "{kind: at_least, bound: 0.01}")
 """A network that is trained moves: known to stand, and known to fall where the rate is next to nothing."""
 STABLE = claim("stable", "instability", "{fork: 10it}", "{kind: at_most, bound: 100.0}")
+GONE = claim("gone", "travel_after", "{fork: 0it}", "{kind: at_least, bound: 0.01}")
+REACHED = claim("reached", "accuracy", "{fork: 0it}", "{kind: at_least, bound: 5.0}")
 TYPICAL = claim("typical", "travel_after", "{fork: 10it}", "{kind: at_least, estimand: median, bound: 0.01}")
 
 STILL = "{field: training.schedule.rate, value: 1e-30, claims: [%s], margin: 1e-3, why: The paper names no rate.}"
@@ -127,9 +129,9 @@ def test_jobs_that_do_not_depend_on_the_field_run_once(place: Place) -> None:
     jobs = runs(place, spec)
     planned = study(place, spec)
     assert {job.key for job in jobs} == planned.plan.jobs.keys()
-    assert stages_of(jobs) == {"compare": 4, "distance": 10, "evaluate": 10, "init": 2, "line": 4, "train": 10}
-    # Two first weights, two trunks with their evaluation and their way are the same with either choice.
-    assert planned.shared == 8
+    assert stages_of(jobs) == {"evaluate": 8, "init": 2, "line": 4, "train": 10}
+    # Two first weights and two trunks are the same with either choice.
+    assert planned.shared == 4
     assert runs(place, spec) == []
 
 
@@ -152,6 +154,51 @@ def test_only_flips_what_is_named_and_keeps_the_rest(place: Place) -> None:
     wrong = told(place, spec, "--only", "training.batch")
     assert wrong.code == 2
     assert "it has training.schedule.rate, settings.optimiser_at_fork" in " ".join(wrong.err.split())
+
+
+def test_of_one_claim_only_its_jobs_are_run(place: Place) -> None:
+    """An accuracy at the end of training from 0 needs neither lines nor comparisons nor the other fork."""
+    spec = place.write(text(STILL % "moved", STILL % "reached", claims=(MOVED, REACHED)))
+    jobs = runs(place, spec, "--claim", "reached")
+    # Two initialisations of two copies, with either rate.
+    assert stages_of(jobs) == {"init": 2, "train": 8, "evaluate": 8}
+    assert {job.params["stop"] for job in jobs if job.stage == "train"} == {40}
+    assert [row["claim"] for row in rows(place)] == ["reached"]
+
+
+def test_lenets_accuracy_needs_no_lines_and_no_other_fork(place: Place) -> None:
+    planned = plan_study(loaded(ROOT / "specs" / "lenet_stability.yaml"), "paper", place.root, claims=["accuracy"])
+    assert [flip.field for flip in planned.flips] == ["training.initialisation.weights", "training.data.normalise"]
+    # Three initialisations (Kaiming's are those of both normalisations) of three copies, three versions.
+    assert stages_of(list(planned.plan.jobs.values())) == {"init": 6, "train": 27, "evaluate": 27}
+    assert {job.params["start"] for job in planned.plan.jobs.values() if job.stage == "train"} == {0}
+
+
+def test_the_rows_of_other_claims_are_kept(place: Place) -> None:
+    spec = place.write(text(STILL % "moved, gone", RESET % "stable", claims=(MOVED, GONE, STABLE)))
+    assert told(place, spec).code == 0
+    first = {row["claim"]: row for row in rows(place)}
+    assert told(place, spec, "--claim", "moved", "--replicates", "3").code == 0
+    again, *kept = rows(place)
+    assert (again["claim"], len(again["differences"])) == ("moved", 3)
+    assert kept == [first["gone"], first["stable"]]
+    assert told(place, spec, "--claim", "stable", "--claim", "gone", "--replicates", "3").code == 0
+    assert sorted((row["claim"], len(row["differences"])) for row in rows(place)) == [
+        ("gone", 3),
+        ("moved", 3),
+        ("stable", 3),
+    ]
+
+
+@pytest.mark.parametrize("more", [["--claim", "stabel"], ["--only", "training.schedule.rate", "--claim", "stable"]])
+def test_a_claim_that_no_open_choice_judges_is_refused(place: Place, more: list[str]) -> None:
+    spec = place.write(text(STILL % "moved", RESET % "stable"))
+    with counted() as jobs:
+        wrong = told(place, spec, *more)
+    assert (wrong.code, jobs) == (2, [])
+    there = "moved" if "--only" in more else "moved, stable"
+    words = f"--claim \"{more[-1]}\": no open choice of this claim at the scale 'toy'; it has {there}"
+    assert " ".join(wrong.err.split()).endswith(words)
 
 
 @pytest.mark.parametrize(

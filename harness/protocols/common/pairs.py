@@ -1,6 +1,6 @@
 """What is observed of a pair of copies, whatever experiment made them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.observation import NoValue, Observation, Quantity
@@ -115,3 +115,14 @@ def travel_before(measured: Measured) -> Iterable[Observation]:
 def travel_after(measured: Measured) -> Iterable[Observation]:
     """The way from step k to the end, of a table of ``distance``."""
     yield measured.seen("travel_after", measured.table["l2"][0])
+
+
+READ_BY: Mapping[str, tuple[Callable[[Measured], Iterable[Observation]], ...]] = {
+    "instability": (on_line, at_end),
+    "error_on_line": (on_line,),
+    **dict.fromkeys(("l2_distance", "cosine_distance", "disagreements", "loss_distance"), (compared,)),
+    **dict.fromkeys(("error", "accuracy"), (at_end,)),
+    "travel_before": (travel_before,),
+    "travel_after": (travel_after,),
+}
+"""Quantity -> what reads the tables on which it rests: a rise along a line is from the copies' own errors."""

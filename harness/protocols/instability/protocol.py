@@ -104,9 +104,10 @@ class Instability(TrainingExperiment[InstabilityOptions]):
     def rests_on(
         self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """The relative distance needs the copies from 0."""
-        from_0 = quantity == "relative_distance" and measurement.at["fork"] == 0
-        return from_0 or measurement.agrees(at)
+        """Each kind of table tells quantities of its own; the relative distance needs the ways of the copies from 0."""
+        if measurement.reads is unread:
+            return quantity == "relative_distance"
+        return measurement.reads in _READ_BY[quantity] and measurement.agrees(at)
 
     def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""
@@ -174,5 +175,7 @@ def _ways(setting: InstabilitySetting, seed: int) -> list[Job]:
 def _at_fork(measured: Measured) -> Iterable[Observation]:
     return pairs.errors(measured, "error_at_fork")
 
+
+_READ_BY = {**pairs.READ_BY, "error_at_fork": (_at_fork,), "relative_distance": pairs.READ_BY["l2_distance"]}
 
 PROTOCOL = Instability()
