@@ -71,7 +71,7 @@ def sensitivity(
                 on_progress=on_progress,
                 machine=place.machine,
             )
-        path = report.write(result, options.sensitivity)
+        path, stayed = report.write(result, options.sensitivity)
     if not quiet:
         _table(result)
         out.print(
@@ -79,8 +79,13 @@ def sensitivity(
             f"{study.shared} more are shared between the versions"
         )
         out.print(f"written: {path}")
+    for row in stayed:
+        console.err.print(
+            f"{path}: what was there of {row.claim} and {row.field} stays: it has "
+            f"{count(row.initialisations, 'initialisation')}, more than this run"
+        )
     if as_json:
-        console.machine(report.document(result))
+        console.machine(report.document(result, map(report.Row.of, result.compared)))
     return result.exit_code
 
 

@@ -1,7 +1,7 @@
 """Versions of a spec with an open choice flipped, and the one plan of them all; nothing runs."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RequestError
-from harness.jobs.job import canonical
+from harness.jobs.job import ancestry, canonical
 from harness.jobs.plan import Plan
+from harness.jobs.stages import row
 from harness.pipeline.early import tables_of
 from harness.pipeline.request import Request, check, prepare
 from harness.printable import shown
@@ -175,6 +176,17 @@ def _narrowed(request: Request, claims: set[str]) -> Request:
     """A request with the jobs that some of its claims rest on."""
     keys = {key for claim, needed in tables_of(request) if claim.id in claims for key in needed}
     return replace(request, plan=Plan.of(job for job in request.plan.targets if job.key in keys))
+
+
+def stages_of(request: Request) -> Mapping[str, Mapping[str, int]]:
+    """Claim -> the stages that gave what it rests on, with their versions."""
+    return {
+        claim.id: {
+            job.stage: row(job.stage).version
+            for job in ancestry([job for job in request.plan.targets if job.key in keys]).values()
+        }
+        for claim, keys in tables_of(request)
+    }
 
 
 def digest_of(loaded: Loaded, scale: str, choice: OpenChoice, claim: Claim) -> str:

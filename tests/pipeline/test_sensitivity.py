@@ -1,13 +1,17 @@
 """Open choices flipped through the command line: shared jobs, planted answers, the file, the reports that name them."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.jobs import stages
 from harness.jobs.job import Job
 from harness.pipeline.flipping import Study, plan_study
+from tests.pipeline.test_gaps import diverging
 from tests.support import ROOT, Place, Said, claim, cli, counted, edited, instability_text, loaded, stages_of
 
 MOVED = claim("moved", "travel_after", "{fork: 10it}", "{kind: at_least, bound: 0.01}")
@@ -163,7 +167,7 @@ def test_of_one_claim_only_its_jobs_are_run(place: Place) -> None:
     # Two initialisations of two copies, with either rate.
     assert stages_of(jobs) == {"init": 2, "train": 8, "evaluate": 8}
     assert {job.params["stop"] for job in jobs if job.stage == "train"} == {40}
-    assert [row["claim"] for row in rows(place)] == ["reached"]
+    assert [found["claim"] for found in rows(place)] == ["reached"]
 
 
 def test_lenets_accuracy_needs_no_lines_and_no_other_fork(place: Place) -> None:
@@ -177,13 +181,13 @@ def test_lenets_accuracy_needs_no_lines_and_no_other_fork(place: Place) -> None:
 def test_the_rows_of_other_claims_are_kept(place: Place) -> None:
     spec = place.write(text(STILL % "moved, gone", RESET % "stable", claims=(MOVED, GONE, STABLE)))
     assert told(place, spec).code == 0
-    first = {row["claim"]: row for row in rows(place)}
+    first = {found["claim"]: found for found in rows(place)}
     assert told(place, spec, "--claim", "moved", "--replicates", "3").code == 0
     again, *kept = rows(place)
     assert (again["claim"], len(again["differences"])) == ("moved", 3)
     assert kept == [first["gone"], first["stable"]]
     assert told(place, spec, "--claim", "stable", "--claim", "gone", "--replicates", "3").code == 0
-    assert sorted((row["claim"], len(row["differences"])) for row in rows(place)) == [
+    assert sorted((found["claim"], len(found["differences"])) for found in rows(place)) == [
         ("gone", 3),
         ("moved", 3),
         ("stable", 3),
@@ -215,6 +219,61 @@ def test_what_was_found_of_another_spec_is_passed_over(place: Place, old: str, n
     assert told(place, spec).code == 0
     place.write(edited(text(STILL % "moved"), old, new))
     assert not depends(verified(place, spec))
+
+
+@pytest.mark.parametrize(("stage", "passed_over"), [("train", True), ("distance", True), ("line", False)])
+def test_what_older_stages_gave_is_passed_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch, stage: str, passed_over: bool
+) -> None:
+    """The way of a copy rests on trainings and a distance, and on no line."""
+    spec = place.write(text(STILL % "moved"))
+    assert told(place, spec, "--replicates", "3").code == 0
+    assert rows(place)[0]["stages"].keys() == {"init", "train", "distance"}
+    newer = replace(stages.row(stage), version=stages.row(stage).version + 1)
+    monkeypatch.setattr(stages, "_OWN_BY_NAME", {**stages._OWN_BY_NAME, stage: newer})
+    assert depends(verified(place, spec)) is not passed_over
+    assert told(place, spec).code == 0
+    (now,) = rows(place)
+    assert now["initialisations"] == (2 if passed_over else 3)
+
+
+def test_a_row_of_versions_that_told_no_stages_is_passed_over(place: Place) -> None:
+    spec, file = place.write(text(STILL % "moved")), place.root / "open" / "tiny.toy.json"
+    assert told(place, spec).code == 0
+    known = json.loads(file.read_text())
+    for told_then in known["comparisons"]:
+        del told_then["stages"], told_then["initialisations"]
+    file.write_text(json.dumps(known))
+    assert not depends(verified(place, spec))
+    assert told(place, spec).code == 0
+    assert depends(verified(place, spec))
+
+
+def test_fewer_initialisations_take_no_place_of_more(place: Place) -> None:
+    """Whatever came of them: what stays is told, and what the run found is in its table."""
+    spec = place.write(text(STILL % "moved", RESET % "stable"))
+    assert told(place, spec, "--replicates", "3").code == 0
+    more = rows(place)
+    said = told(place, spec, "--only", "training.schedule.rate")
+    assert rows(place) == more
+    words = "what was there of moved and training.schedule.rate stays: it has 3 initialisations, more than this run"
+    assert words in " ".join(said.err.split())
+    assert "n = 2" in said.out
+    same = told(place, spec, "--replicates", "3", "--first-seed", "1")
+    assert "stays" not in same.err
+    assert [list(found["differences"]) for found in rows(place)] == [["1", "2", "3"]] * 2
+
+
+def test_what_broke_takes_no_place_of_what_was_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = place.write(text(STILL % "moved"))
+    assert told(place, spec).code == 0
+    before = rows(place)
+    shutil.rmtree(place.store)
+    diverging(monkeypatch, 0)
+    said = told(place, spec)
+    assert said.code == 3
+    assert "stays: it has 2 initialisations" in " ".join(said.err.split())
+    assert rows(place) == before
 
 
 def test_words_and_replicates_leave_it_valid(place: Place) -> None:
