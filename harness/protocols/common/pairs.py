@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from harness.observation import NoValue, Observation, Quantity
 from harness.protocols.common.base import Measured
-from harness.protocols.common.recipe import Recipe
+from harness.protocols.common.recipe import Recipe, SgdNoise
 from harness.schema.load import Problem
 
 GUESSED = 1.0
@@ -30,15 +30,22 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
 }
 
 
-def order_problems(recipe: Recipe) -> Iterable[Problem]:
-    """A batch of all examples, under no augmentation: two orders of it are one training but for rounding."""
+def noise_problems(recipe: Recipe, noise: SgdNoise) -> Iterable[Problem]:
+    """Copies that nothing tells apart, but for rounding: by orders of all examples, by augmentation where none is."""
     training, count = recipe.training, recipe.data.n_train
-    augment = training.data.augment
-    if training.batch == count and not (augment.flip or augment.crop_padding):
+    augmented = bool(training.data.augment.flip or training.data.augment.crop_padding)
+    if noise == "augmentation" and not augmented:
+        yield Problem(
+            ("settings", "sgd_noise"),
+            "found 'augmentation', but no image is augmented (training.data.augment), so that all copies would be "
+            "equal: choose order, or augment images",
+        )
+    elif training.batch == count and (noise == "order" or not augmented):
+        reason = "each augmented as in the other copies" if augmented else "which are not augmented"
         yield Problem(
             ("training", "batch"),
-            f"found {count}, all examples of {recipe.data.name}, which are not augmented: then copies have no orders "
-            "that tell them apart: choose a smaller batch",
+            f"found {count}, all examples of {recipe.data.name}, {reason}: then copies have no orders that tell them "
+            "apart: choose a smaller batch",
         )
 
 
