@@ -136,8 +136,8 @@ def orders_lead_apart(results: Results) -> None:
         first = ends.setdefault(canonical([alike, inputs, results.digest(job)]), job)
         if first.seeds != job.seeds and _moves(job):
             raise InvariantBroken(
-                f"{_seeded(first)}, and {_seeded(job)}, end in the same state bit by bit: they share their order and "
-                f"augmentation, or no step moved them. {_AFRESH}"
+                f"{_seeded(first)}, and {_seeded(job)}, end in the same state bit by bit: they share their data order "
+                f"and augmentation, or no step moved them. {_AFRESH}"
             )
 
 
