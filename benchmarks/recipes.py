@@ -157,6 +157,7 @@ class Bench:
             steps=[0] * replicas,
             snapshot_steps=[[steps]] * replicas,
             order_seeds=range(replicas),
+            augmentation_seeds=[None] * replicas,
             schedule_starts=[0] * replicas,
             diverged_at=torch.full((replicas,), FINITE, device=device),
         )

@@ -167,6 +167,7 @@ def single(name: str, card: torch.device, count: int, steps: int = 14) -> tuple[
         steps=[0] * count,
         snapshot_steps=[[steps]] * count,
         order_seeds=list(range(count)),
+        augmentation_seeds=[None] * count,
         schedule_starts=[0] * count,
         diverged_at=torch.full((count,), FINITE, device=card),
     )

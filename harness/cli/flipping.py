@@ -23,13 +23,16 @@ from harness.schema.load import load
 _STYLES = {"same conclusion": "bold green", "flips": "bold red", "undecided": "bold yellow"}
 
 
-def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: bool, as_json: bool) -> int:
+def sensitivity(
+    spec: Path, options: Options, only: Sequence[str], claims: Sequence[str], *, quiet: bool, as_json: bool
+) -> int:
     """Flips the open choices of a spec, and writes what came of it.
 
     Args:
         spec: its file.
         options: of the user.
         only: fields to flip; all, where none is named.
+        claims: ids of those to judge; all, where none is named.
         quiet: print neither progress nor the table.
         as_json: print what came of it as JSON.
 
@@ -43,6 +46,7 @@ def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: boo
             options.scale,
             options.data,
             only=only,
+            claims=claims,
             initialisations=options.replicates,
             first_seed=options.first_seed,
         )
@@ -66,7 +70,7 @@ def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: boo
                 on_progress=on_progress,
                 machine=place.machine,
             )
-        path = report.write(result, options.sensitivity)
+        path, stayed = report.write(result, options.sensitivity)
     if not quiet:
         _table(result)
         out.print(
@@ -74,8 +78,13 @@ def sensitivity(spec: Path, options: Options, only: Sequence[str], *, quiet: boo
             f"{study.shared} more are shared between the versions"
         )
         out.print(f"written: {path}")
+    for row in stayed:
+        console.err.print(
+            f"{path}: what was there of {row.claim} and {row.field} stays: it has "
+            f"{count(row.initialisations, 'initialisation')}, more than this run"
+        )
     if as_json:
-        console.machine(report.document(result))
+        console.machine(report.document(result, map(report.Row.of, result.compared)))
     return result.exit_code
 
 

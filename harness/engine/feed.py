@@ -115,11 +115,12 @@ class Feed:
     ``batch``.
 
     Args:
-        order_seeds: each replica's seed of order and augmentation.
+        order_seeds: each replica's seed of order and, unless it has another one, of augmentation.
         steps: each replica's next step.
         examples: N, the size of the training set.
         batch: B, at most N.
         device: where the indices are made.
+        augmentation_seeds: each replica's seed of augmentation; that of its order where None, or left out.
     """
 
     def __init__(
@@ -130,10 +131,20 @@ class Feed:
         examples: int,
         batch: int,
         device: torch.device,
+        augmentation_seeds: Sequence[int | str | None] = (),
     ) -> None:
         self._examples, self._batch, self._device = examples, batch, device
-        self._seeds, self._starts = list(order_seeds), list(steps)
+        self._order_seeds, self._starts = list(order_seeds), list(steps)
+        looks = augmentation_seeds or [None] * len(order_seeds)
+        self._augmentation_seeds = [
+            order if look is None else look for order, look in zip(order_seeds, looks, strict=True)
+        ]
         self._made = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Makes the tables, before the first step."""
+        raise NotImplementedError
 
     @property
     def _steps(self) -> list[int]:
@@ -171,25 +182,16 @@ class EpochFeed(Feed):
         InvariantBroken: replicas meet short batches at different times; they cannot run together.
     """
 
-    def __init__(
-        self,
-        order_seeds: Sequence[int | str],
-        steps: Sequence[int],
-        *,
-        examples: int,
-        batch: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(order_seeds, steps, examples=examples, batch=batch, device=device)
-        self.per_epoch = -(-examples // batch)
-        self._last = examples - (self.per_epoch - 1) * batch
-        self._epochs = [-1] * len(self._seeds)
-        self._entered = [0] * len(self._seeds)
+    def _begin(self) -> None:
+        self.per_epoch = -(-self._examples // self._batch)
+        self._last = self._examples - (self.per_epoch - 1) * self._batch
+        self._epochs = [-1] * len(self._order_seeds)
+        self._entered = [0] * len(self._order_seeds)
         self._whole_until = 0
-        self._orders = torch.empty(len(self._seeds), examples, dtype=torch.int64, device=device)
-        self._keys = torch.empty(len(self._seeds), dtype=torch.int64, device=device)
-        self._within = torch.arange(batch, device=device)
-        if examples % batch and len({step % self.per_epoch for step in self._steps}) > 1:
+        self._orders = torch.empty(len(self._order_seeds), self._examples, dtype=torch.int64, device=self._device)
+        self._keys = torch.empty(len(self._order_seeds), dtype=torch.int64, device=self._device)
+        self._within = torch.arange(self._batch, device=self._device)
+        if self._examples % self._batch and len({step % self.per_epoch for step in self._steps}) > 1:
             raise InvariantBroken("replicas at different places of their epochs were fused; their batches differ")
 
     def ready(self) -> int:
@@ -225,30 +227,20 @@ class EpochFeed(Feed):
                 f"replica {replica} lost its place: it entered epoch {epoch} at batch {place} after "
                 f"{served} of {self.per_epoch} batches of the epoch before"
             )
-        seed = self._seeds[replica]
         self._orders[replica] = seeds.permutation(
-            seeds.stream("order", seed, epoch), self._examples, device=self._device
+            seeds.stream("order", self._order_seeds[replica], epoch), self._examples, device=self._device
         )
-        self._keys[replica] = seeds.stream("augment", seed, epoch)
+        self._keys[replica] = seeds.stream("augment", self._augmentation_seeds[replica], epoch)
         self._epochs[replica], self._entered[replica] = epoch, self._made - place
 
 
 class IndependentFeed(Feed):
     """Batches of R replicas, each drawn anew at each step: B different examples, every choice of them as likely."""
 
-    def __init__(
-        self,
-        order_seeds: Sequence[int | str],
-        steps: Sequence[int],
-        *,
-        examples: int,
-        batch: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(order_seeds, steps, examples=examples, batch=batch, device=device)
+    def _begin(self) -> None:
         self._left = 0
-        self._since = torch.empty(len(self._seeds), dtype=torch.int64, device=device)
-        self._keys = torch.empty(2, len(self._seeds), _STEPS_AHEAD, dtype=torch.int64, device=device)
+        self._since = torch.empty(len(self._order_seeds), dtype=torch.int64, device=self._device)
+        self._keys = torch.empty(2, len(self._order_seeds), _STEPS_AHEAD, dtype=torch.int64, device=self._device)
 
     def ready(self) -> int:
         """Moves every replica one step on and makes the tables hold the batches of that step; their size."""
@@ -257,7 +249,9 @@ class IndependentFeed(Feed):
             # A copy waits for a GPU to have done all before it, so the hashes are made first, while it works.
             since, keys = (
                 torch.tensor(self._steps),
-                torch.tensor([self._streams(name) for name in ("order", "augment")]),
+                torch.tensor(
+                    [self._streams("order", self._order_seeds), self._streams("augment", self._augmentation_seeds)]
+                ),
             )
             self._since.copy_(since)
             self._keys.copy_(keys)
@@ -270,11 +264,11 @@ class IndependentFeed(Feed):
         orders, looks = self._keys.gather(2, (steps - self._since).expand(2, -1)[..., None]).unbind(0)
         return seeds.choice(orders[:, 0], self._examples, size), looks[:, 0]
 
-    def _streams(self, name: str) -> list[list[int]]:
+    def _streams(self, name: str, of_replicas: Sequence[int | str]) -> list[list[int]]:
         """[R, coming steps] streams; the word in them keeps them apart from those of epochs."""
         return [
             [seeds.stream(name, seed, "step", step + ahead) for ahead in range(_STEPS_AHEAD)]
-            for seed, step in zip(self._seeds, self._steps, strict=True)
+            for seed, step in zip(of_replicas, self._steps, strict=True)
         ]
 
 

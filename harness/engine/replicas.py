@@ -22,7 +22,8 @@ class Replicas:
         mask: [R, P] of 0 and 1, or None where nothing is pruned.
         steps: each replica's next step; orders and rates follow from it.
         snapshot_steps: the steps at which each replica's state is wanted; it rests at the last.
-        order_seeds: each replica's seed of order and augmentation.
+        order_seeds: each replica's seed of order and, unless it has another one, of augmentation.
+        augmentation_seeds: each replica's seed of augmentation; None: that of its order.
         schedule_starts: the step that counts as the schedule's first.
         diverged_at: [R] the first step at which the loss, or a number it rests on, was not finite, or ``FINITE``.
     """
@@ -34,6 +35,7 @@ class Replicas:
     steps: Sequence[int]
     snapshot_steps: Sequence[Sequence[int]]
     order_seeds: Sequence[int | str]
+    augmentation_seeds: Sequence[int | str | None]
     schedule_starts: Sequence[int]
     diverged_at: Tensor
 
@@ -52,6 +54,7 @@ class Replicas:
             steps=[self.steps[i] for i in chosen],
             snapshot_steps=[self.snapshot_steps[i] for i in chosen],
             order_seeds=[self.order_seeds[i] for i in chosen],
+            augmentation_seeds=[self.augmentation_seeds[i] for i in chosen],
             schedule_starts=[self.schedule_starts[i] for i in chosen],
             diverged_at=self.diverged_at[rows],
         )

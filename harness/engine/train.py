@@ -116,6 +116,7 @@ class _Group:
             examples=len(images.split["train"][1]),
             batch=hyperparameters.batch,
             device=device,
+            augmentation_seeds=replicas.augmentation_seeds,
         )
         self._step = Step(network, hyperparameters, images, self._feed, replicas, probed=probes is not None)
         self._make_step = graphs.prepared(self._step, device)

@@ -46,6 +46,7 @@ class Comparison:
         outcome: see ``compare``.
         difference: flipped minus own, with the 90 % interval; None where nothing can be paired.
         by_initialisation: seed -> that difference.
+        initialisations: how many have a difference wherever the claim looks, which may be at many points of an axis.
         at: the point of the axis that the claim searches at which it is told: that of the widest reach; else "".
         why: what was compared with what.
         needed: about how many initialisations would settle it, where it is undecided and that can be said.
@@ -54,6 +55,7 @@ class Comparison:
     outcome: Dependence
     difference: Estimate | None
     by_initialisation: Mapping[int, float]
+    initialisations: int
     at: str
     why: str
     needed: int | None = None
@@ -131,7 +133,7 @@ def compare(own: Side, flipped: Side, margin: float, quantity: Quantity, example
     text = f"{verdicts[0]} as the spec has it, {verdicts[1]} flipped"
     if Verdict.NOT_RUN in verdicts:
         reason = next(one.judgement.why for one in (own, flipped) if one.judgement.verdict is Verdict.NOT_RUN)
-        return Comparison("undecided", None, {}, "", f"{text}: {reason}")
+        return Comparison("undecided", None, {}, 0, "", f"{text}: {reason}")
     pairs, whole = _pairs(own, flipped, margin, quantity, examples)
     stand = [_stands(verdict) for verdict in verdicts]
     inside = whole and all(pair.inside for pair in pairs)
@@ -145,11 +147,12 @@ def compare(own: Side, flipped: Side, margin: float, quantity: Quantity, example
         many = "no number of initialisations that can be told" if needed is None else f"about {needed} initialisations"
         text += f"; {many} would settle it"
     if not pairs:
-        return Comparison(outcome, None, {}, "", f"{text}. No initialisation has a value both ways.", needed)
+        return Comparison(outcome, None, {}, 0, "", f"{text}. No initialisation has a value both ways.", needed)
     widest = max(pairs, key=lambda pair: pair.reach)
     by_initialisation = dict(sorted(widest.located.means.items()))
+    everywhere = set.intersection(*(set(pair.located.means) for pair in pairs)) if whole else set()
     words = f"{text}. {_words(widest, unit_of(own.judgement, quantity))}"
-    return Comparison(outcome, widest.estimate, by_initialisation, widest.at, words, needed)
+    return Comparison(outcome, widest.estimate, by_initialisation, len(everywhere), widest.at, words, needed)
 
 
 def _stands(verdict: Verdict) -> bool | None:

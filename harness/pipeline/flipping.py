@@ -1,7 +1,7 @@
 """Versions of a spec with an open choice flipped, and the one plan of them all; nothing runs."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RequestError
-from harness.jobs.job import canonical
+from harness.jobs.job import ancestry, canonical
 from harness.jobs.plan import Plan
+from harness.jobs.stages import row
 from harness.pipeline.early import tables_of
 from harness.pipeline.request import Request, check, prepare
 from harness.printable import shown
@@ -82,6 +83,7 @@ def plan_study(
     data_root: Path,
     *,
     only: Sequence[str] = (),
+    claims: Sequence[str] = (),
     initialisations: int | None = None,
     first_seed: int | None = None,
 ) -> Study:
@@ -92,19 +94,20 @@ def plan_study(
         scale: one of its scales.
         data_root: where imported datasets lie.
         only: fields to flip; all, where none is named.
+        claims: ids of those that are judged; all of the fields' open choices, where none is named.
         initialisations: in place of the spec's.
         first_seed: in place of the spec's.
 
     Raises:
-        RequestError: no such scale or field, or a version that ``prepare`` refuses.
+        RequestError: no such scale, field or claim, or a version that ``prepare`` refuses.
     """
     versions: dict[str, list[OpenChoice]] = {}
     own = prepare(loaded, scale, data_root, initialisations=initialisations, first_seed=first_seed)
-    for choice in _choices(loaded, scale, only):
+    for choice in _choices(loaded, scale, only, claims):
         versions.setdefault(canonical([choice.field, choice.value]), []).append(choice)
     flipped = []
     for choices in versions.values():
-        changed, value = _flipped(loaded, scale, choices)
+        changed, value = _flipped(loaded, scale, choices, claims)
         with _told_of(loaded, loaded.spec.sensitivity.index(choices[0])):
             request = prepare(changed, scale, data_root, initialisations=initialisations, first_seed=first_seed)
         flipped.append(Flip(choices, value, _narrowed(request, {claim.id for claim in changed.spec.claims})))
@@ -117,7 +120,7 @@ def check_flips(loaded: Loaded, scale: str, data_root: Path) -> None:
     for number, choice in enumerate(loaded.spec.sensitivity):
         if scale in flips.scales_of(choice, loaded.spec):
             with _told_of(loaded, number):
-                check(_flipped(loaded, scale, [choice])[0], scale, data_root)
+                check(_flipped(loaded, scale, [choice], claims=())[0], scale, data_root)
 
 
 @contextmanager
@@ -130,25 +133,34 @@ def _told_of(loaded: Loaded, number: int) -> Iterator[None]:
         raise RequestError(f"{place}: the flipped version is refused: {error}") from error
 
 
-def _choices(loaded: Loaded, scale: str, only: Sequence[str]) -> list[OpenChoice]:
+def _choices(loaded: Loaded, scale: str, only: Sequence[str], claims: Sequence[str]) -> list[OpenChoice]:
     here = [choice for choice in loaded.spec.sensitivity if scale in flips.scales_of(choice, loaded.spec)]
-    fields = dict.fromkeys(choice.field for choice in here)
     if not here:
         raise RequestError(
             f"{loaded.path}: no open choice is flipped at the scale {scale!r}: add entries to sensitivity "
             "(docs/sensitivity.md), or choose another --scale"
         )
-    for field in only:
-        if field not in fields:
-            raise RequestError(
-                f"{loaded.path}: --only {shown(field)}: no open choice of this field at the scale {scale!r}; it has "
-                f"{', '.join(fields)}"
-            )
-    return [choice for choice in here if not only or choice.field in only]
+    of_fields = [choice for choice in here if not only or choice.field in only]
+    judged = [[claim.id for claim in flips.claims_of(choice, loaded.spec, scale)] for choice in of_fields]
+    for option, kind, asked, known in (
+        ("--only", "of this field", only, [choice.field for choice in here]),
+        ("--claim", "of this claim", claims, [name for names in judged for name in names]),
+    ):
+        for name in asked:
+            if name not in known:
+                raise RequestError(
+                    f"{loaded.path}: {option} {shown(name)}: no open choice {kind} at the scale {scale!r}; it has "
+                    f"{', '.join(dict.fromkeys(known))}"
+                )
+    return [
+        choice
+        for choice, names in zip(of_fields, judged, strict=True)
+        if not claims or not set(claims).isdisjoint(names)
+    ]
 
 
-def _flipped(loaded: Loaded, scale: str, choices: Sequence[OpenChoice]) -> tuple[Loaded, Any]:
-    """The spec with a field flipped, and what it had there. Loading has found that it may be."""
+def _flipped(loaded: Loaded, scale: str, choices: Sequence[OpenChoice], claims: Sequence[str]) -> tuple[Loaded, Any]:
+    """The spec with a field flipped and these claims, and what it had there. Loading has found that it may be."""
     chosen, choice = loaded.spec.scales[scale], choices[0]
     own = flips.plain(chosen, loaded.settings[scale])
     values, before = flips.flipped(own, choice), flips.value_at(own, choice)
@@ -156,7 +168,7 @@ def _flipped(loaded: Loaded, scale: str, choices: Sequence[OpenChoice]) -> tuple
     told = f"{choice.field} is {shown(choice.value)} in place of {shown(before)}"
     changed = Scale.model_validate(values)
     changed = changed.model_copy(update={"departures": (*chosen.departures, told)})
-    spec = flips.of(loaded.spec, choices, scale, changed)
+    spec = flips.of(loaded.spec, choices, scale, changed, claims)
     return replace(loaded, spec=spec, settings={**loaded.settings, scale: settings}), before
 
 
@@ -164,6 +176,17 @@ def _narrowed(request: Request, claims: set[str]) -> Request:
     """A request with the jobs that some of its claims rest on."""
     keys = {key for claim, needed in tables_of(request) if claim.id in claims for key in needed}
     return replace(request, plan=Plan.of(job for job in request.plan.targets if job.key in keys))
+
+
+def stages_of(request: Request) -> Mapping[str, Mapping[str, int]]:
+    """Claim -> the stages that gave what it rests on, with their versions."""
+    return {
+        claim.id: {
+            job.stage: row(job.stage).version
+            for job in ancestry([job for job in request.plan.targets if job.key in keys]).values()
+        }
+        for claim, keys in tables_of(request)
+    }
 
 
 def digest_of(loaded: Loaded, scale: str, choice: OpenChoice, claim: Claim) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -125,35 +126,33 @@ def masks_keep_exact_counts(results: Results) -> None:
 
 
 def orders_lead_apart(results: Results) -> None:
-    """Two trainings from one state under one mask with different orders end in different states, if they moved."""
+    """Two trainings from one state under one mask with different noise end in different states, if they moved."""
     ends: dict[str, Job] = {}
     for job in results.of("training"):
         if job.params["start"] == job.params["stop"]:
             continue
-        alike = {name: value for name, value in job.params.items() if name != "order"}
+        alike = {name: value for name, value in job.params.items() if name not in row(job.stage).seeds}
         inputs = {role: given.key for role, given in job.inputs.items()}
         first = ends.setdefault(canonical([alike, inputs, results.digest(job)]), job)
-        if first.params["order"] != job.params["order"] and _moves(job):
+        if first.seeds != job.seeds and _moves(job):
             raise InvariantBroken(
-                f"{first!r}, order {first.params['order']!r}, and {job!r}, order {job.params['order']!r}, end in the "
-                f"same state bit by bit: they share their data order, or no step moved them. {_AFRESH}"
+                f"{_seeded(first)}, and {_seeded(job)}, end in the same state bit by bit: they share their data order "
+                f"and augmentation, or no step moved them. {_AFRESH}"
             )
 
 
 def orders_differ(results: Results) -> None:
-    """The batches that trainings were really fed differ between all orders, and so do their augmentations.
+    """The batches that trainings were really fed differ between all orders, and their augmentations between theirs.
 
-    Of trainings that left no witness (those of older code) nothing is said.
+    Copies that differ in one of the two share the other's seed. Of trainings without a witness nothing is said.
     """
     owners: dict[tuple[str, str], Job] = {}
     for job in results.of("training"):
         for what, seen in results.witness(job).items():
             first = owners.setdefault((what, str(seen)), job)
-            if first.params["order"] != job.params["order"]:
-                raise InvariantBroken(
-                    f"{first!r}, order {first.params['order']!r}, and {job!r}, order {job.params['order']!r}, were "
-                    f"fed with the same {what}: they are no independent replicates. {_AFRESH}"
-                )
+            if _seed_of(first, what) != _seed_of(job, what):
+                told = f"{_seeded(first)}, and {_seeded(job)}, were fed with the same {what}"
+                raise InvariantBroken(f"{told}: they are no independent replicates. {_AFRESH}")
 
 
 def evaluations_are_of_whole_splits(results: Results) -> None:
@@ -219,6 +218,14 @@ MEASURED: Sequence[Callable[[Results], None]] = (
     counts_are_of_whole_splits,
     lines_end_in_their_copies,
 )
+
+
+def _seed_of(job: Job, what: str) -> Any:
+    return job.params.get("augmentation" if what == "augmentation" else "order", job.params["order"])
+
+
+def _seeded(job: Job) -> str:
+    return ", ".join([repr(job), *(f"{name} {seed!r}" for name, seed in job.seeds.items())])
 
 
 def _lines(table: Table) -> dict[tuple[str, str], dict[float, float]]:

@@ -13,7 +13,7 @@ from harness.judging.sensitivity import Comparison, Side, compare, side, unit_of
 from harness.judging.verdict import Judgement
 from harness.observation import Observation
 from harness.pipeline import accounts
-from harness.pipeline.flipping import Flip, Study, digest_of
+from harness.pipeline.flipping import Flip, Study, digest_of, stages_of
 from harness.pipeline.forecast import Machine
 from harness.pipeline.outcome import Failure
 from harness.pipeline.request import Request, require_data
@@ -35,6 +35,7 @@ class Compared:
         comparison: of the two.
         unit: of the difference and the margin.
         digest: of what decides the comparison, see ``digest_of``.
+        stages: that gave what both judgements rest on, with their versions.
     """
 
     choice: OpenChoice
@@ -45,6 +46,7 @@ class Compared:
     comparison: Comparison
     unit: str
     digest: str
+    stages: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ def run_study(
     for request in study.requests:
         require_data(request)
     run = run_plan(study.plan, store, backend=backend, data_root=data_root, on_progress=on_progress, machine=machine)
-    own = _by_claim(study.own, *judged(study.own, store, run))
+    own, stages = _by_claim(study.own, *judged(study.own, store, run)), stages_of(study.own)
     compared = []
     for flip in study.flips:
         flipped = _by_claim(flip.request, *judged(flip.request, store, run))
+        flipped_stages = stages_of(flip.request)
         compared += [
-            _compared(study.own, flip, choice, own[name], flipped[name])
+            _compared(study.own, flip, choice, own[name], flipped[name], {**stages[name], **flipped_stages[name]})
             for choice in flip.choices
             for name in flipped
             if name in choice.claims
@@ -127,7 +130,9 @@ def _by_claim(
     }
 
 
-def _compared(request: Request, flip: Flip, choice: OpenChoice, own: Side, flipped: Side) -> Compared:
+def _compared(
+    request: Request, flip: Flip, choice: OpenChoice, own: Side, flipped: Side, stages: Mapping[str, int]
+) -> Compared:
     claim = own.judgement.claim
     quantity = request.protocol.quantities[claim.quantity]
     counted = [request.protocol.examples(request.setting, at) for at in own.asked]
@@ -141,4 +146,5 @@ def _compared(request: Request, flip: Flip, choice: OpenChoice, own: Side, flipp
         comparison=compare(own, flipped, choice.margin, quantity, fewest),
         unit=unit_of(own.judgement, quantity),
         digest=digest_of(request.loaded, request.scale, choice, claim),
+        stages=stages,
     )

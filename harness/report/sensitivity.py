@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from harness import jsonfile
 from harness.errors import RequestError
 from harness.files import read_regular, replace_file
+from harness.jobs.stages import rows
 from harness.judging.sensitivity import Dependence
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict
@@ -43,6 +44,7 @@ class Row(Form):
         flipped_verdict: of the claim with the choice flipped.
         difference: flipped minus own, with its 90 % interval; None where nothing can be paired.
         differences: seed -> the difference of that initialisation.
+        initialisations: how many have a difference wherever the claim looks.
         at: the point of a searched axis at which the difference is told, or "".
         unit: of the differences and the margin.
         margin: up to which differences do not matter.
@@ -50,6 +52,7 @@ class Row(Form):
         why: what was compared with what.
         left_open: what the source leaves open.
         digest: of what decides the comparison; that of another spec says nothing of this one.
+        stages: that gave what it rests on, with their versions; None in files of versions that did not tell.
     """
 
     field: str
@@ -61,6 +64,7 @@ class Row(Form):
     flipped_verdict: Verdict
     difference: Estimate | None
     differences: dict[str, float]
+    initialisations: int = 0
     at: str
     unit: str
     margin: float
@@ -68,6 +72,7 @@ class Row(Form):
     why: str
     left_open: str
     digest: str
+    stages: dict[str, int] | None = None
 
     @classmethod
     def of(cls, compared: Compared) -> "Row":
@@ -83,6 +88,7 @@ class Row(Form):
             flipped_verdict=compared.flipped.verdict,
             difference=comparison.difference,
             differences={str(seed): value for seed, value in comparison.by_initialisation.items()},
+            initialisations=comparison.initialisations,
             at=comparison.at,
             unit=compared.unit,
             margin=choice.margin,
@@ -90,6 +96,20 @@ class Row(Form):
             why=comparison.why,
             left_open=choice.why,
             digest=compared.digest,
+            stages=dict(sorted(compared.stages.items())),
+        )
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is about: field, claim, and the digest, which tells values of the field apart."""
+        return self.field, self.claim, self.digest
+
+    @property
+    def current(self) -> bool:
+        """Whether the stages that gave what it rests on are those of now."""
+        now = rows()
+        return self.stages is not None and all(
+            name in now and now[name].version == version for name, version in self.stages.items()
         )
 
     @property
@@ -111,26 +131,27 @@ def path_of(folder: Path, spec: str, scale: str) -> Path:
     return folder / f"{spec}.{scale}.json"
 
 
-def document(result: Result, kept: Iterable[Row] = ()) -> dict[str, Any]:
-    """What came of a study as plain values.
-
-    Args:
-        result: the study with its comparisons.
-        kept: comparisons of other fields, made before, which the file keeps.
-    """
+def document(result: Result, comparisons: Iterable[Row]) -> dict[str, Any]:
+    """What came of a study as plain values, with comparisons of it and of earlier ones."""
     own = result.study.own
     return {
         "schema": SCHEMA,
         "spec": own.loaded.spec.id,
         "spec_path": str(local_path(own.loaded.path) or own.loaded.path),
         "scale": own.scale,
-        "comparisons": [plain_value(row) for row in (*map(Row.of, result.compared), *kept)],
+        "comparisons": [plain_value(row) for row in comparisons],
         "failures": plain_value(result.failures),
     }
 
 
-def write(result: Result, folder: Path) -> Path:
-    """Writes what came of a study, beside what is there of fields that it leaves out and that still holds.
+def write(result: Result, folder: Path) -> tuple[Path, list[Row]]:
+    """Writes what came of a study, beside what is there of fields and claims that it leaves out and that still holds.
+
+    A comparison that is there stays in the place of the study's where it has more initialisations, whatever the
+    outcomes are.
+
+    Returns:
+        The file, and the rows that stayed so.
 
     Raises:
         RequestError: the file that is there is none of these.
@@ -138,15 +159,18 @@ def write(result: Result, folder: Path) -> Path:
     """
     own = result.study.own
     path = path_of(folder, own.loaded.spec.id, own.scale)
-    flipped = {(row.choice.field, row.claim.id) for row in result.compared}
-    kept = [row for row in read(path, own.loaded, own.scale) if (row.field, row.claim) not in flipped]
-    content = json.dumps(document(result, kept), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    now = {row.key: row for row in map(Row.of, result.compared)}
+    before = {row.key: row for row in read(path, own.loaded, own.scale)}
+    stayed = [row for key, row in before.items() if key in now and row.initialisations > now[key].initialisations]
+    written = now | {row.key: row for row in stayed}
+    written |= {key: row for key, row in before.items() if key not in now}
+    content = json.dumps(document(result, written.values()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     replace_file(path, content, "what came of the flips")
-    return path
+    return path, stayed
 
 
 def read(path: Path, loaded: Loaded, scale: str) -> list[Row]:
-    """The comparisons in a file that are about a spec as it is now.
+    """The comparisons in a file that are about a spec, and of stages, as they are now.
 
     Args:
         path: of the file; where there is none, nothing is known.
@@ -170,13 +194,13 @@ def read(path: Path, loaded: Loaded, scale: str) -> list[Row]:
     except ValueError as error:
         raise RequestError(f"{path} is no file of sensitivity: the file {error}. {remedy}") from error
     spec = loaded.spec
-    current = {
+    of_spec = {
         (choice.field, claim.id, digest_of(loaded, scale, choice, claim))
         for choice in spec.sensitivity
         if scale in flips.scales_of(choice, spec)
         for claim in flips.claims_of(choice, spec, scale)
     }
-    return [row for row in told.comparisons if (row.field, row.claim, row.digest) in current]
+    return [row for row in told.comparisons if row.key in of_spec and row.current]
 
 
 def depending(outcome: Outcome, request: Request, folder: Path) -> Outcome:
@@ -192,9 +216,9 @@ def depending(outcome: Outcome, request: Request, folder: Path) -> Outcome:
     """
     if not request.loaded.spec.sensitivity:
         return outcome
-    rows = read(path_of(folder, outcome.spec.id, outcome.scale), request.loaded, outcome.scale)
+    known = read(path_of(folder, outcome.spec.id, outcome.scale), request.loaded, outcome.scale)
     flipping: Mapping[str, list[Row]] = {
-        judgement.claim.id: [row for row in rows if row.claim == judgement.claim.id and row.outcome == "flips"]
+        judgement.claim.id: [row for row in known if row.claim == judgement.claim.id and row.outcome == "flips"]
         for judgement in outcome.judgements
     }
     return replace(outcome, judgements=[_told(one, flipping[one.claim.id]) for one in outcome.judgements])

@@ -65,9 +65,10 @@ def flipped(values: dict[str, Any], choice: OpenChoice) -> dict[str, Any]:
     return replaced(values, choice.path)
 
 
-def of(spec: Spec, choices: Sequence[OpenChoice], scale: str, flipped: Scale) -> Spec:
-    """A spec with another scale in place of one, and the claims that choices judge at it."""
-    wanted = {claim.id for choice in choices for claim in claims_of(choice, spec, scale)}
+def of(spec: Spec, choices: Sequence[OpenChoice], scale: str, flipped: Scale, only: Sequence[str] = ()) -> Spec:
+    """A spec with another scale in place of one, and the claims, or only some, that choices judge at it."""
+    judged = {claim.id for choice in choices for claim in claims_of(choice, spec, scale)}
+    wanted = judged.intersection(only) if only else judged
     claims = tuple(claim for claim in spec.claims if claim.id in wanted)
     return spec.model_copy(update={"scales": spec.scales | {scale: flipped}, "claims": claims, "sensitivity": ()})
 

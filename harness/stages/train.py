@@ -37,7 +37,7 @@ from harness.stages.base import (
 from harness.stages.probes import probes_of, require_sound, table_bytes
 from harness.stages.recorded import RECORDED, Recorded
 
-_OWN = ("start", "order", "schedule_start", "optimiser_state")
+_OWN = ("start", "order", "augmentation", "schedule_start", "optimiser_state")
 """Parameters that replicas of a group need not share, beside those of a snapshot."""
 _SLOWNESS = 1.4
 """Beside the sample's step are batches, augmentation, updates and the search for numbers that are not finite."""
@@ -56,8 +56,9 @@ class Train(Stage):
     Params: ``network``, ``classes``, ``data``, ``augment``, ``batch``, ``sampling``, ``optimiser``, ``schedule``,
     ``precision``, ``steps_per_epoch``, ``ragged`` (whether the last batch of an epoch is short), and each replica's
     own ``start``, ``stop``, ``order`` (seed), ``schedule_start`` (the step that counts as the schedule's first),
-    ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``; ``probes`` where it records measures while it
-    trains (``harness.stages.probes``), else absent.
+    ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``; ``augmentation`` (seed) where that is not drawn
+    with the order's, else absent; ``probes`` where it records measures while it trains (``harness.stages.probes``),
+    else absent.
 
     Inputs: ``state`` at ``start``; ``mask`` where pruned. Jobs that differ only in ``stop``, ``keep_optimiser`` and
     ``probes`` are one training with several snapshots.
@@ -198,6 +199,7 @@ def _start(network: Network, group: Sequence[_Replica], context: Context) -> Rep
         steps=[replica.start for replica in group],
         snapshot_steps=[sorted(replica.stops) for replica in group],
         order_seeds=[replica.work.params["order"] for replica in group],
+        augmentation_seeds=[replica.work.params.get("augmentation") for replica in group],
         schedule_starts=[replica.work.params["schedule_start"] for replica in group],
         diverged_at=torch.full((len(group),), FINITE, device=context.device),
     )

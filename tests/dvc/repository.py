@@ -133,6 +133,7 @@ def created(root: Path) -> Repository:
     (root / "reports" / "paper").mkdir(parents=True)
     for report in (ROOT / "reports" / "paper").glob("lenet_stability-paper.*"):
         shutil.copy(report, root / "reports" / "paper" / report.name)
+    shutil.copytree(ROOT / "reports" / "sensitivity", root / "reports" / "sensitivity")
     (root / "specs").mkdir()
     for name, text in SPECS.items():
         (root / "specs" / f"{name}.yaml").write_text(text)

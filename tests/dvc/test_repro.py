@@ -101,6 +101,13 @@ def test_an_edited_spec_runs_its_own_jobs_and_the_gate_tells(repository: Reposit
     assert "tiny.stable: FAILS" in repository.refused("repro", "--single-item", "gate")
 
 
+def test_what_hangs_on_open_choices_renews_the_reports_and_measures_nothing(repository: Repository) -> None:
+    (repository.root / "reports" / "sensitivity" / "other.toy.json").write_text("{}\n")
+    said = repository.dvc("repro")
+    assert "Running stage 'report'" in said
+    assert "Running stage 'measure'" not in said
+
+
 def test_what_verify_ran_is_recorded_and_not_run_twice(repository: Repository) -> None:
     spec = edit(repository, "forks: [0it, 10it]", "forks: [0it, 20it]")
     assert repository.place.verify(spec).code == 0, "read-only links are as good as files"

@@ -142,6 +142,24 @@ def test_an_independent_batch_says_nothing_of_the_next() -> None:
     assert sum(shared) / len(shared) == pytest.approx(1.6, abs=4 * 0.8 / 2000**0.5)
 
 
+@pytest.mark.parametrize("kind", FEEDS)
+@pytest.mark.parametrize("start", [0, 3])
+def test_order_and_augmentation_may_have_seeds_of_their_own(kind: str, start: int) -> None:
+    """Each alone is as it is where one seed drives both; a replica without a second seed has the first for both."""
+
+    def batches(orders: list[int | str], looks: list[int | str | None]) -> list[tuple[Tensor, Tensor]]:
+        starts = [start] * len(orders)
+        make = FEEDS[kind]
+        return taken(make(orders, starts, examples=23, batch=5, device=CPU, augmentation_seeds=looks), 12)
+
+    whole = batches(["a", "b"], [])
+    for (index, keys), (its, looks) in zip(whole, batches(["a", "a", "b", "b"], ["b", None, "a", "b"]), strict=True):
+        assert torch.equal(its, index[[0, 0, 1, 1]])
+        assert torch.equal(looks, keys[[1, 0, 0, 1]])
+        assert not torch.equal(keys[0], keys[1])
+        assert not torch.equal(index[0], index[1])
+
+
 def test_a_batch_as_large_as_the_set_holds_every_example() -> None:
     index, _ = independent(["a"], [3], examples=7, batch=7).next()
     assert sorted(index[0].tolist()) == list(range(7))

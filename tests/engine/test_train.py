@@ -144,6 +144,7 @@ def replicas_of(
         steps=list(starts),
         snapshot_steps=[list(each) for each in snapshot_steps],
         order_seeds=list(orders[:count]),
+        augmentation_seeds=[None] * count,
         schedule_starts=list(schedule_starts or [0] * count),
         diverged_at=torch.full((count,), FINITE),
     )

@@ -174,15 +174,23 @@ def test_a_search_is_the_same_where_every_point_is() -> None:
 
 def test_a_point_that_only_one_side_has_shows_no_sameness() -> None:
     own = {0: [0.0, 4.0], 10: [0.0, 4.0], 20: [0.0, 4.0]}
-    assert flip(FIRST, own, own).outcome == "same conclusion"
+    whole = flip(FIRST, own, own)
+    assert (whole.outcome, whole.initialisations) == ("same conclusion", 2)
     lacking = flip(FIRST, own, {fork: own[fork] for fork in (10, 20)})
-    assert lacking.outcome == "undecided"
+    assert (lacking.outcome, lacking.initialisations) == ("undecided", 0)
+
+
+def test_an_initialisation_counts_that_has_a_difference_at_every_point() -> None:
+    own = {0: [0.0, 4.0, 1.0], 10: [0.0, 4.0, 1.0], 20: [0.0, 4.0, 1.0]}
+    assert flip(FIRST, own, own).initialisations == 3
+    assert flip(FIRST, own, {**own, 10: [0.0, 4.0]}).initialisations == 2
 
 
 def test_initialisations_are_paired_by_seed() -> None:
     own = sided(at_most(), {0: [0.0, 4.0, 1.0]}, POINTS, None)
     told = compare(own, sided(at_most(), {0: [0.0, 4.0]}, POINTS, None), 1.0, POINTS)
     assert dict(told.by_initialisation) == {0: 0.0, 1: 0.0}
+    assert told.initialisations == 2
 
 
 def test_what_was_not_judged_is_undecided_with_the_reason() -> None:

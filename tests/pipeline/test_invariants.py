@@ -18,7 +18,7 @@ from harness.measure import evaluate as evaluating
 from harness.measure.evaluate import Scores
 from harness.measure.line import alphas
 from harness.protocols.common.recipe import Recipe
-from tests.support import Place, claim, cli, edited, imp_text, instability_text
+from tests.support import Place, claim, cli, edited, imp_text, instability_text, request
 
 Patch = pytest.MonkeyPatch
 STAY = "{kind: at_least, bound: 0.0}"
@@ -145,6 +145,16 @@ def a_weight_too_many(patch: Patch) -> None:
     patch.setattr(prune, "magnitude", lambda weights, masks, keep: real(weights, masks, keep + 1))
 
 
+def one_order(patch: Patch) -> None:
+    """For all copies of an initialisation."""
+    orders(lambda seed: seed.rpartition("/")[0] if seed.startswith("copy") else seed)(patch)
+
+
+def noise(kind: str) -> str:
+    """Copies that flips, or orders, alone tell apart."""
+    return edited(FLIPS, "stable_below: 2.0", f"sgd_noise: {kind}")
+
+
 FAULTS: dict[str, tuple[str, Callable[[Patch], None], str]] = {
     "equal orders, protocol": (instability_text(), one_order_in_all_initialisations, "share the order 'copy/0' of tr"),
     "equal orders, stage": (
@@ -172,6 +182,8 @@ FAULTS: dict[str, tuple[str, Callable[[Patch], None], str]] = {
         "the same state bit by bit",
     ),
     "augmentation shared": (FLIPS, one_augmentation, "were fed with the same augmentation"),
+    "augmentation is the noise, and shared": (noise("augmentation"), one_augmentation, "the same state bit by bit"),
+    "order is the noise, and shared": (noise("order"), one_order, "were fed with the same data order"),
     "end missing": (instability_text(), no_end, "does not end in its end"),
     "line some images short": (
         instability_text(),
@@ -248,6 +260,30 @@ def test_results_that_were_in_the_store_are_asked_too(verified: Place, place: Pl
     assert said.code == 3
     assert "were fed with the same data order" in " ".join(said.err.split())
     assert "fresh --store" in said.err
+
+
+@pytest.mark.parametrize(("kind", "shared"), [("order", "augmentation"), ("augmentation", "data order")])
+def test_copies_share_what_is_no_noise(kind: str, shared: str, place: Place) -> None:
+    """From the first weights on, the copies of an initialisation; those of another share nothing with them."""
+    assert place.verify(place.write(noise(kind))).code == 0
+    fed: dict[str, list[str]] = {"data order": [], "augmentation": []}
+    for path in records(place, "train"):
+        record = json.loads(path.read_text())
+        if record["job"]["params"]["start"] == 0 and record["job"]["params"]["order"].startswith("copy"):
+            for what, seen in record["provenance"]["witness"].items():
+                fed[what].append(seen)
+    assert {what: (len(seen), len(set(seen))) for what, seen in fed.items()} == {
+        what: (4, 2 if what == shared else 4) for what in fed
+    }
+
+
+def test_the_first_copy_is_that_of_both_kinds_of_noise(place: Place) -> None:
+    """So that it is trained once."""
+    plans = {kind: request(place.write(noise(kind))).plan.jobs for kind in ("both", "order", "augmentation")}
+    for kind in ("order", "augmentation"):
+        new = [job for key, job in plans[kind].items() if key not in plans["both"] and job.stage == "train"]
+        assert len(new) == 4  # one of two copies, of two initialisations and forks
+        assert all(job.params["augmentation"] != job.params["order"] for job in new)
 
 
 def test_results_of_older_code_are_accepted(verified: Place, place: Place) -> None:

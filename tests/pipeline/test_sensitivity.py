@@ -1,18 +1,24 @@
 """Open choices flipped through the command line: shared jobs, planted answers, the file, the reports that name them."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.jobs import stages
 from harness.jobs.job import Job
 from harness.pipeline.flipping import Study, plan_study
-from tests.support import Place, Said, claim, cli, counted, edited, instability_text, loaded, stages_of
+from tests.pipeline.test_gaps import diverging
+from tests.support import ROOT, Place, Said, claim, cli, counted, edited, instability_text, loaded, stages_of
 
 MOVED = claim("moved", "travel_after", "{fork: 10it}", "{kind: at_least, bound: 0.01}")
 """A network that is trained moves: known to stand, and known to fall where the rate is next to nothing."""
 STABLE = claim("stable", "instability", "{fork: 10it}", "{kind: at_most, bound: 100.0}")
+GONE = claim("gone", "travel_after", "{fork: 0it}", "{kind: at_least, bound: 0.01}")
+REACHED = claim("reached", "accuracy", "{fork: 0it}", "{kind: at_least, bound: 5.0}")
 TYPICAL = claim("typical", "travel_after", "{fork: 10it}", "{kind: at_least, estimand: median, bound: 0.01}")
 
 STILL = "{field: training.schedule.rate, value: 1e-30, claims: [%s], margin: 1e-3, why: The paper names no rate.}"
@@ -127,9 +133,9 @@ def test_jobs_that_do_not_depend_on_the_field_run_once(place: Place) -> None:
     jobs = runs(place, spec)
     planned = study(place, spec)
     assert {job.key for job in jobs} == planned.plan.jobs.keys()
-    assert stages_of(jobs) == {"compare": 4, "distance": 10, "evaluate": 10, "init": 2, "line": 4, "train": 10}
-    # Two first weights, two trunks with their evaluation and their way are the same with either choice.
-    assert planned.shared == 8
+    assert stages_of(jobs) == {"evaluate": 8, "init": 2, "line": 4, "train": 10}
+    # Two first weights and two trunks are the same with either choice.
+    assert planned.shared == 4
     assert runs(place, spec) == []
 
 
@@ -154,6 +160,51 @@ def test_only_flips_what_is_named_and_keeps_the_rest(place: Place) -> None:
     assert "it has training.schedule.rate, settings.optimiser_at_fork" in " ".join(wrong.err.split())
 
 
+def test_of_one_claim_only_its_jobs_are_run(place: Place) -> None:
+    """An accuracy at the end of training from 0 needs neither lines nor comparisons nor the other fork."""
+    spec = place.write(text(STILL % "moved", STILL % "reached", claims=(MOVED, REACHED)))
+    jobs = runs(place, spec, "--claim", "reached")
+    # Two initialisations of two copies, with either rate.
+    assert stages_of(jobs) == {"init": 2, "train": 8, "evaluate": 8}
+    assert {job.params["stop"] for job in jobs if job.stage == "train"} == {40}
+    assert [found["claim"] for found in rows(place)] == ["reached"]
+
+
+def test_lenets_accuracy_needs_no_lines_and_no_other_fork(place: Place) -> None:
+    planned = plan_study(loaded(ROOT / "specs" / "lenet_stability.yaml"), "paper", place.root, claims=["accuracy"])
+    assert [flip.field for flip in planned.flips] == ["training.initialisation.weights", "training.data.normalise"]
+    # Three initialisations (Kaiming's are those of both normalisations) of three copies, three versions.
+    assert stages_of(list(planned.plan.jobs.values())) == {"init": 6, "train": 27, "evaluate": 27}
+    assert {job.params["start"] for job in planned.plan.jobs.values() if job.stage == "train"} == {0}
+
+
+def test_the_rows_of_other_claims_are_kept(place: Place) -> None:
+    spec = place.write(text(STILL % "moved, gone", RESET % "stable", claims=(MOVED, GONE, STABLE)))
+    assert told(place, spec).code == 0
+    first = {found["claim"]: found for found in rows(place)}
+    assert told(place, spec, "--claim", "moved", "--replicates", "3").code == 0
+    again, *kept = rows(place)
+    assert (again["claim"], len(again["differences"])) == ("moved", 3)
+    assert kept == [first["gone"], first["stable"]]
+    assert told(place, spec, "--claim", "stable", "--claim", "gone", "--replicates", "3").code == 0
+    assert sorted((found["claim"], len(found["differences"])) for found in rows(place)) == [
+        ("gone", 3),
+        ("moved", 3),
+        ("stable", 3),
+    ]
+
+
+@pytest.mark.parametrize("more", [["--claim", "stabel"], ["--only", "training.schedule.rate", "--claim", "stable"]])
+def test_a_claim_that_no_open_choice_judges_is_refused(place: Place, more: list[str]) -> None:
+    spec = place.write(text(STILL % "moved", RESET % "stable"))
+    with counted() as jobs:
+        wrong = told(place, spec, *more)
+    assert (wrong.code, jobs) == (2, [])
+    there = "moved" if "--only" in more else "moved, stable"
+    words = f"--claim \"{more[-1]}\": no open choice of this claim at the scale 'toy'; it has {there}"
+    assert " ".join(wrong.err.split()).endswith(words)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -168,6 +219,61 @@ def test_what_was_found_of_another_spec_is_passed_over(place: Place, old: str, n
     assert told(place, spec).code == 0
     place.write(edited(text(STILL % "moved"), old, new))
     assert not depends(verified(place, spec))
+
+
+@pytest.mark.parametrize(("stage", "passed_over"), [("train", True), ("distance", True), ("line", False)])
+def test_what_older_stages_gave_is_passed_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch, stage: str, passed_over: bool
+) -> None:
+    """The way of a copy rests on trainings and a distance, and on no line."""
+    spec = place.write(text(STILL % "moved"))
+    assert told(place, spec, "--replicates", "3").code == 0
+    assert rows(place)[0]["stages"].keys() == {"init", "train", "distance"}
+    newer = replace(stages.row(stage), version=stages.row(stage).version + 1)
+    monkeypatch.setattr(stages, "_OWN_BY_NAME", {**stages._OWN_BY_NAME, stage: newer})
+    assert depends(verified(place, spec)) is not passed_over
+    assert told(place, spec).code == 0
+    (now,) = rows(place)
+    assert now["initialisations"] == (2 if passed_over else 3)
+
+
+def test_a_row_of_versions_that_told_no_stages_is_passed_over(place: Place) -> None:
+    spec, file = place.write(text(STILL % "moved")), place.root / "open" / "tiny.toy.json"
+    assert told(place, spec).code == 0
+    known = json.loads(file.read_text())
+    for told_then in known["comparisons"]:
+        del told_then["stages"], told_then["initialisations"]
+    file.write_text(json.dumps(known))
+    assert not depends(verified(place, spec))
+    assert told(place, spec).code == 0
+    assert depends(verified(place, spec))
+
+
+def test_fewer_initialisations_take_no_place_of_more(place: Place) -> None:
+    """Whatever came of them: what stays is told, and what the run found is in its table."""
+    spec = place.write(text(STILL % "moved", RESET % "stable"))
+    assert told(place, spec, "--replicates", "3").code == 0
+    more = rows(place)
+    said = told(place, spec, "--only", "training.schedule.rate")
+    assert rows(place) == more
+    words = "what was there of moved and training.schedule.rate stays: it has 3 initialisations, more than this run"
+    assert words in " ".join(said.err.split())
+    assert "n = 2" in said.out
+    same = told(place, spec, "--replicates", "3", "--first-seed", "1")
+    assert "stays" not in same.err
+    assert [list(found["differences"]) for found in rows(place)] == [["1", "2", "3"]] * 2
+
+
+def test_what_broke_takes_no_place_of_what_was_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = place.write(text(STILL % "moved"))
+    assert told(place, spec).code == 0
+    before = rows(place)
+    shutil.rmtree(place.store)
+    diverging(monkeypatch, 0)
+    said = told(place, spec)
+    assert said.code == 3
+    assert "stays: it has 2 initialisations" in " ".join(said.err.split())
+    assert rows(place) == before
 
 
 def test_words_and_replicates_leave_it_valid(place: Place) -> None:

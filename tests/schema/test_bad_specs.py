@@ -358,6 +358,22 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         swapped(I, "batch: 50", "batch: 1400"),
         ["training.batch: found 1400, all examples of digits", "copies have no orders", "choose a smaller batch"],
     ),
+    "a batch of everything, alike augmented": (
+        swapped(
+            edited(edited(I, "flip: false", "flip: true"), "stable_below: 2.0", "sgd_noise: order"),
+            "batch: 50",
+            "batch: 1400",
+        ),
+        ["training.batch: found 1400", "each augmented as in the other copies", "choose a smaller batch"],
+    ),
+    "noise of an augmentation that there is not": (
+        swapped(I, "stable_below: 2.0", "sgd_noise: augmentation"),
+        ["settings.sgd_noise: found 'augmentation'", "no image is augmented", "all copies would be equal"],
+    ),
+    "noise of an augmentation that there is not, of subnetworks": (
+        swapped(M, "compared_levels: [0, 2]", "sgd_noise: augmentation\n      compared_levels: [0, 2]"),
+        ["settings.sgd_noise: found 'augmentation'", "choose order, or augment images"],
+    ),
     "batch beyond the dataset": (
         swapped(I, "batch: 50", "batch: 1401"),
         ["training.batch", "found 1401", "digits has 1400 examples"],

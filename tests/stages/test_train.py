@@ -82,6 +82,7 @@ def test_jobs_together_are_the_jobs_alone(recipe: dict[str, Any]) -> None:
         copy_job(here, state_job(here), 6, 11, keep_optimiser=True),
         copy_job(here, here.recipe.trunk(1, 11), 11, 13, "copy/1/0"),
         copy_job(here, state_job(here), 6, 14, "copy/0/2", schedule_start=6),
+        copy_job(here, state_job(here), 6, 14, augmentation="copy/0/3"),
     ]
     assert len({STAGE.fuse(job) for job in jobs}) == 1
     for job, result in zip(jobs, plain_artifacts(bench.together(*jobs)), strict=True):
@@ -330,6 +331,32 @@ def test_another_dataset_than_planned_is_an_error() -> None:
         bench[other]
 
 
+@pytest.mark.parametrize("sampling", ["epochs", "independent"])
+def test_copies_may_share_their_order_and_differ_in_augmentation_or_the_reverse(sampling: str) -> None:
+    here, bench = setting(sampling=sampling, n_train=23), Bench()
+    fed: dict[tuple[str, str], Mapping[str, Any]] = {}
+    ends: list[Artifact] = []
+    for order in ("copy/0/0", "copy/0/1"):
+        for augmentation in ("copy/0/0", "copy/0/1"):
+            end = bench[copy_job(here, state_job(here), 6, 14, order, augmentation=augmentation)]
+            fed[order, augmentation] = end.witness
+            assert not any(same(end, other) for other in ends)
+            ends.append(end)
+    orders = {seeds: seen["data order"] for seeds, seen in fed.items()}
+    for (order, _), seen in orders.items():
+        assert seen == orders[order, order]
+    assert len(set(orders.values())) == 2
+
+
+def test_an_augmentation_of_the_orders_seed_is_the_same_training() -> None:
+    here = setting()
+    own = copy_job(here, state_job(here), 6, 14)
+    assert copy_job(here, state_job(here), 6, 14, augmentation="copy/0/0") == own
+    assert "augmentation" not in own.params
+    other = copy_job(here, state_job(here), 6, 14, augmentation="copy/0/1")
+    assert other.params == {**own.params, "augmentation": "copy/0/1"}
+
+
 def test_what_fuses() -> None:
     here, even = setting(), setting(n_train=20)
 
@@ -338,6 +365,7 @@ def test_what_fuses() -> None:
         return STAGE.fuse(copy_job(where, state, start, 14, **more))
 
     assert kind(here, 1) == kind(here, 6) == kind(here, 6, order="copy/0/1", keep_optimiser=True)
+    assert kind(here, 1) == kind(here, 1, augmentation="copy/0/1")
     assert kind(here, 1) != kind(here, 2)  # the short batch comes at another time
     assert kind(even, 1) == kind(even, 2)
     assert kind(here, 1) != kind(setting(rate=0.2), 1)
@@ -378,13 +406,14 @@ class Killed(BaseException):
 
 
 def group_targets(here: TrainingSetting) -> list[Job]:
-    """A group of four that end at three different times, one of them two snapshots of one training."""
+    """A group of five that end at three different times, one of them two snapshots of one training."""
     trunk = state_job(here)
     return [
         copy_job(here, trunk, 6, 14),
         copy_job(here, trunk, 6, 14, "copy/0/1", mask=mask_job(here)),
         copy_job(here, trunk, 6, 11),
         copy_job(here, trunk, 6, 8, "copy/0/2"),
+        copy_job(here, trunk, 6, 14, augmentation="copy/0/3"),
     ]
 
 

@@ -1,11 +1,11 @@
 """What is observed of a pair of copies, whatever experiment made them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.observation import NoValue, Observation, Quantity
 from harness.protocols.common.base import Measured
-from harness.protocols.common.recipe import Recipe
+from harness.protocols.common.recipe import Recipe, SgdNoise
 from harness.schema.load import Problem
 
 GUESSED = 1.0
@@ -30,15 +30,22 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
 }
 
 
-def order_problems(recipe: Recipe) -> Iterable[Problem]:
-    """A batch of all examples, under no augmentation: two orders of it are one training but for rounding."""
+def noise_problems(recipe: Recipe, noise: SgdNoise) -> Iterable[Problem]:
+    """Copies that nothing tells apart, but for rounding: by orders of all examples, by augmentation where none is."""
     training, count = recipe.training, recipe.data.n_train
-    augment = training.data.augment
-    if training.batch == count and not (augment.flip or augment.crop_padding):
+    augmented = bool(training.data.augment.flip or training.data.augment.crop_padding)
+    if noise == "augmentation" and not augmented:
+        yield Problem(
+            ("settings", "sgd_noise"),
+            "found 'augmentation', but no image is augmented (training.data.augment), so that all copies would be "
+            "equal: choose order, or augment images",
+        )
+    elif training.batch == count and (noise == "order" or not augmented):
+        reason = "each augmented as in the other copies" if augmented else "which are not augmented"
         yield Problem(
             ("training", "batch"),
-            f"found {count}, all examples of {recipe.data.name}, which are not augmented: then copies have no orders "
-            "that tell them apart: choose a smaller batch",
+            f"found {count}, all examples of {recipe.data.name}, {reason}: then copies have no orders that tell them "
+            "apart: choose a smaller batch",
         )
 
 
@@ -115,3 +122,14 @@ def travel_before(measured: Measured) -> Iterable[Observation]:
 def travel_after(measured: Measured) -> Iterable[Observation]:
     """The way from step k to the end, of a table of ``distance``."""
     yield measured.seen("travel_after", measured.table["l2"][0])
+
+
+READ_BY: Mapping[str, tuple[Callable[[Measured], Iterable[Observation]], ...]] = {
+    "instability": (on_line, at_end),
+    "error_on_line": (on_line,),
+    **dict.fromkeys(("l2_distance", "cosine_distance", "disagreements", "loss_distance"), (compared,)),
+    **dict.fromkeys(("error", "accuracy"), (at_end,)),
+    "travel_before": (travel_before,),
+    "travel_after": (travel_after,),
+}
+"""Quantity -> what reads the tables on which it rests: a rise along a line is from the copies' own errors."""

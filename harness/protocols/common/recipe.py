@@ -12,6 +12,9 @@ from harness.schema.base import Many, Model
 from harness.schema.training import Training
 from harness.steps import Duration
 
+SgdNoise = Literal["both", "order", "augmentation"]
+"""What copies that train apart have each of its own: the data order, the augmentation of images, or both."""
+
 
 class LineOptions(Model):
     """How the line between two copies is evaluated.
@@ -129,12 +132,16 @@ class Recipe:
         stop: int,
         *,
         order: str,
+        augmentation: str | None = None,
         mask: Job | None = None,
         schedule_start: int = 0,
         optimiser_state: str = "carried",
         keep_optimiser: bool = False,
     ) -> Job:
-        """A state trained from ``start`` to ``stop``; the state itself where these are equal and nothing is pruned."""
+        """A state trained from ``start`` to ``stop``; the state itself where these are equal and nothing is pruned.
+
+        The seed of the augmentation is that of the order, unless another one is given.
+        """
         if start == stop and mask is None:
             return state
         training = self.training
@@ -156,6 +163,8 @@ class Recipe:
             "optimiser_state": optimiser_state if start > 0 else "carried",
             "keep_optimiser": keep_optimiser,
         }
+        if augmentation not in (None, order) and start < stop:
+            params["augmentation"] = augmentation
         return Job("train", params, {"state": state} | ({"mask": mask} if mask is not None else {}))
 
     @property
@@ -176,6 +185,12 @@ class Recipe:
     def copy_order(seed: int, order: int) -> str:
         """The data order of a copy: its own for every initialisation."""
         return f"copy/{seed}/{order}"
+
+    @classmethod
+    def copy_noise(cls, seed: int, copy: int, noise: SgdNoise) -> tuple[str, str]:
+        """The seeds of a copy's order and of its augmentation; what is no noise is that of the first copy."""
+        own, first = cls.copy_order(seed, copy), cls.copy_order(seed, 0)
+        return first if noise == "augmentation" else own, first if noise == "order" else own
 
     def prune(self, end: Job, mask: Job | None, *, output_layer: bool, **amount: float) -> Job:
         """The mask after pruning a trained state by ``fraction`` of what remains, or to ``density``."""

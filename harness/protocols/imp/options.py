@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.protocols.common.arms import ArmOptions
-from harness.protocols.common.recipe import LineOptions
+from harness.protocols.common.recipe import LineOptions, SgdNoise
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
 
@@ -46,6 +46,8 @@ class ImpOptions(ArmOptions):
             network; accuracy of ``imp`` is known at every level.
         optimiser_at_rewind: whether training goes on with the optimiser's state of step k or a fresh one [code,
             conflict].
+        sgd_noise: what the copies that are compared have each of its own: data order, augmentation of images, or both,
+            as where one seed drives both [open]; the rest they share.
         chain_order: whose data order trains the networks that IMP prunes: ``own``, so that no copy shares the noise
             that made its mask; or that of ``copy`` 0, as public code with one order a replicate has it [code], which
             saves a training a compared level.
@@ -61,6 +63,7 @@ class ImpOptions(ArmOptions):
     prune_output_layer: bool = True
     compared_levels: Many[Annotated[int, Field(le=60)]] = Field(min_length=1)
     optimiser_at_rewind: Literal["carried", "reset"] = "carried"
+    sgd_noise: SgdNoise = "both"
     chain_order: Literal["own", "copy"] = "own"
     matching_within: NonNegative
     stable_below: Positive = 2.0

@@ -109,18 +109,20 @@ class Imp(TrainingExperiment[ImpOptions]):
         """The training that IMP prunes next."""
         own = setting.options.chain_order == "own"
         order = f"chain/{seed}" if own else setting.recipe.copy_order(seed, 0)
-        return self._ordered(setting, rewind, subnetwork, order)
+        return self._ordered(setting, rewind, subnetwork, order, order)
 
     def _trained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
         """One of the copies that are compared."""
-        return self._ordered(setting, rewind, subnetwork, setting.recipe.copy_order(seed, copy))
+        noise = setting.recipe.copy_noise(seed, copy, setting.options.sgd_noise)
+        return self._ordered(setting, rewind, subnetwork, *noise)
 
-    def _ordered(self, setting: ImpSetting, rewind: int, subnetwork: Subnetwork, order: str) -> Job:
+    def _ordered(self, setting: ImpSetting, rewind: int, subnetwork: Subnetwork, order: str, augmentation: str) -> Job:
         return setting.recipe.train(
             subnetwork.state,
             rewind,
             setting.length,
             order=order,
+            augmentation=augmentation,
             mask=subnetwork.mask,
             optimiser_state=setting.options.optimiser_at_rewind,
         )
@@ -198,7 +200,7 @@ class Imp(TrainingExperiment[ImpOptions]):
         options = setting.options
         yield from super().check_setting(setting)
         yield from time_problems(setting.recipe, "rewinds", options.rewinds)
-        yield from pairs.order_problems(setting.recipe)
+        yield from pairs.noise_problems(setting.recipe, setting.options.sgd_noise)
         for number, level in enumerate(options.compared_levels):
             if level in options.compared_levels[:number]:
                 yield Problem(("settings", "compared_levels", number), f"found {level} twice: list each level once")

@@ -10,7 +10,7 @@ from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity, observed, ratio
 from harness.protocols.common import pairs, series
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
-from harness.protocols.common.recipe import LineOptions
+from harness.protocols.common.recipe import LineOptions, SgdNoise
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.instability import figures as instability_figures
@@ -26,6 +26,8 @@ class InstabilityOptions(Model):
         further: how long the copies train: ``remaining`` T - k iterations [paper], or ``full`` T iterations with
             the schedule started again (LMC Fig. 4).
         optimiser_at_fork: whether the copies carry on the optimiser's state or start with a fresh one [code, conflict].
+        sgd_noise: what copies have each of its own: data order, augmentation of images, or both, as where one seed
+            drives both [open]; the rest they share.
         stable_below: percentage points of instability below which a network is stable [paper: 2 %].
         line: how the line is evaluated.
     """
@@ -33,6 +35,7 @@ class InstabilityOptions(Model):
     forks: Many[Time] = Field(min_length=1)
     further: Literal["remaining", "full"] = "remaining"
     optimiser_at_fork: Literal["carried", "reset"] = "carried"
+    sgd_noise: SgdNoise = "both"
     stable_below: Positive = 2.0
     line: LineOptions = LineOptions()
 
@@ -104,9 +107,10 @@ class Instability(TrainingExperiment[InstabilityOptions]):
     def rests_on(
         self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """The relative distance needs the copies from 0."""
-        from_0 = quantity == "relative_distance" and measurement.at["fork"] == 0
-        return from_0 or measurement.agrees(at)
+        """Each kind of table tells quantities of its own; the relative distance needs the ways of the copies from 0."""
+        if measurement.reads is unread:
+            return quantity == "relative_distance"
+        return measurement.reads in _READ_BY[quantity] and measurement.agrees(at)
 
     def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
         """Forks, splits and modes of batch normalisation."""
@@ -130,7 +134,7 @@ class Instability(TrainingExperiment[InstabilityOptions]):
         """Forks lie in training, in order."""
         yield from super().check_setting(setting)
         yield from time_problems(setting.recipe, "forks", setting.options.forks)
-        yield from pairs.order_problems(setting.recipe)
+        yield from pairs.noise_problems(setting.recipe, setting.options.sgd_noise)
 
     def figures(
         self, setting: InstabilitySetting, observations: Sequence[Observation], claims: Claims
@@ -150,18 +154,20 @@ def _forks(setting: InstabilitySetting) -> list[int]:
 
 
 def _copies(setting: InstabilitySetting, seed: int, fork: int) -> list[Job]:
-    """Trained on from step k, each with a data order of its own."""
-    full = setting.options.further == "full"
+    """Trained on from step k, each with SGD noise of its own."""
+    full, recipe = setting.options.further == "full", setting.recipe
+    noises = [recipe.copy_noise(seed, copy, setting.options.sgd_noise) for copy in range(setting.replicates.orders)]
     return [
-        setting.recipe.train(
-            setting.recipe.trunk(seed, fork),
+        recipe.train(
+            recipe.trunk(seed, fork),
             fork,
             fork + setting.length if full else setting.length,
-            order=setting.recipe.copy_order(seed, order),
+            order=order,
+            augmentation=augmentation,
             schedule_start=fork if full else 0,
             optimiser_state=setting.options.optimiser_at_fork,
         )
-        for order in range(setting.replicates.orders)
+        for order, augmentation in noises
     ]
 
 
@@ -174,5 +180,7 @@ def _ways(setting: InstabilitySetting, seed: int) -> list[Job]:
 def _at_fork(measured: Measured) -> Iterable[Observation]:
     return pairs.errors(measured, "error_at_fork")
 
+
+_READ_BY = {**pairs.READ_BY, "error_at_fork": (_at_fork,), "relative_distance": pairs.READ_BY["l2_distance"]}
 
 PROTOCOL = Instability()
