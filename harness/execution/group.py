@@ -98,7 +98,7 @@ class Runner:
         told = {job.key: self._commit(job, result, about) for job, result in zip(group, results, strict=True)}
         checkpoint.remove()
         if too_large:
-            _give_back()
+            give_back()
         return Finished({key: error for key, error in told.items() if error is not None}, too_large, notes)
 
     def _processor_seconds(self, before: float, checkpoint: Checkpoint, jobs: int) -> float | None:
@@ -138,8 +138,8 @@ class Runner:
         return None
 
 
-def _give_back() -> None:
-    """Memory of a group that did not fit, so that its halves find it free."""
+def give_back() -> None:
+    """Gives back freed memory: of a group that did not fit, so that its halves find it free, or of an earlier plan."""
     gc.collect()
     give_back_freed_memory()
     if torch.cuda.is_initialized():

@@ -1,7 +1,7 @@
 """A backend that the harness has not: the executor, room and plan ask it in the words of ``Backend``, and no others."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,9 @@ class Queue:
 
     def prepare(self, threads: int | None) -> None:
         raise AssertionError("nothing is to be prepared here")
+
+    def kept(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator["Queue"]:

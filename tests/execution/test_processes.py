@@ -17,7 +17,7 @@ import torch
 from harness.engine.data import datasets
 from harness.engine.data.dataset import Dataset
 from harness.errors import BrokenError, CorruptArtifact, DataMissing
-from harness.execution.backends import on_devices
+from harness.execution.backends import on_devices, processes
 from harness.execution.run import Progress, Run, execute
 from harness.jobs import provenance
 from harness.jobs.plan import Plan
@@ -114,6 +114,62 @@ def test_a_finished_plan_starts_no_process(tmp_path: Path, monkeypatch: pytest.M
     go(plan, tmp_path / "store", workers=1)
     monkeypatch.setattr("harness.execution.backends.processes._Worker", None)
     assert go(plan, tmp_path / "store").executed == set()
+
+
+class TestKept:
+    """Processes that serve one plan after another."""
+
+    @pytest.fixture
+    def started(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Process ids of all that are started."""
+        pids: list[int] = []
+        real = processes._Worker
+
+        def counted(device: torch.device) -> processes._Worker:
+            worker = real(device)
+            assert worker.process.pid is not None
+            pids.append(worker.process.pid)
+            return worker
+
+        monkeypatch.setattr(processes, "_Worker", counted)
+        return pids
+
+    def test_they_serve_other_plans_in_other_stores(self, tmp_path: Path, whole: Place, started: list[int]) -> None:
+        plan, backend = planned(tmp_path), on_devices([CPU] * 2)
+        part = Plan.of([job for job in plan.jobs.values() if job.stage == "init"])
+        with backend.kept():
+            first = execute(part, Store(tmp_path / "one"), backend=backend, load_dataset=no_data)
+            second = execute(plan, Store(tmp_path / "two"), backend=backend, load_dataset=DIGITS)
+            assert len(started) == 2
+            assert {child.pid for child in active_children()} >= set(started)
+        assert {child.pid for child in active_children()}.isdisjoint(started), "they end with the block"
+        assert (first.failed, first.executed) == ({}, set(part.jobs))
+        assert (second.failed, second.executed) == ({}, set(plan.jobs))
+        assert contents(tmp_path / "two") == contents(whole.store)
+        go(part, tmp_path / "three")
+        assert len(started) == 4
+        assert {child.pid for child in active_children()}.isdisjoint(started), "without it they end with their plan"
+
+    def test_one_that_died_meanwhile_is_replaced(self, tmp_path: Path, started: list[int]) -> None:
+        plan, backend = planned(tmp_path), on_devices([CPU] * 2)
+        part = Plan.of([job for job in plan.jobs.values() if job.stage == "init"])
+        with backend.kept():
+            execute(part, Store(tmp_path / "one"), backend=backend, load_dataset=no_data)
+            os.kill(started[0], signal.SIGKILL)
+            (killed,) = (child for child in active_children() if child.pid == started[0])
+            killed.join(10)
+            run = execute(part, Store(tmp_path / "two"), backend=backend, load_dataset=no_data)
+        assert len(started) == 3
+        assert (run.failed, run.executed, run.workers_lost) == ({}, set(part.jobs), ())
+
+    def test_none_is_kept_of_a_run_that_ended_in_an_error(self, tmp_path: Path, started: list[int]) -> None:
+        plan, backend = planned(tmp_path), on_devices([CPU] * 2)
+        with backend.kept():
+            with pytest.raises(RuntimeError, match="invalid literal"):
+                execute(plan, Store(tmp_path / "store"), backend=backend, load_dataset=int)  # type: ignore[arg-type]
+            assert {child.pid for child in active_children()}.isdisjoint(started)
+            assert execute(plan, Store(tmp_path / "store"), backend=backend, load_dataset=DIGITS).failed == {}
+        assert len(started) == 4
 
 
 def test_a_job_that_breaks_is_told_once(tmp_path: Path) -> None:

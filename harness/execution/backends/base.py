@@ -112,8 +112,11 @@ class Backend(Protocol):
             threads: of the CPU, that all slots of this machine share; None: as PyTorch chose.
         """
 
+    def kept(self) -> AbstractContextManager[None]:
+        """Within the block what was started for one opening serves the next; it ends with the block."""
+
     def open(self, workload: Workload) -> AbstractContextManager[OpenBackend]:
-        """Starts what computes; it ends with the block, and what was committed is kept.
+        """Starts what computes; it ends with the block, unless it is ``kept``, and what was committed stays.
 
         Raises:
             BrokenError: it does not start.

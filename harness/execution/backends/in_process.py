@@ -1,7 +1,7 @@
 """The backend that computes in this process, on one device: one slot."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -34,6 +34,10 @@ class InProcess:
     def prepare(self, threads: int | None) -> None:
         """See ``Backend``."""
         devices.prepare(self._device, threads)
+
+    def kept(self) -> AbstractContextManager[None]:
+        """See ``Backend``; nothing is started."""
+        return nullcontext()
 
     @contextmanager
     def open(self, workload: Workload) -> Iterator["_Open"]:

@@ -20,7 +20,7 @@ import torch
 from harness.engine import device as devices_
 from harness.errors import BrokenError
 from harness.execution.backends.base import Slot, Workload
-from harness.execution.backends.worker import serve
+from harness.execution.backends.worker import Brief, serve
 from harness.execution.group import Finished
 from harness.jobs.job import Job
 
@@ -53,7 +53,7 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def brief(self, about: tuple[Any, ...]) -> None:
+    def brief(self, about: Brief) -> None:
         """Tells it what it will need.
 
         Not by arguments of the process: where one dies before it has read all of them, Python waits forever.
@@ -84,6 +84,7 @@ class Processes:
 
     def __init__(self, places: Sequence[torch.device]) -> None:
         self._devices = list(places)
+        self._spare: list[_Worker] | None = None
 
     @property
     def slots(self) -> Sequence[Slot]:
@@ -100,9 +101,19 @@ class Processes:
         devices_.prepare(self._devices[0], threads)
 
     @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See ``Backend``: a process takes seconds to start."""
+        self._spare = []
+        try:
+            yield
+        finally:
+            spare, self._spare = self._spare, None
+            _stop(spare)
+
+    @contextmanager
     def open(self, workload: Workload) -> Iterator["_Open"]:
         """See ``Backend``."""
-        with _Open(self._devices, workload) as workers:
+        with _Open(self._devices, workload, self._spare) as workers:
             yield workers
 
 
@@ -113,11 +124,17 @@ class _Open:
         lost: what became of workers that died, in words.
     """
 
-    def __init__(self, devices: Sequence[torch.device], workload: Workload) -> None:
-        """Names what the processes will need; they start with the ``with`` block."""
+    def __init__(self, devices: Sequence[torch.device], workload: Workload, spare: "list[_Worker] | None") -> None:
+        """Names what the processes will need; they start with the ``with`` block.
+
+        Args:
+            devices: one for each process.
+            workload: what they will run.
+            spare: processes with nothing to do, which are taken and given back; None: none are kept.
+        """
         threads = max(1, torch.get_num_threads() // len(devices))
-        self._devices, self._on_advance = devices, workload.on_advance
-        self._about = (threads, workload.store.root, workload.jobs, workload.load_dataset)
+        self._devices, self._on_advance, self._spare = devices, workload.on_advance, spare
+        self._about = Brief(threads, workload.store.root, workload.jobs, workload.load_dataset)
         self._workers: list[_Worker] = []
         self._free = 0.0
         self._ends: dict[tuple[str, ...], list[str]] = {}
@@ -125,13 +142,13 @@ class _Open:
         self.lost: list[str] = []
 
     def __enter__(self) -> "_Open":
-        """Starts the processes and waits until all are ready.
+        """Starts the processes that are not there yet and waits until all are ready.
 
         Raises:
             BrokenError: one did not start.
         """
         try:
-            self._workers += [self._started(device) for device in self._devices]
+            self._workers += [self._kept(device) or self._started(device) for device in self._devices]
             for worker in self._workers:  # only now, so that they start side by side
                 worker.brief(self._about)
             for worker in self._workers:
@@ -141,9 +158,19 @@ class _Open:
                     raise BrokenError(f"the worker process for {worker.device} did not start: {worker.end}") from None
             self._free = min(worker.free / self._devices.count(worker.device) for worker in self._workers)
         except BaseException:
-            self._stop()
+            _stop(self._workers)
             raise
         return self
+
+    def _kept(self, device: torch.device) -> _Worker | None:
+        """A process for a device that is kept from before, if one is and lives."""
+        spare = self._spare or []
+        for worker in [worker for worker in spare if worker.device == device]:
+            spare.remove(worker)
+            if worker.process.is_alive():
+                return worker
+            _stop([worker])
+        return None
 
     def _started(self, device: torch.device) -> _Worker:
         # Ctrl-C goes to all processes of a terminal; the parent decides what becomes of the workers.
@@ -156,8 +183,12 @@ class _Open:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the processes, whatever they do; what they committed is kept."""
-        self._stop()
+        """Ends the processes, whatever they do, but for idle ones that are to be kept; what they committed stays."""
+        kept: list[_Worker] = []
+        if self._spare is not None and error is None:
+            kept = [worker for worker in self._workers if worker.group is None]
+            self._spare += kept
+        _stop([worker for worker in self._workers if worker not in kept])
 
     @property
     def free(self) -> float:
@@ -238,19 +269,21 @@ class _Open:
         )
         return [(group, Finished({job.key: error for job in group}))]
 
-    def _stop(self) -> None:
-        for worker in self._workers:
-            worker.process.terminate()
-        until = time.monotonic() + _STOP_WITHIN_S
-        for worker in self._workers:
-            worker.process.join(max(0.0, until - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.pipe.close()
-
 
 _CAUSE = "(by the system where memory ran out)"
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """Ends processes, whatever they do."""
+    for worker in workers:
+        worker.process.terminate()
+    until = time.monotonic() + _STOP_WITHIN_S
+    for worker in workers:
+        worker.process.join(max(0.0, until - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.pipe.close()
 
 
 def _opened(message: Any) -> Any:

@@ -1,24 +1,48 @@
-"""A worker process's own side of the backend of processes: it runs one group after another, and tells its parent."""
+"""A worker process's own side of the backend of processes: it runs one group after another, and tells its parent.
+
+What it is sent is a ``Brief``, then keys of groups, then perhaps another brief.
+"""
 
 import contextlib
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from os import _exit
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness import stages
 from harness.engine import device as devices_
+from harness.engine.data.dataset import Dataset
 from harness.errors import StoreBroken
-from harness.execution.group import Runner
+from harness.execution.group import Runner, give_back
+from harness.jobs.job import Job
 from harness.jobs.store import Store
 
 _TELL_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a worker needs to know before it is given groups.
+
+    Attributes:
+        threads: of the CPU, for each worker.
+        root: the store's folder.
+        jobs: key -> job, of all that it may be given.
+        load_dataset: name -> dataset.
+    """
+
+    threads: int
+    root: Path
+    jobs: Mapping[str, Job]
+    load_dataset: Callable[[str], Dataset]
 
 
 def serve(pipe: "connection.Connection[Any, Any]", device: torch.device) -> None:
@@ -26,14 +50,14 @@ def serve(pipe: "connection.Connection[Any, Any]", device: torch.device) -> None
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        threads, root, jobs, load_dataset = pipe.recv()
-        devices_.prepare(device, threads)
-        runner = Runner(Store(root), device, load_dataset)
-        for stage in {job.stage for job in jobs.values()}:
-            stages.find(stage)  # what modules take to load is no time of the first job
-        pipe.send(devices_.free_bytes(device))
+        brief = pipe.recv()
         while True:
-            pipe.send(runner.run([jobs[key] for key in pipe.recv()], _teller(pipe)))
+            devices_.prepare(device, brief.threads)
+            for stage in {job.stage for job in brief.jobs.values()}:
+                stages.find(stage)  # what modules take to load is no time of the first job
+            pipe.send(devices_.free_bytes(device))
+            brief = _run_groups(pipe, Runner(Store(brief.root), device, brief.load_dataset), brief.jobs)
+            give_back()
     except EOFError:
         return
     except Exception as error:
@@ -44,6 +68,13 @@ def serve(pipe: "connection.Connection[Any, Any]", device: torch.device) -> None
             pipe.send(told)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is leaving
+
+
+def _run_groups(pipe: "connection.Connection[Any, Any]", runner: Runner, jobs: Mapping[str, Job]) -> Brief:
+    """Runs the groups that it is given, until another brief comes."""
+    while not isinstance(asked := pipe.recv(), Brief):
+        pipe.send(runner.run([jobs[key] for key in asked], _teller(pipe)))
+    return asked
 
 
 def _teller(pipe: "connection.Connection[Any, Any]") -> Callable[[int], None]:
