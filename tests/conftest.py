@@ -17,7 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores
 def _no_measured_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Forecasts are the same on every machine, and nobody's cache is touched."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "caches"))
-    monkeypatch.setattr(calibration, "here", lambda folder=None: calibration.UNMEASURED)
+    monkeypatch.setattr(calibration, "here", lambda compiling, folder=None: calibration.UNMEASURED)
     monkeypatch.setattr(calibration, "keep", lambda known, folder=None: None)
     monkeypatch.setattr(place, "share_of_cores", lambda count: 1.0)
 

@@ -50,7 +50,7 @@ def sensitivity(
             initialisations=options.replicates,
             first_seed=options.first_seed,
         )
-        place = place_of(options, study.plan)
+        place = place_of(options, study.plan, quiet=quiet)
         for request in study.requests:
             require_data(request)
             require_format(request, place.backend.slots)

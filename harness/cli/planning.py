@@ -28,7 +28,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     """
     requests = requests_of(specs, options)
     store = Store(options.store, read_only=True)
-    place = place_of(options, together(requests))
+    place = place_of(options, together(requests), quiet=as_json)
     slots, machine = place.backend.slots, place.machine()
     plans: list[tuple[str | None, Plan, str]] = [
         (request.loaded.spec.id, request.plan, "; ".join(filter(None, (_missing(request, slots), _undecided(request)))))

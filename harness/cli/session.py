@@ -113,14 +113,14 @@ class _Session:
         )
 
 
-def _ready(specs: Sequence[Path], options: Options, *, run: bool) -> _Session:
+def _ready(specs: Sequence[Path], options: Options, *, run: bool, quiet: bool) -> _Session:
     """Everything that can be wrong with a request is told here, before anything runs, if anything may."""
     looks = Looks.asked(options, specs)
     requests = requests_of(specs, options)
     if looks is not None:
         looks.sizes(requests[0].setting.replicates.initialisations)
     whole = together(requests)
-    place = place_of(options, whole)
+    place = place_of(options, whole, quiet=quiet)
     for request in requests:
         require_data(request)
         read_sensitivity(
@@ -149,18 +149,19 @@ def verify(specs: Sequence[Path], options: Options, *, quiet: bool, as_json: boo
         The exit code: the gravest of all specs.
     """
     with stoppable():
-        session = _ready(specs, options, run=run)
+        session = _ready(specs, options, run=run, quiet=quiet)
         require_folder(options.report)
         from harness.report.write import write  # not above: it draws, and a plan is shown without
 
         outcomes: list[Outcome] = []
-        for outcome in session.outcomes(quiet=quiet, run=run):
-            outcomes.append(outcome)
-            paths = write([outcome], options.report, before=outcomes[:-1])
-            if not quiet:
-                show.verdicts(outcome)
-                show.looks(outcome)
-                show.summary([outcome], paths.html)
+        with session.place.backend.kept():
+            for outcome in session.outcomes(quiet=quiet, run=run):
+                outcomes.append(outcome)
+                paths = write([outcome], options.report, before=outcomes[:-1])
+                if not quiet:
+                    show.verdicts(outcome)
+                    show.looks(outcome)
+                    show.summary([outcome], paths.html)
     if as_json:
         console.machine([machine.document(outcome) for outcome in outcomes])
     return max(outcome.exit_code for outcome in outcomes)
@@ -179,13 +180,14 @@ def measure(specs: Sequence[Path], options: Options, file: Path, *, quiet: bool)
         BrokenError: a job broke, so that some verdicts are not there.
     """
     with stoppable():
-        session = _ready(specs, options, run=True)
+        session = _ready(specs, options, run=True, quiet=quiet)
         require_folder(file.parent, "--verdicts")
         outcomes = []
-        for outcome in session.outcomes(quiet=quiet):
-            outcomes.append(outcome)
-            if not quiet:
-                show.verdicts(outcome)
+        with session.place.backend.kept():
+            for outcome in session.outcomes(quiet=quiet):
+                outcomes.append(outcome)
+                if not quiet:
+                    show.verdicts(outcome)
     broken = [outcome.spec.id for outcome in outcomes if outcome.failures]
     if broken:
         raise BrokenError(

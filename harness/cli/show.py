@@ -86,6 +86,11 @@ def progress_of(title: str, *, quiet: bool) -> Iterator[OnProgress]:
         yield _lines(title)
 
 
+def compiling() -> None:
+    """Why nothing is shown for a while."""
+    err.print("compiling the loops for small networks, which are kept for later: some ten seconds")
+
+
 class _Display(Bar):
     """A bar of progress with lines below it.
 

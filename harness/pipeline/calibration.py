@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness import jsonfile, stages
+from harness.engine.compiling import noticed
 from harness.engine.kernels import choice
 from harness.engine.pace import REFERENCE, Pace, sample
 from harness.files import put
@@ -163,16 +164,18 @@ def kind_of(job: Job, device: str) -> str:
     return f"{device} {job.stage}{size}"
 
 
-def here(folder: Path | None = None) -> Calibration:
+def here(compiling: Callable[[], None], folder: Path | None = None) -> Calibration:
     """What is known of this machine; measured now where nothing is kept, which takes a second or two, and kept.
 
     Args:
+        compiling: called before loops are compiled for it, which takes longer, where none are kept.
         folder: where it is kept; left out, the user's folder for caches.
     """
     path = _path(folder)
     with contextlib.suppress(OSError, ValueError, ValidationError):  # absent, or not ours: measured anew
         return Calibration.model_validate_json(json.dumps(jsonfile.read(path, _MOST_KEPT)))
-    measured = Calibration.of(sample())
+    with noticed(compiling):
+        measured = Calibration.of(sample())
     keep(measured, folder)
     return measured
 
