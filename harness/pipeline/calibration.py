@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -25,7 +26,7 @@ from harness.jobs.provenance import Made, processor
 from harness.jobs.store import Store
 from harness.stages.base import Effort, network_of
 
-_FORMAT = 1
+_FORMAT = 2
 _FLOPS_CUDA = 6e12
 """Sustained operations a second of a present-day GPU on small networks; not measured by us."""
 _LAUNCH_CUDA_S = 2e-6
@@ -66,6 +67,30 @@ class Seen(BaseModel):
         """With what was seen now; what was seen before fades."""
         kept = min(1.0, _LATE_S / (self.expected + expected)) if self.expected else 1.0
         return Seen(expected=kept * self.expected + expected, taken=kept * self.taken + taken)
+
+
+@dataclass
+class _Expected:
+    """What a run should have taken, of a training with all its snapshots: they are made on the way of the longest.
+
+    Attributes:
+        work: seconds of the longest, without launches.
+        launches: seconds that its launches take, were they its alone.
+        share: of these that are its own; each of the jobs that were computed beside one another has an equal part.
+    """
+
+    work: float = 0.0
+    launches: float = 0.0
+    share: float = 0.0
+
+    def add(self, work: float, launches: float) -> None:
+        """One more snapshot."""
+        self.work, self.launches = max(self.work, work), max(self.launches, launches)
+
+    @property
+    def seconds(self) -> float:
+        """Of its share of the group."""
+        return self.work + self.share * self.launches
 
 
 class Calibration(BaseModel):
@@ -115,7 +140,7 @@ class Calibration(BaseModel):
 
     def learnt(self, jobs: Sequence[Job], store: Store) -> "Calibration":
         """With what these jobs took, which were all run here just now."""
-        expected: dict[str, dict[str, float]] = {}
+        expected: dict[str, dict[str, _Expected]] = {}
         taken: dict[str, float] = {}
         for job in jobs:
             made, effort = store.made(job), stages.find(job.stage).effort(job)
@@ -124,15 +149,14 @@ class Calibration(BaseModel):
             if seconds is None:
                 continue
             of_kind = kind_of(job, device)
-            should = self._work(job, effort, device) + self._launches(effort.launches, device) / (
-                1 if effort.unfused else made.beside
-            )
             taken[of_kind] = taken.get(of_kind, 0.0) + seconds
-            trainings = expected.setdefault(of_kind, {})  # snapshots are made on the way of the longest
-            trainings[job.trajectory] = max(trainings.get(job.trajectory, 0.0), should)
+            training = expected.setdefault(of_kind, {}).setdefault(job.trajectory, _Expected())
+            training.add(self._work(job, effort, device), self._launches(effort.launches, device))
+            training.share = 1.0 if effort.unfused else training.share + 1 / made.beside
         seen = dict(self.seen)
         for of_kind, seconds in taken.items():
-            seen[of_kind] = seen.get(of_kind, Seen()).followed_by(sum(expected[of_kind].values()), seconds)
+            should = sum(training.seconds for training in expected[of_kind].values())
+            seen[of_kind] = seen.get(of_kind, Seen()).followed_by(should, seconds)
         return self.model_copy(update={"seen": seen})
 
     def _work(self, job: Job, effort: Effort, device: str) -> float:
@@ -159,9 +183,11 @@ UNMEASURED = Calibration.of(REFERENCE)
 
 
 def kind_of(job: Job, device: str) -> str:
-    """Jobs of a kind go at a pace: a stage, on networks of about a size, on a kind of device."""
-    size = f" 1e{round(math.log10(max(1, network_of(job.params).multiplications)))}" if "network" in job.params else ""
-    return f"{device} {job.stage}{size}"
+    """Jobs of a kind go at a pace: a stage, on networks of a name and about a size, on a kind of device."""
+    if "network" not in job.params:
+        return f"{device} {job.stage}"
+    size = round(2 * math.log10(max(1, network_of(job.params).multiplications))) / 2
+    return f"{device} {job.stage} {job.params['network']['name']} 1e{size}"
 
 
 def here(compiling: Callable[[], None], folder: Path | None = None) -> Calibration:

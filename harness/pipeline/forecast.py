@@ -9,13 +9,16 @@ from harness import stages
 from harness.execution.schedule import MOST_MEMORY, fitting, fuse
 from harness.jobs.job import Job, training_steps
 from harness.jobs.plan import Plan
-from harness.pipeline.calibration import UNMEASURED, Calibration
+from harness.pipeline.calibration import UNMEASURED, Calibration, kind_of
 from harness.stages.base import Effort, network_of
 
-_START_S = 4.0
-"""Seconds of work that a run takes beside its jobs, on the reference machine: datasets, judging, figures."""
-_PROCESS_S = 4.0
-"""Of work that a process of several takes until it computes: its libraries, its dataset, first calls."""
+_START_S = 3.2
+"""Seconds of work that a run takes beside its jobs, on the reference machine: libraries, datasets, judging, figures."""
+_PROCESS_S = 2.0
+"""Of work that a process of several takes until it computes: its libraries, its dataset, first calls.
+
+Both are from runs on a machine where Python took 1.4 times as long as on the reference machine: there a run whose
+results were all in the store took 4.6 s, and several processes added about 3 s."""
 _SURE, _UNSURE = 1.25, 1.5
 """Factors that a forecast may be off by, where most of its work is of kinds that this machine did before, or is not."""
 
@@ -86,14 +89,14 @@ def forecast(plan: Plan, have: Callable[[Job], bool], machine: Machine) -> Forec
         counts[job.stage] = (needed + 1, cached + (key not in missing))
     efforts = {key: stages.find(job.stage).effort(job) for key, job in missing.items()}
     groups = [
-        _Group(runs, [efforts[run.key] for run in runs], fitting(runs[0], machine.free, machine.devices[0]))
-        for runs in _together(plan, missing, efforts)
+        _Group(runs, [efforts[run.key] for run in runs], _limit(runs[0], machine))
+        for runs in _together(plan, missing, efforts, machine.devices[0])
     ]
     expected: dict[str, float] = {}
     unseen = 0.0
     for group in groups:
         seconds = group.seconds(machine)
-        expected |= {run.key: seconds / len(group.runs) for run in group.runs}
+        expected |= {run.key: share * seconds for run, share in zip(group.runs, group.shares(machine), strict=True)}
         unseen += 0.0 if machine.calibration.known(group.runs[0], machine.devices[0]) else seconds
     computing = sum(expected.values())
     start = _start(machine) if missing else 0.0
@@ -143,8 +146,6 @@ def least_room(plan: Plan, have: Callable[[Job], bool], device: str) -> LeastRoo
     return LeastRoom(int(memory), largest, disk)
 
 
-_WORTH_PROCESSES_S = 30.0
-"""Of one thread's work: less is done before processes have started."""
 _PROCESS_BYTES = 400e6
 """Of a process with PyTorch and a dataset of the papers' size, before it computes: seen are 150 MB and 180 MB."""
 
@@ -154,7 +155,8 @@ def cpu_processes(plan: Plan, *, cores: int, free: float) -> int:
 
     Threads of one process meet at the end of every small operation, and wait there for the one whose core another
     program uses; processes with a thread each do not (docs/devices.md). So a plan of small networks is computed by a
-    process a core, as far as there is work side by side and memory. Large networks fill the cores with threads.
+    process a core, as far as there is work side by side and memory, where that saves more time than processes take to
+    start: a second thread would save none. Large networks fill the cores with threads.
 
     It is the plan that decides, not what is missing of it: a run that was killed goes on with as many.
 
@@ -165,24 +167,25 @@ def cpu_processes(plan: Plan, *, cores: int, free: float) -> int:
     """
     efforts = {key: stages.find(job.stage).effort(job) for key, job in plan.jobs.items()}
     runs = _longest(plan.jobs, efforts)
-    large = [run for run in runs if "network" in run.params and network_of(run.params).unfused]
+    large = [run for run in runs if _is_large(run)]
     of_large, of_all = (sum(efforts[run.key].operations for run in some) for some in (large, runs))
     each = _PROCESS_BYTES + max((efforts[run.key].memory(1, "cpu") for run in runs), default=0.0)
     width = max(Counter(plan.heights[run.key] for run in runs).values(), default=0)
     count = min(cores, width, int(MOST_MEMORY * free / each) if math.isfinite(free) else cores)
     if count < 2 or 2 * of_large > of_all:
         return 1
-    return count if forecast(plan, lambda job: False, Machine()).seconds > _WORTH_PROCESSES_S else 1
+    saved = (1 - 1 / count) * forecast(plan, lambda job: False, Machine()).computing
+    return count if saved > _PROCESS_S else 1
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Runs that would be ready together, and could run as one.
+    """Runs that would be ready together, and of a kind.
 
     Attributes:
         runs: of each training its longest job, as snapshots are made on its way.
         efforts: of these.
-        limit: how many of them memory allows at once.
+        limit: how many of them a device has at once, as far as memory and their stage allow.
     """
 
     runs: Sequence[Job]
@@ -191,34 +194,74 @@ class _Group:
 
     def seconds(self, machine: Machine) -> float:
         """How long they take there."""
-        devices, calibration = machine.devices, machine.calibration
-        device, used = devices[0], min(len(devices), len(self.runs))
-        width = self._side_by_side(devices)
-        filled = max(1.0, self.efforts[0].gpu_slots / width) if device == "cuda" else 1.0
-        work = filled * sum(map(calibration.work, self.runs, self.efforts, [device] * len(self.runs)))
-        if self.efforts[0].unfused:
+        device, used = machine.devices[0], min(len(machine.devices), len(self.runs))
+        width = self._side_by_side(machine.devices)
+        if self._by_themselves:
             launches = sum(effort.launches for effort in self.efforts) / used
         else:
-            rounds = math.ceil(len(self.runs) / (width * len(devices)))
+            rounds = math.ceil(len(self.runs) / (width * len(machine.devices)))
             launches = rounds * max(effort.launches for effort in self.efforts)
-        threads = max(1, machine.threads // len(devices)) if device == "cpu" else 1
         share = machine.share if device == "cpu" else 1.0
-        return (work / (used * threads) + calibration.launches(self.runs[0], launches, device)) / share
+        work = sum(self._works(machine)) / (used * self._threads(machine))
+        return (work + machine.calibration.launches(self.runs[0], launches, device)) / share
+
+    def shares(self, machine: Machine) -> list[float]:
+        """Each run's part of the group's time."""
+        launches, device = machine.calibration.launches, machine.devices[0]
+        each = [
+            work + launches(run, effort.launches, device)
+            for run, effort, work in zip(self.runs, self.efforts, self._works(machine), strict=True)
+        ]
+        whole = sum(each)
+        return [one / whole if whole else 1 / len(each) for one in each]
 
     def memory(self, devices: Sequence[str]) -> float:
         """Bytes of one device when they are spread over several."""
-        return self.efforts[0].memory(self._side_by_side(devices), devices[0])
+        return max(effort.memory(self._side_by_side(devices), devices[0]) for effort in self.efforts)
+
+    @property
+    def _by_themselves(self) -> bool:
+        """Whether no launch is for several of them."""
+        return self.limit == 1 or self.efforts[0].unfused
+
+    def _works(self, machine: Machine) -> list[float]:
+        """Seconds of one thread, or of a GPU, for each run, without launches."""
+        device, width = machine.devices[0], self._side_by_side(machine.devices)
+        slots = max(1.0, self.efforts[0].gpu_slots / width) if device == "cuda" else 1.0
+        return [
+            slots * machine.calibration.work(run, effort, device)
+            for run, effort in zip(self.runs, self.efforts, strict=True)
+        ]
+
+    def _threads(self, machine: Machine) -> int:
+        """Threads that compute a run of them, where more make it faster: not the small operations of small networks."""
+        if machine.devices[0] != "cpu" or not _is_large(self.runs[0]):
+            return 1
+        return max(1, machine.threads // len(machine.devices))
 
     def _side_by_side(self, devices: Sequence[str]) -> int:
         """Runs that a device has at a time."""
         return min(math.ceil(len(self.runs) / len(devices)), self.limit)
 
 
-def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort]) -> list[list[Job]]:
-    """The groups, were jobs that as many others wait for ready together; of a training the longest job counts."""
+def _limit(job: Job, machine: Machine) -> int:
+    """How many runs like a job a device has at once."""
+    return 1 if fuse(job) is None else fitting(job, machine.free, machine.devices[0])
+
+
+def _is_large(job: Job) -> bool:
+    """Whether a job is about a network that fills the threads of a process."""
+    return "network" in job.params and network_of(job.params).unfused
+
+
+def _together(plan: Plan, missing: Mapping[str, Job], efforts: Mapping[str, Effort], device: str) -> list[list[Job]]:
+    """The groups, were jobs that as many others wait for ready together; of a training the longest job counts.
+
+    Of a stage whose jobs run one by one those of a kind are a group too: several devices have one each at a time.
+    """
     groups: dict[tuple[object, ...], list[Job]] = {}
     for job in _longest(missing, efforts):
-        groups.setdefault((job.stage, fuse(job) or job.key, plan.heights[job.key]), []).append(job)
+        groups.setdefault((kind_of(job, device), fuse(job), plan.heights[job.key]), []).append(job)
     return list(groups.values())
 
 

@@ -28,7 +28,7 @@ class Compare(Stage):
 
     def effort(self, job: Job) -> Effort:
         """Two evaluations."""
-        return Effort(2 * examples_of_both_splits(job.params) * forward_pass(job.params), slowness=1.4)
+        return Effort(2 * examples_of_both_splits(job.params) * forward_pass(job.params), slowness=1.7)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``split``, ``l2``, ``cosine``, ``disagreements``, ``loss_l2``; the first two are the same for all.

@@ -30,7 +30,9 @@ class Descend(Stage):
     def effort(self, job: Job) -> Effort:
         """Gradients; the state is kept."""
         return Effort(
-            (job.params["steps"] + 1) * gradient_operations(job.params), TABLE_BYTES + 4 * network_of(job.params).size
+            (job.params["steps"] + 1) * gradient_operations(job.params),
+            TABLE_BYTES + 4 * network_of(job.params).size,
+            slowness=5.0,
         )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:

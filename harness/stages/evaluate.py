@@ -21,7 +21,7 @@ class Evaluate(Stage):
 
     def effort(self, job: Job) -> Effort:
         """Two forward passes of everything."""
-        return Effort(2 * examples_of_both_splits(job.params) * forward_pass(job.params), slowness=2.8)
+        return Effort(2 * examples_of_both_splits(job.params) * forward_pass(job.params), slowness=3.5)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``split``, ``error`` (percent), ``loss`` (nats), ``examples`` and ``undecided``, see ``Recount``."""

@@ -27,7 +27,7 @@ class Extremes(Stage):
 
     def effort(self, job: Job) -> Effort:
         """Products."""
-        return Effort(_PRODUCTS * _GRADIENTS_A_PRODUCT * gradient_operations(job.params))
+        return Effort(_PRODUCTS * _GRADIENTS_A_PRODUCT * gradient_operations(job.params), slowness=1.5)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``eigenvalue`` (the largest first), ``end`` (top or bottom), ``residual``, ``converged``.

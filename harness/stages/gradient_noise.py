@@ -23,7 +23,7 @@ class GradientNoiseStage(Stage):
         """Gradients, and their products with all eigenvectors."""
         size = network_of(job.params).size
         a_batch = 3.0 * int(job.params["batch"]) * forward_pass(job.params) + 2.0 * size**2
-        return Effort(int(job.params["batches"]) * a_batch, _BYTES_A_ROW * size)
+        return Effort(int(job.params["batches"]) * a_batch, _BYTES_A_ROW * size, slowness=6.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row an eigenvector: ``rank`` (from 1), ``eigenvalue``, ``mean`` and ``sd`` of the gradient along it."""

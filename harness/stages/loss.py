@@ -19,7 +19,7 @@ class Loss(Stage):
 
     def effort(self, job: Job) -> Effort:
         """A gradient."""
-        return Effort(gradient_operations(job.params))
+        return Effort(gradient_operations(job.params), slowness=4.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``loss`` (nats) and ``gradient`` (its length), one row."""

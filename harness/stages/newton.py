@@ -27,7 +27,7 @@ class NewtonStage(Stage):
 
     def effort(self, job: Job) -> Effort:
         """A gradient, and a loss a threshold."""
-        return Effort((1 + int(job.params["thresholds"]) / 3) * gradient_operations(job.params))
+        return Effort((1 + int(job.params["thresholds"]) / 3) * gradient_operations(job.params), slowness=4.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row a threshold, from the largest eigenvalue down in equal ratios.

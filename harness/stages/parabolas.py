@@ -36,7 +36,7 @@ class ParabolasStage(Stage):
         """A forward pass of every batch at every point."""
         passes = _points(job) * int(job.params["batches"])
         rows = sum(map(len, job.params["ranks"].values())) * int(job.params["batches"])
-        return Effort(passes * int(job.params["batch"]) * forward_pass(job.params), _BYTES_A_ROW * rows)
+        return Effort(passes * int(job.params["batch"]) * forward_pass(job.params), _BYTES_A_ROW * rows, slowness=2.8)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row a direction and batch: ``band``, ``rank`` (from 1), ``eigenvalue``, ``batch``.

@@ -29,7 +29,9 @@ class PlaneStage(Stage):
     def effort(self, job: Job) -> Effort:
         """A forward pass a point."""
         points = int(job.params["points"]) ** 2
-        return Effort(points * int(job.params["examples"]) * forward_pass(job.params), TABLE_BYTES + 80 * points)
+        return Effort(
+            points * int(job.params["examples"]) * forward_pass(job.params), TABLE_BYTES + 80 * points, slowness=2.4
+        )
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``kind`` (grid, or the role of a state), ``x``, ``y``, ``loss`` (nats), and the lengths of the axes.

@@ -21,7 +21,7 @@ class QuadraticLevel(Stage):
         """Steps of all chains, and their noise."""
         chain_steps = (job.params["burn_in"] + job.params["steps"]) * job.params["replicas"]
         operations = chain_steps * (_OPERATIONS_A_STEP * len(job.params["points"]) + _OPERATIONS_A_DRAW)
-        return Effort(operations=operations, slowness=10.0)
+        return Effort(operations=operations, slowness=4.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Column ``level``, a row a point, in their order."""

@@ -24,7 +24,7 @@ class QuadraticStaircase(Stage):
         """The noise; the rest is little beside it."""
         dimensions = len(job.params["curvatures"])
         draws = sum(job.params["lengths"]) * job.params["replicas"] * dimensions
-        return Effort(operations=draws * (_OPERATIONS_A_DRAW + 4 * dimensions), slowness=6.0)
+        return Effort(operations=draws * (_OPERATIONS_A_DRAW + 4 * dimensions), slowness=4.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """Columns ``stair`` (from 0), ``step`` (at the end of the bin) and ``loss``, a row a bin."""

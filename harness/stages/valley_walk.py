@@ -20,7 +20,7 @@ class ValleyWalk(Stage):
 
     def effort(self, job: Job) -> Effort:
         """The noise; the rest is little beside it."""
-        return Effort(operations=4000.0 * sum(job.params["lengths"]) * job.params["replicas"], slowness=14.0)
+        return Effort(operations=4000.0 * sum(job.params["lengths"]) * job.params["replicas"], slowness=7.0)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
         """A row a look, all means over chains.

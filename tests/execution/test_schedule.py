@@ -19,6 +19,7 @@ from harness.execution.schedule import MOST_MEMORY, Schedule, fitting
 from harness.jobs.job import MAX_FUSED, Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
+from harness.pipeline.calibration import UNMEASURED
 from harness.pipeline.forecast import Machine, forecast
 from harness.stages import products
 from harness.stages.base import Context, Effort, Work
@@ -295,6 +296,29 @@ def test_the_forecast_of_time_shares_launches_between_runs_that_go_together(
     assert on_cards(2) == on_cards(1), "each launches for its own"
     assert on_cards(1, 250 / MOST_MEMORY) == pytest.approx(3 * on_cards(1))
     assert on_cards(2, 250 / MOST_MEMORY) == pytest.approx(2 * on_cards(1)), "pairs on two cards: four, then two"
+
+
+def test_jobs_that_run_one_by_one_are_forecast_on_all_devices(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a kind: each by itself, the largest's memory, launches of its own, and a share of the time that is its own."""
+    small.effort = lambda job: Effort(
+        operations=1e9 * (1 + job.params["seed"]), launches=1e5, memory_bytes=100.0 * (1 + job.params["seed"])
+    )
+    monkeypatch.setattr("harness.pipeline.forecast.training_steps", lambda jobs: {})
+    monkeypatch.setattr("harness.pipeline.forecast.fuse", lambda job: None)
+    plan = Plan.of([Job("init", {"seed": seed}) for seed in range(4)])
+    one, two, eight = (
+        forecast(plan, lambda job: False, Machine(threads=count, devices=["cpu"] * count)) for count in (1, 2, 8)
+    )
+    each = [UNMEASURED.launch * 1e5 + 1e9 * (1 + seed) / UNMEASURED.small for seed in range(4)]
+    assert one.computing == pytest.approx(sum(each))
+    assert two.computing == pytest.approx(sum(each) / 2)
+    assert eight.computing == pytest.approx(sum(each) / 4), "no more devices work than there are jobs"
+    assert [one.expected[job.key] for job in plan.targets] == pytest.approx(each)
+    assert one.memory_bytes == two.memory_bytes == 400
+    single = Plan.of([plan.targets[0]])
+    assert forecast(single, lambda job: False, Machine(threads=2, devices=["cpu"] * 2)).computing == pytest.approx(
+        each[0]
+    )
 
 
 def test_the_forecast_counts_snapshots_of_a_training_once_and_waits_for_the_longest(

@@ -7,9 +7,8 @@ import pytest
 
 from harness.cli import place
 from harness.cli.options import Options
-from harness.cli.place import place_of
 from harness.jobs.plan import Plan
-from harness.pipeline.forecast import cpu_processes
+from harness.pipeline.forecast import Machine, cpu_processes, forecast
 from tests.support import ROOT, cli, imp_text, request
 
 IMP = ROOT / "specs" / "resnet20_imp.yaml"
@@ -43,6 +42,25 @@ def test_one_process_for_little_work(tmp_path: Path) -> None:
     assert cpu_processes(request(path).plan, cores=2, free=math.inf) == 1
 
 
+def test_processes_are_started_where_they_save_more_than_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second thread saves no time of a small network; n processes save all but an n-th of one's."""
+    plan = request(ROOT / "specs" / "lenet_stability.yaml").plan
+    alone = forecast(plan, lambda job: False, Machine()).computing
+    assert cpu_processes(plan, cores=2, free=math.inf) == 2
+    for cores in (2, 4):
+        saved = alone * (1 - 1 / cores)
+        for start, count in ((0.99 * saved, cores), (1.01 * saved, 1)):
+            monkeypatch.setattr("harness.pipeline.forecast._PROCESS_S", start)
+            assert cpu_processes(plan, cores=cores, free=math.inf) == count
+
+
+def test_threads_are_forecast_to_speed_up_large_networks_only(toy: Plan) -> None:
+    large = request(IMP, "paper").plan
+    for plan, factor in ((toy, 1.0), (large, 2.0)):
+        one, two = (forecast(plan, lambda job: False, Machine(threads=threads)).computing for threads in (1, 2))
+        assert one == pytest.approx(factor * two, rel=0.1)
+
+
 def test_as_many_processes_as_memory_holds(toy: Plan) -> None:
     """A process takes 400 MB before it computes, and four fifths of what is free may be taken."""
     assert [cpu_processes(toy, cores=8, free=free) for free in (0.7e9, 2.3e9, 5.7e9)] == [1, 4, 8]
@@ -64,8 +82,8 @@ def test_what_a_user_chose_is_kept(toy: Plan, monkeypatch: pytest.MonkeyPatch) -
         (options(threads=12), 3, 3),
         (options(threads=1), 1, 1),
     ):
-        suited = place_of(chosen, toy)
-        assert (len(suited.backend.slots), suited.threads) == (slots, threads)
+        found = place.place_of(chosen, toy, quiet=True)
+        assert (len(found.backend.slots), found.threads) == (slots, threads)
 
 
 def test_a_plan_says_what_a_run_would_have(monkeypatch: pytest.MonkeyPatch) -> None:
