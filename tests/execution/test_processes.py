@@ -23,7 +23,7 @@ from harness.jobs import provenance
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from tests.stages.test_train import contents
-from tests.support import ROOT, Place, edited, imp_text, request
+from tests.support import ROOT, Place, edited, imp_text, instability_text, request
 
 CPU = torch.device("cpu")
 DIGITS = partial(datasets.load, root=Path("data"))
@@ -150,14 +150,23 @@ class TestKept:
         assert len(started) == 4
         assert {child.pid for child in active_children()}.isdisjoint(started), "without it they end with their plan"
 
+    def test_a_command_starts_them_once_for_all_its_specs(self, tmp_path: Path, started: list[int]) -> None:
+        place = Place(tmp_path)
+        specs = place.write(instability_text()), place.write(SPEC)
+        plans = [request(spec).plan for spec in specs]
+        assert plans[1].jobs.keys() - plans[0].jobs.keys(), "the second has jobs of its own"
+        assert place.verify(*specs, more=("--workers", "2", "--exit-zero", "--quiet")).code == 0
+        assert len(started) == 2
+        assert {child.pid for child in active_children()}.isdisjoint(started)
+
     def test_one_that_died_meanwhile_is_replaced(self, tmp_path: Path, started: list[int]) -> None:
         plan, backend = planned(tmp_path), on_devices([CPU] * 2)
         part = Plan.of([job for job in plan.jobs.values() if job.stage == "init"])
         with backend.kept():
             execute(part, Store(tmp_path / "one"), backend=backend, load_dataset=no_data)
-            os.kill(started[0], signal.SIGKILL)
             (killed,) = (child for child in active_children() if child.pid == started[0])
-            killed.join(10)
+            killed.kill()
+            killed.join()
             run = execute(part, Store(tmp_path / "two"), backend=backend, load_dataset=no_data)
         assert len(started) == 3
         assert (run.failed, run.executed, run.workers_lost) == ({}, set(part.jobs), ())
