@@ -22,27 +22,38 @@ def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
     that no data decide them. A contradiction that does not survive is INCONCLUSIVE; other verdicts stay. The claims may
     depend on each other.
 
+    Claims that the spec knows to fail are a family of their own: to find them so again is no discovery, and takes
+    nothing from what can be found of the others. The 5 % are of each family.
+
     Args:
         judgements: of one spec at one scale.
 
     Returns:
         As many, in their order. A crossing contradicts nothing: it has no p-value to hold.
     """
-    of_all = sum(map(_tested, judgements))
+    known = [judgement for judgement in judgements if judgement.known_to_fail]
+    others = [judgement for judgement in judgements if not judgement.known_to_fail]
+    after = {**_corrected(others, "claims"), **_corrected(known, "claims that are known to fail")}
+    return [after.get(judgement.claim.id, judgement) for judgement in judgements]
+
+
+def _corrected(family: Sequence[Judgement], name: str) -> dict[str, Judgement]:
+    """Id -> judgement, of the contradictions of a family that do not survive."""
+    of_all = sum(map(_tested, family))
     least, rejected = LEVEL, True
     after = {}
-    contradicted = [one for one in judgements if one.verdict is Verdict.CONTRADICTED]
+    contradicted = [judgement for judgement in family if judgement.verdict is Verdict.CONTRADICTED]
     for step, judgement in enumerate(sorted((one for one in contradicted if one.p is not None), key=_p)):
         if rejected:
             least = LEVEL / (of_all - step)
             rejected = _p(judgement) <= least
         if not rejected:
-            after[judgement.claim.id] = _open(judgement, least, of_all)
+            limit = f"p = {plain(_p(judgement), 2)}, not below {plain(least, 3)} after Holm over {of_all} {name}"
+            after[judgement.claim.id] = _open(judgement, f"By itself it would be contradicted: {limit}.")
     for judgement in contradicted:
         if judgement.p is None:
-            why = f"{judgement.why} {_NO_P}"
-            after[judgement.claim.id] = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
-    return [after.get(judgement.claim.id, judgement) for judgement in judgements]
+            after[judgement.claim.id] = _open(judgement, _NO_P)
+    return after
 
 
 def _p(judgement: Judgement) -> float:
@@ -58,12 +69,10 @@ def _tested(judgement: Judgement) -> bool:
     return estimate.kind != "median" or deciding(estimate.n, _refuting(judgement)) is not None
 
 
-def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
-    why = (
-        f"{judgement.why} By itself it would be contradicted: p = {plain(_p(judgement), 2)}, not below "
-        f"{plain(least, 3)} after Holm over {of_all} claims."
+def _open(judgement: Judgement, why: str) -> Judgement:
+    return replace(
+        judgement, verdict=Verdict.INCONCLUSIVE, by_itself=judgement.verdict, why=f"{judgement.why} {why}"
     )
-    return replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
 
 
 def wrong_at_most(judgement: Judgement) -> float | None:

@@ -67,6 +67,7 @@ class Judgement:
         p: the p-value of what was decided, before Holm, see ``harness.judging.evidence``; None where nothing was, of a
             crossing, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say, likewise.
+        by_itself: the verdict before Holm, where that left open what the claim's own test or search decides.
         depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
 
@@ -81,12 +82,19 @@ class Judgement:
     warnings: tuple[str, ...] = ()
     p: float | None = None
     fresh: Fresh | None = None
+    by_itself: Verdict | None = None
     depends_on: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:
         """Whether the claim stands or falls."""
         return self.verdict.decided
+
+    @property
+    def known_to_fail(self) -> bool:
+        """Whether the spec says beforehand that the claim fails."""
+        known = self.check.known if self.check else None
+        return known is not None and known.verdict == "fails"
 
     @property
     def in_order_again(self) -> float | None:
@@ -105,7 +113,7 @@ class Judgement:
         if known is None:
             return self.check is None or self.verdict.good
         if known.verdict == "fails":
-            return self.verdict in (Verdict.FAILS, Verdict.CONTRADICTED)
+            return (self.by_itself or self.verdict) in (Verdict.FAILS, Verdict.CONTRADICTED)
         return self.verdict.good or self.verdict is Verdict.INCONCLUSIVE
 
 
