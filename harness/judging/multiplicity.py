@@ -70,9 +70,7 @@ def _tested(judgement: Judgement) -> bool:
 
 
 def _open(judgement: Judgement, why: str) -> Judgement:
-    return replace(
-        judgement, verdict=Verdict.INCONCLUSIVE, by_itself=judgement.verdict, why=f"{judgement.why} {why}"
-    )
+    return replace(judgement, verdict=Verdict.INCONCLUSIVE, by_itself=judgement.verdict, why=f"{judgement.why} {why}")
 
 
 def wrong_at_most(judgement: Judgement) -> float | None:

@@ -104,7 +104,9 @@ class Judgement:
         known = self.check.known if self.check else None
         if known is None:
             return self.fresh.stands
-        return self.fresh.falls if known.verdict == "fails" else 1 - self.fresh.falls
+        if known.verdict == "fails":
+            return self.fresh.falls
+        return 1 - (self.fresh.falls if known.verdict == "inconclusive" else self.fresh.stands)
 
     @property
     def as_expected(self) -> bool:
@@ -112,9 +114,11 @@ class Judgement:
         known = self.check.known if self.check else None
         if known is None:
             return self.check is None or self.verdict.good
+        fails = (self.by_itself or self.verdict) in (Verdict.FAILS, Verdict.CONTRADICTED)
         if known.verdict == "fails":
-            return (self.by_itself or self.verdict) in (Verdict.FAILS, Verdict.CONTRADICTED)
-        return self.verdict.good or self.verdict is Verdict.INCONCLUSIVE
+            return fails
+        side = self.verdict.good if known.verdict == "inconclusive" else fails
+        return side or self.verdict is Verdict.INCONCLUSIVE
 
 
 def judge(
