@@ -17,7 +17,7 @@ from harness.judging.conditions import (
 )
 from harness.judging.decision import RATIO, decide
 from harness.judging.estimands import NAMES
-from harness.judging.evidence import Fresh
+from harness.judging.evidence import Fresh, Outlook
 from harness.judging.sequential import Look
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Gap, Observation, Quantity
@@ -67,6 +67,8 @@ class Judgement:
         p: the p-value of what was decided, before Holm, see ``harness.judging.evidence``; None where nothing was, of a
             crossing, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say, likewise.
+        outlook: what these are taken to be, where they could contradict the claim, until Holm's level is known: then it
+            is in ``fresh``.
         by_itself: the verdict before Holm, where that left open what the claim's own test or search decides.
         depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
@@ -82,6 +84,7 @@ class Judgement:
     warnings: tuple[str, ...] = ()
     p: float | None = None
     fresh: Fresh | None = None
+    outlook: Outlook | None = None
     by_itself: Verdict | None = None
     depends_on: tuple[str, ...] = ()
 
@@ -210,6 +213,7 @@ def judge(
         (*missing, *decision.warnings),
         decision.p,
         decision.fresh,
+        decision.outlook if may_reproduce and complete else None,
     )
 
 

@@ -217,9 +217,9 @@ def power_words(power: Power, expect: Expectation) -> str:
     if estimand == "geometric_mean":
         effect, sd = math.exp(min(effect, 700.0)), math.exp(min(sd, 700.0))
     test = "sign test" if estimand == "median" else "t test"
+    side = "beyond" if power.effect < 0 else "from"
     return (
-        f"Calculated beforehand: at a {what} of {plain(effect, 3)} {'beyond' if power.effect < 0 else 'from'} the limit "
-        f"and an sd of {plain(sd, 3)}"
+        f"Calculated beforehand: at a {what} of {plain(effect, 3)} {side} the limit and an sd of {plain(sd, 3)}"
         f"{' (both as factors)' * (estimand == 'geometric_mean')}, {power.n} initialisations decide with probability "
         f"{plain(power.power, 2)} ({test}, one-sided 5 %)."
     )

@@ -75,6 +75,6 @@ def _wrong_side(effect: float) -> str:
             "verdict: fails_or_inconclusive; 'inconclusive' is for what is taken to be true"
         )
     return (
-        f"found {plain(effect)}, on the side where the claim is true, and 'fails_or_inconclusive' is for what is taken to "
-        "be false: give the effect its sign, or say 'inconclusive'"
+        f"found {plain(effect)}, on the side where the claim is true, and 'fails_or_inconclusive' is for what is taken "
+        "to be false: give the effect its sign, or say 'inconclusive'"
     )

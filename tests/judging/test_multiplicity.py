@@ -173,6 +173,29 @@ def test_what_is_plainly_false_is_contradicted_among_many() -> None:
     assert after_holm(each)[0].verdict is CONTRADICTED
 
 
+@pytest.mark.parametrize("centre", [0.5, 1.0])
+def test_fresh_initialisations_contradict_at_holms_level(centre: float) -> None:
+    """Four claims on one law, were their estimates the truth; of a claim known to fail its own test is asked."""
+    rng, expect, n = np.random.default_rng(3), {"kind": "at_most", "estimand": "mean", "bound": 0.0}, 6
+    unit = (np.arange(n) - (n - 1) / 2) / np.arange(n).std(ddof=1)
+    each = after_holm([judged(f"c{i}", expect, centre + unit) for i in range(4)])
+    assert {one.verdict for one in each} == {OPEN}
+    alone = after_holm([judged("c", expect, centre + unit)])[0].fresh
+    told_fresh = each[0].fresh
+    assert alone is not None
+    assert told_fresh is not None
+    assert told_fresh.falls < alone.falls
+    assert told_fresh.stands == alone.stands, "only contradictions need more"
+    alike = [known_to_fail(judged(f"k{i}", expect, centre + unit)) for i in range(4)]
+    assert {one.fresh for one in after_holm(alike)} == {alone}
+    falls = 0
+    for draw in rng.normal(centre, 1.0, (400, n)):
+        others = [told(f"o{number}", OPEN, None) for number in range(3)]
+        falls += after_holm([judged("c", expect, draw), *others])[0].verdict is CONTRADICTED
+    # Three standard errors of a share of 400.
+    assert falls / 400 == pytest.approx(told_fresh.falls, abs=0.075)
+
+
 def test_claims_of_one_initialisation_are_not_tested() -> None:
     lonely = [judged(f"l{i}", {"kind": "at_most", "estimand": "mean", "bound": 0.0}, np.ones(1)) for i in range(9)]
     assert after_holm([told("a", CONTRADICTED, 0.04), *lonely])[0].verdict is CONTRADICTED
