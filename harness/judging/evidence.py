@@ -5,8 +5,9 @@ tests against the limits of the region, of "falls" that of the one test that sho
 for ``equals``, which refutes at 2.5 % on a side. So a claim falls with p at most .05. A median's is exact: the chance
 of as many initialisations on that side under "half lie there". The rest is Student's.
 
-A fresh set is taken as as many normal values with the estimand and the standard deviation of this one ("plug-in"), whose
-intervals are no narrower than the resolution either. A spread that the resolution hides is taken as that of rounding.
+A fresh set is taken as as many normal values with the estimand and the standard deviation of this one ("plug-in"),
+whose intervals are no narrower than the resolution either. A spread that the resolution hides is taken as that of
+rounding.
 """
 
 import math

@@ -4,8 +4,8 @@ Of a median ``power`` is that of the sign test: a value lies on the right side o
 Φ(effect / sd), and the test decides when so many of n do that under "half lie there" the chance of as many is at most
 the level. Of a mean, and of the logarithms of a geometric mean, it is that of the one-sided t test: a noncentral t with
 n - 1 degrees of freedom and noncentrality √n effect / sd. No interval is narrower than the resolution, so that the
-estimate has to lie beyond the limit by as much; of a median more than half of the values. ``equals`` refutes at 2.5 % on a side, so that a power at 5 %
-is no less than its own.
+estimate has to lie beyond the limit by as much; of a median more than half of the values. ``equals`` refutes at 2.5 %
+on a side, so that a power at 5 % is no less than its own.
 """
 
 import math
@@ -107,9 +107,10 @@ def _above(limit: float) -> float:
 
 
 def _beyond(limit: float, freedom: int, noncentrality: float, least: float = 0.0) -> float:
-    """The probability that a noncentral t is above a limit, and its numerator above ``least``: Simpson's rule over the standard deviation of the sample.
+    """The probability that a noncentral t is above a limit, and its numerator above ``least``.
 
-    By hand, since a spec is read without SciPy, whose import takes longer than all else.
+    Simpson's rule over the standard deviation of the sample. By hand, since a spec is read without SciPy, whose import
+    takes longer than all else.
     """
     half = freedom / 2
     constant = math.log(2) + half * math.log(half) - math.lgamma(half)
