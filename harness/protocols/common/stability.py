@@ -18,7 +18,7 @@ STABLE_FROM = Quantity(
     "at none",
     least=0.0,
 )
-"""The quantity ``stable_from``; further axes of an experiment's instability come in front, but not that of the steps."""
+"""The quantity ``stable_from``; further axes of an experiment's instability come in front, but for that of steps."""
 
 _Place = tuple[tuple[str, Condition], ...]
 """Conditions in order, as a key."""
