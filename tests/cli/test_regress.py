@@ -79,12 +79,13 @@ def test_a_factor_is_kept_by_its_logarithm(tmp_path: Path) -> None:
     assert factor.logarithm
     assert 0 < math.exp(factor.mean) < 1, "copies that part later end nearer to each other"
     document = json.loads(file.read_text())
-    values = {"mean": math.exp(far.mean), "sd": 0.05 * math.exp(far.mean), "logarithm": False}
+    values = {"mean": 2 * math.exp(far.mean), "sd": 0.002 * math.exp(far.mean), "floor": 0.0, "logarithm": False}
     document["content"]["numbers"]["l2_distance at fork=0"] |= values
     file.write_text(json.dumps(document))
     said = regress(place, path, store="fresh")
-    assert said.code == 0, said.out
-    assert f"baseline {math.exp(far.mean - math.log1p(0.05**2) / 2):.5g}" in (place.reports / "regress.md").read_text()
+    assert said.code == 1, said.out
+    (told,) = alarms(place).values()
+    assert f"baseline {2 * math.exp(far.mean):.4g}" in told, "twice as far, with a spread of a thousandth"
 
 
 def test_a_spec_outside_the_working_folder_gets_no_baseline(made: Place, place: Place) -> None:
