@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -16,6 +16,22 @@ LARGEST = 64 << 20
 
 DEEPEST = 64
 """Lists and objects within one another."""
+
+Kind = Literal["verdicts", "report", "baseline", "sensitivity"]
+"""Files that commands write and other commands are given."""
+
+_WRITTEN_BY: Mapping[Kind, str] = {
+    "verdicts": "a verdicts file, as `harness measure` writes",
+    "report": "the machine report of a spec, as `harness verify` writes",
+    "baseline": "a baseline, as `harness regress --update` writes",
+    "sensitivity": "a file of `harness sensitivity`",
+}
+_FIELDS: Mapping[Kind, Set[str]] = {
+    "report": {"id", "scale", "claims", "spec_path"},
+    "baseline": {"spec", "scale", "history", "content"},
+    "sensitivity": {"spec", "scale", "comparisons"},
+}
+"""Those by which a kind is told from the others; verdicts have the names of specs in their place."""
 
 _LARGEST_INTEGER = 2**64
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -63,6 +79,38 @@ def parse(content: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON ({error})") from error
     return value
+
+
+def unlike(value: Any, wanted: Kind) -> str:
+    """That a value is of another kind than a reader wants, for the end of a sentence that begins with the file's name.
+
+    Args:
+        value: of a file.
+        wanted: what it should be.
+
+    Returns:
+        "is no verdicts file but a baseline, ...", or nothing where the value is of the wanted kind or of none.
+
+    Examples:
+        >>> from harness.jsonfile import unlike
+        >>> unlike({"spec": "imp", "scale": "toy", "comparisons": []}, "verdicts")
+        'is no verdicts file but a file of `harness sensitivity`'
+    """
+    kind = _kind(value)
+    if kind is None or kind == wanted:
+        return ""
+    name = {"verdicts": "verdicts file", "report": "machine report", "sensitivity": "file of sensitivity"}
+    return f"is no {name.get(wanted, wanted)} but {_WRITTEN_BY[kind]}"
+
+
+def _kind(value: Any) -> Kind | None:
+    if not isinstance(value, dict):
+        return None
+    for kind, fields in _FIELDS.items():
+        if fields <= value.keys():
+            return kind
+    claims = [claim for spec in value.values() if isinstance(spec, dict) for claim in spec.values()]
+    return "verdicts" if claims and all(isinstance(claim, dict) and "verdict" in claim for claim in claims) else None
 
 
 def told(error: ValidationError) -> str:

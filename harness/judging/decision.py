@@ -9,7 +9,7 @@ from harness.judging import crossing, statistics
 from harness.judging.cautions import ONE, cautions, doubts_of_spread, test_set_words
 from harness.judging.conditions import ranks
 from harness.judging.estimands import NAMES, Located, least_initialisations, ratios
-from harness.judging.evidence import Fresh, Limit, fresh, p_falling, p_standing
+from harness.judging.evidence import Fresh, Limit, Outlook, outlook, p_falling, p_standing
 from harness.judging.sequential import Levels, Look, levels
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Quantity
@@ -66,7 +66,7 @@ class Decision:
         needed: about how many initialisations would settle it, where it is open and that can be said.
         warnings: what weakens it.
         p: the p-value of what was decided; None where it is open, and of a crossing, which has none.
-        fresh: what as many fresh initialisations, their number fixed, would say; None of a crossing, and of one
+        outlook: what as many fresh initialisations, their number fixed, are taken to be; None of a crossing, and of one
             initialisation.
     """
 
@@ -76,7 +76,12 @@ class Decision:
     needed: int | None = None
     warnings: tuple[str, ...] = ()
     p: float | None = None
-    fresh: Fresh | None = None
+    outlook: Outlook | None = None
+
+    @property
+    def fresh(self) -> Fresh | None:
+        """What they would say."""
+        return None if self.outlook is None else self.outlook.fresh()
 
 
 def decide(
@@ -168,15 +173,15 @@ def _lies(located: Located, region: _Region, quantity: Quantity, at: Levels) -> 
         text += f"; its {plain(100 * interval.level, 3)} % interval {ends} is {region.words}"
     limits = _ends(region, located)
     if region.has(interval.low) and region.has(interval.high):
-        p, again = at.overall(p_standing(located, limits)), fresh(located, limits, True, at.refuting)
+        p, again = at.overall(p_standing(located, limits)), outlook(located, limits, True, at.refuting)
         return Decision(estimate, True, f"{text} throughout.", None, warnings, p, again)
     if region.misses(interval.low, interval.high):
-        p, again = at.overall(p_falling(located, limits, at.refuting)), fresh(located, limits, False, at.refuting)
+        p, again = at.overall(p_falling(located, limits, at.refuting)), outlook(located, limits, False, at.refuting)
         return Decision(estimate, False, f"{text} nowhere.", None, warnings, p, again)
-    again = fresh(located, limits, None, at.refuting)
+    again = outlook(located, limits, None, at.refuting)
     needed = located.needed(*_limits(region, value, inside=inside), level)
     text += " only in part" if interval.bounded else f"; an interval needs {least_initialisations(level)}"
-    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, fresh=again)
+    return Decision(estimate, None, f"{text}; {_settled(located, region, needed)}.", needed, warnings, outlook=again)
 
 
 def _ends(region: _Region, located: Located) -> list[Limit]:

@@ -130,7 +130,7 @@ class Located:
             low, high = bounds(self._student, level)
             return Interval(min(low, self.value - self.resolution), max(high, self.value + self.resolution), level)
         low, high = bounds(self._logarithms, level)
-        half = max((high - low) / 2, self._log_resolution)
+        half = max((high - low) / 2, self.least_half_width)
         return Interval(self.value * math.exp(-half), self.value * math.exp(half) if half < 700 else math.inf, level)
 
     def _between_order_statistics(self, level: float) -> Interval:
@@ -200,8 +200,9 @@ class Located:
         return not no_more(value, limit, self.scale)
 
     @property
-    def _log_resolution(self) -> float:
-        return math.log1p(self.resolution / self.value)
+    def least_half_width(self) -> float:
+        """Of any interval, in the unit of the sd: the resolution, on the scale of logarithms for a geometric mean."""
+        return math.log1p(self.resolution / self.value) if self.estimand == "geometric_mean" else self.resolution
 
 
 @lru_cache(maxsize=4096)

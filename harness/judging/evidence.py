@@ -5,7 +5,9 @@ tests against the limits of the region, of "falls" that of the one test that sho
 for ``equals``, which refutes at 2.5 % on a side. So a claim falls with p at most .05. A median's is exact: the chance
 of as many initialisations on that side under "half lie there". The rest is Student's.
 
-A fresh set is taken as as many normal values with the estimand and the standard deviation of this one ("plug-in").
+A fresh set is taken as as many normal values with the estimand and the standard deviation of this one ("plug-in"),
+whose intervals are no narrower than the resolution either. A spread that the resolution hides is taken as that of
+rounding.
 """
 
 import math
@@ -13,7 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.judging.estimands import Located
+from harness.schema.claims import Estimand
 from harness.schema.power import LEVEL, power
+
+_SDS_OF_ROUNDING = math.sqrt(12)
+"""As many standard deviations has a step to which values are rounded: the rounding is uniform."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,44 @@ class Fresh:
 
     stands: float
     falls: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """An estimate taken for the truth, held against the limits of a claim.
+
+    Attributes:
+        estimand: of the claim.
+        sd: standard deviation between initialisations; of logarithms for a geometric mean, as what follows.
+        n: initialisations.
+        inside: how far inside of each limit the estimand lies, negative beyond it.
+        resolution: the least half-width of an interval.
+        refuting: level of the one-sided test that refutes.
+        stands: what was said of the claim, which is said again where there is no spread.
+    """
+
+    estimand: Estimand
+    sd: float
+    n: int
+    inside: tuple[float, ...]
+    resolution: float
+    refuting: float
+    stands: bool | None
+
+    def fresh(self, share: float = 1.0) -> Fresh:
+        """What fresh initialisations would say.
+
+        Args:
+            share: of the refuting level, which is left to a claim among others (Holm).
+        """
+        if self.sd == 0:
+            return Fresh(float(self.stands is True), float(self.stands is False))
+        standing = 1 - sum(1 - self._power(distance, LEVEL) for distance in self.inside)
+        falling = sum(self._power(-distance, share * self.refuting) for distance in self.inside)
+        return Fresh(min(max(standing, 0.0), 1.0), min(falling, 1.0))
+
+    def _power(self, distance: float, level: float) -> float:
+        return power(self.estimand, distance, self.sd, self.n, level, self.resolution)
 
 
 @dataclass(frozen=True)
@@ -66,8 +110,8 @@ def p_falling(located: Located, limits: Sequence[Limit], level: float = LEVEL) -
     return min(1.0, least * LEVEL / level)
 
 
-def fresh(located: Located, limits: Sequence[Limit], stands: bool | None, level: float = LEVEL) -> Fresh:
-    """What fresh initialisations would say; the same where there is no spread.
+def outlook(located: Located, limits: Sequence[Limit], stands: bool | None, level: float = LEVEL) -> Outlook:
+    """What fresh initialisations are taken to be: like these.
 
     Args:
         located: an estimand of at least two initialisations.
@@ -75,13 +119,10 @@ def fresh(located: Located, limits: Sequence[Limit], stands: bool | None, level:
         stands: what these say.
         level: of the one-sided test that refutes.
     """
-    estimand, sd, n = located.estimand, located.sd or 0.0, located.n
-    if sd == 0:
-        return Fresh(float(stands is True), float(stands is False))
-    inside = [_distance(located, limit) for limit in limits]
-    standing = 1 - sum(1 - power(estimand, distance, sd, n) for distance in inside)
-    falling = sum(power(estimand, -distance, sd, n, level) for distance in inside)
-    return Fresh(min(max(standing, 0.0), 1.0), min(falling, 1.0))
+    least = located.least_half_width
+    sd = max(located.sd or 0.0, least / _SDS_OF_ROUNDING)
+    inside = tuple(_distance(located, limit) for limit in limits)
+    return Outlook(located.estimand, sd, located.n, inside, least, level, stands)
 
 
 def _p(located: Located, limit: Limit, count: int, *, above: bool) -> float:

@@ -22,27 +22,50 @@ def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
     that no data decide them. A contradiction that does not survive is INCONCLUSIVE; other verdicts stay. The claims may
     depend on each other.
 
+    Claims that the spec knows to fail are a family of their own: to find them so again is no discovery, and takes
+    nothing from what can be found of the others. The 5 % are of each family.
+
+    Fresh initialisations would contradict a claim at the level that comes next: .05 over the claims of the family that
+    are not contradicted now. Where they would only find again what is known to fail, its own test does.
+
     Args:
         judgements: of one spec at one scale.
 
     Returns:
         As many, in their order. A crossing contradicts nothing: it has no p-value to hold.
     """
-    of_all = sum(map(_tested, judgements))
-    least, rejected = LEVEL, True
-    after = {}
-    contradicted = [one for one in judgements if one.verdict is Verdict.CONTRADICTED]
-    for step, judgement in enumerate(sorted((one for one in contradicted if one.p is not None), key=_p)):
-        if rejected:
-            least = LEVEL / (of_all - step)
-            rejected = _p(judgement) <= least
-        if not rejected:
-            after[judgement.claim.id] = _open(judgement, least, of_all)
-    for judgement in contradicted:
-        if judgement.p is None:
-            why = f"{judgement.why} {_NO_P}"
-            after[judgement.claim.id] = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
-    return [after.get(judgement.claim.id, judgement) for judgement in judgements]
+    known = [judgement for judgement in judgements if judgement.known_to_fail]
+    others = [judgement for judgement in judgements if not judgement.known_to_fail]
+    after = {
+        judgement.claim.id: judgement
+        for judgement in (*_of_family(others, "claims"), *_of_family(known, "claims that are known to fail"))
+    }
+    return [after[judgement.claim.id] for judgement in judgements]
+
+
+def _of_family(family: Sequence[Judgement], name: str) -> list[Judgement]:
+    """The judgements of a family by Holm; in any order."""
+    of_all = sum(map(_tested, family))
+    contradicted = [judgement for judgement in family if judgement.verdict is Verdict.CONTRADICTED]
+    after = [judgement for judgement in family if judgement.verdict is not Verdict.CONTRADICTED]
+    after += [_open(judgement, _NO_P) for judgement in contradicted if judgement.p is None]
+    tested = sorted((judgement for judgement in contradicted if judgement.p is not None), key=_p)
+    survive = 0
+    while survive < len(tested) and _p(tested[survive]) <= LEVEL / (of_all - survive):
+        survive += 1
+    next_level = LEVEL / max(of_all - survive, 1)
+    for judgement in tested[survive:]:
+        limit = f"p = {plain(_p(judgement), 2)}, not below {plain(next_level, 3)} after Holm over {of_all} {name}"
+        after.append(_open(judgement, f"By itself it would be contradicted: {limit}."))
+    return [_with_outlook(judgement, next_level / LEVEL) for judgement in (*after, *tested[:survive])]
+
+
+def _with_outlook(judgement: Judgement, share: float) -> Judgement:
+    """With what fresh initialisations would say, where a contradiction needs this share of its level."""
+    if judgement.outlook is None:
+        return judgement
+    fresh = judgement.outlook.fresh(1.0 if judgement.known_to_fail else share)
+    return replace(judgement, fresh=fresh, outlook=None)
 
 
 def _p(judgement: Judgement) -> float:
@@ -58,12 +81,8 @@ def _tested(judgement: Judgement) -> bool:
     return estimate.kind != "median" or deciding(estimate.n, _refuting(judgement)) is not None
 
 
-def _open(judgement: Judgement, least: float, of_all: int) -> Judgement:
-    why = (
-        f"{judgement.why} By itself it would be contradicted: p = {plain(_p(judgement), 2)}, not below "
-        f"{plain(least, 3)} after Holm over {of_all} claims."
-    )
-    return replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why)
+def _open(judgement: Judgement, why: str) -> Judgement:
+    return replace(judgement, verdict=Verdict.INCONCLUSIVE, by_itself=judgement.verdict, why=f"{judgement.why} {why}")
 
 
 def wrong_at_most(judgement: Judgement) -> float | None:

@@ -17,7 +17,7 @@ from harness.judging.conditions import (
 )
 from harness.judging.decision import RATIO, decide
 from harness.judging.estimands import NAMES
-from harness.judging.evidence import Fresh
+from harness.judging.evidence import Fresh, Outlook
 from harness.judging.sequential import Look
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Gap, Observation, Quantity
@@ -67,6 +67,9 @@ class Judgement:
         p: the p-value of what was decided, before Holm, see ``harness.judging.evidence``; None where nothing was, of a
             crossing, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say, likewise.
+        outlook: what these are taken to be, where they could contradict the claim, until Holm's level is known: then it
+            is in ``fresh``.
+        by_itself: the verdict before Holm, where that left open what the claim's own test or search decides.
         depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
     """
 
@@ -81,12 +84,20 @@ class Judgement:
     warnings: tuple[str, ...] = ()
     p: float | None = None
     fresh: Fresh | None = None
+    outlook: Outlook | None = None
+    by_itself: Verdict | None = None
     depends_on: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:
         """Whether the claim stands or falls."""
         return self.verdict.decided
+
+    @property
+    def known_to_fail(self) -> bool:
+        """Whether the spec says beforehand that the claim fails."""
+        known = self.check.known if self.check else None
+        return known is not None and known.verdict == "fails"
 
     @property
     def in_order_again(self) -> float | None:
@@ -96,7 +107,9 @@ class Judgement:
         known = self.check.known if self.check else None
         if known is None:
             return self.fresh.stands
-        return self.fresh.falls if known.verdict == "fails" else 1 - self.fresh.falls
+        if known.verdict == "fails":
+            return self.fresh.falls
+        return 1 - (self.fresh.falls if known.verdict == "inconclusive" else self.fresh.stands)
 
     @property
     def as_expected(self) -> bool:
@@ -104,9 +117,11 @@ class Judgement:
         known = self.check.known if self.check else None
         if known is None:
             return self.check is None or self.verdict.good
+        fails = (self.by_itself or self.verdict) in (Verdict.FAILS, Verdict.CONTRADICTED)
         if known.verdict == "fails":
-            return self.verdict in (Verdict.FAILS, Verdict.CONTRADICTED)
-        return self.verdict.good or self.verdict is Verdict.INCONCLUSIVE
+            return fails
+        side = self.verdict.good if known.verdict == "inconclusive" else fails
+        return side or self.verdict is Verdict.INCONCLUSIVE
 
 
 def judge(
@@ -198,6 +213,7 @@ def judge(
         (*missing, *decision.warnings),
         decision.p,
         decision.fresh,
+        decision.outlook if may_reproduce and complete else None,
     )
 
 

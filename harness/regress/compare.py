@@ -66,6 +66,22 @@ def interval(number: Number, n: int, comparisons: int) -> tuple[float, float]:
     return number.mean - half, number.mean + half
 
 
+def in_logarithms(number: Number) -> Number:
+    """A number of positive values as one of their logarithms, for baselines that were measured before these were.
+
+    As though the values had a lognormal law with this mean and sd: sd² = log(1 + (s / mean)²), mean - sd² / 2. With s a
+    tenth of the mean that is nearly the logarithm of the mean, and s / mean.
+
+    Args:
+        number: of values, with a mean above 0.
+    """
+    variance = math.log1p(((number.sd or 0.0) / number.mean) ** 2)
+    floor = math.log1p(number.floor / number.mean)
+    sd = None if number.sd is None else math.sqrt(variance)
+    mean = math.log(number.mean) - variance / 2
+    return number.model_copy(update={"mean": mean, "sd": sd, "floor": floor, "logarithm": True})
+
+
 def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: bool) -> list[Finding]:
     """All comparisons of a spec.
 
@@ -75,14 +91,15 @@ def compare(baseline: Baseline, fresh: Content, comparisons: int, *, broken: boo
         comparisons: the numbers of all baselines.
         broken: whether jobs of the fresh run failed, so that numbers may be missing for that reason.
     """
+    before = {name: _like(number, fresh.numbers.get(name)) for name, number in baseline.content.numbers.items()}
     moved = {
         name: _moved(number, fresh.numbers[name], comparisons)
-        for name, number in baseline.content.numbers.items()
+        for name, number in before.items()
         if name in fresh.numbers
     }
     findings = [*_facts(baseline, fresh), _plan(baseline, fresh), _smoke_run(baseline, fresh)]
     findings += [_verdict(baseline, name, fresh, moved) for name in baseline.content.claims if name in fresh.claims]
-    for name, number in baseline.content.numbers.items():
+    for name, number in before.items():
         if name in fresh.numbers:
             tone: Tone = "alarm" if moved[name] else "same"
             findings.append(_finding(baseline, name, tone, _number_words(number, fresh.numbers[name], comparisons)))
@@ -105,11 +122,18 @@ def _finding(baseline: Baseline, name: str, tone: Tone, text: str) -> Finding:
     return Finding(baseline.name, name, tone, f"{text} ({since(baseline)})" if tone == "alarm" else text)
 
 
+def _like(before: Number, now: Number | None) -> Number:
+    """A baseline's number on the scale of the fresh one, if it has a logarithm."""
+    by_logarithm = now is not None and now.logarithm and not before.logarithm and before.mean > 0
+    return in_logarithms(before) if by_logarithm else before
+
+
 def _moved(before: Number, now: Number, comparisons: int) -> bool:
     low, high = interval(before, now.n, comparisons)
     # A logarithm carries the relative rounding of its number.
     scale = max(1.0 if before.logarithm else UNITS.get(before.unit, Unit()).scale, abs(before.mean))
-    return not (no_more(low, now.mean, scale) and no_more(now.mean, high, scale))
+    mean = now.mean if before.logarithm == now.logarithm else _natural(now, now.mean)
+    return not (no_more(low, mean, scale) and no_more(mean, high, scale))
 
 
 def _facts(baseline: Baseline, fresh: Content) -> Iterator[Finding]:

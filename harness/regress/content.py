@@ -1,6 +1,7 @@
 """What is compared of a run: facts, verdicts and their numbers, fingerprints. Reads the store."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
@@ -8,15 +9,18 @@ from harness.jobs.stage_row import Table
 from harness.jobs.store import Store
 from harness.judging import statistics
 from harness.judging.conditions import at_words, conditions, select, values, why_without_value
+from harness.judging.decision import RATIO
+from harness.judging.estimands import Located, ratios
+from harness.judging.statistics import Sample, means_of
 from harness.judging.verdict import Judgement
-from harness.observation import Condition
+from harness.observation import Condition, Quantity
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request
 from harness.regress.fingerprints import fingerprints, smoke_numbers
 from harness.regress.kinds import kinds
 from harness.regress.model import ROUNDING, Content, Judged, Number
 from harness.regress.spec_digest import compared_replicates
-from harness.schema.claims import FirstWithin, LastWithin, LessThan
+from harness.schema.claims import Expectation, FirstWithin, LastWithin, LessThan
 from harness.stages import products
 
 
@@ -81,37 +85,74 @@ def _names(request: Request, judgement: Judgement) -> list[str]:
     assert judgement.check is not None
     quantity, asked = judgement.claim.quantity, _conditions(request, judgement)
     if isinstance(judgement.check.expect, LessThan):
-        return [f"{quantity}{at_words(asked[0])} less that{at_words(judgement.check.expect.than)}"]
+        to = "over" if _by_logarithm(judgement.check.expect) else "less"
+        return [f"{quantity}{at_words(asked[0])} {to} that{at_words(judgement.check.expect.than)}"]
     return [f"{quantity}{at_words(at)}" for at in asked]
+
+
+def _by_logarithm(expect: Expectation) -> bool:
+    """Whether a claim is about a factor, whose fresh mean is of logarithms too."""
+    return not isinstance(expect, FirstWithin | LastWithin) and expect.estimand == "geometric_mean"
 
 
 def _claimed(request: Request, outcome: Outcome, store: Store) -> dict[str, Number]:
     """The numbers that claims are about. Of a crossing: the quantity at each point of its axis."""
     tables, setting = _tables(request, store), request.setting
     observations = request.protocol.observations(setting, tables)
-    numbers: dict[str, Number] = {}
+    numbers: dict[str, Number | None] = {}
     for judgement in outcome.judgements:
         if judgement.check is None:
             continue
         name = judgement.claim.quantity
         quantity = request.protocol.quantities[name]
-        asked, scale = _conditions(request, judgement), quantity.scale
+        asked = _conditions(request, judgement)
         if why_without_value(observations, name, quantity, asked):
             continue
         samples = [values(select(observations, name, quantity, at)) for at in asked]
-        if isinstance(judgement.check.expect, LessThan):
-            scale = max(scale, statistics.magnitude(*samples))
-            samples = [statistics.differences(*samples)]
-        for label, at, sample in zip(_names(request, judgement), asked, samples, strict=False):
-            if sample:
-                estimate = statistics.estimate(sample, scale)
-                assert estimate.value is not None
-                step = quantity.resolution(request.protocol.examples(setting, at))
-                floor = step or ROUNDING * abs(estimate.value)
-                numbers[label] = Number(
-                    mean=estimate.value, sd=estimate.sd, n=estimate.n, floor=floor, unit=quantity.unit
-                )
-    return numbers
+        steps = [quantity.resolution(request.protocol.examples(setting, at)) for at in asked]
+        of_claim = (_factors if _by_logarithm(judgement.check.expect) else _values)(judgement, quantity, samples, steps)
+        numbers |= zip(_names(request, judgement), of_claim, strict=False)
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _values(
+    judgement: Judgement, quantity: Quantity, samples: Sequence[Sample], steps: Sequence[float]
+) -> list[Number | None]:
+    """A number a sample, or that of the differences; None where there are no values."""
+    assert judgement.check is not None
+    scale = quantity.scale
+    if isinstance(judgement.check.expect, LessThan):
+        scale = max(scale, statistics.magnitude(*samples))
+        samples = [statistics.differences(*samples)]
+    return [
+        _value(sample, scale, step, quantity.unit) if sample else None
+        for sample, step in zip(samples, steps, strict=False)
+    ]
+
+
+def _value(sample: Sample, scale: float, step: float, unit: str) -> Number:
+    estimate = statistics.estimate(sample, scale)
+    assert estimate.value is not None
+    floor = step or ROUNDING * abs(estimate.value)
+    return Number(mean=estimate.value, sd=estimate.sd, n=estimate.n, floor=floor, unit=unit)
+
+
+def _factors(
+    judgement: Judgement, quantity: Quantity, samples: Sequence[Sample], steps: Sequence[float]
+) -> list[Number | None]:
+    """The logarithms of a sample, or of the ratios of two; None where there are none."""
+    least = min((mean for sample in samples if sample for mean in means_of(sample).values()), default=0.0)
+    if least <= 0 or not all(samples):
+        return [None]
+    assert judgement.check is not None
+    compares = isinstance(judgement.check.expect, LessThan)
+    sample = ratios(*samples) if compares else samples[0]
+    if not sample:
+        return [None]
+    located = Located(sample, "geometric_mean", quantity.scale / least, steps[0] / least if compares else steps[0])
+    floor, unit = located.least_half_width or ROUNDING, RATIO.unit if compares else quantity.unit
+    mean = math.log(located.value)
+    return [Number(mean=mean, sd=located.sd, n=located.n, floor=floor, unit=unit, logarithm=True)]
 
 
 def _tables(request: Request, store: Store) -> Callable[[Job], Table | None]:

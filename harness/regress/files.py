@@ -50,6 +50,8 @@ def read(path: Path) -> Baseline:
     try:
         baseline = Baseline.model_validate(value)
     except ValidationError as error:
+        if found := jsonfile.unlike(value, "baseline"):
+            raise RequestError(f"{path}: the file {found}: {remedy}") from error
         problems = error.errors()
         lines = [
             f"{path}: {'.'.join(map(str, problem['loc'])) or 'the file'}: {problem['msg']}"

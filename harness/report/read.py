@@ -128,7 +128,8 @@ def read(path: Path, place: str) -> Report:
         value = jsonfile.parse(content)  # is stricter than the library's own reading of JSON
         document = _Document.model_validate_json(json.dumps(with_estimands(value)))
     except ValidationError as error:
-        raise _wrong(path, _problems(error)) from None
+        found = jsonfile.unlike(value, "report")
+        raise _wrong(path, [f"the file {found}"] if found else _problems(error)) from None
     except ValueError as error:
         raise _wrong(path, [f"the file {error}"]) from None
     except OSError as error:

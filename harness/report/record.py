@@ -42,6 +42,7 @@ class JudgementRecord(Form):
         warnings: what weakens it.
         p: the p-value of what was decided; None where there is none, and in reports of versions that did not tell.
         fresh: what as many fresh initialisations would say; likewise.
+        by_itself: the verdict of the claim's own test, where Holm left it open; likewise.
         depends_on: fields that the source leaves open, with which the conclusion flips.
     """
 
@@ -63,6 +64,7 @@ class JudgementRecord(Form):
     warnings: list[str]
     p: float | None = None
     fresh: Fresh | None = None
+    by_itself: Verdict | None = None
     depends_on: list[str] = Field(default_factory=list)
 
     @classmethod
@@ -88,6 +90,7 @@ class JudgementRecord(Form):
             warnings=list(judgement.warnings),
             p=judgement.p,
             fresh=judgement.fresh,
+            by_itself=judgement.by_itself,
             depends_on=list(judgement.depends_on),
         )
 
@@ -105,6 +108,7 @@ class JudgementRecord(Form):
             warnings=tuple(self.warnings),
             p=self.p,
             fresh=self.fresh,
+            by_itself=self.by_itself,
             depends_on=tuple(self.depends_on),
         )
 

@@ -183,14 +183,15 @@ def read(path: Path, loaded: Loaded, scale: str) -> list[Row]:
     remedy = "Remove it; `harness sensitivity SPEC` writes it again"
     try:
         content = read_regular(path, jsonfile.LARGEST)
-        jsonfile.parse(content)  # is stricter than the library's own reading
+        value = jsonfile.parse(content)  # is stricter than the library's own reading
         told = _Document.model_validate_json(content)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}). {remedy}") from error
     except ValidationError as error:
-        raise RequestError(f"{path} is no file of sensitivity: {jsonfile.told(error)}. {remedy}") from error
+        found = jsonfile.unlike(value, "sensitivity") or f"is no file of sensitivity: {jsonfile.told(error)}"
+        raise RequestError(f"{path} {found}. {remedy}") from error
     except ValueError as error:
         raise RequestError(f"{path} is no file of sensitivity: the file {error}. {remedy}") from error
     spec = loaded.spec

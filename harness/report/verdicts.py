@@ -58,12 +58,13 @@ def read_verdicts(path: Path) -> Verdicts:
     remedy = "Write it again with `harness measure SPEC... --verdicts FILE`, or with `dvc repro`"
     try:
         content = read_regular(path, jsonfile.LARGEST)
-        jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by their values
+        value = jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by value
         by_spec = _FORM.validate_json(content)
     except OSError as error:
         raise RequestError(f"the verdicts {path} cannot be read ({error.strerror}). {remedy}") from error
     except ValidationError as error:
-        raise RequestError(f"{path} is no verdicts file: {jsonfile.told(error)}. {remedy}") from error
+        found = jsonfile.unlike(value, "verdicts") or f"is no verdicts file: {jsonfile.told(error)}"
+        raise RequestError(f"{path} {found}. {remedy}") from error
     except ValueError as error:
         raise RequestError(f"{path} is no verdicts file: the file {error}. {remedy}") from error
     if not by_spec:

@@ -24,6 +24,15 @@ SYMBOLS = {
 }
 """A sign beside each verdict, so that colour is never needed."""
 
+_KNOWN = {
+    "fails": "it fails",
+    "inconclusive": "undecided",
+    "fails_or_inconclusive": "it fails or is undecided",
+}
+"""What is known of a claim, in words."""
+_EXPECTED = {"fails": "FAILS", "inconclusive": "inconclusive", "fails_or_inconclusive": "FAILS or inconclusive"}
+"""The verdict to expect, where it is known not to stand."""
+
 
 @dataclass(frozen=True)
 class ClaimView:
@@ -195,7 +204,7 @@ def _known(judgement: Judgement) -> tuple[str, ...]:
     known = judgement.check.known if judgement.check else None
     if known is None or judgement.check is None:
         return ()
-    text = f"Known: {'it fails here' if known.verdict == 'fails' else 'undecided here'}. {clean(known.why)}"
+    text = f"Known: {_KNOWN[known.verdict]} here. {clean(known.why)}"
     found = (text,) if known.power is None else (text, power_words(known.power, judgement.check.expect))
     return found if judgement.as_expected else (*found, not_as_known(judgement))
 
@@ -204,12 +213,13 @@ def power_words(power: Power, expect: Expectation) -> str:
     """A power calculation for a reader: "Calculated beforehand: a distance of 0.3 from the limit, ..."."""
     estimand = None if isinstance(expect, FirstWithin | LastWithin) else expect.estimand
     what = "factor" if estimand == "geometric_mean" else "distance"
-    effect, sd = power.effect, power.sd
+    effect, sd = abs(power.effect), power.sd
     if estimand == "geometric_mean":
         effect, sd = math.exp(min(effect, 700.0)), math.exp(min(sd, 700.0))
     test = "sign test" if estimand == "median" else "t test"
+    side = "beyond" if power.effect < 0 else "from"
     return (
-        f"Calculated beforehand: at a {what} of {plain(effect, 3)} from the limit and an sd of {plain(sd, 3)}"
+        f"Calculated beforehand: at a {what} of {plain(effect, 3)} {side} the limit and an sd of {plain(sd, 3)}"
         f"{' (both as factors)' * (estimand == 'geometric_mean')}, {power.n} initialisations decide with probability "
         f"{plain(power.power, 2)} ({test}, one-sided 5 %)."
     )
@@ -217,8 +227,9 @@ def power_words(power: Power, expect: Expectation) -> str:
 
 def not_as_known(judgement: Judgement) -> str:
     """What was found in place of what is known of a claim."""
-    known = judgement.check.known if judgement.check else None
-    expected = "inconclusive" if known is not None and known.verdict == "inconclusive" else "FAILS"
+    assert judgement.check is not None, "something is known of it"
+    assert judgement.check.known is not None, "something is known of it"
+    expected = _EXPECTED[judgement.check.known.verdict]
     return f"That was not found again: expected {expected}, found {judgement.verdict}."
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from harness.schema.base import Count, Line, Many, Margin, Model, Name, NonNegative, Positive, Text, line
+from harness.schema.base import Count, Line, Many, Margin, Model, Name, Positive, Text, line
 
 _LONGEST_CONDITION = 80
 
@@ -131,14 +131,15 @@ class Power(Model):
     """A power calculation, made before the run: why a setting is not to decide a claim.
 
     Attributes:
-        effect: how far from the nearest limit of the expectation the estimand is taken to lie, on either side, in the
-            unit of the quantity; natural logarithms for a geometric mean.
+        effect: how far from the nearest limit of the expectation the estimand is taken to lie, in the unit of the
+            quantity; natural logarithms for a geometric mean. Negative on the side where the claim fails.
         sd: standard deviation between initialisations, in the same unit; of the differences for ``less_than``.
         n: initialisations, as many as the scale has.
-        power: the probability that the estimand's test, one-sided at 5 %, decides then; see ``harness.schema.power``.
+        power: the probability that the estimand's test, one-sided at 5 %, finds it on that side; see
+            ``harness.schema.power``.
     """
 
-    effect: NonNegative
+    effect: float
     sd: Positive
     n: Count
     power: Annotated[float, Field(ge=0, le=1)]
@@ -150,13 +151,15 @@ class KnownVerdict(Model):
     Attributes:
         verdict: ``fails``: it is wrong (an erratum), or known not to hold at this scale; the run is in order when that
             is found again.
-            ``inconclusive``: this setting cannot decide it, as ``power`` says beforehand. A run that leaves it open, or
-            finds that it stands after all, is in order; one in which it fails is not.
+            ``inconclusive``: it is taken to be true, and this setting cannot show it, as ``power`` says beforehand. A
+            run that leaves it open, or finds that it stands after all, is in order; one in which it fails is not.
+            ``fails_or_inconclusive``: it is taken to be false, and this setting cannot show that. A run in which it
+            fails, or that leaves it open, is in order; one in which it stands is not.
         why: the reason, which the report gives.
-        power: the calculation, with ``inconclusive``; reports of versions that did not ask for one have none.
+        power: the calculation, but for ``fails``; reports of versions that did not ask for one have none.
     """
 
-    verdict: Literal["fails", "inconclusive"]
+    verdict: Literal["fails", "inconclusive", "fails_or_inconclusive"]
     why: Text
     power: Power | None = None
 

@@ -45,7 +45,10 @@ def _wrong(check: Check, scale: Scale | None) -> Iterator[Remark]:
         return
     given = known.power
     if given is None:
-        yield (), f"what is known to be inconclusive has its calculation, {_CALCULATION}; the field power is missing"
+        yield (), f"what this setting cannot decide has its calculation, {_CALCULATION}; the field power is missing"
+        return
+    if (given.effect < 0) != (known.verdict == "fails_or_inconclusive"):
+        yield ("power", "effect"), _wrong_side(given.effect)
         return
     if scale is None:
         return
@@ -53,7 +56,7 @@ def _wrong(check: Check, scale: Scale | None) -> Iterator[Remark]:
         planned = scale.replicates.initialisations
         yield ("power", "n"), f"found {given.n}, but the scale has {planned} initialisations: calculate for these"
         return
-    calculated = power(expect.estimand, given.effect, given.sd, given.n)
+    calculated = power(expect.estimand, abs(given.effect), given.sd, given.n)
     if abs(calculated - given.power) > _NEAR:
         message = f"found {plain(given.power)}, but the test of the {expect.estimand.replace('_', ' ')} has the power"
         yield ("power", "power"), f"{message} {plain(calculated, 2)} with this effect, sd and n: correct the numbers"
@@ -62,3 +65,16 @@ def _wrong(check: Check, scale: Scale | None) -> Iterator[Remark]:
             f"found {plain(given.power)}: with a power of {plain(ENOUGH)} or more this setting can decide the claim"
         )
         yield ("power", "power"), f"{message}; leave known out, or say that it fails"
+
+
+def _wrong_side(effect: float) -> str:
+    """Of an effect whose sign is not that of the verdict."""
+    if effect < 0:
+        return (
+            f"found {plain(effect)}, on the side where the claim fails: with such an estimand it fails or stays open, "
+            "verdict: fails_or_inconclusive; 'inconclusive' is for what is taken to be true"
+        )
+    return (
+        f"found {plain(effect)}, on the side where the claim is true, and 'fails_or_inconclusive' is for what is taken "
+        "to be false: give the effect its sign, or say 'inconclusive'"
+    )

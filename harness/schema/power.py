@@ -3,8 +3,9 @@
 Of a median ``power`` is that of the sign test: a value lies on the right side of the limit with probability
 Φ(effect / sd), and the test decides when so many of n do that under "half lie there" the chance of as many is at most
 the level. Of a mean, and of the logarithms of a geometric mean, it is that of the one-sided t test: a noncentral t with
-n - 1 degrees of freedom and noncentrality √n effect / sd. ``equals`` refutes at 2.5 % on a side, so that a power at 5 %
-is no less than its own.
+n - 1 degrees of freedom and noncentrality √n effect / sd. No interval is narrower than the resolution, so that the
+estimate has to lie beyond the limit by as much; of a median more than half of the values. ``equals`` refutes at 2.5 %
+on a side, so that a power at 5 % is no less than its own.
 """
 
 import math
@@ -23,7 +24,7 @@ _STEPS, _TAIL, _HALVINGS = 100, 7.0, 40
 power is right to .001: of two initialisations to that, of more far better."""
 
 
-def power(estimand: Estimand, effect: float, sd: float, n: int, level: float = LEVEL) -> float:
+def power(estimand: Estimand, effect: float, sd: float, n: int, level: float = LEVEL, resolution: float = 0.0) -> float:
     """The probability that n initialisations show an estimand to lie on its side of a limit.
 
     Args:
@@ -33,6 +34,7 @@ def power(estimand: Estimand, effect: float, sd: float, n: int, level: float = L
         sd: standard deviation between initialisations, in the same unit.
         n: initialisations.
         level: of the one-sided test.
+        resolution: the least half-width of an interval: the test decides nothing that is nearer to the limit.
 
     Returns:
         From 0 to 1; 0 where so few never decide. Without spread the test decides wherever there is an effect.
@@ -50,12 +52,12 @@ def power(estimand: Estimand, effect: float, sd: float, n: int, level: float = L
     if n < 2 or (estimand == "median" and needed is None):
         return 0.0
     if sd == 0:
-        return 1.0 if effect > 0 else 0.0
+        return 1.0 if effect > 0 and effect >= resolution else 0.0
     if needed is not None:
-        share = _above(-effect / sd)
-        return sum(math.comb(n, count) * share**count * (1 - share) ** (n - count) for count in range(needed, n + 1))
-    noncentrality = min(max(effect / sd * n**0.5, -_FAR), _FAR)
-    return _beyond(_quantile(n - 1, level), n - 1, noncentrality)
+        return _by_signs(_above(-effect / sd), _above((resolution - effect) / sd), n, needed)
+    least = resolution / sd * n**0.5
+    noncentrality = min(max(effect / sd * n**0.5, -_FAR), least + _FAR)
+    return _beyond(_quantile(n - 1, level), n - 1, noncentrality, least)
 
 
 def deciding(n: int, level: float = LEVEL) -> int | None:
@@ -74,15 +76,41 @@ def deciding(n: int, level: float = LEVEL) -> int | None:
     return None
 
 
+def _by_signs(beyond: float, far: float, n: int, needed: int) -> float:
+    """The probability that enough of n values lie beyond a limit, and more than half of them far enough.
+
+    Args:
+        beyond: the probability that a value lies beyond.
+        far: that it lies beyond by the resolution, no more than ``beyond``.
+        n: values.
+        needed: how many have to lie beyond.
+    """
+    if beyond == 0:
+        return 0.0
+    return sum(
+        _binomial(n, count, beyond) * _at_least(n // 2 + 1, count, far / beyond) for count in range(needed, n + 1)
+    )
+
+
+def _binomial(n: int, count: int, share: float) -> float:
+    return math.comb(n, count) * share**count * (1 - share) ** (n - count)
+
+
+def _at_least(least: int, n: int, share: float) -> float:
+    """The probability of at least so many of n."""
+    return sum(_binomial(n, count, share) for count in range(least, n + 1))
+
+
 def _above(limit: float) -> float:
     """The probability that a standard normal value is above a limit."""
     return math.erfc(limit / math.sqrt(2)) / 2
 
 
-def _beyond(limit: float, freedom: int, noncentrality: float) -> float:
-    """The probability that a noncentral t is above a limit: Simpson's rule over the standard deviation of the sample.
+def _beyond(limit: float, freedom: int, noncentrality: float, least: float = 0.0) -> float:
+    """The probability that a noncentral t is above a limit, and its numerator above ``least``.
 
-    By hand, since a spec is read without SciPy, whose import takes longer than all else.
+    Simpson's rule over the standard deviation of the sample. By hand, since a spec is read without SciPy, whose import
+    takes longer than all else.
     """
     half = freedom / 2
     constant = math.log(2) + half * math.log(half) - math.lgamma(half)
@@ -96,7 +124,7 @@ def _beyond(limit: float, freedom: int, noncentrality: float) -> float:
         else:
             density = math.exp(constant + (freedom - 1) * math.log(sd) - half * sd * sd)
         weight = 1 if number in (0, _STEPS) else 4 if number % 2 else 2
-        total += weight * density * _above(limit * sd - noncentrality)
+        total += weight * density * _above(max(limit * sd, least) - noncentrality)
     return min(total * step / 3, 1.0)
 
 

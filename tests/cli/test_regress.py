@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -60,6 +61,31 @@ def test_a_baseline_names_its_spec_from_the_working_folder(made: Place, place: P
     path = files.read(place.root / "baseline" / "tiny.toy.json").path
     assert not Path(path).is_absolute()
     assert (Path.cwd() / path).samefile(made.root / "tiny.yaml")
+
+
+def test_a_factor_is_kept_by_its_logarithm(tmp_path: Path) -> None:
+    """Of what claims judge by the geometric mean, the ratio too; a baseline of values is compared all the same."""
+    apart = claim("apart", "l2_distance", expect="{kind: at_least, estimand: geometric_mean, bound: 0.001}")
+    nearer = claim(
+        "nearer", "l2_distance", "{fork: 10it}", "{kind: less_than, estimand: geometric_mean, than: {fork: 0it}}"
+    )
+    place = Place(tmp_path)
+    path = place.write(instability_text(apart, nearer))
+    assert regress(place, path, "--update", "--reason", "first", "--replicates", "3").code == 0
+    file = place.root / "baseline" / "tiny.toy.json"
+    numbers = files.read(file).content.numbers
+    far, factor = numbers["l2_distance at fork=0"], numbers["l2_distance at fork=10 over that at fork=0"]
+    assert far.logarithm
+    assert factor.logarithm
+    assert 0 < math.exp(factor.mean) < 1, "copies that part later end nearer to each other"
+    document = json.loads(file.read_text())
+    values = {"mean": 2 * math.exp(far.mean), "sd": 0.002 * math.exp(far.mean), "floor": 0.0, "logarithm": False}
+    document["content"]["numbers"]["l2_distance at fork=0"] |= values
+    file.write_text(json.dumps(document))
+    said = regress(place, path, store="fresh")
+    assert said.code == 1, said.out
+    (told,) = alarms(place).values()
+    assert f"baseline {2 * math.exp(far.mean):.4g}" in told, "twice as far, with a spread of a thousandth"
 
 
 def test_a_spec_outside_the_working_folder_gets_no_baseline(made: Place, place: Place) -> None:

@@ -1,6 +1,7 @@
 """The p-values of decisions against SciPy's tests, and what fresh initialisations would say against simulation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,6 +141,34 @@ def test_fresh_initialisations_say_what_is_told(expect, estimand: str) -> None:
     # 1,500 samples, three standard errors; both sides of an equality are taken as exclusive.
     assert said.count(True) / len(said) == pytest.approx(told.stands, abs=0.04)
     assert said.count(False) / len(said) == pytest.approx(told.falls, abs=0.04)
+
+
+def on_397_images(values: list[float], expect: Expectation) -> Decision:
+    """Of a rate, which moves in steps of a quarter of a point."""
+    rate = Quantity("%", ("arm",), "a rate")
+    return decide(expect, [{"arm": "imp"}], [{seed: [value] for seed, value in enumerate(values)}], rate, 397)
+
+
+@pytest.mark.parametrize("estimand", ["median", "mean", "geometric_mean"])
+@pytest.mark.parametrize(("n", "spread"), [(5, 0.02), (8, 0.02), (5, 0.15), (9, 0.3)])
+def test_fresh_rates_have_their_resolution(estimand: str, n: int, spread: float) -> None:
+    """A fifth of a point inside of the limit, nearer than a step: more than their spread decides whether they stand."""
+    rng = np.random.default_rng(n)
+    values = 1.8 + spread * stats.norm.ppf((np.arange(n) + 0.5) / n)
+    asked = at_most(2.0, estimand)
+    told = on_397_images(list(values), asked)
+    assert told.stands is None
+    assert told.outlook is not None
+    fresh, freely = told.outlook.fresh(), replace(told.outlook, resolution=0.0).fresh()
+    assert fresh.stands < freely.stands, "the resolution is in it"
+    made = np.log(values) if estimand == "geometric_mean" else values
+    centre = np.median(made) if estimand == "median" else made.mean()
+    draws = rng.normal(centre, told.outlook.sd, (300, n))
+    draws = np.exp(draws) if estimand == "geometric_mean" else draws
+    said = [on_397_images(list(draw), asked).stands for draw in draws]
+    # 300 samples: three standard errors are .087. Of an even number the upper of the two middle values stands for both.
+    assert said.count(True) / len(said) == pytest.approx(fresh.stands, abs=0.09)
+    assert said.count(False) / len(said) == pytest.approx(fresh.falls, abs=0.09)
 
 
 def test_without_spread_fresh_initialisations_say_the_same() -> None:

@@ -1,6 +1,7 @@
 """Contradictions of a spec by Holm's procedure: by hand, and how often any is wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from harness.judging.multiplicity import after_holm, wrong_at_most
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict, judge
 from harness.observation import Observation, Quantity
-from harness.schema.claims import Claim
+from harness.schema.claims import Claim, KnownVerdict
 
 REPRODUCED, CONTRADICTED, OPEN = Verdict.REPRODUCED, Verdict.CONTRADICTED, Verdict.INCONCLUSIVE
 _POINTS = Quantity("points", (), "any number")
@@ -29,6 +30,12 @@ def told(name: str, verdict: Verdict, p: float | None, n: int = 5, kind: str = "
     fresh = None if kind == "crossing" else Fresh(0.5, 0.5)
     estimate = Estimate(3.0, n, 1.0, 2.0, 4.0, kind)
     return Judgement(claim, claim.checks["paper"], verdict, estimate, "points", "", "So it is.", p=p, fresh=fresh)
+
+
+def known_to_fail(judgement: Judgement) -> Judgement:
+    assert judgement.check is not None
+    known = KnownVerdict(verdict="fails", why="An erratum.")
+    return replace(judgement, check=judgement.check.model_copy(update={"known": known}))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,28 @@ def test_medians_that_no_data_decide_take_no_part() -> None:
     assert after_holm([told("a", CONTRADICTED, 0.04), *undecidable])[0].verdict is CONTRADICTED
     decidable = [told("m", OPEN, None, n=5, kind="median")]
     assert after_holm([told("a", CONTRADICTED, 0.04), *decidable])[0].verdict is OPEN
+
+
+def test_what_is_known_to_fail_takes_nothing_from_what_is_found() -> None:
+    known = [known_to_fail(told(f"k{number}", CONTRADICTED, 0.001)) for number in range(9)]
+    after = after_holm([told("a", CONTRADICTED, 0.04), *known])
+    assert all(one.verdict is CONTRADICTED for one in after), "each family has its own m"
+    beside = [told(f"o{number}", REPRODUCED, 0.01) for number in range(9)]
+    after = after_holm([known_to_fail(told("k", CONTRADICTED, 0.04)), *beside])
+    assert after[0].verdict is CONTRADICTED, "and the others take nothing from what is known"
+
+
+def test_what_is_known_to_fail_and_left_open_by_holm_alone_is_as_expected() -> None:
+    several = [known_to_fail(told(f"k{number}", CONTRADICTED, 0.04)) for number in range(3)]
+    crossing = known_to_fail(told("c", CONTRADICTED, None, kind="crossing"))
+    after = after_holm([*several, crossing])
+    assert [(one.verdict, one.by_itself) for one in after] == [(OPEN, CONTRADICTED)] * 4
+    assert all(one.as_expected for one in after)
+    assert "Holm over 3 claims that are known to fail" in after[0].why
+    by_its_own_test = known_to_fail(told("open", OPEN, None))
+    assert not after_holm([by_its_own_test])[0].as_expected, "what its own test leaves open is not found again"
+    surprise = after_holm([told("a", CONTRADICTED, 0.04), told("b", OPEN, None)])[0]
+    assert (surprise.verdict, surprise.as_expected) == (OPEN, False), "what should stand was not shown"
 
 
 def test_only_contradictions_are_corrected() -> None:
@@ -142,6 +171,29 @@ def test_what_is_plainly_false_is_contradicted_among_many() -> None:
     expects = [{"kind": "at_most", "estimand": "mean", "bound": 0.0}] * 6
     each = [judged(f"c{i}", expect, rng.normal(5.0 * (i == 0), 1, 5)) for i, expect in enumerate(expects)]
     assert after_holm(each)[0].verdict is CONTRADICTED
+
+
+@pytest.mark.parametrize("centre", [0.5, 1.0])
+def test_fresh_initialisations_contradict_at_holms_level(centre: float) -> None:
+    """Four claims on one law, were their estimates the truth; of a claim known to fail its own test is asked."""
+    rng, expect, n = np.random.default_rng(3), {"kind": "at_most", "estimand": "mean", "bound": 0.0}, 6
+    unit = (np.arange(n) - (n - 1) / 2) / np.arange(n).std(ddof=1)
+    each = after_holm([judged(f"c{i}", expect, centre + unit) for i in range(4)])
+    assert {one.verdict for one in each} == {OPEN}
+    alone = after_holm([judged("c", expect, centre + unit)])[0].fresh
+    told_fresh = each[0].fresh
+    assert alone is not None
+    assert told_fresh is not None
+    assert told_fresh.falls < alone.falls
+    assert told_fresh.stands == alone.stands, "only contradictions need more"
+    alike = [known_to_fail(judged(f"k{i}", expect, centre + unit)) for i in range(4)]
+    assert {one.fresh for one in after_holm(alike)} == {alone}
+    falls = 0
+    for draw in rng.normal(centre, 1.0, (400, n)):
+        others = [told(f"o{number}", OPEN, None) for number in range(3)]
+        falls += after_holm([judged("c", expect, draw), *others])[0].verdict is CONTRADICTED
+    # Three standard errors of a share of 400.
+    assert falls / 400 == pytest.approx(told_fresh.falls, abs=0.075)
 
 
 def test_claims_of_one_initialisation_are_not_tested() -> None:

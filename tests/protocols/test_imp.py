@@ -1,12 +1,11 @@
 """What IMP's observations are made of."""
 
 import math
-from collections.abc import Mapping
 
 import pytest
 
 from harness.observation import NoValue, Observation
-from harness.protocols.imp.derived import best_drops, beyond_sd, deviation, stable_from
+from harness.protocols.imp.derived import best_drops, beyond_sd, deviation
 from harness.protocols.imp.derived import drops as drops_of
 
 
@@ -71,30 +70,3 @@ def test_a_deviation_is_that_of_single_trainings() -> None:
     inside = 4 * seeds.normal(seeds.stream("test", "inside"), 300).double().reshape(100, 3)
     assert deviation((between[:, None] + inside).tolist()) == pytest.approx(5, rel=0.1)
     assert isinstance(deviation([]), NoValue)
-
-
-def stabilities(by_rewind: Mapping[int, list[float]]) -> list[float]:
-    at = {"arm": "imp", "level": 8, "split": "test", "batch_norm": "interpolated"}
-    seen = [
-        Observation("instability", {**at, "rewind": rewind}, 0, pair, value)
-        for rewind, values in by_rewind.items()
-        for pair, value in enumerate(values)
-    ]
-    found = stable_from(seen, 2.0, [0, 100, 500], end=800)
-    assert all(one.at == at for one in found), "the rewinding iteration is no condition of it"
-    return [one.value for one in found]
-
-
-@pytest.mark.parametrize(
-    ("by_rewind", "first"),
-    [
-        ({0: [1.0], 100: [0.5], 500: [2.0]}, [0]),
-        ({0: [9.0], 100: [1.0, 2.9], 500: [0.0]}, [100]),
-        ({0: [1.0], 100: [9.0], 500: [0.0]}, [500]),
-        ({0: [9.0], 100: [9.0], 500: [9.0]}, [800]),
-        ({0: [9.0], 500: [0.0]}, []),
-    ],
-    ids=["from the first", "mean of pairs", "not again", "at none", "one is missing"],
-)
-def test_stable_from_the_point_after_which_all_are(by_rewind: dict[int, list[float]], first: list[float]) -> None:
-    assert stabilities(by_rewind) == first

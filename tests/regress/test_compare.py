@@ -1,11 +1,13 @@
 """A fresh run against a baseline: which changes are alarms, what is said of them, how often chance raises one."""
 
+import math
 import random
+import statistics
 
 import pytest
 from scipy import stats as distributions
 
-from harness.regress.compare import Finding, compare, count_numbers, interval
+from harness.regress.compare import Finding, compare, count_numbers, in_logarithms, interval
 from harness.regress.model import FAMILY_WISE_ERROR, Judged, Number
 from tests.regress.samples import baseline, content, number
 
@@ -71,6 +73,35 @@ def test_no_spread_is_taken_for_the_floor() -> None:
     assert found(flat, {"numbers": {NAME: number(11.0, 0.0, 5)}}, NAME).tone == "alarm"
     exact = {"numbers": {NAME: number(0.0, 0.0, 20)}}
     assert found(exact, exact, NAME).tone == "same"
+
+
+def test_a_baseline_of_values_is_held_against_fresh_logarithms() -> None:
+    """As of a lognormal law with its mean and sd, which 200,000 draws of such a law are."""
+    source = random.Random(0)
+    draws = [source.lognormvariate(0.3, 0.5) for _ in range(200_000)]
+    told = in_logarithms(number(statistics.fmean(draws), statistics.stdev(draws), 20, floor=0.01))
+    assert (told.mean, told.sd) == (pytest.approx(0.3, abs=0.01), pytest.approx(0.5, abs=0.01))
+    assert (told.n, told.logarithm) == (20, True)
+    assert told.floor == pytest.approx(0.01 / statistics.fmean(draws), rel=0.01)
+
+
+@pytest.mark.parametrize(("fresh", "tone"), [(5.0, "same"), (3.0, "alarm")])
+def test_a_factor_is_compared_by_its_logarithm_whatever_its_baseline_was(fresh: float, tone: str) -> None:
+    """Values about 10 with a geometric sd of 2: half of that is usual of five, by the logarithm; a third is not."""
+    spread = math.log(2) * 0.9
+    variance = spread**2
+    mean = 10 * math.exp(variance / 2)
+    before = {"numbers": {NAME: number(mean, mean * math.sqrt(math.expm1(variance)), 20)}}
+    one = found(before, {"numbers": {NAME: number(math.log(fresh), spread, 5, logarithm=True)}}, NAME)
+    assert one.tone == tone
+    assert f"{fresh:g}, n = 5; baseline 10" in one.text
+
+
+def test_a_baseline_whose_mean_has_no_logarithm_is_held_against_the_factor_itself() -> None:
+    before = {"numbers": {NAME: number(-1.0, 0.1, 20)}}
+    one = found(before, {"numbers": {NAME: number(math.log(5.0), 0.1, 5, logarithm=True)}}, NAME)
+    assert one.tone == "alarm"
+    assert one.text.startswith("5, n = 5; baseline -1")
 
 
 def test_logarithms_are_told_as_what_they_are_of() -> None:

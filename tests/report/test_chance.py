@@ -22,6 +22,7 @@ from tests.support import cli
 KNOWN = {
     "fails": KnownVerdict(verdict="fails", why="An erratum."),
     "inconclusive": KnownVerdict(verdict="inconclusive", why="Too few."),
+    "fails_or_inconclusive": KnownVerdict(verdict="fails_or_inconclusive", why="Too few."),
 }
 
 
@@ -77,6 +78,11 @@ def test_fresh_seeds_are_in_order_with_the_product(told: Outcome) -> None:
     )
     numbers = chance_document(told.judgements)["in_order_again"]
     assert numbers == {"probability": pytest.approx(0.9 * 0.8 * 0.5), "claims": 4, "left_out": 1}
+
+
+def test_what_may_fail_is_in_order_again_unless_it_stands(told: Outcome) -> None:
+    doubtful = changed(told.judgements[2], known="fails_or_inconclusive", fresh=Fresh(0.04, 0.46))
+    assert in_order_again([doubtful]).endswith("with probability about 0.96.")
 
 
 def test_what_is_not_in_order_now_takes_no_part(told: Outcome) -> None:

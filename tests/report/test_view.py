@@ -68,6 +68,11 @@ def test_what_would_settle_a_claim_is_said_once(realistic: Outcome) -> None:
         ("inconclusive", Verdict.FAILS, False),
         ("inconclusive", Verdict.CONTRADICTED, False),
         ("inconclusive", Verdict.NOT_RUN, False),
+        ("fails_or_inconclusive", Verdict.INCONCLUSIVE, True),
+        ("fails_or_inconclusive", Verdict.FAILS, True),
+        ("fails_or_inconclusive", Verdict.CONTRADICTED, True),
+        ("fails_or_inconclusive", Verdict.HOLDS, False),
+        ("fails_or_inconclusive", Verdict.NOT_RUN, False),
         (None, Verdict.HOLDS, True),
         (None, Verdict.INCONCLUSIVE, False),
         (None, Verdict.NOT_RUN, False),
@@ -87,6 +92,8 @@ def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
     assert ("Known: " in words) == ("forgets a factor" in words) == (known is not None)
     assert ("not found again" in words) == (known is not None and not as_expected)
     assert (f"expected inconclusive, found {verdict}" in words) == (known == "inconclusive" and not as_expected)
+    either = known == "fails_or_inconclusive"
+    assert (f"expected FAILS or inconclusive, found {verdict}" in words) == (either and not as_expected)
     assert ("verdict known beforehand" in summary(outcome)) == (as_expected and not verdict.good)
     suite = ET.fromstring(junit([outcome]))
     assert (suite.get("failures") == suite.get("skipped") == "0") == as_expected

@@ -29,7 +29,22 @@ def spec(verdict: str, power: str, expect: str = BOUND) -> str:
         (spec("inconclusive", POWER.format(1, 1, 2, 0.5)), "known.power.power", ["found 0.5", "mean has the power"]),
         (spec("inconclusive", POWER.format(20, 1, 2, 0.98)), "known.power.power", ["0.98", "can decide"]),
         (spec("inconclusive", POWER.format(1, 0, 2, 0.5)), "known.power.sd", ["greater than 0"]),
-        (spec("inconclusive", POWER.format(-1, 1, 2, 0.5)), "known.power.effect", ["greater than or equal to 0"]),
+        (
+            spec("inconclusive", POWER.format(-1, 1, 2, 0.2)),
+            "known.power.effect",
+            ["1, on the side where the claim fails", "fails_or_inconclusive"],
+        ),
+        (
+            spec("fails_or_inconclusive", POWER.format(1, 1, 2, 0.2)),
+            "known.power.effect",
+            ["found 1", "on the side where the claim is true", "its sign"],
+        ),
+        (spec("fails_or_inconclusive", ""), "known", ["power: {effect: ...", "missing"]),
+        (
+            spec("fails_or_inconclusive", POWER.format(-20, 1, 2, 0.98)),
+            "known.power.power",
+            ["0.98", "say that it fails"],
+        ),
         (spec("inconclusive", POWER.format(1, 1, 2, 0.2), CROSSING), "known.verdict", ["crossing has no test"]),
     ],
 )
@@ -42,9 +57,10 @@ def test_what_is_wrong_is_told_with_its_place(text: str, field: str, words: list
         assert word in said.err
 
 
-@pytest.mark.parametrize(("effect", "given"), [(1, 0.2), (1, 0.15), (0, 0.05), (2, 0.32)])
+@pytest.mark.parametrize(("effect", "given"), [(1, 0.2), (1, 0.15), (0, 0.05), (2, 0.32), (-1, 0.2), (-2, 0.32)])
 def test_a_calculation_that_is_near_is_taken(effect: float, given: float, tmp_path: Path) -> None:
-    text = spec("inconclusive", POWER.format(effect, 1, 2, given))
+    """It is the probability to find the side on which the effect lies."""
+    text = spec("fails_or_inconclusive" if effect < 0 else "inconclusive", POWER.format(effect, 1, 2, given))
     said = cli("validate", Place(tmp_path).write(text))
     assert said.code == 0, said.err
 
@@ -61,6 +77,18 @@ def test_the_report_and_the_terminal_tell_the_calculation_and_a_failure(tmp_path
     assert "Calculated beforehand: at a distance of 1 from the limit" in page
     assert "2 initialisations decide with probability 0.18 (t test" in page
     assert "expected inconclusive, found FAILS" in page
+
+
+def test_what_is_taken_to_be_false_may_fail_and_says_so(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    hopeless = "{kind: at_least, estimand: mean, bound: 99.0}"
+    said = place.verify(place.write(spec("fails_or_inconclusive", POWER.format(-1, 1, 2, 0.18), hopeless)))
+    assert said.code == 0, said.out
+    assert "FAILS" in said.out
+    assert "as is known of it" in said.out
+    page = (place.reports / "tiny-toy.md").read_text()
+    assert "Known: it fails or is undecided here" in page
+    assert "at a distance of 1 beyond the limit" in page
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)

@@ -1,15 +1,10 @@
-"""What follows from several observations of subnetworks: losses of accuracy, and from where on they are stable."""
+"""What follows from several observations of subnetworks: losses of accuracy."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from harness.digits import no_more
 from harness.observation import Condition, NoValue, Observation, observed
-
-Place = tuple[tuple[str, Condition], ...]
-"""Conditions in order, as a key."""
 
 
 def drops(observations: Sequence[Observation]) -> list[Observation]:
@@ -101,37 +96,6 @@ def deviation(runs: Sequence[Sequence[float]]) -> float | NoValue:
     between = statistics.variance(map(statistics.fmean, runs))
     rest = [statistics.variance(values) * (1 - 1 / len(values)) for values in runs if len(values) > 1]
     return math.sqrt(between + (statistics.fmean(rest) if rest else 0.0))
-
-
-def stable_from(
-    observations: Sequence[Observation], threshold: float, rewinds: Sequence[int], end: int
-) -> list[Observation]:
-    """From which rewinding iteration on each initialisation's instability stays at or below a threshold.
-
-    Args:
-        observations: with the instabilities.
-        threshold: in points.
-        rewinds: all of them, in order.
-        end: T, which is told where not even the last one is stable: there the copies are one network.
-    """
-    found: dict[tuple[int, Place], dict[Condition, list[Observation]]] = {}
-    for observation in observations:
-        if observation.quantity == "instability":
-            at = tuple(sorted((axis, value) for axis, value in observation.at.items() if axis != "rewind"))
-            points = found.setdefault((observation.initialisation, at), {})
-            points.setdefault(observation.at["rewind"], []).append(observation)
-    stable = []
-    for (seed, place), points in found.items():
-        if points.keys() != set(rewinds):
-            continue
-        first = end
-        for rewind in reversed(rewinds):
-            if not no_more(statistics.fmean(one.value for one in points[rewind]), threshold, 100.0):
-                break
-            first = rewind
-        some = points[rewinds[0]][0]
-        stable.append(replace(some, quantity="stable_from", at=dict(place), initialisation=seed, repeat=0, value=first))
-    return stable
 
 
 def full_accuracies(observations: Sequence[Observation]) -> Mapping[Condition, Mapping[int, list[float]]]:

@@ -11,6 +11,7 @@ from harness.protocols.common import pairs
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.setting import time_problems
+from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.imp import derived
 from harness.protocols.imp import figures as imp_figures
@@ -54,13 +55,7 @@ class Imp(TrainingExperiment[ImpOptions]):
         "best_drop_beyond_sd": Quantity(
             "points", ("level", "split"), "likewise of the best drop (LMC Fig. 9)", least=-math.inf
         ),
-        "stable_from": Quantity(
-            "iterations",
-            ("arm", "level", "split", "batch_norm"),
-            "first rewinding iteration from which the instability of an initialisation stays at or below "
-            "settings.stable_below at all later ones; the length of training where it does so at none",
-            least=0.0,
-        ),
+        "stable_from": STABLE_FROM.along("arm", "level"),
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
         "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
         "travel_before": Quantity(
@@ -157,7 +152,7 @@ class Imp(TrainingExperiment[ImpOptions]):
         drops += derived.best_drops(drops)
         options = setting.options
         rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
-        stable = derived.stable_from(observations, options.stable_below, rewinds, setting.length)
+        stable = stable_from(observations, "rewind", rewinds, threshold=options.stable_below, end=setting.length)
         return [*drops, *derived.beyond_sd(observations, drops), *stable]
 
     def rests_on(

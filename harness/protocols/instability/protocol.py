@@ -12,6 +12,7 @@ from harness.protocols.common import pairs, series
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
 from harness.protocols.common.recipe import LineOptions, SgdNoise
 from harness.protocols.common.setting import TrainingSetting, time_problems
+from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.instability import figures as instability_figures
 from harness.schema.base import Many, Model, Positive, Time
@@ -53,6 +54,7 @@ class Instability(TrainingExperiment[InstabilityOptions]):
     time_axes = frozenset({"fork"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
         **{name: quantity.along("fork") for name, quantity in pairs.PAIR_QUANTITIES.items()},
+        "stable_from": STABLE_FROM,
         "error": Quantity("%", ("fork", "split"), "error at the end of training"),
         "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training", seldom_below=pairs.GUESSED),
         "error_at_fork": Quantity("%", ("fork", "split"), "error of the trunk at step k (LMC Fig. 10)"),
@@ -91,7 +93,9 @@ class Instability(TrainingExperiment[InstabilityOptions]):
     def derived(
         self, setting: InstabilitySetting, observations: Sequence[Observation], read: Read
     ) -> Iterable[Observation]:
-        """The distance between copies over the way that the copies from 0 travel."""
+        """From where on copies are stable, and their distance over the way that the copies from 0 travel."""
+        threshold = setting.options.stable_below
+        yield from stable_from(observations, "fork", _forks(setting), threshold=threshold, end=setting.length)
         ways: dict[int, list[float]] = {
             seed: [table["l2"][0] for job in _ways(setting, seed) if (table := read(job)) is not None]
             for seed in setting.replicates.seeds
