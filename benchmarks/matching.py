@@ -3,16 +3,16 @@
     python benchmarks/matching.py                  # 20,000 draws a row; the table of docs/verdicts.md
     python benchmarks/matching.py --draws 1000
 
-A training has an accuracy from a normal law of deviation 1, of which a share of the variance is the initialisation's, and
-the sparse network's initialisation has it in common with the full one or not. ``drop_beyond_sd`` is the drop less the
+A training has an accuracy from a normal law of deviation 1, of which a share of the variance is the initialisation's,
+and the sparse network's initialisation has it in common with the full one or not. ``drop_beyond_sd`` is the drop less the
 deviation of a full training, and the sign test is of its median. Three ways to estimate the deviation:
 
 - ``run``: from all full networks of the run, as ``drop_beyond_sd`` does.
 - ``others``: for each initialisation from all others (leave one out).
 - ``limit``: its one-sided 75 % confidence limit on the side that makes the claim harder, by the chi-square law.
 
-Wrong: the true median of the drop less the true deviation is on the limit. Found: for "at most" the sparse network loses
-half a deviation, for "at least" three.
+Wrong: the true median of the drop less the true deviation is on the limit. Found: for "at most" the sparse network
+loses half a deviation, for "at least" three.
 """
 
 import argparse
