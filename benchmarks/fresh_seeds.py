@@ -173,6 +173,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", default=None)
     asked = parser.parse_args()
+    if asked.sets < 2:
+        parser.error(f"--sets: found {asked.sets}, allowed are 2 and more, as sets are held against each other")
     options = [
         "--device",
         asked.device,
