@@ -175,19 +175,15 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.sets < 2:
         parser.error(f"--sets: found {asked.sets}, allowed are 2 and more, as sets are held against each other")
-    options = [
-        "--device",
-        asked.device,
-        "--data",
-        str(asked.data),
-        *(["--threads", asked.threads] if asked.threads else []),
-    ]
+    store, data = asked.store.resolve(), asked.data.resolve()
+    threads = ["--threads", asked.threads] if asked.threads else []
+    options = ["--device", asked.device, "--data", str(data), *threads]
     for path in asked.specs:
-        spec, store = path.resolve(), asked.store.resolve()
+        spec = path.resolve()
         loaded = load(spec, protocols())
         size = loaded.spec.scales[_SCALE].replicates.initialisations
         train(spec, asked.sets, size, asked.first_seed, store, options)
-        claims = judge(loaded, asked.sets, size, asked.first_seed, Store(store, read_only=True), asked.data)
+        claims = judge(loaded, asked.sets, size, asked.first_seed, Store(store, read_only=True), data)
         last = asked.first_seed + asked.sets * size - 1
         print(f"`{loaded.spec.id}`, {asked.sets} sets of {size}, seeds {asked.first_seed} to {last}:\n")
         print(f"{table(claims)}\n\n{summary(claims)}\n", flush=True)
