@@ -1,6 +1,6 @@
 """Are verdicts wrong as rarely as promised? Many sets of fresh seeds of a spec, each judged by itself.
 
-    python benchmarks/fresh_seeds.py specs/noisy_quadratic.yaml --store /tmp/fresh      # 20 sets; docs/fresh-seeds.md
+    python benchmarks/fresh_seeds.py specs/noisy_quadratic.yaml --store /tmp/fresh      # 20 sets; see docs/verdicts.md
 
 The initialisations of all sets are trained together in one run, from a first seed that no other run used. Then each set
 is judged as a run of its own would be, and all of them as one large run, whose verdicts are taken for the truth. A
