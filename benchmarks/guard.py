@@ -237,7 +237,7 @@ MUTATIONS = (
         "augmentation shared by all copies",
         _RESNET,
         "harness/engine/feed.py",
-        (('seeds.stream("augment", seed, epoch)', 'seeds.stream("augment", epoch)'),),
+        (('seeds.stream("augment", self._augmentation_seeds[replica], epoch)', 'seeds.stream("augment", epoch)'),),
     ),
     Mutation(
         "running statistics of one copy on the whole line",

@@ -4,8 +4,8 @@
     python benchmarks/matching.py --draws 1000
 
 A training has an accuracy from a normal law of deviation 1, of which a share of the variance is the initialisation's,
-and the sparse network's initialisation has it in common with the full one or not. ``drop_beyond_sd`` is the drop less the
-deviation of a full training, and the sign test is of its median. Three ways to estimate the deviation:
+and the sparse network's initialisation has it in common with the full one or not. ``drop_beyond_sd`` is the drop less
+the deviation of a full training, and the sign test is of its median. Three ways to estimate the deviation:
 
 - ``run``: from all full networks of the run, as ``drop_beyond_sd`` does.
 - ``others``: for each initialisation from all others (leave one out).
