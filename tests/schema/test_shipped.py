@@ -9,7 +9,8 @@ import pytest
 from harness.engine.networks.build import build
 from harness.engine.prune import kept_after
 from harness.pipeline.forecast import Machine, forecast
-from harness.protocols.imp.protocol import ImpOptions, Iterative
+from harness.protocols.common.pruning import Iterative
+from harness.protocols.imp.protocol import ImpOptions
 from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin
 from tests.support import ROOT, SPECS, request
 
