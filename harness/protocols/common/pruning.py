@@ -1,12 +1,14 @@
 """Iterative magnitude pruning with rewinding (LMC algorithm 2): how much is pruned, and the subnetworks by level."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from harness.jobs.job import Job
+from harness.observation import Observation
 from harness.protocols.common.arms import Subnetwork
+from harness.protocols.common.base import Measured
 from harness.protocols.common.recipe import Recipe
 from harness.schema.base import Fraction, Model
 
@@ -78,3 +80,8 @@ def by_level(
         mask = recipe.prune(trained(before), before.mask, output_layer=output_layer, **pruning.amount)
         chain.append(Subnetwork(trunk, mask))
     return chain
+
+
+def density(measured: Measured) -> Iterable[Observation]:
+    """The share of the prunable weights that a mask leaves, of a table of ``prune``."""
+    yield measured.seen("density", 100 * measured.table["kept"][0] / measured.table["total"][0])

@@ -11,7 +11,7 @@ from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import matching, pairs
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
-from harness.protocols.common.pruning import by_level, chain_order
+from harness.protocols.common.pruning import by_level, chain_order, density
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
@@ -80,7 +80,7 @@ class Imp(TrainingExperiment[ImpOptions]):
                 for level, subnetwork in enumerate(chain):
                     at: dict[str, Condition] = {"arm": "imp", "rewind": rewind, "level": level}
                     if subnetwork.mask is not None:
-                        yield Measurement(_density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
+                        yield Measurement(density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
                     if level in options.compared_levels:
                         for arm, made in subnetworks(recipe, seed, rewind, subnetwork, options):
                             yield from self._compared(setting, seed, rewind, made, {**at, "arm": arm})
@@ -200,10 +200,6 @@ class Imp(TrainingExperiment[ImpOptions]):
 
 def _at_rewind(measured: Measured) -> Iterable[Observation]:
     return pairs.errors(measured, "error_at_rewind")
-
-
-def _density(measured: Measured) -> Iterable[Observation]:
-    yield measured.seen("density", 100 * measured.table["kept"][0] / measured.table["total"][0])
 
 
 PROTOCOL = Imp()
