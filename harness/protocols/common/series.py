@@ -134,14 +134,13 @@ def heat_map(
 
 
 def _mean(observations: Sequence[Observation]) -> float:
-    """Over initialisations, each of which is averaged first."""
-    if any(observation.why for observation in observations):
+    """Over initialisations, each of which is averaged first; NaN where there is none, or one has no value."""
+    if not observations or any(observation.why for observation in observations):
         return math.nan
     values: dict[int, list[float]] = {}
     for observation in observations:
         values.setdefault(observation.initialisation, []).append(observation.value)
-    mean = statistics.estimate(values).value
-    return math.nan if mean is None else float(mean)
+    return math.fsum(statistics.means_of(values).values()) / len(values)
 
 
 def line_figure(
