@@ -16,6 +16,7 @@ from harness.protocols.common.arms import Subnetwork
 from harness.protocols.common.base import Claims, Measurement, Read
 from harness.protocols.common.pruning import by_level, chain_order, density
 from harness.protocols.common.setting import time_problems
+from harness.protocols.common.stability import stays_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.early_phase_rewinding import figures
 from harness.protocols.early_phase_rewinding.options import (
@@ -89,12 +90,13 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
             drops = matching.drops(mine)
             beyond = matching.beyond_sd(mine, drops)
             yield from (*drops, *beyond)
-            yield from matching.stays_from(
+            yield from stays_from(
                 beyond,
                 "drop_beyond_sd",
                 "matching_from",
+                "rewind",
+                times,
                 threshold=setting.options.matching_within,
-                rewinds=times,
                 end=network.recipe.length,
             )
 
