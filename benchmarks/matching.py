@@ -68,7 +68,7 @@ def trainings(case: Case, n: int, draws: int, seed: int) -> tuple[Values, Values
 
 
 def deviations(full: Values) -> Values:
-    """Of a single training, [sample]; as ``harness.protocols.imp.derived.deviation`` has it."""
+    """Of a single training, [sample]; as ``harness.protocols.common.matching.deviation`` has it."""
     between = full.mean(axis=2).var(axis=1, ddof=1)
     rest = full.var(axis=2, ddof=1).mean(axis=1) * (1 - 1 / full.shape[2])
     return np.asarray(np.sqrt(between + rest))

@@ -30,7 +30,10 @@ class LeNet(Model):
 
 
 class ResNet(Model):
-    """CIFAR ResNet of any depth and width; depth is 2 * stages * blocks + 2, ResNet-20 with ReLU by default."""
+    """CIFAR ResNet of any depth and width; depth is 2 * stages * blocks + 2, ResNet-20 with ReLU by default.
+
+    ResNet-56 has 9 blocks; the ResNet-18 that is usual for CIFAR has the widths 64, 128, 256, 512 and 2 blocks [lore].
+    """
 
     batch_norm: ClassVar[bool] = True
     name: Literal["resnet"]
@@ -65,6 +68,8 @@ class ResNet9(Model):
 class VGG(Model):
     """VGG with batch normalisation and one linear layer, VGG-16 with these stages: 14.7M parameters on CIFAR-10.
 
+    VGG-13 has two convolutions in each of the five stages.
+
     That convolutions have biases, and that one linear layer follows them, is as the closest public code has it [code].
 
     Attributes:
@@ -89,7 +94,26 @@ class VGG(Model):
         return self
 
 
-Network = Annotated[LeNet | ResNet | ResNet9 | VGG, Field(discriminator="name")]
+class WideResNet(Model):
+    """Wide ResNet with batch normalisation and ReLU, WRN-16-8 by default: 10,961,370 parameters on CIFAR-10.
+
+    Attributes:
+        stem: channels of the first convolution, 16 whatever the width [lore: its inventors' table 1].
+        widths: of the three stages, eight times 16, 32 and 64 [lore].
+        blocks: of a stage; depth is 6 * blocks + 4 [lore].
+        activated: normalisation and ReLU ``before`` each convolution, as the network's inventors have it [lore], or
+            ``after``, as an ordinary CIFAR ResNet that is widened; the source does not say which it has [open].
+    """
+
+    batch_norm: ClassVar[bool] = True
+    name: Literal["wide_resnet"]
+    stem: Width = 16
+    widths: Stages[Width] = (128, 256, 512)
+    blocks: Blocks = 2
+    activated: Literal["before", "after"] = "before"
+
+
+Network = Annotated[LeNet | ResNet | ResNet9 | VGG | WideResNet, Field(discriminator="name")]
 
 
 class Initialisation(Model):

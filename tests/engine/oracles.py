@@ -32,6 +32,7 @@ TINY_LENET = {"name": "lenet", "hidden": [7, 5]}
 TINY_RESNET = {"name": "resnet", "widths": [3, 4], "blocks": 1}
 TINY_RESNET9 = {"name": "resnet9", "widths": [2, 3, 3, 4], "activation": "gelu", "normalisation": "batch"}
 
+TINY_WIDE = {"name": "wide_resnet", "stem": 2, "widths": [3, 4], "blocks": 1, "activated": "before"}
 TINY_VGG = {"name": "vgg", "widths": [2, 3], "convolutions": [1, 2], "last_pooling": "max"}
 
 
@@ -92,11 +93,11 @@ class PlainBlock(nn.Module):
 class PlainResNet(nn.Module):
     """The CIFAR ResNet."""
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int, classes: int) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], blocks: int, classes: int, stem: int = 0) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
-        self.stem_bn = nn.BatchNorm2d(widths[0])
-        wide = widths[0]
+        wide = stem or widths[0]
+        self.stem = nn.Conv2d(channels, wide, 3, 1, 1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(wide)
         self.blocks = nn.ModuleDict()
         for stage, width in enumerate(widths, start=1):
             for block in range(1, blocks + 1):
@@ -110,6 +111,50 @@ class PlainResNet(nn.Module):
         for block in self.blocks.values():
             x = block(x)
         out: Tensor = self.output(x.mean((2, 3)))
+        return out
+
+
+class PlainWideBlock(nn.Module):
+    """A residual block of He et al. (2016b): normalisation and ReLU before each convolution."""
+
+    def __init__(self, wide_in: int, wide: int, stride: int) -> None:
+        super().__init__()
+        self.own_bn = nn.BatchNorm2d(wide_in)
+        self.a = nn.Conv2d(wide_in, wide, 3, stride, 1, bias=False)
+        self.a_bn = nn.BatchNorm2d(wide)
+        self.b = nn.Conv2d(wide, wide, 3, 1, 1, bias=False)
+        self.projects = stride != 1 or wide_in != wide
+        if self.projects:
+            self.shortcut = nn.Conv2d(wide_in, wide, 1, stride, 0, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ready = torch.relu(self.own_bn(x))
+        short = self.shortcut(ready) if self.projects else x
+        out: Tensor = self.b(torch.relu(self.a_bn(self.a(ready)))) + short
+        return out
+
+
+class PlainWideResNet(nn.Module):
+    """The wide ResNet, activated before its convolutions."""
+
+    def __init__(self, channels: int, stem: int, widths: Sequence[int], blocks: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, stem, 3, 1, 1, bias=False)
+        wide = stem
+        self.blocks = nn.ModuleDict()
+        for stage, width in enumerate(widths, start=1):
+            for block in range(1, blocks + 1):
+                stride = 2 if stage > 1 and block == 1 else 1
+                self.blocks[f"stage{stage}_block{block}"] = PlainWideBlock(wide, width, stride)
+                wide = width
+        self.last_bn = nn.BatchNorm2d(wide)
+        self.output = nn.Linear(wide, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks.values():
+            x = block(x)
+        out: Tensor = self.output(torch.relu(self.last_bn(x)).mean((2, 3)))
         return out
 
 
@@ -194,7 +239,10 @@ def plain(network: Network) -> nn.Module:
         return PlainResNet9(network.shape, network.settings["widths"], network.classes, *kind).double()
     if network.name == "vgg":
         return PlainVGG(channels, **network.settings, classes=network.classes).double()
-    return PlainResNet(channels, network.settings["widths"], network.settings["blocks"], network.classes).double()
+    residual = {name: network.settings[name] for name in ("widths", "blocks", "stem") if name in network.settings}
+    if network.settings.get("activated") == "before":
+        return PlainWideResNet(channels, **residual, classes=network.classes).double()
+    return PlainResNet(channels, **residual, classes=network.classes).double()
 
 
 def plain_tensor(module: nn.Module, name: str) -> Tensor:
@@ -202,8 +250,9 @@ def plain_tensor(module: nn.Module, name: str) -> Tensor:
     path, leaf = name.rsplit(".", 1)
     if ".conv" in path:
         path = f"stages.{path.replace('.', '_')}"
-    if path.endswith(".bn") or path == "stem.bn":
-        path = path.removesuffix(".bn") + "_bn"
+    if path.endswith(".bn"):
+        own = "own" if path.count(".") == 2 and ".block" in path else ""  # of a block, not of one of its convolutions
+        path = f"{path.removesuffix('.bn')}{'.' if own else ''}{own}_bn"
     leaf = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}.get(leaf, leaf)
     if path.startswith("stage") and ".block" in path:
         stage, block, rest = path.split(".", 2)

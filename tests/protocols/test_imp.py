@@ -5,8 +5,9 @@ import math
 import pytest
 
 from harness.observation import NoValue, Observation
-from harness.protocols.imp.derived import best_drops, beyond_sd, deviation
-from harness.protocols.imp.derived import drops as drops_of
+from harness.protocols.common.matching import beyond_sd, deviation
+from harness.protocols.common.matching import drops as drops_of
+from harness.protocols.imp.derived import best_drops
 
 
 def drops(values: dict[int, list[float]]) -> list[Observation]:

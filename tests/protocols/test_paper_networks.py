@@ -20,41 +20,36 @@ from tests.support import SPECS, request
 ALL = {path.stem: request(path, "paper").setting for path in SPECS}
 SETTINGS = {name: one for name, one in ALL.items() if isinstance(one, TrainingSetting)}
 NETWORKS = {
-    f"{one.recipe.training.network.name}-{one.recipe.data.name}-{one.recipe.training.schedule.rate}": one
-    for one in SETTINGS.values()
+    f"{training.network.name}-{training.parameters}-{training.data.name}-{training.schedule.rate}": recipe
+    for setting in SETTINGS.values()
+    for recipe in setting.recipes.values()
+    for training in (recipe.training,)
 }
 
 
-def made_up(setting: TrainingSetting, n: int) -> Dataset:
-    """Random images and labels with the facts of the setting's dataset."""
+def made_up(recipe: Recipe, n_train: int, n_test: int) -> Dataset:
+    """Random images and labels with the facts of the recipe's dataset."""
     generator = torch.Generator().manual_seed(0)
-
-    def images(count: int) -> torch.Tensor:
-        return torch.randint(0, 256, (count, *setting.recipe.data.shape), dtype=torch.uint8, generator=generator)
-
-    tensors = {"train_x": images(n), "test_x": images(20)}
-    tensors["train_y"] = torch.arange(n) % setting.recipe.data.classes
-    tensors["test_y"] = torch.arange(20) % setting.recipe.data.classes
-    shape = setting.recipe.data.shape
-    info = DatasetInfo(
-        setting.recipe.data.name, digest(tensors), n, 20, setting.recipe.data.classes, shape, False, "made up", None
-    )
+    facts, tensors = recipe.data, {}
+    for part, count in (("train", n_train), ("test", n_test)):
+        tensors[f"{part}_x"] = torch.randint(0, 256, (count, *facts.shape), dtype=torch.uint8, generator=generator)
+        tensors[f"{part}_y"] = torch.arange(count) % facts.classes
+    info = DatasetInfo(facts.name, digest(tensors), n_train, n_test, facts.classes, facts.shape, False, "made up", None)
     return in_memory(info, tensors)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_takes_a_few_steps_on_the_cpu(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
-    full = NETWORKS[name]
-    data = made_up(full, 32)
+    data = made_up(NETWORKS[name], 8, 4)
     monkeypatch.setattr(datasets, "load", lambda name, root: data)
-    training = full.recipe.training.model_copy(update={"batch": 16})
-    setting = TrainingSetting(full.replicates, full.options, Recipe(training, data.info))
-    start = setting.recipe.initial(0)
-    end = setting.recipe.train(start, 0, 3, order="copy/0/0")
+    training = NETWORKS[name].training.model_copy(update={"batch": 4})
+    recipe = Recipe(training, data.info)
+    start = recipe.initial(0)
+    end = recipe.train(start, 0, 3, order="copy/0/0")
     store = Store(tmp_path)
     run = execute(
-        Plan.of([setting.recipe.evaluate(end)]),
+        Plan.of([recipe.evaluate(end)]),
         store,
         backend=InProcess(torch.device("cpu")),
         load_dataset=lambda name: datasets.load(name, tmp_path),
@@ -65,5 +60,5 @@ def test_takes_a_few_steps_on_the_cpu(name: str, tmp_path: Path, monkeypatch: py
     assert sum(before[one].numel() for one in weights) == training.parameters
     assert all(not torch.equal(before[one], after[one]) for one in weights if "shift" not in one and "bias" not in one)
     assert all(bool(torch.isfinite(after[one]).all()) for one in weights)
-    table = store.read(setting.recipe.evaluate(end)).table
+    table = store.read(recipe.evaluate(end)).table
     assert set(table["split"]) == {"test", "train"}

@@ -9,7 +9,8 @@ import pytest
 from harness.engine.networks.build import build
 from harness.engine.prune import kept_after
 from harness.pipeline.forecast import Machine, forecast
-from harness.protocols.imp.protocol import ImpOptions, Iterative
+from harness.protocols.common.pruning import Iterative
+from harness.protocols.imp.protocol import ImpOptions
 from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin
 from tests.support import ROOT, SPECS, request
 
@@ -91,11 +92,9 @@ def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
 @pytest.mark.parametrize("scale", ["toy", "paper"])
 @pytest.mark.parametrize("path", TRAINING, ids=named)
 def test_parameters_are_those_of_the_network(path: Path, scale: str) -> None:
-    setting = request(path, scale).setting
-    network = build(
-        setting.recipe.training.network.model_dump(mode="json"), setting.recipe.data.shape, setting.recipe.data.classes
-    )
-    assert network.size == setting.recipe.training.parameters
+    for recipe in request(path, scale).setting.recipes.values():
+        network = build(recipe.training.network.model_dump(mode="json"), recipe.data.shape, recipe.data.classes)
+        assert network.size == recipe.training.parameters
 
 
 @pytest.mark.parametrize("path", LMC, ids=named)

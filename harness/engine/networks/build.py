@@ -4,7 +4,7 @@ To add a network: write the function, name it in ``NETWORKS``, and give its sett
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -52,26 +52,61 @@ def vgg(
 
 
 def resnet(
-    layers: Layers, x: Tensor, *, classes: int, widths: Sequence[int], blocks: int, activation: str = "relu"
+    layers: Layers,
+    x: Tensor,
+    *,
+    classes: int,
+    widths: Sequence[int],
+    blocks: int,
+    activation: str = "relu",
+    stem: int | None = None,
 ) -> Tensor:
     """CIFAR ResNet of He et al. (2016), section 4.2: depth 6n+2 for three stages of n blocks.
 
     Stages after the first halve the image. Where the shape changes, the shortcut is a 1x1 convolution with
     batch normalisation (option B). ResNet-20 has 272,474 trainable numbers, with its 1,568 running statistics the
-    paper's 274K.
+    paper's 274K. Four stages of two blocks with 64 to 512 channels are the ResNet-18 that is usual for CIFAR. The
+    first convolution has ``stem`` channels, by default those of the first stage.
     """
-    x = layers.block(layers.images(x), "stem", widths[0], 3, norm="stem.bn", activation=activation)
+    x = layers.block(layers.images(x), "stem", stem or widths[0], 3, norm="stem.bn", activation=activation)
+    for name, width, stride in _blocks(widths, blocks):
+        shortcut = x
+        if stride != 1 or layers.channels(x) != width:
+            name_of_it = f"{name}.shortcut"
+            shortcut = layers.block(x, name_of_it, width, 1, norm=f"{name_of_it}.bn", stride=stride)
+        y = layers.block(x, f"{name}.a", width, 3, norm=f"{name}.a.bn", activation=activation, stride=stride)
+        x = layers.block(y, f"{name}.b", width, 3, norm=f"{name}.b.bn", activation=activation, added=shortcut)
+    return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
+
+
+def wide_resnet(
+    layers: Layers, x: Tensor, *, classes: int, stem: int, widths: Sequence[int], blocks: int, activated: str
+) -> Tensor:
+    """Wide ResNet of Zagoruyko & Komodakis (2016), section 2: depth 6n+4 for three stages of n blocks.
+
+    ``activated`` ``before`` each convolution, as theirs is (He et al. 2016b): normalisation and ReLU stand before it, a
+    shortcut adds what came in, or where the shape changes a 1x1 convolution of it, normalised and activated, and the
+    last sum is normalised and activated once more. WRN-16-8 has 10,961,370 trainable numbers on CIFAR-10. ``after``: an
+    ordinary ``resnet`` of these widths, behind a first convolution of ``stem`` channels.
+    """
+    if activated == "after":
+        return resnet(layers, x, classes=classes, widths=widths, blocks=blocks, stem=stem)
+    x = layers.convolve(layers.images(x), "stem", stem, 3)
+    for name, width, stride in _blocks(widths, blocks):
+        ready = layers.relu(layers.batch_norm(x, f"{name}.bn"))
+        if stride != 1 or layers.channels(x) != width:
+            x = layers.convolve(ready, f"{name}.shortcut", width, 1, stride=stride)
+        y = layers.block(ready, f"{name}.a", width, 3, norm=f"{name}.a.bn", activation="relu", stride=stride)
+        x = x + layers.convolve(y, f"{name}.b", width, 3)
+    x = layers.relu(layers.batch_norm(x, "last.bn"))
+    return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
+
+
+def _blocks(widths: Sequence[int], blocks: int) -> Iterator[tuple[str, int, int]]:
+    """Name, channels and stride of each residual block: the first of every stage but the first halves the image."""
     for stage, width in enumerate(widths, start=1):
         for block in range(1, blocks + 1):
-            name = f"stage{stage}.block{block}"
-            stride = 2 if stage > 1 and block == 1 else 1
-            shortcut = x
-            if stride != 1 or layers.channels(x) != width:
-                name_of_it = f"{name}.shortcut"
-                shortcut = layers.block(x, name_of_it, width, 1, norm=f"{name_of_it}.bn", stride=stride)
-            y = layers.block(x, f"{name}.a", width, 3, norm=f"{name}.a.bn", activation=activation, stride=stride)
-            x = layers.block(y, f"{name}.b", width, 3, norm=f"{name}.b.bn", activation=activation, added=shortcut)
-    return layers.linear(layers.pool_all(x), "output", classes, output_layer=True)
+            yield f"stage{stage}.block{block}", width, 2 if stage > 1 and block == 1 else 1
 
 
 def resnet9(
@@ -102,7 +137,13 @@ def resnet9(
 APART_FROM = 1_000_000
 """Multiply-adds of an example from which each replica is computed by itself: measured, see docs/fused-replicas.md."""
 
-NETWORKS: Mapping[str, Forward] = {"lenet": lenet, "resnet": resnet, "resnet9": resnet9, "vgg": vgg}
+NETWORKS: Mapping[str, Forward] = {
+    "lenet": lenet,
+    "resnet": resnet,
+    "resnet9": resnet9,
+    "vgg": vgg,
+    "wide_resnet": wide_resnet,
+}
 
 
 @dataclass(frozen=True)

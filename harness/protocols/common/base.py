@@ -91,14 +91,15 @@ class Experiment(Generic[S]):
     Subclasses set ``name``, ``settings`` and ``quantities`` and give ``setting``, ``measurements``, ``figures``,
     ``axes`` and ``defaults``, and ``derived`` where a quantity follows from several tables; the conditions on
     ``time_axes`` are times, the settings ``judged_only`` are thresholds of figures and of judgements and decide no
-    job, and a scale's ``recipes`` have the names ``further_recipes``. Instances hold no state.
+    job, and a scale's ``recipes`` have the names ``further_recipes``; None: those that the spec chooses. Instances hold
+    no state.
     """
 
     name: ClassVar[str]
     settings: type[Model]
     quantities: ClassVar[Mapping[str, Quantity]]
     trains: ClassVar[bool] = False
-    further_recipes: ClassVar[frozenset[str]] = frozenset()
+    further_recipes: ClassVar[frozenset[str] | None] = frozenset()
     time_axes: ClassVar[frozenset[str]] = frozenset()
     judged_only: ClassVar[frozenset[str]] = frozenset()
 
@@ -183,9 +184,10 @@ class Experiment(Generic[S]):
             yield (MAIN_RECIPE,), "this field is missing"
         if not self.trains and scale.training is not None:
             yield (MAIN_RECIPE,), f"{self.name} trains no network: remove this field"
-        for name in sorted(self.further_recipes - scale.recipes.keys()):
+        known = scale.recipes.keys() if self.further_recipes is None else self.further_recipes
+        for name in sorted(known - scale.recipes.keys()):
             yield place_of_recipe(name), "this field is missing"
-        for name in sorted(scale.recipes.keys() - self.further_recipes):
+        for name in sorted(scale.recipes.keys() - known):
             yield place_of_recipe(name), f"{self.name} uses no recipe of this name: remove it"
 
     def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> list[Problem]:

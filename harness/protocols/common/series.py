@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.digits import plain
-from harness.figure import Figure, Reference, Series
+from harness.figure import Figure, Reference, Series, Surface
 from harness.judging import statistics
 from harness.observation import Condition, Observation
 from harness.protocols.common.base import Claims
@@ -78,6 +79,68 @@ def curve(
         dashed=dashed,
         panel=panel,
     )
+
+
+@dataclass(frozen=True)
+class Side:
+    """What runs along a side of a map.
+
+    Attributes:
+        axis: of the quantity.
+        conditions: on the axis, in order.
+        names: of the conditions, in place of themselves.
+        places: of the conditions, where cells are not to stand one beside the other.
+    """
+
+    axis: str
+    conditions: Sequence[Condition]
+    names: Sequence[str] = ()
+    places: Sequence[float] = ()
+
+
+def heat_map(
+    observations: Sequence[Observation],
+    quantity: str,
+    at: Mapping[str, Condition],
+    *,
+    across: Side,
+    up: Side,
+    label: str,
+    z_scale: Literal["linear", "log"] = "linear",
+) -> Surface | None:
+    """A quantity's means over two axes, a cell for each pair of conditions; None where nothing was observed.
+
+    A cell at which an initialisation has no value is missing: a mean over the others would be of another kind.
+
+    Args:
+        observations: all there are.
+        quantity: its name.
+        at: the other conditions.
+        across: runs along x.
+        up: runs along y.
+        label: what is drawn, with its unit.
+        z_scale: of the colours.
+    """
+    cells: dict[tuple[Condition, Condition], list[Observation]] = {}
+    for observation in observations:
+        if observation.quantity == quantity and at.items() <= observation.at.items():
+            cells.setdefault((observation.at[up.axis], observation.at[across.axis]), []).append(observation)
+    if not cells:
+        return None
+    means = [[_mean(cells.get((row, column), ())) for column in across.conditions] for row in up.conditions]
+    x, y = (side.places or range(len(side.conditions)) for side in (across, up))
+    x_names, y_names = (side.names or [str(condition) for condition in side.conditions] for side in (across, up))
+    return Surface(x, y, means, label, "heat", z_scale, x_names, y_names)
+
+
+def _mean(observations: Sequence[Observation]) -> float:
+    """Over initialisations, each of which is averaged first; NaN where there is none, or one has no value."""
+    if not observations or any(observation.why for observation in observations):
+        return math.nan
+    values: dict[int, list[float]] = {}
+    for observation in observations:
+        values.setdefault(observation.initialisation, []).append(observation.value)
+    return math.fsum(statistics.means_of(values).values()) / len(values)
 
 
 def line_figure(

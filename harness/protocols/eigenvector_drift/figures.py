@@ -1,10 +1,8 @@
 """Figures of turning eigenvectors."""
 
-import math
-import statistics
 from collections.abc import Sequence
 
-from harness.figure import Figure, Surface
+from harness.figure import Figure
 from harness.observation import Condition, Observation
 from harness.protocols.common import series
 
@@ -51,14 +49,11 @@ def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: flo
         for observation in observations
         if observation.quantity == "bin_overlap" and observation.at["start"] == start
     ]
-    values: dict[tuple[int, int], list[float]] = {}
-    for observation in mine:
-        values.setdefault((int(observation.at["bin"]), int(observation.at["other"])), []).append(observation.value)
-    rows, columns = (sorted({cell[side] for cell in values}) for side in (0, 1))
-    means = [
-        [statistics.mean(values[row, column]) if (row, column) in values else math.nan for column in columns]
-        for row in rows
-    ]
+    rows, columns = (sorted({int(observation.at[axis]) for observation in mine}) for axis in ("bin", "other"))
+    across, up = (
+        series.Side(axis, bins, [_end(number, floor, per_decade) for number in bins], bins)
+        for axis, bins in (("other", columns), ("bin", rows))
+    )
     return Figure(
         f"bins_{start}",
         f"Overlap of eigenvectors by eigenvalue, iterations {start} and {stop}",
@@ -68,18 +63,9 @@ def _bins(observations: Sequence[Observation], pair: tuple[int, int], floor: flo
         f"eigenvalue at {stop}, over the shift",
         f"eigenvalue at iteration {start}",
         [],
-        surface=Surface(
-            columns,
-            rows,
-            means,
-            "over a random rotation",
-            "heat",
-            "log",
-            [_end(number, floor, per_decade) for number in columns],
-            [_end(number, floor, per_decade) for number in rows],
-        )
-        if values
-        else None,
+        surface=series.heat_map(
+            mine, "bin_overlap", {}, across=across, up=up, label="over a random rotation", z_scale="log"
+        ),
     )
 
 

@@ -1,28 +1,9 @@
-"""What follows from several observations of subnetworks: losses of accuracy."""
+"""What follows from several observations of subnetworks: the loss of accuracy at the best rewinding iteration."""
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from harness.observation import Condition, NoValue, Observation, observed
-
-
-def drops(observations: Sequence[Observation]) -> list[Observation]:
-    """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""
-    full = {
-        (split, seed): values
-        for split, seeds in full_accuracies(observations).items()
-        for seed, values in seeds.items()
-    }
-    found = []
-    for observation in observations:
-        reference = full.get((observation.at.get("split", ""), observation.initialisation))
-        if observation.quantity == "accuracy" and reference:
-            drop = statistics.fmean(reference) - observation.value
-            found.append(
-                Observation("accuracy_drop", observation.at, observation.initialisation, observation.repeat, drop)
-            )
-    return found
+from harness.observation import Condition, Observation
 
 
 def best_drops(observations: Sequence[Observation]) -> list[Observation]:
@@ -54,56 +35,3 @@ def best_drops(observations: Sequence[Observation]) -> list[Observation]:
                 if drop.initialisation == seed
             ]
     return found
-
-
-def beyond_sd(observations: Sequence[Observation], some: Sequence[Observation]) -> list[Observation]:
-    """Drops less one standard deviation of the full network's accuracy: ``drop_beyond_sd``, ``best_drop_beyond_sd``.
-
-    Args:
-        observations: with the accuracies of the full networks.
-        some: drops.
-    """
-    deviations = {split: deviation(list(seeds.values())) for split, seeds in full_accuracies(observations).items()}
-    found = []
-    for drop in some:
-        sd = deviations[drop.at["split"]]
-        value = sd if isinstance(sd, NoValue) else drop.value - sd
-        name = drop.quantity.replace("accuracy_drop", "drop") + "_beyond_sd"
-        found.append(observed(name, drop.at, drop.initialisation, drop.repeat, value))
-    return found
-
-
-def deviation(runs: Sequence[Sequence[float]]) -> float | NoValue:
-    """Standard deviation of a single training, which has its own initialisation and its own order.
-
-    The variance of the initialisations' means holds 1/m of the variance inside one, where it has m trainings; the rest
-    is added.
-
-    Args:
-        runs: an accuracy a training, by initialisation.
-
-    Examples:
-        One training each; and two, the same whatever the initialisation.
-
-        >>> from harness.protocols.imp.derived import deviation
-        >>> deviation([[90.0], [91.0], [92.0]])
-        1.0
-        >>> round(deviation([[90.0, 92.0], [90.0, 92.0]]) ** 2, 6)
-        1.0
-    """
-    if len(runs) < 2:
-        return NoValue("a single initialisation tells no standard deviation of the full network")
-    between = statistics.variance(map(statistics.fmean, runs))
-    rest = [statistics.variance(values) * (1 - 1 / len(values)) for values in runs if len(values) > 1]
-    return math.sqrt(between + (statistics.fmean(rest) if rest else 0.0))
-
-
-def full_accuracies(observations: Sequence[Observation]) -> Mapping[Condition, Mapping[int, list[float]]]:
-    """Split -> initialisation -> accuracies of the full networks."""
-    full: dict[Condition, dict[int, list[float]]] = {}
-    for observation in observations:
-        if observation.quantity == "accuracy" and observation.at["level"] == 0:
-            full.setdefault(observation.at["split"], {}).setdefault(observation.initialisation, []).append(
-                observation.value
-            )
-    return full

@@ -7,7 +7,7 @@ from harness.observation import Condition, NoValue, Observation
 from harness.protocols.common import series
 from harness.protocols.common.arms import ARMS
 from harness.protocols.common.base import Claims
-from harness.protocols.imp.derived import deviation, full_accuracies
+from harness.protocols.common.matching import deviation, full_accuracies
 from harness.protocols.imp.options import ImpSetting
 from harness.schema.claims import Check
 

@@ -5,33 +5,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.protocols.common.arms import ArmOptions
+from harness.protocols.common.pruning import Iterative, OneShot
 from harness.protocols.common.recipe import LineOptions, SgdNoise
 from harness.protocols.common.setting import TrainingSetting
-from harness.schema.base import Fraction, Many, Model, NonNegative, Positive, Time
-
-
-class Iterative(Model):
-    """Prune a fraction of the remaining weights, rewind, train, again [paper].
-
-    Attributes:
-        fraction: of the remaining weights, each time [paper: 20 %].
-        levels: how many times.
-    """
-
-    style: Literal["iterative"]
-    fraction: Fraction = 0.2
-    levels: int = Field(ge=1, le=60)
-
-
-class OneShot(Model):
-    """Prune once to a target [paper: ImageNet].
-
-    Attributes:
-        density: the share of prunable weights that remains.
-    """
-
-    style: Literal["one_shot"]
-    density: Fraction
+from harness.schema.base import Many, NonNegative, Positive, Time
 
 
 class ImpOptions(ArmOptions):
@@ -72,7 +49,7 @@ class ImpOptions(ArmOptions):
     @property
     def levels(self) -> int:
         """The sparsest level."""
-        return self.pruning.levels if isinstance(self.pruning, Iterative) else 1
+        return self.pruning.levels
 
     @model_validator(mode="after")
     def _imp_is_an_arm(self) -> Self:

@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import pairs
+from harness.protocols.common import matching, pairs
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
+from harness.protocols.common.pruning import by_level, chain_order, density
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
-from harness.protocols.imp import derived
 from harness.protocols.imp import figures as imp_figures
-from harness.protocols.imp.options import ImpOptions, ImpSetting, Iterative
+from harness.protocols.imp.derived import best_drops
+from harness.protocols.imp.options import ImpOptions, ImpSetting
 from harness.schema.load import Problem
 
 
@@ -73,37 +75,23 @@ class Imp(TrainingExperiment[ImpOptions]):
             for rewind in map(setting.iterations, options.rewinds):
                 trunk = recipe.trunk(seed, rewind)
                 yield Measurement(_at_rewind, recipe.evaluate(trunk), {"rewind": rewind}, seed)
-                chain = self._chain(setting, seed, trunk, rewind)
+                trained = partial(self._chained, setting, seed, rewind)
+                chain = by_level(recipe, trunk, options.pruning, trained, output_layer=options.prune_output_layer)
                 for level, subnetwork in enumerate(chain):
                     at: dict[str, Condition] = {"arm": "imp", "rewind": rewind, "level": level}
                     if subnetwork.mask is not None:
-                        yield Measurement(_density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
+                        yield Measurement(density, subnetwork.mask, {"rewind": rewind, "level": level}, seed)
                     if level in options.compared_levels:
                         for arm, made in subnetworks(recipe, seed, rewind, subnetwork, options):
                             yield from self._compared(setting, seed, rewind, made, {**at, "arm": arm})
                         yield from self._travel(setting, seed, rewind, subnetwork, level)
                     else:
-                        end = self._chained(setting, seed, rewind, subnetwork)
-                        yield Measurement(pairs.at_end, recipe.evaluate(end), at, seed)
-
-    def _chain(self, setting: ImpSetting, seed: int, trunk: Job, rewind: int) -> list[Subnetwork]:
-        """IMP's subnetworks by level; the first is the full network."""
-        chain = [Subnetwork(trunk, None)]
-        for _ in range(setting.options.levels):
-            before = chain[-1]
-            end = self._chained(setting, seed, rewind, before)
-            chain.append(Subnetwork(trunk, self._prune(setting, end, before.mask)))
-        return chain
-
-    def _prune(self, setting: ImpSetting, end: Job, mask: Job | None) -> Job:
-        pruning = setting.options.pruning
-        amount = {"fraction": pruning.fraction} if isinstance(pruning, Iterative) else {"density": pruning.density}
-        return setting.recipe.prune(end, mask, output_layer=setting.options.prune_output_layer, **amount)
+                        yield Measurement(pairs.at_end, recipe.evaluate(trained(subnetwork)), at, seed)
 
     def _chained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
         """The training that IMP prunes next."""
         own = setting.options.chain_order == "own"
-        order = f"chain/{seed}" if own else setting.recipe.copy_order(seed, 0)
+        order = chain_order(seed) if own else setting.recipe.copy_order(seed, 0)
         return self._ordered(setting, rewind, subnetwork, order, order)
 
     def _trained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
@@ -148,12 +136,12 @@ class Imp(TrainingExperiment[ImpOptions]):
 
     def derived(self, setting: ImpSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """Accuracy drops, those at the best rewinding iteration, both beyond one sd; from where on all is stable."""
-        drops = derived.drops(observations)
-        drops += derived.best_drops(drops)
+        drops = matching.drops(observations)
+        drops += best_drops(drops)
         options = setting.options
         rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
         stable = stable_from(observations, "rewind", rewinds, threshold=options.stable_below, end=setting.length)
-        return [*drops, *derived.beyond_sd(observations, drops), *stable]
+        return [*drops, *matching.beyond_sd(observations, drops), *stable]
 
     def rests_on(
         self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
@@ -212,10 +200,6 @@ class Imp(TrainingExperiment[ImpOptions]):
 
 def _at_rewind(measured: Measured) -> Iterable[Observation]:
     return pairs.errors(measured, "error_at_rewind")
-
-
-def _density(measured: Measured) -> Iterable[Observation]:
-    yield measured.seen("density", 100 * measured.table["kept"][0] / measured.table["total"][0])
 
 
 PROTOCOL = Imp()

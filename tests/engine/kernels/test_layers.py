@@ -13,7 +13,7 @@ from harness.engine.kernels.layers import CompiledLayers
 from harness.engine.networks.build import Network, build
 from harness.engine.networks.layers import BatchNormMode, Layers
 from harness.engine.replicas import Replicas
-from tests.engine.oracles import TINY_RESNET, TINY_RESNET9, TINY_VGG, random_state
+from tests.engine.oracles import TINY_RESNET, TINY_RESNET9, TINY_VGG, TINY_WIDE, random_state
 from tests.engine.test_train import CASES, assert_same, replicas_of, run
 
 NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
@@ -25,6 +25,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
     "resnet9-layer": ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
     "vgg": (TINY_VGG, (2, 9, 8)),
     "vgg-mean": ({**TINY_VGG, "last_pooling": "mean"}, (2, 9, 8)),
+    "wide": (TINY_WIDE, (2, 7, 6)),
 }
 
 

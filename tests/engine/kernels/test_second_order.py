@@ -19,7 +19,7 @@ from harness.engine.networks.layers import Layers
 from harness.engine.networks.tails import Tail, tails
 from harness.errors import InvariantBroken
 from harness.measure.curvature import products, rows, symmetric
-from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, TINY_VGG, random_state
+from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, TINY_VGG, TINY_WIDE, random_state
 from tests.measure.problems import problem, relative
 
 Mode = Literal["batch", "eval"]
@@ -150,7 +150,7 @@ def test_a_loss_that_overflowed_has_no_derivatives() -> None:
 
 
 @pytest.mark.parametrize(
-    "description", [TINY_LENET, TINY_VGG, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}]
+    "description", [TINY_LENET, TINY_VGG, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}, TINY_WIDE]
 )
 def test_other_networks_are_left_to_torch(description: dict[str, Any]) -> None:
     network = build(description, (1, 8, 8), 3)

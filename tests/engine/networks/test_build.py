@@ -15,6 +15,7 @@ from tests.engine.oracles import (
     TINY_RESNET,
     TINY_RESNET9,
     TINY_VGG,
+    TINY_WIDE,
     fill,
     plain,
     plain_tensor,
@@ -30,6 +31,11 @@ VGG_16 = {
     "convolutions": [2, 2, 3, 3, 3],
     "last_pooling": "max",
 }
+
+RESNET_56 = {**RESNET_20, "blocks": 9}
+RESNET_18 = {"name": "resnet", "widths": [64, 128, 256, 512], "blocks": 2}
+WRN_16_8 = {"name": "wide_resnet", "stem": 16, "widths": [128, 256, 512], "blocks": 2, "activated": "before"}
+VGG_13 = {**VGG_16, "convolutions": [2, 2, 2, 2, 2]}
 
 
 def weights_of(network: Network, *, output_layer: bool = True) -> int:
@@ -81,6 +87,65 @@ def test_vgg_16_has_the_papers_counts() -> None:
     assert sum(size for size, _ in network.buffers.values()) == 2 * 4_224
 
 
+def test_resnet_56_has_its_count() -> None:
+    """Nine times two convolutions a stage, and 1x1 shortcuts with normalisation into the second and third."""
+    network = build(RESNET_56, (3, 32, 32), 10)
+    stem = 27 * 16 + 32
+    first = 18 * (9 * 16**2 + 32)
+    second = 9 * 16 * 32 + 64 + 17 * (9 * 32**2 + 64) + (16 * 32 + 64)
+    third = 9 * 32 * 64 + 128 + 17 * (9 * 64**2 + 128) + (32 * 64 + 128)
+    assert network.size == stem + first + second + third + 650 == 855_770
+    # Parameter-free shortcuts, the original's option A, would leave out (512 + 64) + (2,048 + 128).
+    assert network.size - 2_752 == 853_018
+
+
+def test_resnet_18_has_its_count() -> None:
+    """Four stages of two blocks, 64 to 512 channels, a 3x3 stem and no pooling, as is usual for CIFAR."""
+    network = build(RESNET_18, (3, 32, 32), 10)
+    stem = 27 * 64 + 128
+    first = 4 * (9 * 64**2 + 128)
+    later = sum(9 * (w // 2) * w + 3 * 9 * w**2 + 4 * 2 * w + (w // 2) * w + 2 * w for w in (128, 256, 512))
+    assert network.size == stem + first + later + 5_130 == 11_173_962
+
+
+def test_wrn_16_8_has_its_count() -> None:
+    """Depth 6 * 2 + 4 with the three shortcuts' convolutions; these, the stem and the last ones are not normalised."""
+    network = build(WRN_16_8, (3, 32, 32), 10)
+
+    def stage(wide: int, width: int) -> int:
+        convolutions = 9 * wide * width + 3 * 9 * width**2 + wide * width
+        return convolutions + 2 * wide + 3 * 2 * width  # a scale and a shift before each of four convolutions
+
+    assert network.size == 27 * 16 + stage(16, 128) + stage(128, 256) + stage(256, 512) + 1_024 + 5_130 == 10_961_370
+    convolutions = [name for name, declared in network.parameters.items() if declared.kind == "conv"]
+    assert len(convolutions) == 16
+    after = build({**WRN_16_8, "activated": "after"}, (3, 32, 32), 10)
+    # After: the stem is normalised by its own 32, each of 12 convolutions and 3 shortcuts by twice its width.
+    normalised = 32 + sum(2 * width * 5 for width in (128, 256, 512))
+    before = sum(2 * wide + 3 * 2 * width for wide, width in ((16, 128), (128, 256), (256, 512))) + 1_024
+    assert after.size == network.size - before + normalised == 10_963_162
+
+
+def test_vgg_13_has_its_count() -> None:
+    network = build(VGG_13, (3, 32, 32), 10)
+    widths = [3, 64, 64, 128, 128, 256, 256, 512, 512, 512, 512]
+    weights = sum(9 * wide * width for wide, width in pairwise(widths))
+    assert network.size == weights + 3 * sum(widths[1:]) + 5_130 == 9_402_048 + 8_832 + 5_130 == 9_416_010
+
+
+def test_a_widened_resnet_is_a_resnet() -> None:
+    """Activated after its convolutions, and with a stem as wide as the first stage, it is the same network."""
+    wide = build({**TINY_WIDE, "activated": "after", "stem": 3}, (2, 6, 6), 3)
+    assert wide.parameters == build(TINY_RESNET, (2, 6, 6), 3).parameters
+    parameters, buffers = random_state(wide, 2)
+    x = torch.randn(4, 2, 2, 6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    logits = [
+        build(kind, (2, 6, 6), 3).logits(parameters, buffers, x)
+        for kind in (TINY_RESNET, dict(wide.settings, name="wide_resnet"))
+    ]
+    assert torch.equal(*logits)
+
+
 def test_large_networks_are_computed_replica_by_replica() -> None:
     """Whatever R: else a replica's numbers would depend on it."""
     assert build(RESNET_20, (3, 32, 32), 10).branches(3) == [slice(0, 1), slice(1, 2), slice(2, 3)]
@@ -92,7 +157,9 @@ def test_toy_resnet_has_its_count() -> None:
     assert build({"name": "resnet", "widths": [8, 16], "blocks": 1}, (1, 8, 8), 10).size == 5_122
 
 
-@pytest.mark.parametrize("description", [RESNET_20, RESNET_9, VGG_16], ids=["resnet-20", "resnet-9", "vgg-16"])
+@pytest.mark.parametrize(
+    "description", [RESNET_20, RESNET_9, VGG_16, WRN_16_8], ids=["resnet-20", "resnet-9", "vgg-16", "wrn-16-8"]
+)
 def test_networks_multiply_as_often_as_torch(description: dict[str, Any]) -> None:
     network = build(description, (3, 32, 32), 10)
     counted = 0
@@ -131,8 +198,21 @@ def test_only_weights_are_prunable() -> None:
         ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
         (TINY_VGG, (2, 9, 8)),
         ({**TINY_VGG, "last_pooling": "mean"}, (2, 9, 8)),
+        ({**TINY_WIDE, "blocks": 2}, (2, 7, 6)),
+        ({**TINY_WIDE, "activated": "after"}, (2, 6, 6)),
     ],
-    ids=["lenet", "resnet", "deeper-resnet", "resnet9", "resnet9-relu", "resnet9-layer", "vgg", "vgg-mean"],
+    ids=[
+        "lenet",
+        "resnet",
+        "deeper-resnet",
+        "resnet9",
+        "resnet9-relu",
+        "resnet9-layer",
+        "vgg",
+        "vgg-mean",
+        "wide",
+        "wide-after",
+    ],
 )
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_fused_logits_are_those_of_plain_modules(
@@ -157,8 +237,8 @@ def test_fused_logits_are_those_of_plain_modules(
 
 @pytest.mark.parametrize(
     "description",
-    [TINY_RESNET, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}, TINY_VGG],
-    ids=["resnet", "resnet9", "resnet9-layer", "vgg"],
+    [TINY_RESNET, TINY_RESNET9, {**TINY_RESNET9, "normalisation": "layer"}, TINY_VGG, TINY_WIDE],
+    ids=["resnet", "resnet9", "resnet9-layer", "vgg", "wide"],
 )
 def test_gradients_of_fused_replicas_are_those_of_plain_modules(description: dict[str, Any]) -> None:
     network = build(description, (1, 8, 8), 3)
@@ -275,6 +355,7 @@ BATCH = 37
         ({**TINY_RESNET9, "activation": "relu"}, (3, 19, 17)),
         ({**TINY_RESNET9, "normalisation": "layer"}, (2, 16, 16)),
         ({**TINY_VGG, "last_pooling": "mean"}, (2, 9, 8)),
+        (TINY_WIDE, (2, 7, 9)),
     ],
 )
 def test_tracing_gives_the_shapes_that_computing_does(description: dict[str, Any], shape: tuple[int, int, int]) -> None:

@@ -11,7 +11,7 @@ from harness.engine.networks.build import Network, build
 from harness.engine.networks.initialise import flatten
 from harness.engine.networks.layers import Layers
 from harness.engine.networks.tails import OPERATIONS, tails
-from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, TINY_VGG, random_state
+from tests.engine.oracles import TINY_LENET, TINY_RESNET, TINY_RESNET9, TINY_VGG, TINY_WIDE, random_state
 
 LAYER_NORMALISED = {**TINY_RESNET9, "normalisation": "layer"}
 NETWORKS = {
@@ -19,6 +19,7 @@ NETWORKS = {
     "resnet": TINY_RESNET,
     "resnet9": TINY_RESNET9,
     "vgg": TINY_VGG,
+    "wide": TINY_WIDE,
     "layer_norm": LAYER_NORMALISED,
 }
 
