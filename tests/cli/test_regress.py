@@ -85,7 +85,7 @@ def test_a_factor_is_kept_by_its_logarithm(tmp_path: Path) -> None:
     said = regress(place, path, store="fresh")
     assert said.code == 1, said.out
     (told,) = alarms(place).values()
-    assert f"baseline {2 * math.exp(far.mean):.4g}" in told, "twice as far, with a spread of a thousandth"
+    assert f"baseline {2 * math.exp(far.mean):.5g}" in told, "twice as far, with a spread of a thousandth"
 
 
 def test_a_spec_outside_the_working_folder_gets_no_baseline(made: Place, place: Place) -> None:

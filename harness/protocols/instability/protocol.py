@@ -185,6 +185,11 @@ def _at_fork(measured: Measured) -> Iterable[Observation]:
     return pairs.errors(measured, "error_at_fork")
 
 
-_READ_BY = {**pairs.READ_BY, "error_at_fork": (_at_fork,), "relative_distance": pairs.READ_BY["l2_distance"]}
+_READ_BY = {
+    **pairs.READ_BY,
+    "error_at_fork": (_at_fork,),
+    "relative_distance": pairs.READ_BY["l2_distance"],
+    "stable_from": pairs.READ_BY["instability"],
+}
 
 PROTOCOL = Instability()
