@@ -128,7 +128,7 @@ def test_trunks_masks_and_full_networks_are_those_of_imps_experiment(scale: str)
 def test_the_paper_scale_is_the_captions(name: str) -> None:
     ours, theirs = asked(name, "paper").setting, asked("resnet20_imp", "paper").setting
     assert [str(rewind) for rewind in ours.options.rewinds] == ["500it", "2000it"]
-    assert (ours.options.pruning.fraction, ours.options.levels) == (0.2, 8)
+    assert (ours.options.pruning.fraction, ours.options.pruning.levels) == (0.2, 8)
     assert ours.recipe == theirs.recipe
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.jobs.job import Job
 from harness.protocols.common.arms import Subnetwork
-from harness.protocols.common.pruning import chain, rewound
+from harness.protocols.common.pruning import by_level, chain_order
 from harness.protocols.early_phase_perturbations.options import PerturbationSetting
 from harness.protocols.early_phase_perturbations.perturbations import IDENTITY, NOISE, NOTHING, PERTURBATIONS
 
@@ -35,9 +36,11 @@ class Origin:
     @classmethod
     def of(cls, setting: PerturbationSetting, seed: int, k: int) -> "Origin":
         """By IMP of that k."""
-        last = chain(setting.recipe, setting.options, seed, k)[-1]
+        trunk, options = setting.recipe.trunk(seed, k), setting.options
+        trained = partial(_rewound, setting, k, chain_order(seed))
+        last = by_level(setting.recipe, trunk, options.pruning, trained, output_layer=options.prune_output_layer)[-1]
         assert last.mask is not None, "pruning has one level at least"
-        return cls(setting, seed, k, last.state, last.mask)
+        return cls(setting, seed, k, trunk, last.mask)
 
     @property
     def order(self) -> str:
@@ -80,8 +83,8 @@ class Origin:
 
     def controls(self) -> Iterator[tuple[str, Job]]:
         """Name -> trained network. The full one is trained on as ever; others share what is chosen for all arms."""
-        options, recipe = self.setting.options, self.setting.recipe
-        yield "full", rewound(recipe, options, self.k, Subnetwork(self.trunk, None), self.order)
+        recipe = self.setting.recipe
+        yield "full", _rewound(self.setting, self.k, self.order, Subnetwork(self.trunk, None))
         yield "control", self.trained(self.perturbed(NOTHING))
         start = recipe.initial(self.seed)
         yield "rewound", recipe.train(start, 0, recipe.length, order=self.order, mask=self.mask)
@@ -95,3 +98,15 @@ class Origin:
                 yield name, NO_NOISE, self.perturbed(perturbation.how)
         for n, size in zip(options.noises, options.sizes, strict=True):
             yield NOISE, size, self.perturbed({"kind": "noise", "n": n, "sigma": options.sigma})
+
+
+def _rewound(setting: PerturbationSetting, k: int, order: str, subnetwork: Subnetwork) -> Job:
+    """A subnetwork trained from step k to the end as IMP trains it."""
+    return setting.recipe.train(
+        subnetwork.state,
+        k,
+        setting.length,
+        order=order,
+        mask=subnetwork.mask,
+        optimiser_state=setting.options.optimiser_at_rewind,
+    )

@@ -4,22 +4,26 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.protocols.common.pruning import PruningOptions
+from harness.protocols.common.pruning import Iterative, OneShot
 from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.early_phase_perturbations.perturbations import PerturbationName
-from harness.schema.base import Many, Time
+from harness.schema.base import Many, Model, Time
 
 Size = Annotated[float, Field(ge=1e-3, le=1e3)]
 """Of noise, in standard deviations: less is near the rounding of float32."""
 
 
-class PerturbationOptions(PruningOptions):
-    """What perturbations of the early phase leave to choose, beside the pruning that makes the mask.
+class PerturbationOptions(Model):
+    """What perturbations of the early phase leave to choose.
 
     The source's text is not at hand, its public code has none of this: where no origin is given, the paper's own choice
     is unknown.
 
     Attributes:
+        pruning: of the mask: iterative or one-shot; its last level is the one that is perturbed.
+        prune_output_layer: whether the last layer is pruned, as for ResNet-20 in LMC [arith].
+        optimiser_at_rewind: whether the trainings that make the mask, and the full network's, go on with the optimiser's
+            state of k or a fresh one, as in the experiment ``imp`` [code, conflict].
         rewinds: every iteration k whose state is perturbed [paper, captions of Fig. 4 and 5: 500 and 2000].
         perturbations: of signs and magnitudes and by permutation, names of ``perturbations.py`` [paper, same captions:
             signs and magnitudes of 0 or k; weights permuted within various structural elements. That these are the
@@ -40,6 +44,9 @@ class PerturbationOptions(PruningOptions):
             when rewinding [LMC algorithm 2], or ``restarted``, so that T follow.
     """
 
+    pruning: Iterative | OneShot = Field(discriminator="style")
+    prune_output_layer: bool = True
+    optimiser_at_rewind: Literal["carried", "reset"] = "carried"
     rewinds: Many[Time] = Field(min_length=1)
     perturbations: Many[PerturbationName] = ()
     noises: Many[Size] = ()
