@@ -26,6 +26,9 @@ _TITLES: Mapping[Family, tuple[str, str]] = {
     "permutations": ("permutations", "the weights at iteration k permuted within structural elements (EP Fig. 5)"),
 }
 
+_ROLES: Mapping[str, str] = {"control": "imp", "reinit": "random_reinit"}
+"""Controls that other experiments draw as well -> their role there."""
+
 
 def figures(setting: PerturbationSetting, observations: Sequence[Observation]) -> list[Figure]:
     """For each k accuracy by arm, and against the distance moved; accuracy against n."""
@@ -46,7 +49,10 @@ def _by_arm(observations: Sequence[Observation], family: Family, names: Sequence
     labels: dict[Condition, str] = {name: label for name, label in CONTROLS.items() if name != "full"}
     labels |= {name: PERTURBATIONS[name].words for name in names}
     arms = [
-        replace(_accuracy(observations, k, {name: float(place)}, label=label, role=str(name)), style="points")
+        replace(
+            _accuracy(observations, k, {name: float(place)}, label=label, role=_ROLES.get(str(name), str(name))),
+            style="points",
+        )
         for place, (name, label) in enumerate(labels.items(), start=1)
     ]
     return Figure(

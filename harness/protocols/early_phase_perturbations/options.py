@@ -22,8 +22,8 @@ class PerturbationOptions(Model):
     Attributes:
         pruning: of the mask: iterative or one-shot; its last level is the one that is perturbed.
         prune_output_layer: whether the last layer is pruned, as for ResNet-20 in LMC [arith].
-        optimiser_at_rewind: whether the trainings that make the mask, and the full network's, go on with the optimiser's
-            state of k or a fresh one, as in the experiment ``imp`` [code, conflict].
+        optimiser_at_rewind: whether the trainings that make the mask, and the full network's, go on with the velocity
+            of k or a fresh one, as in the experiment ``imp`` [code, conflict].
         rewinds: every iteration k whose state is perturbed [paper, captions of Fig. 4 and 5: 500 and 2000].
         perturbations: of signs and magnitudes and by permutation, names of ``perturbations.py`` [paper, same captions:
             signs and magnitudes of 0 or k; weights permuted within various structural elements. That these are the
