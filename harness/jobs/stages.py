@@ -83,6 +83,16 @@ OWN = (
     ),
     Row(name="shuffle", version=1, gives="mask", seeds=("seed",), fingerprint="densities of layers"),
     Row(
+        name="perturb",
+        version=1,
+        gives="state",
+        columns=named(AMOUNT, "moved") | named(MAYBE_NUMBER, "hidden"),
+        rows=1,
+        seeds=("seed",),
+        fingerprint="norms of the state",
+        closely="norms of the state and means of columns",
+    ),
+    Row(
         name="evaluate",
         version=1,
         columns=named(TEXT, "split") | named(PERCENT, "error") | named(NUMBER, "loss"),

@@ -41,7 +41,7 @@ def test_what_trains_nothing_has_no_smoke_run() -> None:
 
 def test_the_smoke_run_has_what_makes_states_and_masks_and_what_is_measured_on_images() -> None:
     guarded = {one.name for one in OWN if not one.unguarded}
-    assert guarded == {"init", "train", "prune", "shuffle", "distance", "evaluate", "line", "compare"}
+    assert guarded == {"init", "train", "prune", "shuffle", "perturb", "distance", "evaluate", "line", "compare"}
     assert {one.seen_closely for one in OWN if not one.unguarded} <= READERS.keys()
 
 

@@ -197,6 +197,10 @@ class Recipe:
         params = {**self._network, "shape": list(self.data.shape), "output_layer": output_layer, **amount}
         return Job("prune", params, {"state": end} | ({"mask": mask} if mask is not None else {}))
 
+    def perturb(self, how: Mapping[str, Any], inputs: Mapping[str, Job]) -> Job:
+        """A state whose weights under a mask are changed; how, of which inputs: see ``harness.stages.perturb``."""
+        return Job("perturb", {**self._network, "shape": list(self.data.shape), **how}, inputs)
+
     def evaluate(self, state: Job) -> Job:
         """Error and loss of a state on both splits."""
         return Job("evaluate", self.measuring, {"state": state})
