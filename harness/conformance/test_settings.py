@@ -67,8 +67,12 @@ def test_replicates_and_data_reach_the_jobs(asked: Request) -> None:
     setting = asked.setting
     if not isinstance(setting, TrainingSetting):
         return
-    elsewhere = dataclasses.replace(setting.recipe.data, digest="0" * 64)
-    after = _keys(asked, dataclasses.replace(setting, recipe=Recipe(setting.recipe.training, elsewhere)))
+    main, *others = (
+        Recipe(recipe.training, dataclasses.replace(recipe.data, digest="0" * 64))
+        for recipe in setting.recipes.values()
+    )
+    elsewhere = dataclasses.replace(setting, recipe=main, others=dict(zip(setting.others, others, strict=True)))
+    after = _keys(asked, elsewhere)
     assert not {job for job in after & _keys(asked, setting) if not _is_of_weights_alone(asked, job)}
     assert nominal("digits") == setting.recipe.data
 

@@ -130,7 +130,12 @@ def test_replicas_with_different_probes_have_the_bits_of_those_without() -> None
         assert result.witness == plain.witness
         assert plain.table == {}
     tables = [result.table for result in results if isinstance(result, Artifact)]
-    assert [list(table) for table in tables] == [["step", *ALL], ["step", "error_on_test", "weight_norm"], ["step", "loss"], []]
+    assert [list(table) for table in tables] == [
+        ["step", *ALL],
+        ["step", "error_on_test", "weight_norm"],
+        ["step", "loss"],
+        [],
+    ]
     assert tables[0]["step"] == list(range(6, 14))
     assert tables[0]["loss"][2] == tables[2]["loss"][0], "of one run"
     assert tables[0]["distance_from_start"][0] == 0.0 < min(tables[0]["distance_from_start"][1:])

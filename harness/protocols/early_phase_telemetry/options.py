@@ -1,7 +1,7 @@
 """What telemetry of the early phase leaves to choose, and the iterations that follow from it."""
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -9,11 +9,13 @@ from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Hundreds, Model, Seed, Text, Time
 from harness.schema.load import Problem
 from harness.schema.model import place_of_recipe
-from harness.schema.training import Schedule
 from harness.steps import Duration
 
 CONSTANT = "constant"
 """The further recipe: the same training without the schedule's drops and warm-up."""
+
+Several = Annotated[int, Field(ge=2, le=10_000)]
+"""Iterations, the first and the last among them."""
 
 
 class TelemetryOptions(Model):
@@ -33,9 +35,9 @@ class TelemetryOptions(Model):
     """
 
     window: Time = Duration(10, "ep")
-    probes: Hundreds = 100
-    kept: Hundreds = 30
-    evaluations: Hundreds = 12
+    probes: Several = 100
+    kept: Several = 30
+    evaluations: Several = 12
     weights: Hundreds = 10
     weights_seed: Seed = 0
     phases: int = Field(default=3, ge=2, le=20)
@@ -87,10 +89,11 @@ def telemetry_problems(setting: TelemetrySetting) -> Iterable[Problem]:
     if not 2 <= window < length:
         words = f"found {options.window}, iteration {window} of {length}: let it end at 2 or later, and before training"
         yield Problem(("settings", "window"), words)
-    fewest = {"probes": options.phases * LEAST_OF_A_PHASE, "kept": 2, "evaluations": 2}
-    for name, least in fewest.items():
-        if getattr(options, name) < least:
-            yield Problem(("settings", name), f"found {getattr(options, name)}: give {least} or more")
+    elif (there := len(spread(window, options.probes))) < options.phases * LEAST_OF_A_PHASE:
+        words = (
+            f"found {options.probes}, {there} iterations, of which {options.phases} phases cannot be made: give more"
+        )
+        yield Problem(("settings", "probes"), words)
     parameters = setting.recipe.training.parameters
     if options.weights > parameters:
         words = f"found {options.weights:,}, more than the network's {parameters:,} parameters"
@@ -106,10 +109,10 @@ def control_problems(setting: TelemetrySetting) -> Iterable[Problem]:
     for name, recipe in setting.others.items():
         place = place_of_recipe(name)
         control, main = recipe.training, setting.recipe.training
-        rate = Schedule(rate=main.schedule.rate)
-        if (control.schedule.drops, control.schedule.warmup) != (rate.drops, rate.warmup):
-            words = "has drops or a warm-up, but it is the control at a constant rate: leave them out"
-            yield Problem((*place, "schedule"), words)
+        if control.schedule.drops or control.schedule.warmup.count:
+            yield Problem(
+                (*place, "schedule"), "has drops or a warm-up, but it is the control at a constant rate: leave them out"
+            )
         for field in type(main).model_fields:
             if field != "schedule" and getattr(control, field) != getattr(main, field):
                 words = "is not that of training, from which the control differs in its schedule alone"
