@@ -1,4 +1,4 @@
-"""What is measured of a state that a training passed once the training has ended: a function for each, with its version.
+"""What is measured of a state that a training passed, once the training has ended: functions, with their versions.
 
 It takes what a step does not have, the test set or the weights at the end. All sums are in double precision.
 """

@@ -2,8 +2,8 @@
 
 ``probes`` is ``{"steps": [...], "measures": {name: version}}``, steps in order and each once; a job without probes has
 no such parameter. Names and versions are those of ``harness.measure.training``, of the step itself, and of
-``harness.measure.hindsight``, for which the state is kept until the training has ended. Where single weights are recorded,
-``"weights": {"count": n, "seed": s}`` says how many and which.
+``harness.measure.hindsight``, for which the state is kept until the training has ended. Where single weights are
+recorded, ``"weights": {"count": n, "seed": s}`` says how many and which.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -26,7 +26,7 @@ STEPS = ([0, 3, 4, 10], [5], [])
 
 
 def probes_of(start: Replicas, steps: Sequence[Sequence[int]] = STEPS) -> Probes:
-    """States are kept at every other of the steps. What counts as weights of layers is not asked: what began above 0."""
+    """States are kept at every other of the steps; what began above 0 counts as weights of layers."""
     return Probes(steps, MEASURES, start.weights.clone(), start.weights > 0, [each[::2] for each in steps])
 
 

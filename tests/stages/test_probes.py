@@ -243,7 +243,7 @@ def flat(artifact: Artifact, here: TrainingSetting) -> torch.Tensor:
 
 
 def test_hindsight_is_what_jobs_of_the_same_states_say() -> None:
-    """The test set of a state as ``evaluate`` has it; the way to the end as ``distance`` has it, but for the last sum."""
+    """The test set of a state as ``evaluate`` has it; the way to the end as ``distance`` has it."""
     here, bench = setting(), Bench()
     table = bench[measured(job(), [7, 12])].table
     for row, step in enumerate((7, 12)):

@@ -57,9 +57,9 @@ def _telemetry(setting: TelemetrySetting, observations: Sequence[Observation]) -
         "telemetry",
         "Telemetry of the early phase",
         f"The network through its first {window_of(setting):,} iterations (EP Fig. 3). Above: accuracy and loss on the "
-        "test set, mean magnitude of weights, share of weights whose sign is not the initial one, single weights of the "
-        "first initialisation. Below: norm of the gradient; L2 distance from the initial and to the final parameters; "
-        "cosine with the initial and with the final ones.",
+        "test set, mean magnitude of weights, share of weights whose sign is not the initial one, single weights of "
+        "the first initialisation. Below: norm of the gradient; L2 distance from the initial and to the final "
+        "parameters; cosine with the initial and with the final ones.",
         "iteration",
         first.y_label,
         lines,
@@ -101,7 +101,7 @@ def _timeline(setting: TelemetrySetting, observations: Sequence[Observation]) ->
         "timeline",
         "Timeline of the early phase",
         "Travel of an iteration (above), and its phases (below, EP Fig. 2): those that, each with one level, leave the "
-        "least squares of its logarithm; means over the initialisations' own phases. A block tells travel per iteration "
+        "least squares of its logarithm; means over the initialisations' own phases. A block tells travel an iteration "
         f"and the norm of the gradient in its phase, as geometric means.{_found_by(setting)}",
         "iteration",
         "travel of an iteration",

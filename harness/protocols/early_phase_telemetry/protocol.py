@@ -1,4 +1,4 @@
-"""Telemetry of the early phase of training (EP Fig. 2 and 3): what changes in the first iterations, and in which phases."""
+"""Telemetry of the early phase of training (EP Fig. 2 and 3): what changes first, how fast, and in which phases."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
@@ -24,10 +24,12 @@ from harness.schema.load import Problem
 
 _COURSE = ("schedule", "iteration")
 _PHASE = ("schedule", "phase")
+_RECORDED_AT = dict.fromkeys(("accuracy", "loss"), "evaluations") | dict.fromkeys(telemetry.OF_KEPT, "kept")
+"""Quantity -> the setting that says at how many iterations, where that is not ``probes``."""
 
 
 class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
-    """The state of the network through the first iterations, by probes inside one training, and phases of its travel."""
+    """The network through its first iterations, by probes inside one training, and the phases of its travel."""
 
     name = "early_phase_telemetry"
     settings = TelemetryOptions
@@ -73,7 +75,7 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
     }
 
     def measurements(self, setting: TelemetrySetting) -> Iterable[Measurement]:
-        """One training an initialisation and recipe, with three records of it: of steps, of kept states, of the test set."""
+        """A training an initialisation and recipe, and three records of it: of steps, kept states, the test set."""
         options, times = setting.options, iterations(setting)
         for seed in setting.replicates.seeds:
             for schedule, recipe in _recipes(setting).items():
@@ -130,7 +132,7 @@ def _recipes(setting: TelemetrySetting) -> Mapping[str, Recipe]:
 
 
 def _training(recipe: Recipe, seed: int) -> Job:
-    """The full network as IMP trains it first where it rewinds to 0: one run with what other experiments ask of that."""
+    """The full network, as ``imp`` trains its first copy where it rewinds to 0: together it is one run."""
     return recipe.train(recipe.initial(seed), 0, recipe.length, order=recipe.copy_order(seed, 0))
 
 
