@@ -103,13 +103,11 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
 
     def unmeasured(self, setting: TelemetrySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
         """What takes more than a step shows is measured at fewer iterations."""
-        option = (
-            "evaluations" if quantity in ("accuracy", "loss") else "kept" if quantity in telemetry.OF_KEPT else "probes"
-        )
+        option = _RECORDED_AT.get(quantity, "probes")
         own = iterations(setting)[option]
         if "iteration" in at and at["iteration"] not in own:
             return (
-                f"{quantity} is measured at the iterations {', '.join(map(str, own))}: settings.{option} says how many"
+                f"{quantity} is measured at the iterations {', '.join(map(str, own))}; settings.{option} says how many"
             )
         return None
 
