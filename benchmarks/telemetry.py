@@ -132,9 +132,10 @@ def show(bench: Bench, cost: Cost, times: Mapping[str, Sequence[int]], window: i
     )
     # The three records are artifacts of one state each.
     size = BYTES_OF_TEXT * numbers + 3 * BYTES_OF_A_NUMBER * bench.network.size
+    keeping = 1 + (cost.probe + cost.keep) / cost.step
     print(
         f"  a probed step takes {1 + cost.probe / cost.step:.3f} times a plain one, one whose state is kept "
-        f"{1 + (cost.probe + cost.keep) / cost.step:.3f}; an evaluation takes as long as {cost.look / cost.step:.1f} steps"
+        f"{keeping:.3f}; an evaluation takes as long as {cost.look / cost.step:.1f} steps"
     )
     print(
         f"  {len(probed)} probed steps, {len(kept)} states kept, {len(times['evaluations'])} evaluations add "

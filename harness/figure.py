@@ -63,7 +63,7 @@ class Span:
     Attributes:
         start: where it begins.
         stop: where it ends.
-        label: in the block.
+        label: in the block, of one line or several.
         row: of which strip it is a part; it stands beside it. Strips are drawn from above in the order of their first.
         order: place in a sequence, from 0 (first) to 1 (last), that gives the colour.
         panel: as in ``Series``; that panel has nothing else.

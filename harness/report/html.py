@@ -10,6 +10,7 @@ from harness.digits import plain
 from harness.figure import Figure, Series, Surface
 from harness.judging.verdict import Verdict
 from harness.pipeline.outcome import Outcome
+from harness.printable import one_line
 from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.figures.palette import Look, looks
@@ -98,7 +99,7 @@ def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[
 def _lines(figure: Figure, panel: int) -> Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]]:
     lines = [(series.label, evenly(_points(series), _ROWS)) for series in figure.series if series.panel == panel]
     blocks = [
-        (span.row, [(plain(span.start), f"to {plain(span.stop)}: {span.label}", "", "")])
+        (span.row, [(plain(span.start), f"to {plain(span.stop)}: {one_line(span.label)}", "", "")])
         for span in figure.spans
         if span.panel == panel
     ]

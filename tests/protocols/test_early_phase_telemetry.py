@@ -188,7 +188,7 @@ def _strips(asked: Request, travel: Callable[[int], float]) -> Sequence[tuple[fl
 def test_the_timeline_has_a_strip_for_each_schedule(asked: Request) -> None:
     of_one = _strips(asked, _travel)
     assert [start for start, _, _ in of_one] == [0, 5, 14] * 2
-    assert of_one[0][2] == "travel 4, gradient 1"
+    assert of_one[0][2] == "travel 4\ngradient 1"
     assert _strips(asked, lambda step: 0.0) == []
 
 

@@ -134,7 +134,7 @@ def _phases(
         Span(
             start,
             stop,
-            f"travel {plain(means['travel_rate'][phase], 2)}, gradient {plain(means['phase_gradient'][phase], 2)}",
+            f"travel {plain(means['travel_rate'][phase], 2)}\ngradient {plain(means['phase_gradient'][phase], 2)}",
             words,
             phase / (count - 1),
             panel=1,

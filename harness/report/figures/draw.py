@@ -28,8 +28,8 @@ from harness.report.text import evenly, shorten
 _WIDTH, _HEIGHT = 4.8, 3.5
 _FURTHER = 1.7
 """Height that each panel below adds, in inches like the width and the height."""
-_BESIDE = 2.4
-"""Width of each panel where several stand side by side."""
+_BESIDE = (2.4, 2.1)
+"""Width and height of each panel where several stand side by side."""
 
 _LABEL_LETTERS = 40
 _SETTINGS = {
@@ -148,8 +148,9 @@ def _axes(figure: Figure, count: int) -> tuple[Canvas, Sequence[Axes]]:
     """An empty drawing, and axes for so many panels, row by row; what is over of the last row is taken away."""
     columns = min(figure.columns, count)
     rows = -(-count // columns)
-    width, height = (_WIDTH, _HEIGHT) if columns == 1 else (columns * _BESIDE, _FURTHER)
-    canvas = Canvas(figsize=(width, height + _FURTHER * (rows - 1)), layout="constrained")
+    beside = (columns * _BESIDE[0], rows * _BESIDE[1])
+    size = (_WIDTH, _HEIGHT + _FURTHER * (rows - 1)) if columns == 1 else beside
+    canvas = Canvas(figsize=size, layout="constrained")
     grid: list[Axes] = canvas.subplots(rows, columns, sharex=True, squeeze=False).flatten().tolist()
     for number, axes in enumerate(grid):
         if number >= count:

@@ -14,7 +14,7 @@ _HEIGHT = 0.72
 """Of a strip, of the room that it has."""
 _LIGHTEST, _DARKEST = 0.97, 0.55
 """Places on the colour scale, on which the label in the block is read."""
-_ROW_LETTERS, _LETTERS = 22, 60
+_ROW_LETTERS, _LETTERS = 22, 40
 
 
 def draw_strips(axes: Axes, spans: Sequence[Span]) -> None:
@@ -37,7 +37,7 @@ def draw_strips(axes: Axes, spans: Sequence[Span]) -> None:
             place, span.stop - span.start, _HEIGHT, left=span.start, color=colour, edgecolor="white", linewidth=1.0
         )
         text = axes.annotate(
-            shorten(one_line(span.label), _LETTERS),
+            "\n".join(shorten(one_line(line), _LETTERS) for line in span.label.split("\n")),
             (span.start, place),
             (3, 0),
             textcoords="offset points",
