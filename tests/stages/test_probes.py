@@ -253,6 +253,8 @@ def test_hindsight_is_what_jobs_of_the_same_states_say() -> None:
         way = bench[here.recipe.distance(state, job())].table
         assert table["distance_to_end"][row] == pytest.approx(way["l2"][0], rel=1e-12)
         assert table["cosine_with_end"][row] == pytest.approx(1 - way["cosine"][0], rel=1e-12)
+    alone = bench[measured(job(), [7], ["distance_to_end"])].table
+    assert alone == {"step": [7], "distance_to_end": table["distance_to_end"][:1]}
 
 
 def test_single_weights_are_chosen_by_a_seed_among_those_of_layers() -> None:
