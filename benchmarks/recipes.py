@@ -98,6 +98,10 @@ Reckoned, not measured. Memory in tf32 is that of fp32.
 """
 
 
+_RANDOM_TEST = 500
+"""Test images of a dataset that is made up."""
+
+
 class Bench:
     """One network, its recipe and its data."""
 
@@ -172,7 +176,7 @@ def _dataset(name: str, root: Path) -> tuple[Dataset, str]:
         generator = torch.Generator().manual_seed(0)
         parts = {
             f"{part}_{kind}": torch.randint(0, high, size, generator=generator, dtype=dtype)
-            for part, count in (("train", info.n_train), ("test", 1))
+            for part, count in (("train", info.n_train), ("test", _RANDOM_TEST))
             for kind, high, size, dtype in (
                 ("x", 256, (count, *info.shape), torch.uint8),
                 ("y", info.classes, (count,), torch.int64),

@@ -57,6 +57,27 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A stretch of x, drawn as a block of a strip: of a timeline, say.
+
+    Attributes:
+        start: where it begins.
+        stop: where it ends.
+        label: in the block, of one line or several.
+        row: of which strip it is a part; it stands beside it. Strips are drawn from above in the order of their first.
+        order: place in a sequence, from 0 (first) to 1 (last), that gives the colour.
+        panel: as in ``Series``; that panel has nothing else.
+    """
+
+    start: float
+    stop: float
+    label: str
+    row: str
+    order: float
+    panel: int = 0
+
+
+@dataclass(frozen=True)
 class Panel:
     """Further axes below a figure's own, over the same x."""
 
@@ -91,7 +112,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Figure:
-    """One set of axes, or several below one another that share their x.
+    """One set of axes, or several below one another, or in rows, that share their x.
 
     Attributes:
         id: unique in a report; part of file names and links.
@@ -101,6 +122,8 @@ class Figure:
             papers draw the percentage of weights that remain.
         surface: below the lines of the figure's own axes.
         below: further axes, each with its own y.
+        columns: how many axes stand side by side; they fill the rows from left to right.
+        spans: strips of blocks.
     """
 
     id: str
@@ -114,3 +137,5 @@ class Figure:
     y_scale: Literal["linear", "log"] = "linear"
     surface: Surface | None = None
     below: Sequence[Panel] = ()
+    columns: int = 1
+    spans: Sequence[Span] = ()

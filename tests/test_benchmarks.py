@@ -32,6 +32,7 @@ RUNS = {
             "no goal is judged",
         ],
     ),
+    "telemetry": (("--only", "toy", "--turns", "1", "--steps", "2"), ["toy ResNet on digits", "to the store"]),
     "branches": (("--only", "toy", "--replicas", "2", "--turns", "1", "--seconds", "0.1"), ["toy"]),
 }
 

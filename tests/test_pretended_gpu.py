@@ -104,8 +104,8 @@ def test_probes_there_change_no_bit_and_measure_the_same(name: str, card: torch.
     """Where a small network has more slots than replicas."""
     case = ALL[name]
     steps = [[start, start + 2, start + 20] for start in fresh(case).steps]
-    there = Probes(steps, MEASURES, fresh(case, card).weights)
-    here = Probes(steps, MEASURES, fresh(case).weights)
+    starts = [fresh(case, card).weights, fresh(case).weights]
+    there, here = (Probes(steps, MEASURES, weights, weights > 0, keep=steps) for weights in starts)
     for mine, theirs in zip(course(case, card, there), course(case, card), strict=True):
         assert all(torch.equal(one.cpu(), other.cpu()) for one, other in zip(mine, theirs, strict=True))
     course(case, probes=here)

@@ -14,7 +14,7 @@ from harness.engine.device import number_format, product_format
 from harness.engine.feed import Feed, Images
 from harness.engine.kernels.choice import layers_for
 from harness.engine.networks.build import Network, rows_of
-from harness.engine.networks.initialise import unflatten
+from harness.engine.networks.initialise import kernels, unflatten
 from harness.engine.replicas import FINITE, Replicas
 
 
@@ -134,9 +134,4 @@ def _losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _decayed(network: Network, reach: str) -> Tensor:
     """[P] 1 where weight decay reaches."""
-    return torch.cat(
-        [
-            torch.full((torch.Size(parameter.shape).numel(),), float(reach == "all" or parameter.is_weight))
-            for parameter in network.parameters.values()
-        ]
-    )
+    return torch.ones(network.size) if reach == "all" else kernels(network).float()

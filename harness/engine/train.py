@@ -6,7 +6,7 @@ from functools import partial
 
 from harness.engine import graphs
 from harness.engine.feed import FEEDS, Images
-from harness.engine.networks.build import Network
+from harness.engine.networks.build import Network, rows_of
 from harness.engine.probes import Probes
 from harness.engine.replicas import Replicas
 from harness.engine.step import Hyperparameters, Step
@@ -149,13 +149,14 @@ class _Group:
         return self._wanted(self._now, 0)
 
     def _make_probed_step(self, size: int, probes: Probes, rows: Sequence[int], made: int) -> None:
-        """A step like any other, and measures of some rows: of the weights before it, and of what it left."""
-        weights = [self._now.weights[row].clone() for row in rows]
+        """A step like any other, and measures of some rows: of the weights before and after it, and of what it left."""
+        now = self._now
+        probed = [(row, self.places[row], now.steps[row] + made) for row in rows]
+        for row, place, step in probed:
+            probes.before(place, step, now.weights[row], rows_of(now.buffers, row))
         self._make_step(size)
-        gradient, losses = self._step.gradient, self._step.losses
-        for row, before in zip(rows, weights, strict=True):
-            step = self._now.steps[row] + made
-            probes.take(self.places[row], step, before, gradient[row].clone(), losses[row].clone())
+        for row, place, step in probed:
+            probes.after(place, step, now.weights[row], self._step.gradient[row], self._step.losses[row])
 
     def _wanted(self, before: Replicas, made: int) -> Replicas:
         """The replicas that are no filling, so many steps later."""

@@ -49,7 +49,10 @@ def _overlap_columns(params: Params) -> Mapping[str, str]:
 def _probe_columns(params: Params) -> Mapping[str, str]:
     """A training without probes has no table."""
     probes = params.get("probes")
-    return {} if probes is None else named(AMOUNT, "step") | named(NUMBER, *probes["measures"])
+    if probes is None:
+        return {}
+    weights = [f"weight_{number}" for number in range(probes.get("weights", {}).get("count", 0))]
+    return named(AMOUNT, "step") | named(NUMBER, *probes["measures"], *weights)
 
 
 def _probe_rows(params: Params) -> int:

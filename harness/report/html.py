@@ -10,6 +10,7 @@ from harness.digits import plain
 from harness.figure import Figure, Series, Surface
 from harness.judging.verdict import Verdict
 from harness.pipeline.outcome import Outcome
+from harness.printable import one_line
 from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.figures.palette import Look, looks
@@ -82,7 +83,7 @@ def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[
     from harness.report.figures.draw import svg  # brings Matplotlib, for which no other command need wait
 
     drawing = Markup(svg(figure, styles, prefix=f"f{number}"))
-    words = dataclasses.replace(figure, series=(), references=())
+    words = dataclasses.replace(figure, series=(), references=(), spans=())
     labels = (figure.y_label, *(lower.y_label for lower in figure.below))
     longest = max((len(series.x) for series in figure.series), default=0)
     return {
@@ -96,7 +97,13 @@ def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[
 
 
 def _lines(figure: Figure, panel: int) -> Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]]:
-    return [(series.label, evenly(_points(series), _ROWS)) for series in figure.series if series.panel == panel]
+    lines = [(series.label, evenly(_points(series), _ROWS)) for series in figure.series if series.panel == panel]
+    blocks = [
+        (span.row, [(plain(span.start), f"to {plain(span.stop)}: {one_line(span.label)}", "", "")])
+        for span in figure.spans
+        if span.panel == panel
+    ]
+    return [*lines, *blocks]
 
 
 def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:

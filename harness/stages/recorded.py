@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from torch import Tensor
 
-from harness.engine.probes import Probes
+from harness.engine.feed import Images
+from harness.engine.networks.build import Network
+from harness.engine.networks.initialise import unflatten
+from harness.engine.probes import Probes, Visited
 from harness.engine.replicas import FINITE, Replicas
 from harness.engine.state import BUFFER, OPTIMISER, prefixed, under
 from harness.jobs.stage_row import Params
+from harness.measure.evaluate import Scores, States, evaluate
+from harness.measure.hindsight import Hindsight
 from harness.stages.base import Checkpoint
 from harness.stages.probes import table_of
 
@@ -75,6 +81,32 @@ class Recorded:
             tensors["weights"], under(tensors, BUFFER), under(tensors, OPTIMISER), None if step == FINITE else step
         )
 
-    def table(self, place: int, params: Params) -> Mapping[str, list[Any]]:
-        """The table of a job that is a snapshot of a replica: what its probes measured."""
-        return table_of(params, place, self._probes)
+    def table(self, place: int, params: Params, network: Network, images: Images) -> Mapping[str, list[Any]]:
+        """The table of a job that is a snapshot of a replica: what its probes measured.
+
+        Args:
+            place: of the replica.
+            params: of the job.
+            network: that was trained.
+            images: that have the test set.
+        """
+
+        def look_back(step: int) -> Hindsight:
+            probes = self._probes
+            assert probes is not None, "a job without probes looks back at nothing"
+            visited = probes.visited(place, step)
+            end = self.snapshot(place, int(params["stop"])).weights
+            on_test = cache(partial(_on_test, network, images, params["precision"], visited))
+            return Hindsight(visited.weights.cpu(), end, on_test)
+
+        return table_of(params, place, self._probes, network, look_back)
+
+
+def _on_test(network: Network, images: Images, precision: str, visited: Visited) -> Scores:
+    """What a state makes of the test set, by itself, so that it does not depend on what ran beside it."""
+    device = images.split["test"][1].device
+    states = States(
+        unflatten(network, visited.weights[None].to(device)),
+        {name: value[None].to(device) for name, value in visited.buffers.items()},
+    )
+    return evaluate(network, states, images, "test", precision=precision)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.datainfo import nominal
 from harness.engine import optimise
 from harness.engine.device import dtype_of
 from harness.engine.feed import Images
@@ -34,7 +35,7 @@ from harness.stages.base import (
     network_of,
     numbers_for_gradient,
 )
-from harness.stages.probes import probes_of, require_sound, table_bytes
+from harness.stages.probes import evaluations, probes_of, require_sound, states_kept, table_bytes
 from harness.stages.recorded import RECORDED, Recorded
 
 _OWN = ("start", "order", "augmentation", "schedule_start", "optimiser_state")
@@ -46,8 +47,9 @@ _COPIES_OF_ACTIVATIONS = 2.0
 """Both measured on the CPU, as the process's peak: LeNet 9 MB a replica (8.4 times its weights), ResNet-20 at batch
 128 330 MB (1.6 times what its forward pass keeps), however many they are, as each is computed by itself."""
 
-_COPIES_OF_PROBES = 2
-"""Of the weights where a training with probes began, and of its gradient."""
+_COPIES_OF_PROBES = 3
+"""Of the weights where a training with probes began, of its gradient, and which of them are weights of layers; further
+ones of the states that are kept."""
 
 
 class Train(Stage):
@@ -83,10 +85,11 @@ class Train(Stage):
         kept = state if params["keep_optimiser"] else 0
         copies = _COPIES_OF_WEIGHTS * network.size + state
         passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)
-        copies += _COPIES_OF_PROBES * network.size if "probes" in params else 0
+        copies += (_COPIES_OF_PROBES + states_kept(params)) * network.size if "probes" in params else 0
+        evaluated = evaluations(params) * nominal(params["data"]["name"]).n_test
         size = dtype_of(params["precision"]).itemsize
         return Effort(
-            operations=self.cost(job) * params["batch"] * PASSES_A_STEP * forward_pass(params),
+            operations=(self.cost(job) * params["batch"] * PASSES_A_STEP + evaluated) * forward_pass(params),
             disk_bytes=TABLE_BYTES + table_bytes(params) + 4 * (network.size + kept),
             slowness=_SLOWNESS,
             memory_bytes=size * copies,
@@ -103,7 +106,7 @@ class Train(Stage):
         images = context.images(params["data"] | {"augment": params["augment"]}, params["precision"])
         network = context.network(params, images)
         replicas = _start(network, group, context)
-        probes = probes_of([replica.jobs for replica in group], replicas.weights)
+        probes = probes_of(network, [replica.jobs for replica in group], replicas.weights, replicas.mask)
         saved = context.checkpoint.load()
         augmented = any(params["augment"].values())
         witness = _recalled(Witness(len(group), images, augmented=augmented), saved)
@@ -283,7 +286,7 @@ def _result(
     weights = {name: value[0] for name, value in unflatten(network, end.weights[None]).items()}
     state = State(weights, end.buffers, stop, optimiser=end.optimiser if item.params["keep_optimiser"] else {})
     seen = {} if witness is None else witness.of(place, stop - int(item.params["start"]))
-    return Artifact(state.tensors(), recorded.table(place, item.params), witness=seen)
+    return Artifact(state.tensors(), recorded.table(place, item.params, network, images), witness=seen)
 
 
 STAGE = Train()

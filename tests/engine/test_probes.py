@@ -26,7 +26,8 @@ STEPS = ([0, 3, 4, 10], [5], [])
 
 
 def probes_of(start: Replicas, steps: Sequence[Sequence[int]] = STEPS) -> Probes:
-    return Probes(steps, MEASURES, start.weights.clone())
+    """States are kept at every other of the steps; what began above 0 counts as weights of layers."""
+    return Probes(steps, MEASURES, start.weights.clone(), start.weights > 0, [each[::2] for each in steps])
 
 
 def probed(case: Case, replicas: Replicas, probes: Probes | None) -> Replicas:
@@ -60,7 +61,14 @@ def expected(case: Case, row: int, step: int, pruned: bool) -> dict[str, float]:
     gradient = flatten(case.network, slopes)[0]
     if here.mask is not None:
         gradient = gradient * here.mask[0]
+    then = probed(case, replace(start_of(case, pruned).take([row]), snapshot_steps=[[step + 1]]), None)
+    before, begun = here.weights[0], first.weights[0]
+    kernels = begun > 0
     return {
+        "cosine_with_start": F.cosine_similarity(before, begun, dim=0).item(),
+        "mean_magnitude": before[kernels].abs().mean().item(),
+        "signs_changed": 100 * (before[kernels] <= 0).double().mean().item(),
+        "step_length": (then.weights - here.weights).norm().item(),
         "loss": loss.item(),
         "gradient_norm": gradient.square().sum().sqrt().item(),
         "weight_norm": here.weights.square().sum().sqrt().item(),
@@ -86,7 +94,8 @@ def test_measures_do_not_depend_on_what_runs_beside() -> None:
     """LeNet's bits are the same in groups of any size."""
     case = CASES["lenet"]
     together = probes_of(start_of(case))
-    alone = Probes([STEPS[0]], MEASURES, start_of(case).weights[:1])
+    start = start_of(case).weights
+    alone = Probes([STEPS[0]], MEASURES, start[:1].clone(), start[:1] > 0)
     probed(case, start_of(case), together)
     probed(case, start_of(case).take([0]), alone)
     assert together.of(0, STEPS[0], list(MEASURES)) == alone.of(0, STEPS[0], list(MEASURES))
@@ -103,10 +112,12 @@ def test_what_was_measured_is_given_once_and_taken_up_again() -> None:
         assert kept.keys().isdisjoint(new)
         kept |= new
     assert probes.new() == {}
-    assert [len(rows) for rows in kept.values()] == [2, 3]
+    assert [len(rows) for name, rows in kept.items() if "/" not in name] == [2, 3]
     again = probes_of(start)
     again.recall(kept)
     assert again.new() == {}
+    for place, step in ((0, 0), (0, 4), (1, 5)):
+        assert torch.equal(again.visited(place, step).weights, probes.visited(place, step).weights)
     for place, steps in enumerate(STEPS):
         assert again.of(place, steps, ["loss"]) == probes.of(place, steps, ["loss"])
 
@@ -121,7 +132,7 @@ def test_between_replays_of_a_recorded_step_it_is_the_same(
         range(start, max(snapshot_steps))
         for start, snapshot_steps in zip(fresh(case).steps, fresh(case).snapshot_steps, strict=True)
     ]
-    replayed, eager = (Probes(steps, MEASURES, fresh(case).weights) for _ in range(2))
+    replayed, eager = (probes_of(fresh(case), steps) for _ in range(2))
     with_probes = course(case, probes=replayed)
     assert any(one._replays for one in replaying), "nothing was recorded"
     assert_equal(with_probes, course(case))
@@ -143,7 +154,22 @@ def test_a_probed_step_does_only_what_a_graph_can_hold(monkeypatch: pytest.Monke
         return watched
 
     monkeypatch.setattr(graphs, "prepared", prepared)
-    course(case, probes=Probes([[start] for start in fresh(case).steps], MEASURES, fresh(case).weights))
+    course(case, probes=probes_of(fresh(case), [[start] for start in fresh(case).steps]))
     probed_calls = len(calls)
     course(case)
     assert max(calls[:probed_calls]) == max(calls[probed_calls:]) + 1, "one copy more"
+
+
+def test_a_state_is_kept_as_it_is_before_the_step() -> None:
+    case = CASES["resnet"]
+    probes = probes_of(start_of(case))
+    probed(case, start_of(case), probes)
+    for place, step in ((0, 4), (1, 5)):
+        state = probed(case, replace(start_of(case).take([place]), snapshot_steps=[[step]]), None)
+        visited = probes.visited(place, step)
+        assert torch.allclose(visited.weights, state.weights[0], rtol=1e-12)
+        assert visited.buffers.keys() == state.buffers.keys() != set()
+        for name, value in visited.buffers.items():
+            assert torch.allclose(value, state.buffers[name][0], rtol=1e-12)
+    with pytest.raises(KeyError):
+        probes.visited(0, 3)

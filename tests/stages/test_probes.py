@@ -8,22 +8,26 @@ import pytest
 import torch
 
 from harness import stages
+from harness.engine.networks.build import build
+from harness.engine.networks.initialise import kernels
 from harness.engine.state import WEIGHT
 from harness.errors import InvariantBroken, TrainingDiverged
 from harness.execution import checkpoint as checkpoints
 from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
-from harness.measure.training import MEASURES, VERSIONS
+from harness.measure.hindsight import LOOKS
+from harness.measure.training import MEASURES
+from harness.protocols.common.setting import TrainingSetting
 from harness.stages import probes
-from harness.stages.probes import probed
+from harness.stages.probes import VERSIONS, probed
 from harness.stages.products import product_of, read_table
 from tests.stages.bench import TINY_LENET, Bench, same, setting
 from tests.stages.test_train import Killed, Killer, contents, copy_job, execute_here, group_targets, saved, state_job
 from tests.support import ROOT
 
 STAGE = stages.find("train")
-ALL = sorted(MEASURES)
+ALL = sorted(VERSIONS)
 
 
 def job(**more: Any) -> Job:
@@ -40,7 +44,7 @@ def probed_group() -> list[Job]:
     first, second, third, fourth = group_targets(setting())
     return [
         measured(first, range(6, 14)),
-        measured(second, [7, 12], ["weight_norm"]),
+        measured(second, [7, 12], ["weight_norm", "error_on_test"]),
         measured(third, [8], ["loss"]),
         fourth,
     ]
@@ -85,7 +89,7 @@ def test_a_probed_training_is_a_snapshot_of_the_same_run() -> None:
         (
             [7],
             ["los"],
-            "probed for 'los', which is no measure: use distance_from_start, gradient_norm, loss, weight_norm",
+            "probed for 'los', which is no measure: use cosine_with_end, cosine_with_start, distance_from_start, ",
         ),
         ([5], ["loss"], r"at step 5, and makes the steps 6 to 13"),
         ([7, 14], ["loss"], r"at step 14, and makes the steps 6 to 13"),
@@ -126,7 +130,12 @@ def test_replicas_with_different_probes_have_the_bits_of_those_without() -> None
         assert result.witness == plain.witness
         assert plain.table == {}
     tables = [result.table for result in results if isinstance(result, Artifact)]
-    assert [list(table) for table in tables] == [["step", *ALL], ["step", "weight_norm"], ["step", "loss"], []]
+    assert [list(table) for table in tables] == [
+        ["step", *ALL],
+        ["step", "error_on_test", "weight_norm"],
+        ["step", "loss"],
+        [],
+    ]
     assert tables[0]["step"] == list(range(6, 14))
     assert tables[0]["loss"][2] == tables[2]["loss"][0], "of one run"
     assert tables[0]["distance_from_start"][0] == 0.0 < min(tables[0]["distance_from_start"][1:])
@@ -211,9 +220,12 @@ def test_the_example_of_the_docs_is_one() -> None:
 
 
 def test_every_measure_is_a_function_of_its_name_that_says_its_unit() -> None:
-    for name, measure in MEASURES.items():
+    assert {**MEASURES, **LOOKS}.keys() == VERSIONS.keys()
+    assert not MEASURES.keys() & LOOKS.keys()
+    for name, measure in {**MEASURES, **LOOKS}.items():
+        words = str(measure.__doc__)
         assert measure.__name__ == name
-        assert "nats" in str(measure.__doc__) or "units of weight" in str(measure.__doc__)
+        assert any(unit in words for unit in ("nats", "units of weight", "percent", "%", "Cosine"))
 
 
 def test_the_trunk_of_copies_can_be_probed() -> None:
@@ -222,3 +234,60 @@ def test_the_trunk_of_copies_can_be_probed() -> None:
     trunk = probed(state_job(here), [0, 5], ["loss"])
     ends = [bench[here.recipe.train(state, 6, 9, order="copy/0/0")] for state in (trunk, state_job(here))]
     assert same(*ends)
+
+
+def flat(artifact: Artifact, here: TrainingSetting) -> torch.Tensor:
+    """The weights of a state in the network's own order."""
+    order = build(here.recipe.training.network.model_dump(mode="json"), here.recipe.data.shape, 3).parameters
+    return torch.cat([artifact.tensors[WEIGHT + name].flatten() for name in order])
+
+
+def test_hindsight_is_what_jobs_of_the_same_states_say() -> None:
+    """The test set of a state as ``evaluate`` has it; the way to the end as ``distance`` has it."""
+    here, bench = setting(), Bench()
+    table = bench[measured(job(), [7, 12])].table
+    for row, step in enumerate((7, 12)):
+        state = copy_job(here, state_job(here), 6, step)
+        scores = bench[here.recipe.evaluate(state)].table
+        assert (table["error_on_test"][row], table["loss_on_test"][row]) == (scores["error"][0], scores["loss"][0])
+        way = bench[here.recipe.distance(state, job())].table
+        assert table["distance_to_end"][row] == pytest.approx(way["l2"][0], rel=1e-12)
+        assert table["cosine_with_end"][row] == pytest.approx(1 - way["cosine"][0], rel=1e-12)
+    alone = bench[measured(job(), [7], ["distance_to_end"])].table
+    assert alone == {"step": [7], "distance_to_end": table["distance_to_end"][:1]}
+
+
+def test_single_weights_are_chosen_by_a_seed_among_those_of_layers() -> None:
+    here, bench = setting(), Bench()
+    one = bench[probed(job(), [8], ["loss"], weights=4, weights_seed=1)].table
+    assert list(one) == ["step", "loss", "weight_0", "weight_1", "weight_2", "weight_3"]
+    state = flat(bench[copy_job(here, state_job(here), 6, 8)], here)
+    places = [int((state == one[f"weight_{number}"][0]).nonzero()[0, 0]) for number in range(4)]
+    network = build(here.recipe.training.network.model_dump(mode="json"), here.recipe.data.shape, 3)
+    assert len(set(places)) == 4
+    assert all(kernels(network)[place] for place in places)
+    fewer = bench[probed(job(), [8], ["loss"], weights=2, weights_seed=1)].table
+    assert [fewer[name] for name in ("weight_0", "weight_1")] == [one[name] for name in ("weight_0", "weight_1")]
+    assert bench[probed(job(), [8], ["loss"], weights=4, weights_seed=2)].table["weight_0"] != one["weight_0"]
+
+
+def test_more_single_weights_than_there_are_are_refused() -> None:
+    with pytest.raises(InvariantBroken, match=r"100,000 single weights are to be recorded of a network that has \d+"):
+        Bench()[probed(job(), [8], ["loss"], weights=100_000)]
+
+
+def test_two_choices_of_single_weights_are_of_one_run() -> None:
+    bench = Bench()
+    targets = [probed(job(), steps, ["loss"], weights=2, weights_seed=seed) for seed, steps in enumerate(([8, 9], [9]))]
+    together = bench.together(*targets)
+    for target, result in zip(targets, together, strict=True):
+        assert isinstance(result, Artifact)
+        assert result.table == bench[target].table
+
+
+def test_states_are_kept_for_hindsight_alone() -> None:
+    now, later = measured(job(), [7, 9], sorted(MEASURES)), measured(job(), [7, 9], sorted(LOOKS))
+    assert [probes.states_kept(each.params) for each in (job(), now, later)] == [0, 0, 2]
+    assert [probes.evaluations(each.params) for each in (job(), now, later)] == [0, 0, 2]
+    assert probes.evaluations(measured(job(), [7], ["distance_to_end"]).params) == 0
+    assert STAGE.effort(later).operations > STAGE.effort(now).operations == STAGE.effort(job()).operations

@@ -246,8 +246,8 @@ class Network:
         return torch.cat([together(rows_of(parameters, rows), rows_of(buffers, rows), x[:, rows]) for rows in branches])
 
 
-def rows_of(tensors: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
-    """Some replicas of name -> [R, ...], as views."""
+def rows_of(tensors: Mapping[str, Tensor], rows: slice | int) -> dict[str, Tensor]:
+    """Some replicas of name -> [R, ...], or one without R, as views."""
     return {name: value[rows] for name, value in tensors.items()}
 
 

@@ -57,3 +57,9 @@ def unflatten(network: Network, flat: Tensor) -> dict[str, Tensor]:
         name: part.unflatten(1, parameter.shape)
         for (name, parameter), part in zip(network.parameters.items(), flat.split(sizes, dim=1), strict=True)
     }
+
+
+def kernels(network: Network) -> Tensor:
+    """[P] bool: which numbers of a flat buffer are weights of convolutions and linear layers."""
+    each = network.parameters.values()
+    return torch.cat([torch.full((math.prod(parameter.shape),), parameter.is_weight) for parameter in each])

@@ -20,6 +20,7 @@ from harness.report.figures.annotations import draw_reference, draw_series, even
 from harness.report.figures.axes import set_x_scale, set_y_scale
 from harness.report.figures.legend import IN_SEQUENCE, draw_legend
 from harness.report.figures.palette import FAINT, INK, Look, looks
+from harness.report.figures.strips import draw_strips
 from harness.report.figures.surfaces import draw_surface, make_room
 from harness.report.figures.svg import inline
 from harness.report.text import evenly, shorten
@@ -27,6 +28,8 @@ from harness.report.text import evenly, shorten
 _WIDTH, _HEIGHT = 4.8, 3.5
 _FURTHER = 1.7
 """Height that each panel below adds, in inches like the width and the height."""
+_BESIDE = (2.4, 2.1)
+"""Width and height of each panel where several stand side by side."""
 
 _LABEL_LETTERS = 40
 _SETTINGS = {
@@ -117,9 +120,7 @@ def _settings() -> Iterator[None]:
 
 def _draw(figure: Figure, styles: Mapping[str, Look]) -> Canvas:
     panels = (Panel(figure.y_label, figure.y_scale), *figure.below)
-    canvas = Canvas(figsize=(_WIDTH, _HEIGHT + _FURTHER * len(figure.below)), layout="constrained")
-    stack: Sequence[Axes] = list(canvas.subplots(len(panels), sharex=True, squeeze=False)[:, 0])
-    stack[-1].set_xlabel(shorten(one_line(figure.x_label), _LABEL_LETTERS))
+    canvas, stack = _axes(figure, len(panels))
     letters = _LABEL_LETTERS if len(panels) == 1 else _LABEL_LETTERS * 2 // 3
     for axes, panel in zip(stack, panels, strict=True):
         axes.set_ylabel(shorten(one_line(panel.y_label), letters))
@@ -128,7 +129,11 @@ def _draw(figure: Figure, styles: Mapping[str, Look]) -> Canvas:
     entries = _lines(stack, figure, styles) + _references(stack, figure)
     set_x_scale(stack[-1], figure)
     for number, axes in enumerate(stack):
-        set_y_scale(axes, figure, number)
+        spans = [span for span in figure.spans if span.panel == number]
+        if spans:
+            draw_strips(axes, spans)
+        else:
+            set_y_scale(axes, figure, number)
     if figure.surface is not None:
         draw_surface(canvas, stack[0], figure.surface)
     elif not any(len(series.x) for series in figure.series):
@@ -137,6 +142,23 @@ def _draw(figure: Figure, styles: Mapping[str, Look]) -> Canvas:
     canvas.align_ylabels()
     draw_legend(canvas, entries)
     return canvas
+
+
+def _axes(figure: Figure, count: int) -> tuple[Canvas, Sequence[Axes]]:
+    """An empty drawing, and axes for so many panels, row by row; what is over of the last row is taken away."""
+    columns = min(figure.columns, count)
+    rows = -(-count // columns)
+    beside = (columns * _BESIDE[0], rows * _BESIDE[1])
+    size = (_WIDTH, _HEIGHT + _FURTHER * (rows - 1)) if columns == 1 else beside
+    canvas = Canvas(figsize=size, layout="constrained")
+    grid: list[Axes] = canvas.subplots(rows, columns, sharex=True, squeeze=False).flatten().tolist()
+    for number, axes in enumerate(grid):
+        if number >= count:
+            axes.remove()
+        elif number + columns >= count:
+            axes.set_xlabel(shorten(one_line(figure.x_label), _LABEL_LETTERS))
+            axes.tick_params(labelbottom=True)
+    return canvas, grid[:count]
 
 
 def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) -> list[tuple[Artist, str]]:
