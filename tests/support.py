@@ -19,7 +19,7 @@ from harness.protocols import protocols
 from harness.schema.load import Loaded, load
 
 ROOT = Path(__file__).resolve().parent.parent
-SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+SPECS = sorted((ROOT / "specs").rglob("*.yaml"))
 
 _HEAD = """\
 # A spec as small as can be.

@@ -20,7 +20,8 @@ NAMES = ("early_signs", "early_permutations", "early_noise")
 
 
 def asked(name: str = "early_noise", scale: str = "toy") -> Request:
-    return request(ROOT / "specs" / f"{name}.yaml", scale)
+    (path,) = (ROOT / "specs").rglob(f"{name}.yaml")
+    return request(path, scale)
 
 
 def seen(quantity: str, name: str, value: float, n: str = "0", seed: int = 0) -> Observation:
@@ -173,7 +174,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], words: str) -> 
 
 
 def test_a_perturbation_at_0_is_refused(tmp_path: Path) -> None:
-    text = (ROOT / "specs" / "early_signs.yaml").read_text()
+    text = (ROOT / "specs" / "pilot" / "early_signs.yaml").read_text()
     path = tmp_path / "early_signs.yaml"
     path.write_text(text.replace("rewinds: [2ep, 5ep]", "rewinds: [0ep, 2ep, 5ep]"))
     with pytest.raises(RequestError, match=r"rewinds\[0\]: found 0ep: at 0 the states 0 and k are one"):

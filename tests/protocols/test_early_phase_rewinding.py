@@ -99,7 +99,7 @@ def test_what_no_field_shows_alone_is_told(old: str, new: str, words: str, tmp_p
 
 def test_it_shares_its_trainings_with_imp() -> None:
     """All that IMP prunes at the rewinding iterations that both have."""
-    mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("early_rewinding", "resnet20_imp"))
+    mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("pilot/early_rewinding", "resnet20_imp"))
     pruned = {job.inputs["state"].key for job in imp.plan.jobs.values() if job.stage == "prune"}
     assert len(pruned) == 8 * 2 * 4
     assert pruned <= mine.plan.jobs.keys()

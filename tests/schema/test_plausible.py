@@ -155,6 +155,6 @@ def test_the_paper_s_number_is_held_against_the_check_of_its_scale(
 
 
 def test_no_shipped_spec_is_doubted() -> None:
-    paths = sorted((ROOT / "specs").glob("*.yaml"))
+    paths = sorted((ROOT / "specs").rglob("*.yaml"))
     assert paths
     assert [one for path in paths for one in load(path, protocols()).doubts] == []
