@@ -63,8 +63,8 @@ class Claimed:
     @property
     def promised(self) -> float | None:
         """That a claim in order is so again, by the sets in which it is in order, on average; None where none tells."""
-        told = [one.in_order_again for one in self.sets if one.as_expected and one.in_order_again is not None]
-        return math.fsum(told) / len(told) if told else None
+        promises = [one.in_order_again for one in self.sets if one.as_expected and one.in_order_again is not None]
+        return math.fsum(promises) / len(promises) if promises else None
 
 
 def train(spec: Path, sets: int, size: int, first_seed: int, store: Path, options: Sequence[str]) -> None:

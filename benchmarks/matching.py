@@ -19,6 +19,7 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
+from command import positive
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -122,7 +123,7 @@ def _shares(pair: tuple[float, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=20_000, help="samples a row")
+    parser.add_argument("--draws", type=positive, default=20_000, help="samples a row")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     print(f"| between initialisations | n | {' | '.join(WAYS)} |\n|{'---|' * (2 + len(WAYS))}")

@@ -5,8 +5,8 @@
 
 Measured are a plain step, what a step takes more where it is probed (all measures and ten single weights), what it
 takes more where its state is kept too, and an evaluation of a test set. What a telemetry of
-``specs/pilot/early_telemetry.yaml`` adds is reckoned from them, with the iterations that its scale asks for: over the window
-alone, and over the whole training.
+``specs/pilot/early_telemetry.yaml`` adds is reckoned from them, with the iterations that its scale asks for: over the
+window alone, and over the whole training.
 """
 
 import argparse

@@ -13,7 +13,7 @@ OnlyOption = Annotated[
 ]
 ClaimOption = Annotated[
     list[str] | None,
-    typer.Option("--claim", help="Id of a claim to judge, alone or with others; only its jobs are run."),
+    typer.Option("--claim", help="Id of a claim to judge; may be given several times. Only jobs of these claims run."),
 ]
 
 

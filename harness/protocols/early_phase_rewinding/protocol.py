@@ -103,7 +103,9 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
     def rests_on(
         self, setting: RewindingSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """Drops are from the full networks, gains over the first rewinding iteration."""
+        """Drops are from a network's own full trainings, gains over its first rewinding iteration."""
+        if measurement.at["network"] != at["network"]:
+            return False
         level, rewind = measurement.at["level"], measurement.at["rewind"]
         of_full = quantity in ("accuracy_drop", "drop_beyond_sd", "matching_from") and level == 0
         of_first = quantity == "rewinding_gain" and rewind == rewinds(setting)[0] and level == at.get("level")
@@ -143,7 +145,10 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
                 place = ("settings", "rewinds", len(options.rewinds) - 1)
                 yield Problem(place, f"found {last}it, but the training of {name} ends at {recipe.training.length}")
         for name in sorted(options.pruning_of.keys() - setting.others.keys()):
-            yield Problem(("settings", "pruning_of", name), f"recipes are {', '.join(setting.others) or 'none'}")
+            there = ", ".join(setting.others) or "none"
+            yield Problem(
+                ("settings", "pruning_of", name), f"no recipe has this name: recipes are {there}; name one of them"
+            )
         if options.main_network in setting.others:
             yield Problem(
                 ("settings", "main_network"), f"found {options.main_network!r}, which is a recipe's: choose another"

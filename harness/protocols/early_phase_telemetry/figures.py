@@ -18,7 +18,7 @@ PANELS = (
     ("loss", "test loss (nats)", "linear"),
     ("mean_magnitude", "mean |weight|", "linear"),
     ("signs_changed", "signs changed (%)", "linear"),
-    ("weight", "ten weights", "linear"),
+    ("weight", "single weights", "linear"),
     ("gradient_norm", "gradient norm", "log"),
     ("distance_from_start", "L2 from start", "linear"),
     ("distance_to_end", "L2 to end", "linear"),

@@ -96,7 +96,7 @@ def telemetry_problems(setting: TelemetrySetting) -> Iterable[Problem]:
         yield Problem(("settings", "probes"), words)
     parameters = setting.recipe.training.parameters
     if options.weights > parameters:
-        words = f"found {options.weights:,}, more than the network's {parameters:,} parameters"
+        words = f"found {options.weights:,}, more than the network's {parameters:,} parameters: lower settings.weights"
         yield Problem(("settings", "weights"), words)
     mark = options.rewinding_works_from
     if mark is not None and setting.iterations(mark) > window:
@@ -115,5 +115,8 @@ def control_problems(setting: TelemetrySetting) -> Iterable[Problem]:
             )
         for field in type(main).model_fields:
             if field != "schedule" and getattr(control, field) != getattr(main, field):
-                words = "is not that of training, from which the control differs in its schedule alone"
+                words = (
+                    f"found {getattr(control, field)!s}, but training has {getattr(main, field)!s}: the control differs "
+                    "in its schedule alone, make them equal"
+                )
                 yield Problem((*place, field), words)

@@ -31,7 +31,8 @@ class ImpOptions(ArmOptions):
         matching_within: the margin, in points of accuracy, that is declared beside one standard deviation of the full
             network (LMC Fig. 7, appendix B) for a subnetwork to be matching; Fig. 8 allows "a small margin for noise",
             0.2 points [lore]. A line in figures; claims carry it themselves.
-        stable_below: percentage points of instability below which a network is stable [paper: 2 %]: likewise.
+        stable_below: percentage points of instability below which a network is stable [paper: 2 %]: ``stable_from`` is
+            judged by it.
         line: how the line between copies is evaluated.
     """
 

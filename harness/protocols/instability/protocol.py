@@ -29,7 +29,8 @@ class InstabilityOptions(Model):
         optimiser_at_fork: whether the copies carry on the optimiser's state or start with a fresh one [code, conflict].
         sgd_noise: what copies have each of its own: data order, augmentation of images, or both, as where one seed
             drives both [open]; the rest they share.
-        stable_below: percentage points of instability below which a network is stable [paper: 2 %].
+        stable_below: percentage points of instability below which a network is stable [paper: 2 %]: ``stable_from`` is
+            judged by it.
         line: how the line is evaluated.
     """
 
