@@ -148,7 +148,7 @@ def test_the_control_is_the_same_training_up_to_the_first_drop() -> None:
         (
             "batch: 50\n        optimiser",
             "batch: 49\n        optimiser",
-            "the control differs in its schedule alone, make them equal",
+            "recipes.constant.batch: found 49, but training has 50",
         ),
     ],
 )

@@ -1,5 +1,6 @@
-"""The perturbations, a table: what each does to the surviving weights. A new one is a line
-of it, and its name in ``PerturbationName``.
+"""The perturbations, a table: what each does to the surviving weights.
+
+A new one is a line of it, and its name in ``PerturbationName``.
 """
 
 from collections.abc import Mapping

@@ -116,7 +116,7 @@ def control_problems(setting: TelemetrySetting) -> Iterable[Problem]:
         for field in type(main).model_fields:
             if field != "schedule" and getattr(control, field) != getattr(main, field):
                 words = (
-                    f"found {getattr(control, field)!s}, but training has {getattr(main, field)!s}: the control differs "
-                    "in its schedule alone, make them equal"
+                    f"found {getattr(control, field)!s}, but training has {getattr(main, field)!s}: the control "
+                    "differs in its schedule alone, make them equal"
                 )
                 yield Problem((*place, field), words)
