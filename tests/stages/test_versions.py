@@ -64,13 +64,16 @@ def test_stages_rest_on_what_they_use() -> None:
 def test_every_module_that_computes_is_rested_on() -> None:
     """Those of ``engine/data`` bring data in, whose digest is in every key; labels are changed after that.
 
-    ``normalised`` only looks at forms, by which a spec is refused; ``cores`` counts them. Experiments read tables by
-    ``beyond_line``, ``normal_plot`` and ``tail_laws``, whose numbers are in no store.
+    ``normalised`` only looks at forms, by which a spec is refused; ``cores`` and ``compiling`` only look, too.
+    Experiments read tables by ``beyond_line``, ``normal_plot``, ``piecewise`` and ``tail_laws``, whose numbers are in
+    no store.
     """
     paths = [path for path in (ROOT / "engine").rglob("*.py") if "data" not in path.parts]
     paths += [ROOT / "engine" / "data" / "labels.py", *(ROOT / "measure").glob("*.py")]
     modules = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in paths}
-    aside = ("__init__", ".normalised", ".cores", ".beyond_line", ".normal_plot", ".tail_laws")
+    looking = (".normalised", ".cores", ".compiling")
+    reading = (".beyond_line", ".normal_plot", ".piecewise", ".tail_laws")
+    aside = ("__init__", *looking, *reading)
     computing = {module for module in modules if not module.endswith(aside)}
     assert len(computing) > 30
     assert computing <= {module for stage in NAMES for module in rests_on(stage)}
