@@ -36,7 +36,7 @@ def test_list_names_specs_claims_and_protocols() -> None:
 
 def test_list_as_json() -> None:
     rows = cli("list", ROOT / "specs", "--json").json
-    assert [Path(row["path"]).name for row in rows] == [path.name for path in SPECS]
+    assert [Path(row["path"]) for row in rows] == [path for path in SPECS if path.parent == ROOT / "specs"]
     assert all(row["claims"] and "paper" in row["scales"] for row in rows)
 
 

@@ -16,7 +16,7 @@ def test_a_stage_of_no_sample_is_found_in_the_specs(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_new_stage_that_no_spec_asks_for_is_told_with_the_place_for_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "OWN", (*OWN, Row(name="new_stage", version=1, fingerprint="means of columns")))
+    monkeypatch.setattr(samples, "OWN", (Row(name="new_stage", version=1, fingerprint="means of columns"), *OWN))
     monkeypatch.setattr(samples, "SPECS", SPECS[:1])
     with pytest.raises(
         LookupError, match=r"no spec in specs/ has a job of the stage 'new_stage', .* tests/jobs/samples"
