@@ -106,7 +106,7 @@ def p_falling(located: Located, limits: Sequence[Limit], level: float = LEVEL) -
         limits: as before, at least one.
         level: of the one-sided test that refutes, .05 or .025.
     """
-    least = min(_p(located, limit, located.n - limit.inside, above=limit.upper) for limit in limits)
+    least = min(_p(located, limit, located.n - limit.inside, above=limit.upper, at_most=level) for limit in limits)
     return min(1.0, least * LEVEL / level)
 
 
@@ -119,23 +119,32 @@ def outlook(located: Located, limits: Sequence[Limit], stands: bool | None, leve
         stands: what these say.
         level: of the one-sided test that refutes.
     """
-    least = located.least_half_width
-    sd = max(located.sd or 0.0, least / _SDS_OF_ROUNDING)
+    sd = _spread(located)
     inside = tuple(_distance(located, limit) for limit in limits)
-    return Outlook(located.estimand, sd, located.n, inside, least, level, stands)
+    return Outlook(located.estimand, sd, located.n, inside, located.least_half_width, level, stands)
 
 
-def _p(located: Located, limit: Limit, count: int, *, above: bool) -> float:
-    """Of the one-sided test, which decided so, that the estimand is above a limit or below, as ``count`` values are."""
+def _spread(located: Located) -> float:
+    """The standard deviation, or that of rounding where the resolution hides it."""
+    return max(located.sd or 0.0, located.least_half_width / _SDS_OF_ROUNDING)
+
+
+def _p(located: Located, limit: Limit, count: int, *, above: bool, at_most: float = LEVEL) -> float:
+    """Of the one-sided test, which decided so, that the estimand is above a limit or below, as ``count`` values are.
+
+    Where the resolution hides the spread its width decided, so that p is no more than the level, ``at_most``.
+    """
     from scipy.special import bdtrc, stdtr
 
     n = located.n
     if located.estimand == "median":
         return float(bdtrc(count - 1, n, 0.5)) if count else 1.0
     distance = _distance(located, limit) if above != limit.upper else -_distance(located, limit)
-    if not located.sd:
+    sd = _spread(located)
+    if not sd:
         return 0.0
-    return float(stdtr(n - 1, -distance / (located.sd / math.sqrt(n))))
+    p = float(stdtr(n - 1, -distance / (sd / math.sqrt(n))))
+    return p if sd == located.sd else min(p, at_most)
 
 
 def _distance(located: Located, limit: Limit) -> float:

@@ -1,4 +1,4 @@
-"""A course of numbers in time as a few phases, each with one level, and as a smooth curve of as many numbers."""
+"""A course of numbers in time as a few phases, each with one level, and as a smooth curve that is as free."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,10 +64,22 @@ def phases(values: Sequence[float], count: int, least: int = 2) -> Phases:
     return Phases(tuple(starts), levels, residual)
 
 
+def freedom(count: int) -> int:
+    """Coefficients of a polynomial that leaves about as much of a course without phases as ``count`` phases do.
+
+    K levels are K numbers; each of the K - 1 cuts, sought over all places, takes up about four more: 5K - 4. Of a
+    constant course with independent noise both leave as much then (tests/measure/test_piecewise.py).
+
+    Examples:
+        >>> from harness.measure.piecewise import freedom
+        >>> freedom(3)
+        11
+    """
+    return 5 * count - 4
+
+
 def smooth_residual(places: Sequence[float], values: Sequence[float], count: int) -> float:
     """What a polynomial of ``count`` coefficients leaves: Σ (v_i - p(x_i))², by least squares.
-
-    K phases are K levels and K - 1 cuts, so that 2K - 1 coefficients make a smooth curve as free as they are.
 
     Args:
         places: x, more than ``count`` different ones.

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from statistics import NormalDist
+from typing import Literal
 
 import pytest
 import torch
@@ -120,8 +121,8 @@ def test_scaled_weights_have_the_norm_of_the_other_state() -> None:
 
 
 @pytest.mark.parametrize("over", ["layer", "global"])
-def test_noise_has_its_deviation_and_is_the_slow_one(over: str) -> None:
-    sigmas = perturb.deviations(OTHER, over)  # type: ignore[arg-type]
+def test_noise_has_its_deviation_and_is_the_slow_one(over: Literal["layer", "global"]) -> None:
+    sigmas = perturb.deviations(OTHER, over)
     after = perturb.noisy(WEIGHTS, KEPT, n=2.0, deviations=sigmas, seed=5)
     everything = [float(value) for name in OTHER for value in OTHER[name].flatten()]
     for name, value in WEIGHTS.items():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.judging.decision import Decision, decide
-from harness.judging.evidence import Fresh
+from harness.judging.estimands import Located
+from harness.judging.evidence import Fresh, Limit, p_falling
 from harness.observation import Quantity
 from harness.schema.claims import AtLeast, AtMost, Equals, Expectation, FirstWithin, LessThan
 
@@ -177,3 +178,14 @@ def test_without_spread_fresh_initialisations_say_the_same() -> None:
         assert told.stands is stands
         assert told.p == 0.0
         assert told.fresh == Fresh(float(stands), float(not stands))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_rates_that_agree_by_rounding_are_no_certainty(n: int) -> None:
+    """Their p-value is that of a spread of rounding, or the level by which the resolution decided; not 0."""
+    located = Located({seed: [1.0] for seed in range(n)}, "mean", resolution=0.25)
+    limit = Limit(0.5, upper=True, inside=0)
+    expected = stats.t.sf(0.5 / (0.25 / math.sqrt(12) / math.sqrt(n)), n - 1)
+    assert p_falling(located, [limit]) == pytest.approx(min(expected, 0.05))
+    assert p_falling(located, [limit]) > 0
+    assert p_falling(Located(located.values, "mean"), [limit]) == 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from harness.measure.piecewise import phases, smooth_residual
+from harness.measure.piecewise import freedom, phases, smooth_residual
 
 
 def noise(count: int, seed: int, sd: float = 1.0) -> list[float]:
@@ -62,9 +62,24 @@ def test_the_smooth_curve_is_the_polynomial_of_least_squares(count: int) -> None
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("shape", ["steps", "power law"])
 def test_steps_are_told_from_a_smooth_course(shape: str, seed: int) -> None:
-    """By what three phases leave over what a polynomial of five coefficients leaves."""
+    """By what three phases leave over what a polynomial that is as free leaves."""
     x = [4.0 * place / 79 for place in range(80)]
     course = [-(float(place >= 1.3) + float(place >= 2.9)) if shape == "steps" else -place / 2 for place in x]
     values = [value + shift for value, shift in zip(course, noise(80, seed, 0.1), strict=True)]
-    ratio = phases(values, 3).residual / smooth_residual(x, values, 5)
+    ratio = phases(values, 3).residual / smooth_residual(x, values, freedom(3))
     assert (ratio < 0.7) if shape == "steps" else (ratio > 1.4)
+
+
+@pytest.mark.parametrize("size", [64, 115])
+def test_a_course_without_phases_has_none(size: int) -> None:
+    """Cuts that are sought find something in any noise; as many coefficients as numbers would be told apart from it."""
+    x = [4.0 * place / (size - 1) for place in range(size)]
+    courses = [noise(size, seed, 1.0) for seed in range(100)]
+    found = [phases(values, 3).residual for values in courses]
+
+    def ratio(coefficients: int) -> float:
+        smooth = (smooth_residual(x, values, coefficients) for values in courses)
+        return math.exp(sum(math.log(a / b) for a, b in zip(found, smooth, strict=True)) / len(courses))
+
+    assert 0.97 < ratio(freedom(3)) < 1.06
+    assert ratio(2 * 3 - 1) < 0.95

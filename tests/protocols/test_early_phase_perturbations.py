@@ -3,6 +3,7 @@
 import math
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -134,7 +135,7 @@ def test_the_paper_scale_is_the_captions(name: str) -> None:
 
 
 def test_the_table_names_what_the_stage_does() -> None:
-    assert PERTURBATIONS.keys() == set(PerturbationName.__args__)  # type: ignore[attr-defined]
+    assert PERTURBATIONS.keys() == set(get_args(PerturbationName))
     assert {one.how["kind"] for one in PERTURBATIONS.values()} <= KINDS.keys()
     ways = [dict(one.how) for one in PERTURBATIONS.values()]
     assert all(ways.count(how) == 1 for how in ways)

@@ -181,7 +181,7 @@ def test_a_claim_at_another_iteration_is_refused(tmp_path: Path, quantity: str, 
 
 def _strips(asked: Request, travel: Callable[[int], float]) -> Sequence[tuple[float, float, str]]:
     seen = PROTOCOL.observations(asked.setting, _planted(travel, lambda step: 1.0))
-    timeline = figures.figures(asked.setting, seen, [])[1]
+    timeline = figures.figures(asked.setting, seen)[1]
     return [(round(span.start, 6), span.stop, span.label) for span in timeline.spans]
 
 
@@ -193,14 +193,14 @@ def test_the_timeline_has_a_strip_for_each_schedule(asked: Request) -> None:
 
 
 def test_the_mark_of_the_timeline_can_be_left_out(asked: Request) -> None:
-    marked = figures.figures(asked.setting, [], [])[1]
+    marked = figures.figures(asked.setting, [])[1]
     assert [(mark.label, mark.value) for mark in marked.references] == [("rewinding works from", 10.0)]
     assert "nobody" in marked.caption
     options = asked.setting.options.model_copy(update={"rewinding_works_from": None, "rewinding_found_by": None})
-    assert figures.figures(replace(asked.setting, options=options), [], [])[1].references == ()
+    assert figures.figures(replace(asked.setting, options=options), [])[1].references == ()
 
 
 def test_there_are_ten_panels_as_the_source_has_them(asked: Request) -> None:
-    telemetry = figures.figures(asked.setting, PROTOCOL.observations(asked.setting, _planted(_travel, _travel)), [])[0]
+    telemetry = figures.figures(asked.setting, PROTOCOL.observations(asked.setting, _planted(_travel, _travel)))[0]
     assert telemetry.columns == 5
     assert {series.panel for series in telemetry.series if series.y} == set(range(10))

@@ -42,6 +42,8 @@ def test_committed_records_are_read_and_written_with_the_same_bytes(path: Path) 
             if one["estimate"] is not None and "level" not in one["estimate"]:  # before the estimand was named
                 named["estimate"] |= {"level": 0.95, "mean": None}
             assert written == named
+            again = plain_value(JudgementRecord.model_validate_json(json.dumps(written)))
+            assert json.dumps(again) == json.dumps(written)
             if named == one:
                 assert json.dumps(written) == json.dumps(one)
         assert record.holds == record.verdict.good

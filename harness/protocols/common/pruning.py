@@ -57,6 +57,21 @@ def chain_order(seed: int) -> str:
     return f"chain/{seed}"
 
 
+def rewound(
+    recipe: Recipe, subnetwork: Subnetwork, k: int, *, order: str, optimiser_state: str, augmentation: str | None = None
+) -> Job:
+    """A subnetwork trained from step k, to which it is rewound, to the end (see ``Recipe.train``)."""
+    return recipe.train(
+        subnetwork.state,
+        k,
+        recipe.length,
+        order=order,
+        augmentation=augmentation,
+        mask=subnetwork.mask,
+        optimiser_state=optimiser_state,
+    )
+
+
 def by_level(
     recipe: Recipe,
     trunk: Job,

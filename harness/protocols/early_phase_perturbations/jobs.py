@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.jobs.job import Job
 from harness.protocols.common.arms import Subnetwork
-from harness.protocols.common.pruning import by_level, chain_order
+from harness.protocols.common.pruning import by_level, chain_order, rewound
 from harness.protocols.early_phase_perturbations.options import PerturbationSetting
 from harness.protocols.early_phase_perturbations.perturbations import IDENTITY, NOISE, NOTHING, PERTURBATIONS
 
@@ -37,7 +37,7 @@ class Origin:
     def of(cls, setting: PerturbationSetting, seed: int, k: int) -> "Origin":
         """By IMP of that k."""
         trunk, options = setting.recipe.trunk(seed, k), setting.options
-        trained = partial(_rewound, setting, k, chain_order(seed))
+        trained = partial(_as_imp_trains, setting, k, chain_order(seed))
         last = by_level(setting.recipe, trunk, options.pruning, trained, output_layer=options.prune_output_layer)[-1]
         assert last.mask is not None, "pruning has one level at least"
         return cls(setting, seed, k, trunk, last.mask)
@@ -84,7 +84,7 @@ class Origin:
     def controls(self) -> Iterator[tuple[str, Job]]:
         """Name -> trained network. The full one is trained on as ever; others share what is chosen for all arms."""
         recipe = self.setting.recipe
-        yield "full", _rewound(self.setting, self.k, self.order, Subnetwork(self.trunk, None))
+        yield "full", _as_imp_trains(self.setting, self.k, self.order, Subnetwork(self.trunk, None))
         yield "control", self.trained(self.perturbed(NOTHING))
         start = recipe.initial(self.seed)
         yield "rewound", recipe.train(start, 0, recipe.length, order=self.order, mask=self.mask)
@@ -100,13 +100,6 @@ class Origin:
             yield NOISE, size, self.perturbed({"kind": "noise", "n": n, "sigma": options.sigma})
 
 
-def _rewound(setting: PerturbationSetting, k: int, order: str, subnetwork: Subnetwork) -> Job:
-    """A subnetwork trained from step k to the end as IMP trains it."""
-    return setting.recipe.train(
-        subnetwork.state,
-        k,
-        setting.length,
-        order=order,
-        mask=subnetwork.mask,
-        optimiser_state=setting.options.optimiser_at_rewind,
-    )
+def _as_imp_trains(setting: PerturbationSetting, k: int, order: str, subnetwork: Subnetwork) -> Job:
+    optimiser_state = setting.options.optimiser_at_rewind
+    return rewound(setting.recipe, subnetwork, k, order=order, optimiser_state=optimiser_state)

@@ -14,7 +14,7 @@ from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import matching, pairs
 from harness.protocols.common.arms import Subnetwork
 from harness.protocols.common.base import Claims, Measurement, Read
-from harness.protocols.common.pruning import by_level, chain_order, density
+from harness.protocols.common.pruning import by_level, chain_order, density, rewound
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import stays_from
 from harness.protocols.common.training import TrainingExperiment
@@ -174,14 +174,9 @@ def _chain(setting: RewindingSetting, network: Pruned, seed: int, rewind: int) -
 
 
 def _trained(setting: RewindingSetting, network: Pruned, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
-    return network.recipe.train(
-        subnetwork.state,
-        rewind,
-        network.recipe.length,
-        order=chain_order(seed),
-        mask=subnetwork.mask,
-        optimiser_state=setting.options.optimiser_at_rewind,
-    )
+    """The training that is judged, and pruned next."""
+    optimiser_state = setting.options.optimiser_at_rewind
+    return rewound(network.recipe, subnetwork, rewind, order=chain_order(seed), optimiser_state=optimiser_state)
 
 
 def _gains(observations: Sequence[Observation], first: int) -> Iterable[Observation]:

@@ -8,7 +8,6 @@ from harness.digits import plain
 from harness.figure import Figure, Panel, Reference, Series, Span
 from harness.observation import Observation
 from harness.protocols.common import series
-from harness.protocols.common.base import Claims
 from harness.protocols.early_phase_telemetry.options import CONSTANT, TelemetrySetting, window_of
 
 SCHEDULES: Mapping[str, str] = {"own": "the recipe's schedule", CONSTANT: "constant rate"}
@@ -28,7 +27,7 @@ PANELS = (
 """Quantity, words and scale of each panel, in the order of the source's figure."""
 
 
-def figures(setting: TelemetrySetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
+def figures(setting: TelemetrySetting, observations: Sequence[Observation]) -> Sequence[Figure]:
     """Telemetry, and the timeline."""
     return [_telemetry(setting, observations), _timeline(setting, observations)]
 

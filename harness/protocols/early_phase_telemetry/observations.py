@@ -69,7 +69,8 @@ def _phases(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
         yield measured.seen("phase_start", steps[start], phase=phase)
         yield measured.seen("travel_rate", math.exp(found.levels[phase]), phase=phase)
         yield measured.seen("phase_gradient", _geometric_mean(gradients), phase=phase)
-    smooth = piecewise.smooth_residual([math.log1p(step) for step in steps], travel, 2 * count - 1)
+    free = piecewise.freedom(count)
+    smooth = piecewise.smooth_residual([math.log1p(step) for step in steps], travel, free) if len(steps) > free else 0.0
     of_none: float | NoValue = NoValue("the smooth curve goes through all points")
     yield measured.seen("phases_over_smooth", found.residual / smooth if smooth > 0 else of_none)
 

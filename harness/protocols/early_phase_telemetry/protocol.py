@@ -121,7 +121,7 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
         self, setting: TelemetrySetting, observations: Sequence[Observation], claims: Claims
     ) -> Sequence[Figure]:
         """The ten panels of Fig. 3, and the timeline of Fig. 2."""
-        return telemetry_figures.figures(setting, observations, claims)
+        return telemetry_figures.figures(setting, observations)
 
 
 def _recipes(setting: TelemetrySetting) -> Mapping[str, Recipe]:

@@ -11,7 +11,7 @@ from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import matching, pairs
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
-from harness.protocols.common.pruning import by_level, chain_order, density
+from harness.protocols.common.pruning import by_level, chain_order, density, rewound
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
@@ -92,22 +92,21 @@ class Imp(TrainingExperiment[ImpOptions]):
         """The training that IMP prunes next."""
         own = setting.options.chain_order == "own"
         order = chain_order(seed) if own else setting.recipe.copy_order(seed, 0)
-        return self._ordered(setting, rewind, subnetwork, order, order)
+        return rewound(
+            setting.recipe, subnetwork, rewind, order=order, optimiser_state=setting.options.optimiser_at_rewind
+        )
 
     def _trained(self, setting: ImpSetting, seed: int, rewind: int, subnetwork: Subnetwork, copy: int) -> Job:
         """One of the copies that are compared."""
-        noise = setting.recipe.copy_noise(seed, copy, setting.options.sgd_noise)
-        return self._ordered(setting, rewind, subnetwork, *noise)
-
-    def _ordered(self, setting: ImpSetting, rewind: int, subnetwork: Subnetwork, order: str, augmentation: str) -> Job:
-        return setting.recipe.train(
-            subnetwork.state,
+        options = setting.options
+        order, augmentation = setting.recipe.copy_noise(seed, copy, options.sgd_noise)
+        return rewound(
+            setting.recipe,
+            subnetwork,
             rewind,
-            setting.length,
             order=order,
             augmentation=augmentation,
-            mask=subnetwork.mask,
-            optimiser_state=setting.options.optimiser_at_rewind,
+            optimiser_state=options.optimiser_at_rewind,
         )
 
     def _compared(
