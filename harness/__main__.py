@@ -1,6 +1,6 @@
 """``python -m harness``: the command line of the code in front."""
 
-from harness.cli import main
+from harness.cli import command
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -3,11 +3,13 @@
 Nothing that takes time is imported with this module, so that Ctrl-C while the libraries load is told in words too.
 """
 
+import atexit
 import errno
 import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -15,6 +17,23 @@ from typing import Any, NoReturn, TextIO, cast
 
 from harness.cli.stopping import leave
 from harness.errors import BrokenError, Stopped, Unread
+
+
+def command() -> NoReturn:
+    """Runs the process's command, as ``main`` does, and ends the process without taking apart what it has loaded.
+
+    Python takes PyTorch's modules apart for a third as long as it took to load them. What is to be done at the end is
+    done, and a process with other threads ends as ever.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if threading.active_count() > 1 or not isinstance(ended.code, int):
+            raise
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(ended.code)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -158,3 +158,36 @@ def test_threads_that_wait_sleep_unless_told_otherwise(given: str, kept: str, mo
     with pytest.raises(SystemExit):
         main(["--version"])
     assert os.environ["OMP_WAIT_POLICY"] == kept
+
+
+AT_THE_END = """
+import atexit, sys, threading
+from harness.cli import command
+atexit.register(print, "put in order")
+{started}
+sys.argv = ["harness", *{arguments!r}]
+command()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [(["gate", "absent.json"], 2, ""), (["schema"], 0, "$schema"), (["--version"], 0, "harness ")],
+)
+def test_a_process_ends_in_order_without_taking_apart_what_it_loaded(
+    arguments: list[str], code: int, words: str
+) -> None:
+    """Its code, all of its output through a pipe, and what was to be done at its end."""
+    program = AT_THE_END.format(started="", arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code
+    assert words in done.stdout
+    assert done.stdout.endswith("put in order\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_process_waits_for_threads_of_its_host() -> None:
+    slow = "threading.Thread(target=lambda: (__import__('time').sleep(1), print('a thread ended'))).start()"
+    program = AT_THE_END.format(started=slow, arguments=["--version"])
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, "a thread ended" in done.stdout) == (0, True)
