@@ -17,7 +17,7 @@ from harness.schema.known import wrong_powers
 from harness.schema.model import Scale, Spec
 from harness.schema.papers import near_names
 from harness.schema.sensitivity import OpenChoice
-from harness.schema.words import message, place
+from harness.schema.words import details, message, place
 
 _MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 50, 1000
 """Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
@@ -260,14 +260,7 @@ def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told
 
 
 def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:
-    details = error.errors(include_url=False)[:_MOST_EXAMINED]
-    around = {place(detail)[:depth] for detail in details for depth in range(len(place(detail)))}
-    return [
-        Problem((*prefix, *place(detail)), message(detail, model))
-        for detail in details
-        # A list whose items are wrong seems empty.
-        if not (detail["type"] == "too_short" and place(detail) in around)
-    ]
+    return [Problem((*prefix, *place(detail)), message(detail, model)) for detail in details(error)[:_MOST_EXAMINED]]
 
 
 def _words(document: Document, problems: Sequence[Problem]) -> str:

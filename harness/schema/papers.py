@@ -9,13 +9,9 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from harness.errors import RequestError
-from harness.printable import one_line
 from harness.schema.base import Model, Name, Text
 from harness.schema.document import read
-from harness.schema.words import message, place
+from harness.schema.words import validated
 
 FILE = Path(__file__).with_name("papers.yaml")
 
@@ -46,17 +42,7 @@ def load_papers(path: Path = FILE) -> Mapping[str, Paper]:
     Raises:
         RequestError: the file cannot be read, or is none: every problem with its line, one a line.
     """
-    document = read(path)
-    try:
-        return Papers.model_validate(document.value).papers
-    except ValidationError as error:
-        raise RequestError(
-            "\n".join(
-                f"{one_line(str(path))}:{document.line(place(detail))}: "
-                f"{'.'.join(map(str, place(detail))) or 'the file'}: {message(detail, Papers)}"
-                for detail in error.errors()
-            )
-        ) from None
+    return validated(read(path), Papers).papers
 
 
 def title_of(paper: str) -> str:

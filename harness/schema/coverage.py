@@ -1,0 +1,75 @@
+"""The claims of specs as far as statements need them, and whether statements and claims name each other."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import RequestError
+from harness.schema.document import read
+from harness.schema.model import Spec
+from harness.schema.statements import Statement, Statements
+from harness.schema.words import validated
+
+PILOT = "pilot"
+"""The folder, among the specs, of those that are outside the catalogue."""
+
+
+@dataclass(frozen=True)
+class CheckedClaim:
+    """A claim of a spec.
+
+    Attributes:
+        scales: at which it is checked, in the spec's order.
+        pilot: whether its spec is outside the catalogue.
+    """
+
+    scales: tuple[str, ...]
+    pilot: bool
+
+
+def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
+    """``spec/claim`` -> claim, of all specs of a folder and of its pilots.
+
+    Settings of scales are not looked at, which only their protocol can: so nothing heavy is imported.
+
+    Args:
+        folder: of specs.
+
+    Raises:
+        RequestError: there are none, or a file is no spec: problems with file, line and field, one a line.
+    """
+    paths = [*sorted(folder.glob("*.yaml")), *sorted((folder / PILOT).glob("*.yaml"))]
+    if not paths:
+        raise RequestError(f"{folder}: no spec files (*.yaml) lie there: name another folder")
+    claims = {}
+    for path in paths:
+        spec = validated(read(path), Spec)
+        for claim in spec.claims:
+            scales = tuple(scale for scale in spec.scales if scale in claim.checks)
+            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, pilot=path.parent != folder)
+    return claims
+
+
+def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:
+    """Claims that statements name and no spec has, and claims that nothing names, each in words.
+
+    Args:
+        statements: of all sources.
+        claims: of all specs.
+    """
+    for claim, place in statements.named:
+        if claim not in claims:
+            yield f"{place}: found {claim!r}, which no spec has: name a claim as spec/claim"
+    for claim in sorted(claims.keys() - {claim for claim, _ in statements.named}):
+        yield f"{claim}: no statement names this claim: name it where its source says so, or as ours, with the reason"
+
+
+def scales_of(statement: Statement, claims: Mapping[str, CheckedClaim]) -> tuple[str, ...]:
+    """The scales at which a statement is checked: those that all claims that check it have.
+
+    Args:
+        statement: any.
+        claims: of all specs.
+    """
+    found = [claims[name].scales for name in statement.checked_by]
+    return tuple(scale for scale in found[0] if all(scale in others for others in found)) if found else ()

@@ -1,0 +1,163 @@
+"""Statements of sources: data held against the specs both ways, checked with file, line and field."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RequestError
+from harness.schema.claims import Claim
+from harness.schema.coverage import CheckedClaim, load_claims, mismatches, scales_of
+from harness.schema.papers import load_papers
+from harness.schema.statements import Statement, Statements, load_statements
+from tests.support import ROOT, SPECS, loaded
+
+FOLDER = ROOT / "statements"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Statements:
+    return load_statements(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def claims() -> dict[str, CheckedClaim]:
+    return dict(load_claims(ROOT / "specs"))
+
+
+def _all(statements: Statements) -> list[Statement]:
+    return [statement for source in statements.sources for statement in source.statements]
+
+
+def test_statements_and_claims_name_each_other(shipped: Statements, claims: dict[str, CheckedClaim]) -> None:
+    assert list(mismatches(shipped, claims)) == []
+
+
+def test_each_source_has_its_statements(shipped: Statements) -> None:
+    assert {source.paper for source in shipped.sources} == set(load_papers())
+
+
+def test_ids_are_unique_over_all_sources(shipped: Statements) -> None:
+    ids = [statement.id for statement in _all(shipped)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_claim_that_a_source_states_is_not_ours_as_well(shipped: Statements) -> None:
+    stated = {claim for statement in _all(shipped) for claim in statement.checked_by}
+    ours = [claim for own in shipped.ours for claim in own.claims]
+    assert len(set(ours)) == len(ours)
+    assert not stated & set(ours)
+
+
+def test_a_claim_is_named_by_its_own_source(shipped: Statements) -> None:
+    named = {
+        (claim, source.paper)
+        for source in shipped.sources
+        for statement in source.statements
+        for claim in statement.checked_by
+    }
+    ours = {claim for own in shipped.ours for claim in own.claims}
+    assert {(name, claim.source.paper) for name, claim in _claims().items() if name not in ours} == named
+
+
+def test_no_statement_is_said_twice_of_one_place(shipped: Statements) -> None:
+    said = [(statement.words, statement.place) for statement in _all(shipped)]
+    assert sorted(said) == sorted(set(said))
+
+
+def test_a_number_that_a_spec_has_of_a_source_stands_in_a_statement(shipped: Statements) -> None:
+    """So that a claim's number and its statement's words do not part; in hundreds of a percent, or as it is."""
+    words: dict[str, str] = {}
+    for statement in _all(shipped):
+        for name in statement.checked_by:
+            words[name] = f"{words.get(name, '')} {statement.words} {statement.place}".replace(",", "")
+    missing = [
+        name
+        for name, claim in _claims().items()
+        if claim.quantity in ("accuracy", "accuracy_drop", "disagreements", "error_at_fork", "error_at_rewind")
+        and claim.paper_value is not None
+        and not _stands_in(abs(claim.paper_value), words[name])
+    ]
+    assert missing == []
+    assert not _stands_in(98.3, "The full network, LeNet, reaches 98.4 %.")
+
+
+def _claims() -> dict[str, Claim]:
+    specs = [loaded(path).spec for path in SPECS]
+    return {f"{spec.id}/{claim.id}": claim for spec in specs for claim in spec.claims}
+
+
+def _stands_in(value: float, words: str) -> bool:
+    numbers = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", words)}
+    return bool({value, round(100 - value, 6)} & numbers)
+
+
+def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, CheckedClaim]) -> None:
+    whole = {
+        f"{spec.spec.id}/{claim.id}": CheckedClaim(
+            tuple(scale for scale in spec.spec.scales if scale in claim.checks), path.parent.name == "pilot"
+        )
+        for path in SPECS
+        for spec in [loaded(path)]
+        for claim in spec.spec.claims
+    }
+    assert claims == whole
+
+
+def test_a_statement_is_checked_at_the_scales_of_all_its_claims() -> None:
+    claims = {"s/a": CheckedClaim(("toy", "paper"), pilot=False), "s/b": CheckedClaim(("paper",), pilot=True)}
+    both = Statement(id="p-1-1", place="1", words="W.", claims=("s/a", "s/b"))
+    assert scales_of(both, claims) == ("paper",)
+    assert scales_of(Statement(id="p-1-1", place="1", words="W.", claims=("s/a",)), claims) == ("toy", "paper")
+
+
+HEAD = "paper: p\nsections:\n  - title: T\n    statements:\n"
+GOOD = "      - {id: p-1-1, place: S, words: W., claims: [s/a]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            HEAD + "      - {id: p-1-1, place: S, words: W.}\n",
+            "p.yaml:5: sections.0.statements.0: should have exactly one",
+        ),
+        (
+            HEAD + "      - {id: p-1-1, place: S, words: W., claims: [s/a], none: {kind: not_built, why: w}}\n",
+            "exactly one of claims, partly and none; it has claims and none",
+        ),
+        (HEAD + GOOD + GOOD, "p.yaml:6: sections[0].statements[1].id: found 'p-1-1', which another statement has"),
+        (HEAD + GOOD.replace("p-1", "q-1"), "p.yaml:5: sections[0].statements[0].id: found 'q-1-1': it should begin"),
+        (HEAD + GOOD.replace("p-1-1", "p"), 'found "p": should be paper, section and number'),
+        (HEAD + GOOD.replace("s/a", "a"), 'claims.0: found "a": should be a claim of a spec'),
+        (HEAD + GOOD.replace("[s/a]", "[]"), "should have at least 1 item"),
+        (HEAD + GOOD.replace("claims: [s/a]", "none: {kind: lazy, why: w}"), "sections.0.statements.0.none.kind"),
+        (HEAD + GOOD.replace("words", "wrods"), "wrods: unknown field"),
+        (HEAD.replace("paper: p", "paper: q") + GOOD, "p.yaml:1: paper: found 'q', but the file is called 'p.yaml'"),
+    ],
+)
+def test_a_wrong_file_is_told_with_line_and_field(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(RequestError) as caught:
+        load_statements(tmp_path)
+    assert words in str(caught.value)
+
+
+def test_names_that_go_nowhere_are_told_both_ways(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(HEAD + GOOD.replace("[s/a]", "[s/a, s/gone]"))
+    (tmp_path / "ours.yaml").write_text("ours:\n  - {reason: r, claims: [s/old]}\n")
+    claims = {"s/a": CheckedClaim(("toy",), pilot=False), "s/unnamed": CheckedClaim(("toy",), pilot=False)}
+    told = list(mismatches(load_statements(tmp_path), claims))
+    assert [re.sub(r".*/(?=p\.yaml|ours)", "", line).split(",")[0].split(": no")[0] for line in told] == [
+        "p.yaml:5: sections[0].statements[0].claims[1]: found 's/gone'",
+        "ours.yaml:2: ours[0].claims[0]: found 's/old'",
+        "s/unnamed",
+    ]
+
+
+def test_a_folder_without_statements_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text("ours: []\n")
+    with pytest.raises(RequestError, match="no statements"):
+        load_statements(tmp_path)
+    with pytest.raises(RequestError, match="no spec files"):
+        load_claims(tmp_path / "absent")
