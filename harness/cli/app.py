@@ -13,6 +13,7 @@ from harness.cli import data as data_commands
 from harness.cli import specs as spec_commands
 from harness.cli import store as store_commands
 from harness.cli.claims import claims
+from harness.cli.coverage import coverage
 from harness.cli.index import index
 from harness.cli.measure import gate, measure
 from harness.cli.options import (
@@ -47,6 +48,7 @@ app.command(epilog="Example: harness validate specs/*.yaml")(spec_commands.valid
 app.command(name="list", epilog="Example: harness list specs")(spec_commands.list_specs)
 app.command(epilog="Example: harness schema > spec.schema.json")(spec_commands.schema)
 app.command(epilog="Example: harness claims specs/resnet20_imp.yaml --history")(claims)
+app.command(epilog="Example: harness coverage docs/coverage.md")(coverage)
 app.command(epilog="Example: harness index reports")(index)
 app.command(epilog="Example: harness regress --store $(mktemp -d)")(regress)
 app.add_typer(store_commands.app, name="store")

@@ -76,6 +76,7 @@ SensitivityOption = Annotated[
 ]
 SENSITIVITY = Path("reports/sensitivity")
 
+STATEMENTS = Path("statements")
 STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
 

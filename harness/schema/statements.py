@@ -17,6 +17,7 @@ from harness.errors import RequestError
 from harness.printable import one_line
 from harness.schema.base import Many, Model, Name, Text
 from harness.schema.document import Document, Location, read
+from harness.schema.papers import load_papers
 from harness.schema.words import validated
 
 OURS = "ours.yaml"
@@ -163,7 +164,7 @@ class Statements:
     """The statements of a folder.
 
     Attributes:
-        sources: by the names of their files.
+        sources: in the order of ``harness/schema/papers.yaml``, others after them.
         ours: claims that no source states.
         named: (claim, file with line and field), each place in which a claim is named.
     """
@@ -183,7 +184,11 @@ def load_statements(folder: Path) -> Statements:
         RequestError: there are none, or files cannot be read or have another form: problems with file, line and field,
             one a line.
     """
-    paths = sorted(path for path in folder.glob("*.yaml") if path.name != OURS)
+    known = list(load_papers())
+    paths = sorted(
+        (path for path in folder.glob("*.yaml") if path.name != OURS),
+        key=lambda path: (known.index(path.stem) if path.stem in known else len(known), path.stem),
+    )
     if not paths:
         raise RequestError(f"{one_line(str(folder))}: no statements (<paper>.yaml) lie there: name another folder")
     sources = list[Source]()
