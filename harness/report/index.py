@@ -14,10 +14,12 @@ from harness.report.chance import wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.page import digest, part, render
 from harness.report.read import Report
+from harness.report.statement_map import STATES, Found, statement_map
 from harness.report.text import count
 from harness.report.view import ClaimView, claim_view, counts
 from harness.schema.model import PAPER_SCALE
 from harness.schema.papers import title_of
+from harness.schema.statements import Statements
 
 _CHOICES = {"paper": "Papers", "spec": "Specs", "scale": "Scales", "verdict": "Verdicts"}
 """What the page is filtered by, in this order, and how all of a kind are called."""
@@ -62,11 +64,12 @@ class _Group:
     claims: Sequence[_Claim]
 
 
-def index(reports: Iterable[Report]) -> str:
+def index(reports: Iterable[Report], statements: Statements | None = None) -> str:
     """Renders the page over reports.
 
     Args:
         reports: in any order.
+        statements: of the sources, for a map of what of them is checked; None: there is no map.
 
     Returns:
         A whole HTML document, to lie in the folder that the reports' places are relative to: the same for the same
@@ -82,6 +85,8 @@ def index(reports: Iterable[Report]) -> str:
         script=script,
         policy=digest(script),
         groups=groups,
+        sources=[] if statements is None else statement_map(statements, _found(listed)),
+        states=STATES,
         summary=_summary(groups, rows),
         chance=wrong_by_chance([judgement for report in listed for judgement in report.judgements]),
         counts=counts(_numbers(listed)),
@@ -93,11 +98,25 @@ def index(reports: Iterable[Report]) -> str:
 
 def _groups(reports: Iterable[Report]) -> list[_Group]:
     by_spec: dict[str, list[Report]] = {}
-    for report in sorted(
-        reports, key=lambda report: (report.spec, report.scale != PAPER_SCALE, report.scale, report.place)
-    ):
+    for report in sorted(reports, key=_rank):
         by_spec.setdefault(report.spec, []).append(report)
     return [_group(members) for members in by_spec.values()]
+
+
+def _found(reports: Iterable[Report]) -> Found:
+    """What reports say of each claim at the scales at which it is checked; the first report on a scale counts."""
+    found: dict[str, dict[str, Verdict]] = {}
+    for report in sorted(reports, key=_rank):
+        for judgement in report.judgements:
+            verdicts = found.setdefault(f"{report.spec}/{judgement.claim.id}", {})
+            if judgement.check is not None:
+                verdicts.setdefault(report.scale, judgement.verdict)
+    return found
+
+
+def _rank(report: Report) -> tuple[str, bool, str, str]:
+    """By spec, the paper's scale first."""
+    return report.spec, report.scale != PAPER_SCALE, report.scale, report.place
 
 
 def _group(reports: Sequence[Report]) -> _Group:

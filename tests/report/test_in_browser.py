@@ -8,6 +8,12 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from harness.report.index import index
+from harness.report.read import read_all
+from harness.report.write import write_index
+from harness.schema.statements import load_statements
+from tests.support import ROOT
+
 _QUIET = ("background-networking", "component-update", "sync", "gpu")
 _ARGUMENTS = ["--no-sandbox", "--no-first-run", *(f"--disable-{one}" for one in _QUIET)]
 _CHROMIUM = shutil.which("chromium")
@@ -109,11 +115,35 @@ def test_the_filter_by_words_and_choices_together(page: Page, reports_folder: Pa
 def test_nothing_is_wider_than_the_screen(name: str, width: int, page: Page, reports_folder: Path) -> None:
     page.set_viewport_size({"width": width, "height": 740})
     page.goto((reports_folder / name).as_uri())
+    _fits(page, width)
+
+
+def _fits(page: Page, width: int) -> None:
     wide = """[...document.querySelectorAll('body *')].filter(one =>
         !one.closest('svg, .scroll, .unseen, .skip, option') && one.getBoundingClientRect().right > innerWidth + 1
     ).map(one => one.outerHTML.slice(0, 200))"""
     assert page.evaluate(wide) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [375, 800])
+def test_the_map_of_the_sources_fits_and_leads_to_claims(width: int, page: Page, tmp_path: Path) -> None:
+    statements = load_statements(ROOT / "statements")
+    reports = [
+        report for report in read_all(ROOT / "reports", ROOT / "reports" / "local") if report.spec == "lenet_imp"
+    ]
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto(write_index(index(reports, statements), tmp_path).as_uri())
+    said = page.locator("#lmc-t2-6")
+    assert not said.is_visible()
+    page.get_by_text("Table 2", exact=True).click()
+    assert said.get_by_text("IMP subnetworks of LeNet rewound to 0 are matching.").is_visible()
+    _fits(page, width)
+    page.get_by_label("Search").fill("nothing that is there")
+    page.locator(".source-map .marks a[href='#lenet_imp.imp_matching']").first.click()
+    page.locator("[id='lenet_imp.imp_matching']").get_by_text("IMP subnetworks rewound to 0 are matching.").wait_for()
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    _fits(page, width)
 
 
 def test_on_paper_there_are_the_claims_and_no_controls(page: Page, reports_folder: Path) -> None:
