@@ -26,10 +26,11 @@ it, or the reason why none does. Written by `harness coverage` from [statements/
 A statement is **checked** where claims say all of it, at the scales that all of them have; **partly** where they
 say a part, with what is missing. It waits where the harness could measure it and no spec asks (**not asked**),
 where it cannot measure it yet (**not built**), or where it **needs ImageNet**'s images, which are not at hand. Some
-are facts that are **held by every run**, which breaks otherwise ([invariants.md](invariants.md)), and some **no
-experiment can** check. That a statement is checked says nothing of the verdict: verdicts are in the
-[reports](../reports/). Claims of specs in `specs/pilot/` are marked *pilot*: they lie outside the catalogue until
-what their first runs showed is mended."""
+are facts that are **held by every run**, which breaks otherwise ([invariants.md](invariants.md)), and of some
+**no experiment can** tell. At the toy scale networks and data are small stand-ins; a star marks a scale at which a
+claim asks something else than the source says (it has a sentence of its own there), which the sums of scales leave
+out. Claims of specs in `specs/pilot/` are marked *pilot*: they lie outside the catalogue until what their first
+runs showed is mended. That a statement is checked says nothing of its verdict: [reports](../reports/) have them."""
 
 
 def coverage(statements: Statements, claims: Mapping[str, CheckedClaim]) -> str:
@@ -93,7 +94,7 @@ def _sum(head: str, statements: Sequence[Statement], claims: Mapping[str, Checke
     numbers = [
         len(statements),
         len(checked),
-        *(sum(scale in scales_of(one, claims) for one in checked) for scale in (PAPER_SCALE, _TOY)),
+        *(sum(scales_of(one, claims).get(scale, False) for one in checked) for scale in (PAPER_SCALE, _TOY)),
         sum(any(claims[name].pilot for name in one.checked_by) for one in checked),
         sum(statement.partly is not None for statement in statements),
         *(kinds.count(kind) for kind in UNCHECKED),
@@ -109,7 +110,7 @@ def _section(section: Section, claims: Mapping[str, CheckedClaim]) -> str:
             escape(statement.words),
             escape(statement.place),
             _checked(statement, claims),
-            ", ".join(scales_of(statement, claims)),
+            ", ".join(scale if said else rf"{scale}\*" for scale, said in scales_of(statement, claims).items()),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

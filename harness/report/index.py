@@ -104,12 +104,15 @@ def _groups(reports: Iterable[Report]) -> list[_Group]:
 
 
 def _found(reports: Iterable[Report]) -> Found:
-    """What reports say of each claim at the scales at which it is checked; the first report on a scale counts."""
+    """What reports say of each claim at the scales at which it is checked; the first report on a scale counts.
+
+    A scale is left out at which the check has a sentence of its own: there it says something else than the source.
+    """
     found: dict[str, dict[str, Verdict]] = {}
     for report in sorted(reports, key=_rank):
         for judgement in report.judgements:
             verdicts = found.setdefault(f"{report.spec}/{judgement.claim.id}", {})
-            if judgement.check is not None:
+            if judgement.check is not None and judgement.check.sentence is None:
                 verdicts.setdefault(report.scale, judgement.verdict)
     return found
 

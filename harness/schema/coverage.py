@@ -21,10 +21,12 @@ class CheckedClaim:
     Attributes:
         scales: at which it is checked, in the spec's order.
         pilot: whether its spec is outside the catalogue.
+        reworded: scales at which its check has a sentence of its own, and asks something else than the source says.
     """
 
     scales: tuple[str, ...]
     pilot: bool
+    reworded: tuple[str, ...] = ()
 
 
 def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
@@ -46,7 +48,8 @@ def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
         spec = validated(read(path), Spec)
         for claim in spec.claims:
             scales = tuple(scale for scale in spec.scales if scale in claim.checks)
-            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, pilot=path.parent != folder)
+            reworded = tuple(scale for scale in scales if claim.checks[scale].sentence is not None)
+            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, path.parent != folder, reworded)
     return claims
 
 
@@ -64,12 +67,16 @@ def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> It
         yield f"{claim}: no statement names this claim: name it where its source says so, or as ours, with the reason"
 
 
-def scales_of(statement: Statement, claims: Mapping[str, CheckedClaim]) -> tuple[str, ...]:
+def scales_of(statement: Statement, claims: Mapping[str, CheckedClaim]) -> Mapping[str, bool]:
     """The scales at which a statement is checked: those that all claims that check it have.
 
     Args:
         statement: any.
         claims: of all specs.
+
+    Returns:
+        Scale -> whether all claims ask there what the source says, in the order of the first claim's scales.
     """
-    found = [claims[name].scales for name in statement.checked_by]
-    return tuple(scale for scale in found[0] if all(scale in others for others in found)) if found else ()
+    found = [claims[name] for name in statement.checked_by]
+    shared = [scale for scale in found[0].scales if all(scale in one.scales for one in found)] if found else []
+    return {scale: not any(scale in one.reworded for one in found) for scale in shared}

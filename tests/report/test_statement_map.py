@@ -1,6 +1,7 @@
 """The map of the sources' statements: what a mark says follows of verdicts, and it leads to a claim's card."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_the_index_has_a_map_with_statements_and_none_without(reports_folder: Pa
     assert all(link[1:] in ids for link in hrefs if link.startswith("#"))
     assert "A <script> is text." in page.text
     assert "not checked; not built: no engine" in page.text
+
+
+def test_a_check_with_a_sentence_of_its_own_is_not_what_the_source_says(reports_folder: Path) -> None:
+    report = next(report for report in read_all(reports_folder) if report.scale == "paper")
+    judged = next(one for one in report.judgements if one.check is not None)
+    said = _said(Statement(id="p-1-4", place="1", words="W.", claims=(f"{report.spec}/{judged.claim.id}",)))
+    assert judged.check is not None
+    other = replace(judged, check=judged.check.model_copy(update={"sentence": "Something else."}))
+    assert "1 statement: 1 checked, no report yet" in index([replace(report, judgements=(other,))], said)
+    assert "1 statement: 1 checked, no report yet" not in index([replace(report, judgements=(judged,))], said)
 
 
 def test_the_catalogues_statements_all_stand_in_the_map() -> None:

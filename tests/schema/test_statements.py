@@ -95,7 +95,9 @@ def _stands_in(value: float, words: str) -> bool:
 def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, CheckedClaim]) -> None:
     whole = {
         f"{spec.spec.id}/{claim.id}": CheckedClaim(
-            tuple(scale for scale in spec.spec.scales if scale in claim.checks), path.parent.name == "pilot"
+            tuple(scale for scale in spec.spec.scales if scale in claim.checks),
+            path.parent.name == "pilot",
+            tuple(scale for scale in spec.spec.scales if scale in claim.checks and claim.checks[scale].sentence),
         )
         for path in SPECS
         for spec in [loaded(path)]
@@ -105,10 +107,16 @@ def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, Check
 
 
 def test_a_statement_is_checked_at_the_scales_of_all_its_claims() -> None:
-    claims = {"s/a": CheckedClaim(("toy", "paper"), pilot=False), "s/b": CheckedClaim(("paper",), pilot=True)}
+    claims = {
+        "s/a": CheckedClaim(("toy", "paper"), pilot=False, reworded=("toy",)),
+        "s/b": CheckedClaim(("paper",), pilot=True),
+    }
     both = Statement(id="p-1-1", place="1", words="W.", claims=("s/a", "s/b"))
-    assert scales_of(both, claims) == ("paper",)
-    assert scales_of(Statement(id="p-1-1", place="1", words="W.", claims=("s/a",)), claims) == ("toy", "paper")
+    assert scales_of(both, claims) == {"paper": True}
+    assert scales_of(Statement(id="p-1-1", place="1", words="W.", claims=("s/a",)), claims) == {
+        "toy": False,
+        "paper": True,
+    }
 
 
 HEAD = "paper: p\nsections:\n  - title: T\n    statements:\n"
