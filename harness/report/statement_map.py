@@ -26,9 +26,9 @@ class State:
 
 
 REPRODUCED = State("reproduced", "✓", "good whole")
-HOLDS = State("holds, short of the paper's setting", "✓", "good")
+HOLDS = State("holds short of the paper's setting", "✓", "good")
 CONTRADICTED = State("contradicted", "✗", "bad whole")
-FAILS = State("fails, short of the paper's setting", "✗", "bad")
+FAILS = State("fails short of the paper's setting", "✗", "bad")
 OPEN = State("left open", "?", "open")
 UNREPORTED = State("checked, no report yet", "○", "none")
 PARTLY = State("partly checked", "◐", "none")

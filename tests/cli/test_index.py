@@ -31,7 +31,7 @@ def test_a_map_is_drawn_where_there_are_statements(tmp_path: Path) -> None:
         "      - {id: p-1-1, place: S, words: It is so., claims: [tiny/stable]}\n"
     )
     assert cli("index", tmp_path, "--statements", tmp_path / "said").code == 0
-    assert b"1 statement: 1 holds, short of the paper" in (tmp_path / "index.html").read_bytes()
+    assert b"1 statement: 1 holds short of the paper" in (tmp_path / "index.html").read_bytes()
 
 
 def test_a_broken_report_leaves_the_earlier_page(tmp_path: Path) -> None:
