@@ -1,6 +1,6 @@
 """How the claims of a spec changed from commit to commit, as git has them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,20 @@ class Change:
 
 @dataclass(frozen=True)
 class _Commit:
+    """A commit, or a merge, that changed the file: ``path`` is its place then, ``before`` its place in the parents."""
+
     revision: str
     date: str
+    parents: tuple[str, ...]
     path: str
+    before: str
 
 
 def history(path: Path) -> list[Change]:
-    """The changes of a spec's claims, the oldest first.
+    """The changes of a spec's claims, the oldest first, one branch after the other where branches were merged.
+
+    Each commit is compared with the one that it was made from, whatever was committed meanwhile elsewhere; a merge with
+    all that it joins, so that only what none of them has is told as its own.
 
     Revisions are read as plain YAML, so that those which are no valid specs any more are told as well; a revision that
     cannot be read is a change of the whole file, and is left out of the comparison. Renames of the file are followed.
@@ -74,29 +81,44 @@ def history(path: Path) -> list[Change]:
     commits = _commits(folder, path.name)
     if not commits:
         raise RequestError(f"no commit has {path}: commit it first (git add, git commit)")
+    head = _Commit(WORKING_COPY, "", ("HEAD",), f"./{path.name}", f"./{path.name}")
     changes: list[Change] = []
-    before: _Claims = {}
-    versions = [
-        (commit.revision, commit.date, git(folder, "show", f"{commit.revision}:{commit.path}")) for commit in commits
-    ]
-    for revision, date, version in [*versions, (WORKING_COPY, "", text)]:
-        after = _claims(version)
+    readable: _Claims = {}
+    for commit in (*commits, head):
+        after = _claims(text if commit is head else git(folder, "show", f"{commit.revision}:{commit.path}"))
         if after is None:
-            changes.append(Change(revision, date, "", _WHOLE, "", "cannot be read as YAML with claims"))
+            why = "cannot be read as YAML with claims"
+            changes.append(Change(commit.revision, commit.date, "", _WHOLE, "", why))
             continue
-        changes += [Change(revision, date, *change) for change in _compared(before, after)]
-        before = after
+        versions = [_before(folder, parent, commit.before, readable) for parent in commit.parents]
+        changes += [Change(commit.revision, commit.date, *change) for change in _own_changes(versions, after)]
+        readable = after
     return changes
 
 
+def _before(folder: Path, parent: str, path: str, readable: _Claims) -> _Claims:
+    """The claims of a parent: none where it has no such file, the last ones that can be read where its cannot."""
+    text = git(folder, "show", f"{parent}:{path}")
+    claims = _claims(text) if text else {}
+    return readable if claims is None else claims
+
+
+def _own_changes(versions: Sequence[_Claims], after: _Claims) -> list[tuple[str, str, str, str]]:
+    """(claim, field, before, after) of what differs from every version before, as the first of them has it."""
+    first, *others = [list(_compared(before, after)) for before in versions or [{}]]
+    in_all = [{change[:2] for change in changes} for changes in others]
+    return [change for change in first if all(change[:2] in places for places in in_all)]
+
+
 def _commits(folder: Path, name: str) -> list[_Commit]:
-    """The commits that changed a file, the oldest first, with its path in the repository then."""
-    words = ("log", "--follow", "--format=%x01%H %cs", "--name-only", "--", name)
+    """The commits that changed a file, the oldest first; of two branches one comes after the other."""
+    words = ("log", "--follow", "--topo-order", "-c", "--format=%x01%H %cs %P", "--name-status", "--", name)
     commits = []
     for entry in git(folder, "-c", "core.quotePath=false", *words).split("\x01")[1:]:
-        head, *paths = entry.split("\n")
-        revision, date = head.split(" ")
-        commits += [_Commit(revision, date, path) for path in paths if path][:1]
+        head, *lines = entry.split("\n")
+        revision, date, *parents = head.split()
+        for paths in [line.split("\t")[1:] for line in lines if line][:1]:
+            commits.append(_Commit(revision, date, tuple(parents), paths[-1], paths[0]))
     return commits[::-1]
 
 

@@ -95,6 +95,48 @@ def test_a_renamed_file_has_its_earlier_history(repository: Repository) -> None:
     assert {change.date for change in history(repository.path.with_name("small.yaml"))} == {"2026-01-02"}
 
 
+BOUND = FIRST.index("bound: 2.0")
+
+
+def bounds(a: str, b: str) -> str:
+    """The first spec with other bounds of its two claims."""
+    return FIRST[:BOUND] + edited(edited(FIRST[BOUND:], "bound: 2.0", f"bound: {a}"), "bound: 100.0", f"bound: {b}")
+
+
+def branched(repository: Repository) -> list[str]:
+    """A base, two commits of a branch with one of the main line between them by date; the main line is checked out."""
+    base = repository.commit(bounds("2.0", "100.0"), "2026-01-02")
+    git(repository.root, "checkout", "--quiet", "-b", "side")
+    side = [
+        repository.commit(bounds("3.0", "100.0"), "2026-01-03"),
+        repository.commit(bounds("4.0", "100.0"), "2026-01-05"),
+    ]
+    git(repository.root, "checkout", "--quiet", "-")
+    return [base, *side, repository.commit(bounds("2.0", "90.0"), "2026-01-04")]
+
+
+def moves(repository: Repository) -> list[tuple[str, str, str, str]]:
+    return [(one.revision, one.claim, one.before, one.after) for one in history(repository.path) if one.field]
+
+
+def test_a_merge_interleaves_no_branches_and_tells_each_change_once(repository: Repository) -> None:
+    _, third, fourth, main = branched(repository)
+    git(repository.root, "merge", "--quiet", "side", date="2026-01-06")
+    told = moves(repository)
+    assert sorted(told) == sorted(
+        [(main, "b", "100.0", "90.0"), (third, "a", "2.0", "3.0"), (fourth, "a", "3.0", "4.0")]
+    )
+    assert [revision for revision, *_ in told if revision != main] == [third, fourth]
+    assert [revision for revision, *_ in told].index(main) != 1
+
+
+def test_what_a_merge_itself_changes_is_told_as_its_own(repository: Repository) -> None:
+    branched(repository)
+    git(repository.root, "merge", "--quiet", "--no-commit", "side")
+    mended = repository.commit(bounds("5.0", "90.0"), "2026-01-06")
+    assert [change for change in moves(repository) if change[0] == mended] == [(mended, "a", "2.0", "5.0")]
+
+
 def test_without_a_repository_or_a_commit_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     path = tmp_path / "tiny.yaml"
