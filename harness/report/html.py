@@ -13,7 +13,7 @@ from harness.pipeline.outcome import Outcome
 from harness.printable import one_line
 from harness.report.chance import in_order_again, wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
-from harness.report.figures.palette import Look, looks
+from harness.report.figures.palette import Appearance, appearances
 from harness.report.page import render
 from harness.report.text import Row, evenly, rows
 from harness.report.view import SYMBOLS, claim_view, cost_lines, counts, summary
@@ -36,7 +36,7 @@ def html(outcome: Outcome) -> str:
 
 def _context(outcome: Outcome) -> Mapping[str, Any]:
     spec = outcome.spec
-    styles = looks(outcome.figures)
+    styles = appearances(outcome.figures)
     sections = [
         ("claims", "Claims"),
         ("figures", "Figures"),
@@ -78,7 +78,7 @@ def _context(outcome: Outcome) -> Mapping[str, Any]:
     }
 
 
-def _figure(number: int, figure: Figure, styles: Mapping[str, Look]) -> Mapping[str, Any]:
+def _figure(number: int, figure: Figure, styles: Mapping[str, Appearance]) -> Mapping[str, Any]:
     # A number, since a protocol's id need not be one that HTML allows.
     from harness.report.figures.draw import svg  # brings Matplotlib, for which no other command need wait
 

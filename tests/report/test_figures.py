@@ -12,7 +12,7 @@ from harness.figure import Figure, Reference, Series
 from harness.pipeline.outcome import Outcome
 from harness.report.figures.annotations import reference_label
 from harness.report.figures.draw import png, svg
-from harness.report.figures.palette import LOOKS, looks, ordered
+from harness.report.figures.palette import APPEARANCES, appearances, ordered
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -123,15 +123,15 @@ def test_ticks_have_their_digits_whatever_their_size(x_scale: str, x: list[float
 
 
 def test_equal_roles_look_equal_in_all_figures(realistic: Outcome) -> None:
-    styles = looks(realistic.figures)
-    assert styles["imp"] == LOOKS["imp"]
+    styles = appearances(realistic.figures)
+    assert styles["imp"] == APPEARANCES["imp"]
     line = Series("x", "own_role", [0.0], [0.0])
     other = Series("y", "other_role", [0.0], [0.0])
     first = Figure("a", "A", "A.", "x", "y", [line])
     second = Figure("b", "B", "B.", "x", "y", [other, line])
-    found = looks([first, second])
+    found = appearances([first, second])
     assert found["own_role"] != found["other_role"]
-    assert found["own_role"] == looks([first])["own_role"]
+    assert found["own_role"] == appearances([first])["own_role"]
 
 
 def test_panels_share_their_x_and_the_events_in_it(curvature: Outcome) -> None:
@@ -173,7 +173,7 @@ def test_points_are_not_joined_and_steps_hold_their_value() -> None:
         """How many corners each drawn line of the series has."""
         series = replace(Series("one", "imp", x, y), style=style)
         drawing = svg(Figure("any", "Any", "Any.", "x", "y", [series]))
-        colour = LOOKS["imp"].colour
+        colour = APPEARANCES["imp"].colour
         paths = [
             one for one in ET.fromstring(drawing).iter(f"{_SVG}path") if f"stroke: {colour}" in one.get("style", "")
         ]

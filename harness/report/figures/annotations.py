@@ -12,7 +12,7 @@ from harness.digits import plain
 from harness.figure import Reference, Series
 from harness.printable import one_line
 from harness.report.figures.axes import finite
-from harness.report.figures.palette import FAINT, INK, Look, ordered, paler
+from harness.report.figures.palette import FAINT, INK, Appearance, ordered, paler
 
 _MARKED = 26
 """A line of more points goes without markers; more points alone are smaller."""
@@ -24,22 +24,22 @@ _REFERENCES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def draw_series(axes: Axes, series: Series, look: Look, repeat: int, *, over: bool = False) -> Artist:
+def draw_series(axes: Axes, series: Series, appearance: Appearance, repeat: int, *, over: bool = False) -> Artist:
     """Draws a series with its interval.
 
     Args:
         axes: to draw into.
         series: what to draw.
-        look: of its role.
+        appearance: of its role.
         repeat: how many series of this role are there already.
         over: whether it lies over a surface, from which a white border sets it off.
 
     Returns:
         What stands for it in the legend.
     """
-    colour = _colour(series, look, repeat)
+    colour = _colour(series, appearance, repeat)
     x, y, low, high = (finite(values) for values in (series.x, series.y, series.low, series.high))
-    line = axes.plot(x, y, color=colour, **_form(series, look, colour))[0]
+    line = axes.plot(x, y, color=colour, **_form(series, appearance, colour))[0]
     if over and series.style == "points":
         line.set(markersize=line.get_markersize() + 1.6, markeredgewidth=0.9)
     elif over:
@@ -101,21 +101,21 @@ def event_label(events: Sequence[Reference]) -> str:
     return f"{one_line(events[0].label)}: {', '.join(plain(event.value) for event in events)}"
 
 
-def _colour(series: Series, look: Look, repeat: int) -> str:
+def _colour(series: Series, appearance: Appearance, repeat: int) -> str:
     """Of one among many it is always the role's own: the lines are told apart by their shapes, if at all."""
     if series.order is not None:
         return ordered(series.order)
-    return paler(look.colour, 0 if series.style == "thin" else repeat)
+    return paler(appearance.colour, 0 if series.style == "thin" else repeat)
 
 
-def _form(series: Series, look: Look, colour: str) -> Mapping[str, Any]:
+def _form(series: Series, appearance: Appearance, colour: str) -> Mapping[str, Any]:
     """What matplotlib must know of the line and its markers."""
     few = len(series.x) <= _MARKED
     marked = few if series.style == "line" else series.style == "points"
     form: dict[str, Any] = {
         "zorder": {"thin": 2.5, "points": 3.5}.get(series.style, 3),
         "linestyle": (0, (4, 2)) if series.dashed else "-",
-        "marker": look.marker if marked else "",
+        "marker": appearance.marker if marked else "",
         "markerfacecolor": "white" if series.dashed else colour,
         "markeredgecolor": colour if series.dashed else "white",
         "markersize": 3.8 if series.dashed else 4.4,

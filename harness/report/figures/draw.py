@@ -19,7 +19,7 @@ from harness.printable import one_line
 from harness.report.figures.annotations import draw_reference, draw_series, event_label, reference_label
 from harness.report.figures.axes import set_x_scale, set_y_scale
 from harness.report.figures.legend import IN_SEQUENCE, draw_legend
-from harness.report.figures.palette import FAINT, INK, Look, looks
+from harness.report.figures.palette import FAINT, INK, Appearance, appearances
 from harness.report.figures.strips import draw_strips
 from harness.report.figures.surfaces import draw_surface, make_room
 from harness.report.figures.svg import inline
@@ -62,12 +62,12 @@ _SETTINGS = {
 }
 
 
-def svg(figure: Figure, styles: Mapping[str, Look] | None = None, prefix: str = "") -> str:
+def svg(figure: Figure, styles: Mapping[str, Appearance] | None = None, prefix: str = "") -> str:
     """Draws a figure as an ``<svg>`` element that can stand in a page beside others.
 
     Args:
         figure: what to draw.
-        styles: role -> look, from ``palette.looks`` over all figures of a report; by default over this one.
+        styles: role -> appearance, from ``palette.appearances`` over all figures of a report; by default over this one.
         prefix: of every id in the drawing; by default the figure's id.
 
     Returns:
@@ -75,14 +75,14 @@ def svg(figure: Figure, styles: Mapping[str, Look] | None = None, prefix: str = 
     """
     file = io.StringIO()
     with _settings():
-        canvas = _draw(figure, styles or looks([figure]))
+        canvas = _draw(figure, styles or appearances([figure]))
         FigureCanvasSVG(canvas)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         canvas.savefig(file, format="svg", metadata=nothing, transparent=True)
     return inline(file.getvalue(), prefix or figure.id, one_line(figure.title), one_line(figure.caption))
 
 
-def png(figure: Figure, styles: Mapping[str, Look] | None = None, dots_per_inch: int = 200) -> bytes:
+def png(figure: Figure, styles: Mapping[str, Appearance] | None = None, dots_per_inch: int = 200) -> bytes:
     """Draws a figure as a PNG on white, with its title, to stand alone.
 
     Args:
@@ -95,7 +95,7 @@ def png(figure: Figure, styles: Mapping[str, Look] | None = None, dots_per_inch:
     """
     file = io.BytesIO()
     with _settings():
-        canvas = _draw(figure, styles or looks([figure]))
+        canvas = _draw(figure, styles or appearances([figure]))
         FigureCanvasAgg(canvas)
         canvas.suptitle(shorten(one_line(figure.title), 70), fontsize=10)
         canvas.savefig(file, format="png", dpi=dots_per_inch, facecolor="white", metadata={"Software": None})
@@ -118,7 +118,7 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _draw(figure: Figure, styles: Mapping[str, Look]) -> Canvas:
+def _draw(figure: Figure, styles: Mapping[str, Appearance]) -> Canvas:
     panels = (Panel(figure.y_label, figure.y_scale), *figure.below)
     canvas, stack = _axes(figure, len(panels))
     letters = _LABEL_LETTERS if len(panels) == 1 else _LABEL_LETTERS * 2 // 3
@@ -161,7 +161,7 @@ def _axes(figure: Figure, count: int) -> tuple[Canvas, Sequence[Axes]]:
     return canvas, grid[:count]
 
 
-def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Look]) -> list[tuple[Artist, str]]:
+def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Appearance]) -> list[tuple[Artist, str]]:
     """Draws the series; returns what the legend says of them: each text once, of a long sequence only some."""
     entries: dict[tuple[str, str], tuple[Artist, str]] = {}
     seen: list[tuple[str, bool, int]] = []

@@ -1,4 +1,4 @@
-"""One look for each role, told apart by colour-blind eyes and in grey: a colour and a marker."""
+"""One appearance for each role, told apart by colour-blind eyes and in grey: a colour and a marker."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from harness.figure import Figure
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How a line looks.
 
     Attributes:
@@ -28,49 +28,49 @@ INK = "#333333"
 FAINT = "#8a8a8a"
 """Reference lines."""
 
-LOOKS: Mapping[str, Look] = {
+APPEARANCES: Mapping[str, Appearance] = {
     # Okabe and Ito's colours, https://jfly.uni-koeln.de/color/: black softened, yellow (too light) left out.
-    "imp": Look("#0072b2", "o"),
-    "random_prune": Look("#d55e00", "s"),
-    "random_reinit": Look("#009e73", "^"),
-    "full": Look("#4d4d4d", "D"),
-    "train": Look("#e69f00", "v"),
-    "test": Look("#0072b2", "o"),
-    "interpolated": Look("#56b4e9", "P"),
-    "recomputed": Look("#cc79a7", "X"),
+    "imp": Appearance("#0072b2", "o"),
+    "random_prune": Appearance("#d55e00", "s"),
+    "random_reinit": Appearance("#009e73", "^"),
+    "full": Appearance("#4d4d4d", "D"),
+    "train": Appearance("#e69f00", "v"),
+    "test": Appearance("#0072b2", "o"),
+    "interpolated": Appearance("#56b4e9", "P"),
+    "recomputed": Appearance("#cc79a7", "X"),
 }
-"""The roles that protocols share. Test and imp share a look: no figure has both."""
+"""The roles that protocols share. Test and imp have one: no figure has both."""
 
 FALLBACK = (
     # Paul Tol's muted scheme, https://personal.sron.nl/~pault/.
-    Look("#332288", "o"),
-    Look("#aa4499", "s"),
-    Look("#117733", "^"),
-    Look("#999933", "D"),
-    Look("#882255", "v"),
-    Look("#44aa99", "P"),
-    Look("#cc6677", "X"),
-    Look("#88ccee", "p"),
+    Appearance("#332288", "o"),
+    Appearance("#aa4499", "s"),
+    Appearance("#117733", "^"),
+    Appearance("#999933", "D"),
+    Appearance("#882255", "v"),
+    Appearance("#44aa99", "P"),
+    Appearance("#cc6677", "X"),
+    Appearance("#88ccee", "p"),
 )
 """For other roles, in the order in which a report first names them."""
 
 
-def looks(figures: Iterable[Figure]) -> Mapping[str, Look]:
-    """The look of every role of a report, so that a role looks the same in all of its figures.
+def appearances(figures: Iterable[Figure]) -> Mapping[str, Appearance]:
+    """The appearance of every role of a report, so that it is the same in all of its figures.
 
     Args:
         figures: all figures of one report, in their order.
 
     Returns:
-        Role -> look.
+        Role -> appearance.
     """
-    by_role: dict[str, Look] = {}
+    by_role: dict[str, Appearance] = {}
     others = 0
     for role in (series.role for figure in figures for series in figure.series):
         if role in by_role:
             continue
-        if role in LOOKS:
-            by_role[role] = LOOKS[role]
+        if role in APPEARANCES:
+            by_role[role] = APPEARANCES[role]
         else:
             by_role[role] = FALLBACK[others % len(FALLBACK)]
             others += 1
