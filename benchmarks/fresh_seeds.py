@@ -183,7 +183,7 @@ def main() -> None:
         loaded = load(spec, protocols())
         size = loaded.spec.scales[_SCALE].replicates.initialisations
         train(spec, asked.sets, size, asked.first_seed, store, options)
-        claims = judge(loaded, asked.sets, size, asked.first_seed, Store(store, read_only=True), data)
+        claims = judge(loaded, asked.sets, size, asked.first_seed, Store(store, make=False), data)
         last = asked.first_seed + asked.sets * size - 1
         print(f"`{loaded.spec.id}`, {asked.sets} sets of {size}, seeds {asked.first_seed} to {last}:\n")
         print(f"{table(claims)}\n\n{summary(claims)}\n", flush=True)

@@ -33,7 +33,7 @@ def tell(store: Path, data: Path) -> None:
     torchvision_part("models")
     console.out.print("torchvision: works")
 
-    Store(store, read_only=True)
+    Store(store, make=False)
     place = require_writable(store)
     free = shutil.disk_usage(place).free
     console.out.print(f"store {store}: can be written, {free / 2**30:.1f} GiB free")

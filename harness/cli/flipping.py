@@ -56,7 +56,7 @@ def sensitivity(
             require_format(request, place.backend.slots)
         require_folder(options.sensitivity, "--sensitivity")
         report.read(report.path_of(options.sensitivity, loaded.spec.id, options.scale), loaded, options.scale)
-        store = Store(options.store, read_only=True)
+        store = Store(options.store, make=False)
         require_room(study.plan, store, place.backend)
         place.backend.prepare(place.threads)
         if not quiet:

@@ -21,7 +21,7 @@ from harness.regress import files
 from harness.regress.compare import Finding, count_numbers, since
 from harness.regress.guard import (
     Guarded,
-    Place,
+    Workplace,
     cached_findings,
     coverage,
     exit_code,
@@ -187,13 +187,13 @@ def _pairs(specs: Sequence[Path], options: Options, folder: Path) -> Iterator[tu
         yield loaded, files.read(where)
 
 
-def _place(options: Options, *, quiet: bool) -> Place:
+def _place(options: Options, *, quiet: bool) -> Workplace:
     backend = on_devices([devices.choose(options.device)])
     backend.prepare(cpu_threads(options.threads))
-    return Place(Store(options.store, read_only=True), backend, options.data, partial(show.progress_of, quiet=quiet))
+    return Workplace(Store(options.store, make=False), backend, options.data, partial(show.progress_of, quiet=quiet))
 
 
-def _require_room(requests: Sequence[Request], place: Place, *, smoke_run_only: bool = False) -> None:
+def _require_room(requests: Sequence[Request], place: Workplace, *, smoke_run_only: bool = False) -> None:
     """Raises RequestError where what the guard will run surely has no room in memory or on the disk."""
     plans = [smoke_plan_of(request) if smoke_run_only else whole_plan(request) for request in requests]
     require_room(Plan.of(target for plan in plans for target in plan.targets), place.store, place.backend)

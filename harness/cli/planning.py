@@ -27,7 +27,7 @@ def plan(specs: Sequence[Path], options: Options, as_json: bool) -> None:
     As JSON the rows are those of the specs, then one of all together whose ``spec`` is null.
     """
     requests = requests_of(specs, options)
-    store = Store(options.store, read_only=True)
+    store = Store(options.store, make=False)
     place = place_of(options, together(requests), quiet=as_json)
     slots, machine = place.backend.slots, place.machine()
     plans: list[tuple[str | None, Plan, str]] = [

@@ -128,7 +128,7 @@ def _ready(specs: Sequence[Path], options: Options, *, run: bool, quiet: bool) -
         )
         if run:
             require_format(request, place.backend.slots)
-    store = Store(options.store, read_only=True)
+    store = Store(options.store, make=False)
     if run:
         require_room(whole, store, place.backend)
     place.backend.prepare(place.threads)

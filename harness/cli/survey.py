@@ -53,7 +53,7 @@ class Survey:
     @classmethod
     def of(cls, store: Path, cache: Path) -> Self:
         """Reads all, and changes nothing."""
-        kept = Store(store, read_only=True)
+        kept = Store(store, make=False)
         artifacts = dict(kept.check(Results(kept).wrong_with))
         halves = {path: wrong for path, wrong in checkpoints.check(kept) if wrong}
         claims = dict(claimfile.all_in(store / "progress"))

@@ -31,13 +31,13 @@ Decoded = TypeVar("Decoded")
 class Store:
     """Artifacts below one root directory. Loss of it costs time, never correctness."""
 
-    def __init__(self, root: Path, *, read_only: bool = False) -> None:
+    def __init__(self, root: Path, *, make: bool = True) -> None:
         """Opens the store; makes it where its folder is absent or empty.
 
         Args:
             root: its folder.
-            read_only: make nothing there, and need no right to; a folder that is absent holds nothing. Whoever wants
-                to write after all calls ``make`` first.
+            make: whether to; else nothing is made there, no right to is needed, and a folder that is absent holds
+                nothing. Whoever writes later calls ``make`` first.
 
         Raises:
             RequestError: the folder is no store, or cannot be written.
@@ -46,7 +46,7 @@ class Store:
         if root == Path():
             raise RequestError("the store needs a folder of its own: name one with --store")
         store_folder.require_store(root)
-        if not read_only:
+        if make:
             self.make()
 
     def make(self) -> None:

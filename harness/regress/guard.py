@@ -31,7 +31,7 @@ _SAME = ("code", "packages", "outside", "python", "lock")
 
 
 @dataclass(frozen=True)
-class Place:
+class Workplace:
     """Where specs are run.
 
     Attributes:
@@ -169,7 +169,7 @@ def require_own(request: Request, store: Store) -> None:
         )
 
 
-def guard(request: Request, baseline: Baseline, comparisons: int, place: Place) -> list[Finding]:
+def guard(request: Request, baseline: Baseline, comparisons: int, place: Workplace) -> list[Finding]:
     """Runs a spec and compares it with its baseline; what breaks is one of the findings.
 
     Args:
@@ -186,7 +186,7 @@ def guard(request: Request, baseline: Baseline, comparisons: int, place: Place) 
     return findings + compare(baseline, fresh, comparisons, broken=bool(outcome.failures))
 
 
-def measure(request: Request, path: Path, history: Sequence[Entry], reason: str, place: Place) -> Baseline:
+def measure(request: Request, path: Path, history: Sequence[Entry], reason: str, place: Workplace) -> Baseline:
     """A new baseline of a spec.
 
     Args:
@@ -215,7 +215,7 @@ def measure(request: Request, path: Path, history: Sequence[Entry], reason: str,
     )
 
 
-def measure_smoke_run(request: Request, baseline: Baseline, reason: str, place: Place) -> Baseline:
+def measure_smoke_run(request: Request, baseline: Baseline, reason: str, place: Workplace) -> Baseline:
     """A baseline with its smoke run measured anew, and everything else as it was.
 
     Args:
@@ -249,7 +249,7 @@ def smoke_plan_of(request: Request) -> Plan:
     return smoke_plan(request.protocol, request.setting)
 
 
-def _run_small(request: Request, place: Place) -> Plan:
+def _run_small(request: Request, place: Workplace) -> Plan:
     """Runs the smoke run; its plan."""
     small, name = smoke_plan_of(request), request.loaded.spec.id
     with place.progress(f"{name}, smoke run") as told:
@@ -260,7 +260,7 @@ def _run_small(request: Request, place: Place) -> Plan:
     return small
 
 
-def _run(request: Request, place: Place) -> tuple[Outcome, Content]:
+def _run(request: Request, place: Workplace) -> tuple[Outcome, Content]:
     small, name = _run_small(request, place), request.loaded.spec.id
     with place.progress(name) as told:
         outcome = verifying.verify(request, place.store, backend=place.backend, data_root=place.data, on_progress=told)

@@ -89,7 +89,7 @@ def test_two_workers_give_the_bits_of_one_process(tmp_path: Path, whole: Place) 
     assert not list((tmp_path / "two" / "tmp").iterdir())
     widest = max(Store(tmp_path / "two").record(job)["provenance"]["beside"] for job in plan.jobs.values())
     assert widest < max(
-        Store(whole.store, read_only=True).record(job)["provenance"]["beside"] for job in plan.jobs.values()
+        Store(whole.store, make=False).record(job)["provenance"]["beside"] for job in plan.jobs.values()
     )
 
 

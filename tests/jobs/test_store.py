@@ -232,14 +232,14 @@ def test_a_write_without_permission_is_told(store: Store, monkeypatch: pytest.Mo
 
 
 def test_a_store_that_is_only_read_needs_no_right_to_write(tmp_path: Path) -> None:
-    absent = Store(tmp_path / "none", read_only=True)
+    absent = Store(tmp_path / "none", make=False)
     assert not absent.has(JOB)
     assert not list(tmp_path.iterdir())
     store = Store(tmp_path / "store")
     store.write(JOB, Artifact(table={"x": [1]}), {})
     for part in ("tmp", "progress"):
         (store.root / part).rmdir()
-    again = Store(store.root, read_only=True)
+    again = Store(store.root, make=False)
     assert again.read(JOB).table == {"x": [1]}
     assert {path.name for path in store.root.iterdir()} == {"jobs", MARKER}
 

@@ -42,15 +42,15 @@ def a_users(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("make", [True, False])
 @pytest.mark.parametrize("kept", ["tmp/thesis", "jobs/2024", "progress/notes.tmp", "letter.txt", "jobs/ab/letter"])
-def test_a_folder_of_another_kind_is_refused_and_left_alone(kept: str, read_only: bool, tmp_path: Path) -> None:
+def test_a_folder_of_another_kind_is_refused_and_left_alone(kept: str, make: bool, tmp_path: Path) -> None:
     root = tmp_path / "there"
     (root / kept).mkdir(parents=True)
     aged(root / kept)
     before = everything(root)
     with pytest.raises(RequestError, match=rf"there is no store of results: it has no {MARKER}, and holds ") as caught:
-        Store(root, read_only=read_only)
+        Store(root, make=make)
     assert kept.startswith(str(caught.value).split("holds ")[1].split(",")[0])
     assert "--store" in str(caught.value)
     assert everything(root) == before
@@ -116,7 +116,7 @@ def test_a_store_of_the_version_before_is_read_as_it_is_and_marked_when_written(
     (store.root / "progress" / f"{'1' * 32}.claim").write_bytes(b"a claim")
     (store.root / "progress" / f".{'1' * 32}.claim.{'2' * 32}.tmp").write_bytes(b"a claim that is removed")
     before = everything(store.root)
-    assert Store(store.root, read_only=True).read(JOB).table == ARTIFACT.table
+    assert Store(store.root, make=False).read(JOB).table == ARTIFACT.table
     assert everything(store.root) == before
     assert Store(store.root).read(JOB).table == ARTIFACT.table
     assert set(everything(store.root)) == {*before, MARKER}
@@ -126,7 +126,7 @@ def test_jobs_that_dvc_brought_are_a_store(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.write(JOB, ARTIFACT, {})
     shutil.copytree(store.root / "jobs", tmp_path / "clone" / "jobs")
-    assert Store(tmp_path / "clone", read_only=True).has(JOB)
+    assert Store(tmp_path / "clone", make=False).has(JOB)
     assert Store(tmp_path / "clone").has(JOB)
 
 
@@ -134,16 +134,16 @@ def test_jobs_that_dvc_brought_are_a_store(tmp_path: Path) -> None:
 def test_another_marker_is_another_store(content: bytes, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (store.root / MARKER).write_bytes(content)
-    for read_only in (False, True):
+    for make in (True, False):
         with pytest.raises(RequestError, match="is not what this version of the harness writes"):
-            Store(store.root, read_only=read_only)
+            Store(store.root, make=make)
 
 
 def test_a_marker_whose_line_ends_another_way_is_the_same(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     marker = store.root / MARKER
     marker.write_bytes(marker.read_bytes().replace(b"\n", b"\r\n"))
-    Store(store.root, read_only=True)
+    Store(store.root, make=False)
 
 
 @pytest.mark.parametrize("part", ["jobs", "tmp", "progress"])
@@ -166,7 +166,7 @@ def test_a_part_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
     (store.root / "jobs").rename(tmp_path / "large")
     (store.root / "jobs").symlink_to(tmp_path / "large")
     store.write(JOB, ARTIFACT, {})
-    assert Store(store.root, read_only=True).has(JOB)
+    assert Store(store.root, make=False).has(JOB)
 
 
 def test_a_link_among_the_folders_of_results_is_refused(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_link_among_the_folders_of_results_is_refused(tmp_path: Path) -> None:
     ):
         Store(root)
     with pytest.raises(RequestError, match=r"jobs/1d is a link"):
-        Store(root, read_only=True)
+        Store(root, make=False)
     (root / "jobs" / "1d").unlink()
     Store(root)
 

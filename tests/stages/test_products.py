@@ -47,7 +47,7 @@ def jobs_of(place: Place, stage: str) -> list[Job]:
 
 def rewrite(place: Place, job: Job, name: str, change: Change) -> None:
     """Changes a file of an artifact, and its digest in the record."""
-    folder = Store(place.store, read_only=True).path(job.key)
+    folder = Store(place.store, make=False).path(job.key)
     content = (folder / name).read_bytes()
     value = json.loads(content) if name == "table.json" else load(content)
     change(value)
@@ -93,7 +93,7 @@ def test_a_table_of_another_form_is_told_with_its_artifact(damage: str, place: P
 @pytest.mark.parametrize("stage", ["quadratic_relaxation", "quadratic_staircase", "valley_walk"])
 def test_a_walk_that_lacks_its_last_row_is_told(stage: str, walks: Place) -> None:
     """A shorter one has the right columns, and another rate of decay."""
-    store = Store(walks.store, read_only=True)
+    store = Store(walks.store, make=False)
     (victim, *_) = (job for job in request(walks.root / "tiny_quadratic.yaml").plan.jobs.values() if job.stage == stage)
     before = store.path(victim.key)
     assert products.wrong_with(victim, store.read(victim)) == ""
@@ -106,7 +106,7 @@ def test_a_walk_that_lacks_its_last_row_is_told(stage: str, walks: Place) -> Non
 
 
 def told(place: Place, victim: Job, words: str) -> None:
-    store = Store(place.store, read_only=True)
+    store = Store(place.store, make=False)
     with pytest.raises(CorruptArtifact) as caught:
         products.read(store, victim)
     said = place.verify(place.root / "tiny_imp.yaml")
@@ -121,7 +121,7 @@ def test_the_remedy_heals_the_store(place: Place) -> None:
     victim = jobs_of(place, "evaluate")[-1]
     rewrite(place, victim, "table.json", shorter)
     assert place.verify(place.root / "tiny_imp.yaml").code == 3
-    shutil.rmtree(Store(place.store, read_only=True).path(victim.key))
+    shutil.rmtree(Store(place.store, make=False).path(victim.key))
     assert place.verify(place.root / "tiny_imp.yaml").code == 0
 
 
@@ -156,7 +156,7 @@ def test_a_state_of_another_form_is_told_with_its_artifact(damage: str, place: P
     victim = jobs_of(place, "train")[0]
     user = next(job for job in jobs_of(place, "evaluate") if job.inputs["state"] == victim)
     rewrite(place, victim, "tensors.safetensors", change)
-    shutil.rmtree(Store(place.store, read_only=True).path(user.key))
+    shutil.rmtree(Store(place.store, make=False).path(user.key))
     told(place, victim, words)
 
 
@@ -164,12 +164,12 @@ def test_a_mask_of_another_form_is_refused(place: Place) -> None:
     victim = jobs_of(place, "prune")[0]
     rewrite(place, victim, "tensors.safetensors", lambda tensors: tensors.update({"mask:output.weight": torch.ones(3)}))
     with pytest.raises(CorruptArtifact, match=r"has a tensor 'mask:output\.weight' of torch\.float32 and shape \(3,\)"):
-        products.read(Store(place.store, read_only=True), victim)
+        products.read(Store(place.store, make=False), victim)
 
 
 def test_what_the_stages_gave_is_what_they_declare(whole: Place) -> None:
     """Every commit checks it; here it is seen that there is something to check."""
-    store = Store(whole.store, read_only=True)
+    store = Store(whole.store, make=False)
     jobs = request(whole.root / "tiny_imp.yaml").plan.jobs.values()
     stages = {job.stage for job in jobs}
     assert {"init", "train", "prune", "evaluate", "line"} <= stages
