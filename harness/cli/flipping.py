@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.cli import console, show, tables
 from harness.cli.console import line, out
 from harness.cli.options import Options
-from harness.cli.place import place_of
+from harness.cli.place import Place, place_of
 from harness.cli.room import require_room
 from harness.cli.stopping import stoppable
 from harness.files import require_folder
@@ -40,28 +40,10 @@ def sensitivity(
         The exit code: 0 whatever hangs on what, 3 where something broke.
     """
     with stoppable():
-        loaded = load(spec, protocols())
-        study = plan_study(
-            loaded,
-            options.scale,
-            options.data,
-            only=only,
-            claims=claims,
-            initialisations=options.replicates,
-            first_seed=options.first_seed,
-        )
-        place = place_of(options, study.plan, quiet=quiet)
-        for request in study.requests:
-            require_data(request)
-            require_format(request, place.backend.slots)
-        require_folder(options.sensitivity, "--sensitivity")
-        report.read(report.path_of(options.sensitivity, loaded.spec.id, options.scale), loaded, options.scale)
-        store = Store(options.store, make=False)
-        require_room(study.plan, store, place.backend)
-        place.backend.prepare(place.threads)
+        study, store, place = _ready(spec, options, only, claims, quiet=quiet)
         if not quiet:
             _told_before(study)
-        with show.progress_of(loaded.spec.id, quiet=quiet) as on_progress:
+        with show.progress_of(study.own.loaded.spec.id, quiet=quiet) as on_progress:
             result = run_study(
                 study,
                 store,
@@ -72,12 +54,7 @@ def sensitivity(
             )
         path, stayed = report.write(result, options.sensitivity)
     if not quiet:
-        _table(result)
-        out.print(
-            f"{count(len(study.plan.jobs), 'job')}, {result.executed} run now in {seconds_text(result.seconds)}; "
-            f"{study.shared} more are shared between the versions"
-        )
-        out.print(f"written: {path}")
+        _told_after(result, path)
     for row in stayed:
         console.err.print(
             f"{path}: what was there of {row.claim} and {row.field} stays: it has "
@@ -88,12 +65,48 @@ def sensitivity(
     return result.exit_code
 
 
+def _ready(
+    spec: Path, options: Options, only: Sequence[str], claims: Sequence[str], *, quiet: bool
+) -> tuple[Study, Store, Place]:
+    """Everything that can be wrong with the request is told here, before anything runs."""
+    loaded = load(spec, protocols())
+    study = plan_study(
+        loaded,
+        options.scale,
+        options.data,
+        only=only,
+        claims=claims,
+        initialisations=options.replicates,
+        first_seed=options.first_seed,
+    )
+    place = place_of(options, study.plan, quiet=quiet)
+    for request in study.requests:
+        require_data(request)
+        require_format(request, place.backend.slots)
+    require_folder(options.sensitivity, "--sensitivity")
+    report.read(report.path_of(options.sensitivity, loaded.spec.id, options.scale), loaded, options.scale)
+    store = Store(options.store, make=False)
+    require_room(study.plan, store, place.backend)
+    place.backend.prepare(place.threads)
+    return study, store, place
+
+
 def _told_before(study: Study) -> None:
     fields = len({flip.field for flip in study.flips})
     console.err.print(
         f"{study.own.loaded.spec.id}: {count(fields, 'open choice')} at {study.own.scale} scale, "
         f"{count(len(study.plan.jobs), 'job')} together"
     )
+
+
+def _told_after(result: Result, path: Path) -> None:
+    study = result.study
+    _table(result)
+    out.print(
+        f"{count(len(study.plan.jobs), 'job')}, {result.executed} run now in {seconds_text(result.seconds)}; "
+        f"{study.shared} more are shared between the versions"
+    )
+    out.print(f"written: {path}")
 
 
 def _table(result: Result) -> None:
