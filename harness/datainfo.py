@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from harness import jsonfile
 from harness.errors import CorruptArtifact, RequestError
-from harness.files import read_regular
 
 DATA_FILE = "data.safetensors"
 SHARDS_FOLDER = "shards"
@@ -204,13 +203,9 @@ def read_record(known: DatasetFacts, root: Path) -> Record | None:
     """
     path = root / known.info.name / RECORD_FILE
     try:
-        content = read_regular(path, _LARGEST)
-        jsonfile.parse(content)  # is stricter than the library's own reading, which takes a list for a tuple
-        record = _RECORD.validate_json(content)
+        record = jsonfile.read_as(path, _RECORD.validate_json, "dataset record", limit=_LARGEST)
     except FileNotFoundError:
         return None
-    except ValidationError as error:
-        raise CorruptArtifact(f"{path} is no dataset record ({jsonfile.told(error)}): {remedy(known)}") from None
     except OSError as error:
         raise CorruptArtifact(f"{path} cannot be read ({error.strerror}): {remedy(known)}") from error
     except ValueError as error:

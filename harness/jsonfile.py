@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from harness.files import read_regular
 from harness.printable import shown
+
+_Read = TypeVar("_Read")
 
 LARGEST = 64 << 20
 """Bytes of a file, where its reader names no other limit."""
@@ -52,6 +54,34 @@ def read(path: Path, limit: int = LARGEST) -> Any:
         ValueError: it is no such file, or its text is none that ``parse`` takes; in words that follow its name.
     """
     return parse(read_regular(path, limit))
+
+
+def read_as(
+    path: Path, validate: Callable[[bytes], _Read], name: str, *, kind: Kind | None = None, limit: int = LARGEST
+) -> _Read:
+    """What a model makes of a JSON file that ``parse`` takes too, which is stricter than a model's own reading.
+
+    Args:
+        path: of the file, a regular one.
+        validate: of the model, such as ``model_validate_json``.
+        name: of such files in a sentence.
+        kind: of such files, so that those of another kind are told.
+        limit: the most bytes that it may have.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        ValueError: it is no such file; in words that follow its name.
+    """
+    try:
+        content = read_regular(path, limit)
+        value = parse(content)
+    except ValueError as error:
+        raise ValueError(f"is no {name}: the file {error}") from error
+    try:
+        return validate(content)
+    except ValidationError as error:
+        other = "" if kind is None else unlike(value, kind)
+        raise ValueError(other or f"is no {name}: {told(error)}") from error
 
 
 def parse(content: bytes) -> Any:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness import jsonfile
 from harness.errors import RequestError
-from harness.files import read_regular, replace_file
+from harness.files import replace_file
 from harness.jobs.stages import rows
 from harness.judging.sensitivity import Dependence
 from harness.judging.statistics import Estimate
@@ -182,18 +182,13 @@ def read(path: Path, loaded: Loaded, scale: str) -> list[Row]:
     """
     remedy = "Remove it; `harness sensitivity SPEC` writes it again"
     try:
-        content = read_regular(path, jsonfile.LARGEST)
-        value = jsonfile.parse(content)  # is stricter than the library's own reading
-        told = _Document.model_validate_json(content)
+        told = jsonfile.read_as(path, _Document.model_validate_json, "file of sensitivity", kind="sensitivity")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}). {remedy}") from error
-    except ValidationError as error:
-        found = jsonfile.unlike(value, "sensitivity") or f"is no file of sensitivity: {jsonfile.told(error)}"
-        raise RequestError(f"{path} {found}. {remedy}") from error
     except ValueError as error:
-        raise RequestError(f"{path} is no file of sensitivity: the file {error}. {remedy}") from error
+        raise RequestError(f"{path} {error}. {remedy}") from error
     spec = loaded.spec
     of_spec = {
         (choice.field, claim.id, digest_of(loaded, scale, choice, claim))

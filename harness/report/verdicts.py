@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from harness import jsonfile
 from harness.errors import RequestError
-from harness.files import read_regular
 from harness.judging.verdict import Judgement
 from harness.pipeline.outcome import Outcome
 from harness.report.record import JudgementRecord, Row
@@ -57,16 +56,11 @@ def read_verdicts(path: Path) -> Verdicts:
     """
     remedy = "Write it again with `harness measure SPEC... --verdicts FILE`, or with `dvc repro`"
     try:
-        content = read_regular(path, jsonfile.LARGEST)
-        value = jsonfile.parse(content)  # is stricter than the library's own reading, which knows enumerations by value
-        by_spec = _FORM.validate_json(content)
+        by_spec = jsonfile.read_as(path, _FORM.validate_json, "verdicts file", kind="verdicts")
     except OSError as error:
         raise RequestError(f"the verdicts {path} cannot be read ({error.strerror}). {remedy}") from error
-    except ValidationError as error:
-        found = jsonfile.unlike(value, "verdicts") or f"is no verdicts file: {jsonfile.told(error)}"
-        raise RequestError(f"{path} {found}. {remedy}") from error
     except ValueError as error:
-        raise RequestError(f"{path} is no verdicts file: the file {error}. {remedy}") from error
+        raise RequestError(f"{path} {error}. {remedy}") from error
     if not by_spec:
         raise RequestError(f"{path} holds no spec. {remedy}")
     return by_spec
