@@ -14,11 +14,11 @@ from harness.jobs.stage_row import Table
 from harness.judging.conditions import conditions
 from harness.judging.plausible import doubts, impossible
 from harness.observation import Condition, NoValue, Observation, Quantity, checked, observed
-from harness.protocols.common.setting import Setting
+from harness.protocols.common.setting import Setting, recipe_problems
 from harness.schema.base import Model
 from harness.schema.claims import Check, Claim, FirstWithin, LastWithin, LessThan
 from harness.schema.load import Problem
-from harness.schema.model import MAIN_RECIPE, PAPER_SCALE, Replicates, Scale, Spec, place_of_recipe
+from harness.schema.model import PAPER_SCALE, Replicates, Scale, Spec
 
 Read = Callable[[Job], Table | None]
 """The table of a job, or None where the job failed."""
@@ -157,9 +157,9 @@ class Experiment(Generic[S]):
     def problems(self, spec: Spec, scale: str, settings: Any) -> list[Problem]:
         """Everything wrong with a scale and with the claims' checks at it, beyond single fields."""
         chosen = spec.scales[scale]
-        wrong = [Problem(("scales", scale, *where), message) for where, message in self._recipe_problems(chosen)]
+        wrong = recipe_problems(chosen, self.name, trains=self.trains, further=self.further_recipes)
         if wrong:
-            return wrong
+            return [Problem(("scales", scale, *problem.location), problem.message) for problem in wrong]
         setting = self.setting(chosen, settings, chosen.replicates, nominal)
         problems = [
             Problem(("scales", scale, *problem.location), problem.message) for problem in self.check_setting(setting)
@@ -177,18 +177,6 @@ class Experiment(Generic[S]):
                 remarks = impossible(claim, scale, self.quantities[claim.quantity])
                 problems += [Problem((*place, *where), message) for where, message in remarks]
         return problems
-
-    def _recipe_problems(self, scale: Scale) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Recipes that are missing, or that the experiment has no use for."""
-        if self.trains and scale.training is None:
-            yield (MAIN_RECIPE,), "this field is missing"
-        if not self.trains and scale.training is not None:
-            yield (MAIN_RECIPE,), f"{self.name} trains no network: remove this field"
-        known = scale.recipes.keys() if self.further_recipes is None else self.further_recipes
-        for name in sorted(known - scale.recipes.keys()):
-            yield place_of_recipe(name), "this field is missing"
-        for name in sorted(scale.recipes.keys() - known):
-            yield place_of_recipe(name), f"{self.name} uses no recipe of this name: remove it"
 
     def doubts(self, spec: Spec, settings: Mapping[str, Any]) -> list[Problem]:
         """What of the claims' numbers is probably mistyped, in a spec without problems."""

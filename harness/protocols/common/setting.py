@@ -1,6 +1,6 @@
 """The resolved setting that an experiment works on, and what can be wrong with it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
@@ -11,7 +11,7 @@ from harness.protocols.common.recipe import Recipe
 from harness.schema.base import Model
 from harness.schema.document import Location
 from harness.schema.load import Problem
-from harness.schema.model import MAIN_RECIPE, Replicates
+from harness.schema.model import MAIN_RECIPE, Replicates, Scale, place_of_recipe
 from harness.steps import MOST_ITERATIONS, Duration
 
 Options = TypeVar("Options", bound=Model, default=Any)
@@ -117,6 +117,30 @@ class TrainingSetting(Setting[Options]):
     def iterations(self, time: Duration) -> int:
         """A duration in iterations of the recipe."""
         return self.recipe.iterations(time)
+
+
+def recipe_problems(scale: Scale, name: str, *, trains: bool, further: Set[str] | None) -> list[Problem]:
+    """Recipes of a scale that are missing, or that an experiment has no use for; locations start at the scale.
+
+    Args:
+        scale: of a spec.
+        name: of the experiment.
+        trains: whether it trains networks.
+        further: the names of further recipes that it needs; None: those that the scale has.
+    """
+    problems = []
+    if trains and scale.training is None:
+        problems.append(Problem((MAIN_RECIPE,), "this field is missing"))
+    if not trains and scale.training is not None:
+        problems.append(Problem((MAIN_RECIPE,), f"{name} trains no network: remove this field"))
+    known = scale.recipes.keys() if further is None else further
+    problems += [
+        Problem(place_of_recipe(lacking), "this field is missing") for lacking in sorted(known - scale.recipes.keys())
+    ]
+    return problems + [
+        Problem(place_of_recipe(needless), f"{name} uses no recipe of this name: remove it")
+        for needless in sorted(scale.recipes.keys() - known)
+    ]
 
 
 def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
