@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.printable import clean
+from harness.report.text import unbroken
 
 
 def render(template: str, styles: Sequence[str], **context: Any) -> str:
@@ -58,7 +59,7 @@ def _loader() -> PackageLoader:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=_loader(),
         autoescape=True,
         undefined=StrictUndefined,
@@ -67,6 +68,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
+    environment.filters["unbroken"] = unbroken
+    return environment
 
 
 def _shown(value: Any) -> Any:

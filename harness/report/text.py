@@ -1,10 +1,12 @@
 """Words for what the reports share: free of control characters, and neither HTML nor Markdown yet."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from harness.digits import fixed, plain
+from harness.observation import UNITS
 from harness.printable import clean
 
 _T = TypeVar("_T")
@@ -66,6 +68,24 @@ def value_text(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return ", ".join(value_text(item) for item in value) or "none"
     return clean(str(value))
+
+
+_BEFORE_UNIT = re.compile(
+    rf"(?<=[\d\])]) (?=(?:{'|'.join(map(re.escape, filter(None, UNITS)))})(?!\w))|(?<=\bn) (?==)|(?<=\bn =) "
+)
+"""The blank between a number, or the end of its interval, and a unit; those of "n = 5"."""
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay on one line with their units, and with what they are the number of.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The same with no-break spaces there.
+    """
+    return _BEFORE_UNIT.sub("\u00a0", text)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from harness.judging.statistics import Estimate
 from harness.printable import clean
 from harness.report.numbers import estimate_text, plain, with_unit
-from harness.report.text import bytes_text, seconds_text, shorten, value_text
+from harness.report.text import bytes_text, seconds_text, shorten, unbroken, value_text
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,16 @@ def test_values_and_texts_are_clean() -> None:
     assert shorten("unbreakable", 5) == "unbr…"
     assert value_text([1, [2.0, True], {"a": None}, {3}]) == "1, 2, yes, a: –, 3"
     assert value_text(()) == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("median 2.6 [1.9, 3.3] points (93.8 %), n = 5", "median 2.6 [1.9, 3.3]~points (93.8~%), n~=~5"),
+        ("mean 2 (−∞, 2.5] times", "mean 2 (−∞, 2.5]~times"),
+        ("2 pointsmen of 3 and 4 nations = 5", "2 pointsmen of 3 and 4 nations = 5"),
+        ("at fork=0it, 5 it", "at fork=0it, 5 it"),
+    ],
+)
+def test_numbers_stay_with_their_units(text: str, shown: str) -> None:
+    assert unbroken(text) == shown.replace("~", "\u00a0")
