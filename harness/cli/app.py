@@ -73,7 +73,7 @@ def _about(
 
 
 @app.command(epilog="Example: harness verify specs/resnet20_imp.yaml --replicates 5")
-@takes(*SETTING, *COMPUTING, "until_decided", "budget", "most", "store", "data", "report", "sensitivity")
+@takes(*SETTING, *COMPUTING, "until_decided", "budget", "most", "resample", "store", "data", "report", "sensitivity")
 def verify(
     specs: Specs,
     options: Options,
@@ -89,7 +89,7 @@ def verify(
 
 
 @app.command(epilog="Example: harness report specs/resnet20_imp.yaml --report reports/mine")
-@takes(*SETTING, "store", "data", "report", "sensitivity")
+@takes(*SETTING, "resample", "store", "data", "report", "sensitivity")
 def report(
     specs: Specs,
     options: Options,
@@ -106,7 +106,7 @@ def report(
 
 
 @app.command(epilog="Example: harness plan specs/resnet20_imp.yaml --scale paper")
-@takes(*SETTING, *COMPUTING, "store", "data")
+@takes(*SETTING, *COMPUTING, "resample", "store", "data")
 def plan(specs: Specs, options: Options, as_json: JsonOption = False) -> None:
     """Show the jobs, what of them is cached, and a rough forecast of time, disk and memory."""
     from harness.cli import planning

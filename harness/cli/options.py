@@ -69,6 +69,14 @@ MostOption = Annotated[
     ),
 ]
 
+ResampleOption = Annotated[
+    bool,
+    typer.Option(
+        "--resample",
+        help="Draw the test set anew from itself: verdicts on rates tell what of their spread is the test set's.",
+    ),
+]
+
 BaselineOption = Annotated[Path, typer.Option("--baseline", help="Folder of the baselines.")]
 
 SensitivityOption = Annotated[
@@ -97,6 +105,7 @@ class Options:
     data: DataOption = DATA
     report: ReportOption = REPORTS
     sensitivity: SensitivityOption = SENSITIVITY
+    resample: ResampleOption = False
 
 
 SETTING = ("scale", "replicates", "first_seed")

@@ -18,6 +18,7 @@ from harness.judging.verdict import Judgement
 from harness.pipeline import verify as verifying
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, prepare, require_data, require_format, require_results
+from harness.pipeline.resampling import resampled
 from harness.pipeline.sequential import until_decided
 from harness.protocols import protocols
 from harness.report import json as machine
@@ -37,7 +38,7 @@ def requests_of(specs: Sequence[Path], options: Options) -> list[Request]:
                 "would overwrite each other. Verify them one by one, with another --report"
             )
         specs_by_id[loaded.spec.id] = loaded
-    return [
+    requests = [
         prepare(
             loaded,
             options.scale,
@@ -47,6 +48,7 @@ def requests_of(specs: Sequence[Path], options: Options) -> list[Request]:
         )
         for loaded in specs_by_id.values()
     ]
+    return list(map(resampled, requests)) if options.resample else requests
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ class _Session:
 
         def prepared(initialisations: int) -> Request:
             seed = replicates.first_seed
-            return prepare(first.loaded, first.scale, self.data, initialisations=initialisations, first_seed=seed)
+            made = prepare(first.loaded, first.scale, self.data, initialisations=initialisations, first_seed=seed)
+            return resampled(made) if first.one_by_one else made
 
         return until_decided(
             looks.sizes(replicates.initialisations),

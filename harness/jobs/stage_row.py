@@ -15,6 +15,20 @@ Gives = Literal["state", "mask", "table", "eigenpairs"]
 Role = Literal["", "initialisation", "training", "pruning", "evaluation", "line", "comparison"]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The column of a table that counts examples of the test set, and which stage tells them one by one.
+
+    Attributes:
+        column: its numbers in the table's rows with the split ``test`` are shares in percent (``PERCENT``), or counts.
+        by: the stage that, of the same parameters and inputs, has a row for each of these, in their order: ``marked``,
+            the examples that are counted (``harness.measure.marked``), and ``examples``, how many there are.
+    """
+
+    column: str
+    by: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """A stage.
@@ -36,6 +50,7 @@ class Row:
         role: what the invariants of every run may take it for; "" where nothing is asked of it.
         fingerprint: the numbers that the guard compares of every run, a name of ``regress/fingerprints.py``; "": none.
         closely: those of the smoke run; left out: the same.
+        counted: what of its table is counted over the test set and can be had for resampled ones; None: nothing.
         unguarded: why the guard's smoke run leaves it out, in words; "" where it takes part.
         module: with its ``STAGE``; left out: the one of its name in ``harness.stages``. Of a package outside: the
             package itself or a module below it, as its sources are told apart by a digest.
@@ -52,6 +67,7 @@ class Row:
     role: Role = ""
     fingerprint: str = ""
     closely: str = ""
+    counted: Counted | None = None
     unguarded: str = ""
     module: str = ""
 

@@ -10,12 +10,19 @@ from types import MappingProxyType
 
 from harness.errors import BrokenError
 from harness.jobs.outside import Package, packages
-from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, PERCENT, TEXT, Params, Row, named
+from harness.jobs.stage_columns import (
+    SPLITS,
+    line_rows,
+    overlap_columns,
+    parabola_columns,
+    parabola_rows,
+    probe_columns,
+    probe_rows,
+)
+from harness.jobs.stage_row import AMOUNT, FLAG, MAYBE_FLAG, MAYBE_NUMBER, NUMBER, PERCENT, TEXT, Counted, Row, named
 
-_COUNTED = named(AMOUNT, "examples", "undecided")
-_SPLITS = 2
-"""Rows of a table with one for each of test and train."""
-
+_OF_COUNTS = named(AMOUNT, "examples", "undecided")
+_MARKED = named(TEXT, "marked") | named(AMOUNT, "examples")
 _CURVATURE = (
     "curvature is not part of it: a Hessian takes longer than the whole smoke run; the states it is measured at are"
 )
@@ -23,40 +30,8 @@ _OF_HESSIAN = (
     "it rests on the eigenpairs of a Hessian, which takes longer than the whole smoke run; the states it is measured "
     "at are part of it"
 )
+_ONE_BY_ONE = "it tells one by one what evaluations, lines and comparisons count, which are part of it"
 _NO_NETWORK = "it trains no network: no chaos makes its numbers vary beyond their own noise"
-
-
-def _line_rows(params: Params) -> int:
-    places = params["alphas"] + (0 if params["ends"] == "included" else 2)
-    return int(len(params["batch_norm"]) * places * _SPLITS)
-
-
-def _parabola_columns(params: Params) -> Mapping[str, str]:
-    numbers = ("rank", "eigenvalue", "batch", "curvature", "r2", "reach")
-    losses = [f"loss_{point}" for point in range(params["points"])]
-    return named(TEXT, "band") | named(NUMBER, *numbers, *losses) | named(MAYBE_NUMBER, "minimum", "lowest")
-
-
-def _parabola_rows(params: Params) -> int:
-    return int(sum(map(len, params["ranks"].values())) * params["batches"])
-
-
-def _overlap_columns(params: Params) -> Mapping[str, str]:
-    numbers = ("bin", "other", "share", "over_null", "shift", "subspace")
-    return named(MAYBE_NUMBER, "own_bin") | named(NUMBER, *numbers, *(f"self_{band}" for band in params["bands"]))
-
-
-def _probe_columns(params: Params) -> Mapping[str, str]:
-    """A training without probes has no table."""
-    probes = params.get("probes")
-    if probes is None:
-        return {}
-    weights = [f"weight_{number}" for number in range(probes.get("weights", {}).get("count", 0))]
-    return named(AMOUNT, "step") | named(NUMBER, *probes["measures"], *weights)
-
-
-def _probe_rows(params: Params) -> int:
-    return len(params["probes"]["steps"]) if "probes" in params else 0
 
 
 OWN = (
@@ -67,8 +42,8 @@ OWN = (
         name="train",
         version=1,
         gives="state",
-        columns=_probe_columns,
-        rows=_probe_rows,
+        columns=probe_columns,
+        rows=probe_rows,
         seeds=("order", "augmentation"),
         snapshot=("stop", "keep_optimiser", "probes"),
         role="training",
@@ -99,9 +74,10 @@ OWN = (
         name="evaluate",
         version=1,
         columns=named(TEXT, "split") | named(PERCENT, "error") | named(NUMBER, "loss"),
-        also=_COUNTED,
-        rows=_SPLITS,
+        also=_OF_COUNTS,
+        rows=SPLITS,
         role="evaluation",
+        counted=Counted("error", by="answers"),
         fingerprint="losses",
         closely="losses and errors",
     ),
@@ -109,19 +85,30 @@ OWN = (
         name="line",
         version=1,
         columns=named(TEXT, "batch_norm", "split") | named(PERCENT, "error") | named(NUMBER, "alpha", "loss"),
-        rows=_line_rows,
+        rows=line_rows,
         role="line",
+        counted=Counted("error", by="answers_on_line"),
         closely="means on the line",
     ),
     Row(
         name="compare",
         version=2,
         columns=named(TEXT, "split") | named(AMOUNT, "l2", "disagreements", "loss_l2") | named(MAYBE_NUMBER, "cosine"),
-        rows=_SPLITS,
+        rows=SPLITS,
         role="comparison",
+        counted=Counted("disagreements", by="differences"),
         fingerprint="L2 distance",
         closely="L2 distance and disagreements",
     ),
+    Row(name="answers", version=1, columns=_MARKED, rows=1, unguarded=_ONE_BY_ONE),
+    Row(
+        name="answers_on_line",
+        version=1,
+        columns=_MARKED,
+        rows=lambda params: line_rows(params) // SPLITS,
+        unguarded=_ONE_BY_ONE,
+    ),
+    Row(name="differences", version=1, columns=_MARKED, rows=1, unguarded=_ONE_BY_ONE),
     Row(
         name="distance",
         version=2,
@@ -216,12 +203,12 @@ OWN = (
         columns=named(TEXT, "band") | named(NUMBER, "components", "share", "null"),
         unguarded=_OF_HESSIAN,
     ),
-    Row(name="overlap", version=2, columns=_overlap_columns, unguarded=_OF_HESSIAN),
+    Row(name="overlap", version=2, columns=overlap_columns, unguarded=_OF_HESSIAN),
     Row(
         name="parabolas",
         version=1,
-        columns=_parabola_columns,
-        rows=_parabola_rows,
+        columns=parabola_columns,
+        rows=parabola_rows,
         seeds=("seed",),
         unguarded=_OF_HESSIAN,
     ),

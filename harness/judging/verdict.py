@@ -19,6 +19,7 @@ from harness.judging.decision import RATIO, decide
 from harness.judging.estimands import NAMES
 from harness.judging.evidence import Fresh, Outlook
 from harness.judging.sequential import Look
+from harness.judging.spread import Spread
 from harness.judging.statistics import Estimate
 from harness.observation import Condition, Gap, Observation, Quantity
 from harness.schema.claims import AtLeast, AtMost, Check, Claim, Equals, Expectation, FirstWithin, LastWithin, LessThan
@@ -71,6 +72,7 @@ class Judgement:
             is in ``fresh``.
         by_itself: the verdict before Holm, where that left open what the claim's own test or search decides.
         depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
+        spread: of a rate, what of its spread is the trainings' and what the test set's; None where that was not asked.
     """
 
     claim: Claim
@@ -87,6 +89,7 @@ class Judgement:
     outlook: Outlook | None = None
     by_itself: Verdict | None = None
     depends_on: tuple[str, ...] = ()
+    spread: Spread | None = None
 
     @property
     def decided(self) -> bool:

@@ -48,10 +48,14 @@ class Scores:
     labels: Tensor
 
     @property
+    def wrong(self) -> Tensor:
+        """[R, N]: which examples are classified wrongly."""
+        return self.predictions != self.labels
+
+    @property
     def errors(self) -> list[float]:
         """Classification error of each replica, in percent."""
-        wrong = (self.predictions != self.labels).sum(1).double()
-        return (100 * wrong / len(self.labels)).tolist()
+        return (100 * self.wrong.sum(1).double() / len(self.labels)).tolist()
 
     @property
     def mean_losses(self) -> list[float]:

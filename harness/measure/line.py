@@ -1,6 +1,6 @@
 """The straight line between two states, and what lies on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -99,6 +99,54 @@ def scores_on_line(
         True
     """
     rows = []
+    on_line = states_on_line(
+        network, a, b, images, places=places, batch_norm=batch_norm, batch=batch, precision=precision, chunk=chunk
+    )
+    for here, states in on_line:
+        for split in splits:
+            scores: Scores = evaluate(network, states, images, split, precision=precision)
+            rows += [
+                (alpha, split, error, loss)
+                for alpha, error, loss in zip(here, scores.errors, scores.mean_losses, strict=True)
+            ]
+    return rows
+
+
+def states_on_line(
+    network: Network,
+    a: States,
+    b: States,
+    images: Images,
+    *,
+    places: Sequence[float],
+    batch_norm: str,
+    batch: int,
+    precision: str,
+    chunk: int = 10,
+) -> Iterator[tuple[Sequence[float], States]]:
+    """The states at places on the line, some at a time, with these places; arguments as for ``scores_on_line``.
+
+    Raises:
+        InvariantBroken: an end of the line is not the state it should be.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from harness.engine.data.datasets import load
+        >>> from harness.engine.feed import Images
+        >>> from harness.engine.networks.build import build
+        >>> from harness.measure.evaluate import States
+        >>> from harness.measure.line import states_on_line
+        >>> settings = {"normalise": {"kind": "scale", "scale": 16}, "augment": {"flip": False, "crop_padding": 0}}
+        >>> images = Images(load("digits", Path()), settings, device=torch.device("cpu"), dtype=torch.float64)
+        >>> linear = build({"name": "lenet", "hidden": []}, (1, 8, 8), 10)
+        >>> weight, biases = torch.zeros(1, 64, 10).double(), 4 * torch.eye(10).double()
+        >>> a, b = (States({"output.weight": weight, "output.bias": biases[[label]]}, {}) for label in (3, 5))
+        >>> how = {"batch_norm": "interpolated", "batch": 100, "precision": "fp64", "chunk": 2}
+        >>> some = list(states_on_line(linear, a, b, images, places=[0.0, 0.5, 1.0], **how))
+        >>> [here for here, _ in some], some[0][1].parameters["output.bias"][1, 3].item()
+        ([[0.0, 0.5], [1.0]], 2.0)
+    """
     for start in range(0, len(places), chunk):
         here = places[start : start + chunk]
         states = States(
@@ -110,13 +158,7 @@ def scores_on_line(
                 _check_end(states, here.index(alpha), end, alpha)
         if batch_norm == "recomputed":
             states = recompute_statistics(network, states, images, batch=batch, precision=precision)
-        for split in splits:
-            scores: Scores = evaluate(network, states, images, split, precision=precision)
-            rows += [
-                (alpha, split, error, loss)
-                for alpha, error, loss in zip(here, scores.errors, scores.mean_losses, strict=True)
-            ]
-    return rows
+        yield here, states
 
 
 def _check_end(states: States, place: int, end: States, alpha: float) -> None:

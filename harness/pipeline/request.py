@@ -1,7 +1,7 @@
 """What a user asks for: a spec at a scale, with its setting, its experiment and the jobs of its plan; nothing runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from harness.datainfo import DatasetInfo
 from harness.engine.networks.build import build
 from harness.errors import DataMissing, RequestError
 from harness.execution.backends.base import Slot
+from harness.jobs.job import Job
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.judging.sequential import Look
@@ -37,6 +38,8 @@ class Request:
         protocol: its experiment.
         plan: every job it needs.
         look: of a group-sequential plan, at whose levels claims are judged; None of a fixed number of initialisations.
+        one_by_one: key of a job of the plan -> the one that tells which test examples it counts, where test sets are
+            resampled (``harness.pipeline.resampling``); else empty.
     """
 
     loaded: Loaded
@@ -45,6 +48,7 @@ class Request:
     protocol: Experiment[Any]
     plan: Plan
     look: Look | None = None
+    one_by_one: Mapping[str, Job] = field(default_factory=dict)
 
     @property
     def planned(self) -> Replicates:
@@ -187,5 +191,6 @@ def require_results(request: Request, store: Store) -> None:
         raise RequestError(
             f"{request.loaded.path}: {len(missing)} of {len(request.plan.jobs)} jobs of the scale {request.scale!r} "
             f"are not in the store {store.root}: "
-            f"run `harness verify {request.loaded.path} --scale {request.scale}` first"
+            f"run `harness verify {request.loaded.path} --scale {request.scale}"
+            f"{' --resample' * bool(request.one_by_one)}` first"
         )

@@ -103,8 +103,10 @@ class UnderWay:
             at: dict[str, dict[Condition, None]] = {axis: {value: None} for axis, value in measurement.at.items()}
             put(measurement.job.key, _Purpose(0, kind, at, {measurement.initialisation}))
         for key, job in reversed(self._request.plan.jobs.items()):  # those that rest on others come first
+            here = purposes.get(key)
+            if here is None:  # it is measured for no condition: it tells one by one what another job counts
+                continue
             for given in job.inputs.values():
-                here = purposes[key]
                 put(given.key, _Purpose(here.distance + 1, here.kind, here.at, here.replicates))
         return purposes
 

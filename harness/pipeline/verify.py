@@ -25,6 +25,7 @@ from harness.pipeline.forecast import Machine, forecast
 from harness.pipeline.gaps import causes, gaps
 from harness.pipeline.outcome import Outcome
 from harness.pipeline.request import Request, require_data
+from harness.pipeline.resampling import with_spreads
 from harness.pipeline.result_invariants import check_results
 from harness.pipeline.under_way import UnderWay
 from harness.schema.claims import Check, Claim
@@ -81,6 +82,8 @@ def verify(
     judgements = _judge(request, spec.claims, observations, lacking)
     if early is not None:
         early.hold(judgements)
+    if request.one_by_one:
+        judgements = with_spreads(request, tables.read, judgements, partial(_judge, request, missing=()))
     judgements = after_holm(judgements)
     return Outcome(
         spec=spec,

@@ -81,4 +81,5 @@ def _message(text: str) -> str:
 def _words(view: ClaimView) -> str:
     lines = [view.sentence, f"source: {view.source}", f"expected: {view.expected}", f"paper: {view.paper}"]
     lines += [f"measured (95 % interval): {view.measured}", f"{view.verdict}: {view.why}"]
+    lines += [view.spread] if view.spread else []
     return "\n".join([*lines, *(f"warning: {warning}" for warning in view.warnings)])

@@ -80,6 +80,8 @@ def _why(claim: ClaimView) -> str:
     lines.append(f"  - Source: {escape(claim.source)}")
     if claim.expected != "–":
         lines.append(f"  - Expected: {escape(claim.expected)}")
+    if claim.spread:
+        lines.append(f"  - Spread: {escape(claim.spread)}")
     lines += [f"  - Warning: {escape(warning)}" for warning in claim.warnings]
     if claim.derivation:
         lines.append("  - Derivation:")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.digits import plain
 from harness.judging.estimands import NAMES
 from harness.judging.evidence import Fresh
+from harness.judging.spread import Spread
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict
 from harness.schema.base import Model, Name
@@ -44,6 +45,7 @@ class JudgementRecord(Form):
         fresh: what as many fresh initialisations would say; likewise.
         by_itself: the verdict of the claim's own test, where Holm left it open; likewise.
         depends_on: fields that the source leaves open, with which the conclusion flips.
+        spread: of a rate, what is the trainings' and what the test set's; None where that was not resampled.
     """
 
     id: Name
@@ -66,6 +68,7 @@ class JudgementRecord(Form):
     fresh: Fresh | None = None
     by_itself: Verdict | None = None
     depends_on: list[str] = Field(default_factory=list)
+    spread: Spread | None = None
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":
@@ -92,6 +95,7 @@ class JudgementRecord(Form):
             fresh=judgement.fresh,
             by_itself=judgement.by_itself,
             depends_on=list(judgement.depends_on),
+            spread=judgement.spread,
         )
 
     def judgement(self, claim: Claim) -> Judgement:
@@ -110,6 +114,7 @@ class JudgementRecord(Form):
             fresh=self.fresh,
             by_itself=self.by_itself,
             depends_on=tuple(self.depends_on),
+            spread=self.spread,
         )
 
 

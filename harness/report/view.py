@@ -53,6 +53,7 @@ class ClaimView:
         derivation: the steps that prove or refute it on paper, if the spec gives any.
         primary: whether it is one of the source's main statements.
         depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
+        spread: of a rate whose test set was resampled, what is the trainings' and what the test set's; or empty.
     """
 
     id: str
@@ -69,6 +70,7 @@ class ClaimView:
     derivation: tuple[str, ...] = ()
     primary: bool = False
     depends: str = ""
+    spread: str = ""
 
 
 def claim_view(judgement: Judgement) -> ClaimView:
@@ -97,6 +99,7 @@ def claim_view(judgement: Judgement) -> ClaimView:
         derivation=tuple(map(clean, claim.derivation)),
         primary=claim.primary,
         depends=depends(judgement),
+        spread=spread_words(judgement),
     )
 
 
@@ -108,6 +111,37 @@ def depends(judgement: Judgement) -> str:
     """
     fields = list(map(clean, judgement.depends_on))
     return f"depends on {' and '.join(fields)}" if fields else ""
+
+
+def spread_words(judgement: Judgement) -> str:
+    """What of a rate's spread is the trainings' and what the test set's, and of which images the verdict speaks.
+
+    Args:
+        judgement: the claim with its verdict.
+
+    Returns:
+        Two sentences; nothing where the test set was not resampled.
+    """
+    told, estimate = judgement.spread, judgement.estimate
+    if told is None or estimate is None:
+        return ""
+
+    def sd(number: float) -> str:
+        if estimate.kind == "geometric_mean":
+            return f"a factor of {plain(math.exp(number), 3)}"
+        return with_unit(float(f"{number:.2g}"), "points" if judgement.unit == "%" else judgement.unit)
+
+    between = ""
+    if told.between_trainings is not None and estimate.sd is not None:
+        between = (
+            f"Of the sd of {sd(estimate.sd)} between initialisations, an unlimited test set would leave "
+            f"{sd(told.between_trainings)} between trainings. "
+        )
+    return (
+        f"{between}The test set alone, its {told.examples:,} examples drawn anew {told.resamples} times, moves the "
+        f"estimate with an sd of {sd(told.of_test_set)}: the verdict is about this test set, and its interval leaves "
+        "that out."
+    )
 
 
 def summary(outcome: Outcome) -> str:

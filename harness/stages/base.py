@@ -222,6 +222,11 @@ def examples_of_both_splits(params: Mapping[str, Any]) -> int:
     return data.n_train + data.n_test
 
 
+def examples_of_test_split(params: Mapping[str, Any]) -> int:
+    """Test examples of a job's dataset."""
+    return nominal(params["data"]["name"]).n_test
+
+
 def _require_same(images: Images, dataset: Dataset) -> None:
     """Raises InvariantBroken unless images and labels are, one by one, those whose digest the job names.
 

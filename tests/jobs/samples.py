@@ -5,6 +5,7 @@ from functools import cache
 
 from harness.jobs.job import Job
 from harness.jobs.stages import OWN
+from harness.pipeline.resampling import teller_of
 from harness.protocols.common import curvature
 from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.eigenvector_drift import protocol as eigenvector_drift
@@ -67,7 +68,9 @@ def _samples() -> dict[str, Job]:
     asked = replace(here, options=approximation_options.QuadraticApproximationOptions())
     cliffs = replace(here, options=cliff_options.CliffOptions(width=Duration(2, "it"), every=Duration(1, "it")))
     lines = approximation_options.parabolas(asked, a, hessian, 0)
+    told = [here.recipe.evaluate(a), here.recipe.line(a, b, LineOptions()), here.recipe.compare(a, b)]
     return {
+        **{teller.stage: teller for teller in map(teller_of, told) if teller is not None},
         "init": initial,
         "train": a,
         "prune": mask,

@@ -6,10 +6,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.judging.spread import Spread
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Outcome
+from harness.report.html import html
+from harness.report.json import json
 from harness.report.junit import junit
+from harness.report.markdown import markdown
 from harness.report.view import claim_view, summary
 from harness.schema.claims import Claim, KnownVerdict
 
@@ -97,3 +101,29 @@ def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
     assert ("verdict known beforehand" in summary(outcome)) == (as_expected and not verdict.good)
     suite = ET.fromstring(junit([outcome]))
     assert (suite.get("failures") == suite.get("skipped") == "0") == as_expected
+
+
+def test_a_spread_is_told_in_every_form_with_what_the_verdict_is_about(realistic: Outcome) -> None:
+    first, *others = realistic.judgements
+    assert claim_view(first).spread == ""
+    told = replace(
+        first,
+        unit="%",
+        estimate=Estimate(2.6, 5, 0.5, 1.9, 3.3),
+        spread=Spread(between_trainings=0.31, of_test_set=0.7234, examples=397, resamples=200),
+    )
+    words = claim_view(told).spread
+    assert words == (
+        "Of the sd of 0.5 points between initialisations, an unlimited test set would leave 0.31 points between "
+        "trainings. The test set alone, its 397 examples drawn anew 200 times, moves the estimate with an sd of 0.72 "
+        "points: the verdict is about this test set, and its interval leaves that out."
+    )
+    outcome = replace(realistic, judgements=[told, *others])
+    assert words in markdown(outcome)
+    assert words in html(outcome).replace("\u00a0", " ")
+    assert words in junit([outcome])
+    assert '"of_test_set": 0.7234' in json(outcome)
+    factor = replace(told, estimate=Estimate(2.6, 5, 0.0, 1.9, 3.3, kind="geometric_mean"))
+    assert "an sd of a factor of 2.06" in claim_view(factor).spread
+    single = replace(told, spread=Spread(None, 0.7, 397, 200), estimate=Estimate(2.6, 1, None, None, None))
+    assert claim_view(single).spread.startswith("The test set alone")

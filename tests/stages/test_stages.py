@@ -15,12 +15,14 @@ from harness.engine.prune import kept_after
 from harness.engine.state import MASK, STEP, WEIGHT, Mask, State
 from harness.errors import InvariantBroken
 from harness.jobs.job import Job
-from harness.jobs.stages import OWN
+from harness.jobs.stages import OWN, row
 from harness.measure.evaluate import evaluate
+from harness.measure.marked import unpacked
+from harness.pipeline.resampling import teller_of
 from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.stages.base import states_of
-from tests.stages.bench import TINY_LENET, Bench, setting
+from tests.stages.bench import TINY_LENET, TINY_RESNET, Bench, setting
 
 LINE = LineOptions(alphas=5)
 
@@ -232,6 +234,21 @@ def test_copies_that_never_parted_but_differ_are_an_error() -> None:
     work = Job("line", job.params, {"a": end, "b": other})
     with pytest.raises(InvariantBroken, match="differ, but never trained apart"):
         bench[work]
+
+
+@pytest.mark.parametrize("network", [TINY_LENET, TINY_RESNET])
+def test_what_is_told_one_by_one_is_what_is_counted(network: dict[str, Any]) -> None:
+    here, bench = setting(network), Bench()
+    a, b = copies_of(here)
+    for job in (here.recipe.evaluate(a), here.recipe.line(a, b, LINE), here.recipe.compare(a, b)):
+        teller, counted = teller_of(job), row(job.stage).counted
+        assert teller is not None
+        assert counted is not None
+        told, table = bench[teller].table, bench[job].table
+        marks = unpacked(told["marked"], told["examples"][0]).sum(1)
+        on_test = [value for split, value in zip(table["split"], table[counted.column], strict=True) if split == "test"]
+        whole = 100 / told["examples"][0] if counted.column == "error" else 1
+        assert (marks * whole).tolist() == pytest.approx(on_test)
 
 
 def test_copies_that_part_at_the_end_have_a_flat_line() -> None:

@@ -1,0 +1,109 @@
+"""What is told apart is what was put in: a two-way layout of trainings and examples whose components are known."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.judging.estimands import Located
+from harness.judging.spread import Spread, spread
+from harness.judging.statistics import Estimate
+
+TRAININGS, EXAMPLES, RESAMPLES = 20, 300, 100
+
+Answers = NDArray[np.float64]
+"""[trainings, examples]: 1 where a training is wrong."""
+
+
+def independent(random: np.random.Generator) -> Answers:
+    """Each training guesses each example by itself, hard or easy: all differences are chance on these examples."""
+    hardness = random.choice([0.02, 0.5], size=EXAMPLES)
+    return (random.random((TRAININGS, EXAMPLES)) < hardness).astype(float)
+
+
+def apart(random: np.random.Generator) -> Answers:
+    """Trainings are good or bad: wrong in .1 or .3 of all images, whichever these are."""
+    level = np.where(np.arange(TRAININGS) % 2, 0.1, 0.3)[:, None]
+    return (random.random((TRAININGS, EXAMPLES)) < level).astype(float)
+
+
+def alike(random: np.random.Generator) -> Answers:
+    """All trainings are wrong about the same examples."""
+    return np.tile((random.random(EXAMPLES) < 0.2).astype(float), (TRAININGS, 1))
+
+
+def located(answers: Answers) -> Estimate:
+    return Located({seed: [100 * rate] for seed, rate in enumerate(answers.mean(1))}, "mean", 100.0).estimate
+
+
+def told(answers: Answers, random: np.random.Generator) -> Spread:
+    drawn = [located(answers[:, random.integers(EXAMPLES, size=EXAMPLES)]) for _ in range(RESAMPLES)]
+    found = spread(located(answers), drawn, EXAMPLES)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("law", "between"), [(independent, 0.0), (apart, 10.26), (alike, 0.0)])
+def test_trainings_are_told_from_the_chance_of_the_examples(
+    law: Callable[[np.random.Generator], Answers], between: float
+) -> None:
+    """Variances on average over worlds, as a single difference of variances is noisy and is cut off at 0."""
+    random = np.random.default_rng(0)
+    visible, left = [], []
+    for _ in range(20):
+        answers = law(random)
+        found = told(answers, random)
+        assert found.between_trainings is not None
+        visible.append((located(answers).sd or 0.0) ** 2)
+        left.append(found.between_trainings**2)
+    assert np.mean(left) == pytest.approx(between**2, rel=0.1, abs=0.35 * float(np.mean(visible)) if not between else 0)
+    assert np.mean(left) <= np.mean(visible)
+
+
+@pytest.mark.parametrize("law", [independent, apart, alike])
+def test_the_test_sets_part_is_the_standard_error_of_the_mean_answer(
+    law: Callable[[np.random.Generator], Answers],
+) -> None:
+    random = np.random.default_rng(1)
+    answers = law(random)
+    expected = 100 * answers.mean(0).std() / math.sqrt(EXAMPLES)
+    found = np.mean([told(answers, random).of_test_set for _ in range(5)])
+    assert found == pytest.approx(expected, rel=0.1)
+
+
+def test_both_parts_make_the_error_for_new_images_and_new_trainings() -> None:
+    """Each component once: the spread of the mean over worlds in which trainings and examples are drawn anew."""
+    random = np.random.default_rng(2)
+
+    def world() -> Answers:
+        level = random.normal(0.2, 0.04, size=TRAININGS).clip(0, 1)[:, None]
+        shift = random.choice([-0.15, 0.15], size=EXAMPLES)
+        return (random.random((TRAININGS, EXAMPLES)) < level + shift).astype(float)
+
+    means = [100 * world().mean() for _ in range(400)]
+    parts = []
+    for _ in range(20):
+        found = told(world(), random)
+        assert found.between_trainings is not None
+        parts.append(found.between_trainings**2 / TRAININGS + found.of_test_set**2)
+    assert math.sqrt(np.mean(parts)) == pytest.approx(float(np.std(means)), rel=0.12)
+
+
+def test_one_initialisation_has_a_test_set_and_nothing_between_trainings() -> None:
+    drawn = [Estimate(value, 1, None, None, None) for value in (1.0, 2.0, 3.0)]
+    assert spread(Estimate(2.0, 1, None, None, None), drawn, 50) == Spread(None, 1.0, 50, 3)
+
+
+def test_a_geometric_mean_is_told_in_logarithms() -> None:
+    drawn = [Estimate(value, 5, 0.2, None, None, kind="geometric_mean") for value in (1.0, math.e**2)]
+    found = spread(Estimate(math.e, 5, 0.2, None, None, kind="geometric_mean"), drawn, 50)
+    assert found is not None
+    assert found.of_test_set == pytest.approx(math.sqrt(2))
+    assert found.between_trainings == pytest.approx(0.2)
+
+
+def test_a_crossing_has_none() -> None:
+    crossing = Estimate(8.0, 5, None, 7.0, 9.0, kind="crossing")
+    assert spread(crossing, [crossing, crossing], 50) is None
