@@ -1,7 +1,7 @@
 """Many claims at once: contradictions of a spec held to one level, and what chance does to its verdicts. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.digits import plain
 from harness.judging.verdict import Judgement, Verdict
@@ -43,6 +43,60 @@ def after_holm(judgements: Sequence[Judgement]) -> list[Judgement]:
     return [after[judgement.claim.id] for judgement in judgements]
 
 
+@dataclass(frozen=True)
+class Together:
+    """Claims of one paper that several specs test, under one correction.
+
+    Attributes:
+        tested: claims that data could have refuted.
+        families: of claims of a spec, each held to 5 % by itself, that have one.
+        contradicted: claims that are contradicted now, each family by itself.
+        still: how many of them are by Holm over all of the specs.
+    """
+
+    tested: int
+    families: int
+    contradicted: int
+    still: int
+
+
+def together(specs: Sequence[Sequence[Judgement]]) -> Together:
+    """What Holm's correction over several specs leaves of what each of them contradicts.
+
+    With more claims under test fewer contradictions survive, so that none is among them that does not survive in its
+    own spec. What is known to fail is a family of its own here too.
+
+    Args:
+        specs: the judgements of each, after Holm.
+    """
+    whole = [judgement for judgements in specs for judgement in judgements]
+    by_kind = [[one for one in whole if one.known_to_fail is known] for known in (False, True)]
+    return Together(
+        tested=sum(map(_tested, whole)),
+        families=sum(
+            any(_tested(one) for one in judgements if one.known_to_fail is known)
+            for judgements in specs
+            for known in (False, True)
+        ),
+        contradicted=sum(one.verdict is Verdict.CONTRADICTED for one in whole),
+        still=sum(_surviving(list(filter(_contradicted_by_itself, kind)), sum(map(_tested, kind))) for kind in by_kind),
+    )
+
+
+def _contradicted_by_itself(judgement: Judgement) -> bool:
+    return (judgement.by_itself or judgement.verdict) is Verdict.CONTRADICTED and judgement.p is not None
+
+
+def _surviving(contradicted: Sequence[Judgement], of_all: int) -> int:
+    """How many of the contradictions, those with the least p-values, survive among so many tests."""
+    survive = 0
+    for judgement in sorted(contradicted, key=_p):
+        if _p(judgement) > LEVEL / (of_all - survive):
+            break
+        survive += 1
+    return survive
+
+
 def _of_family(family: Sequence[Judgement], name: str) -> list[Judgement]:
     """The judgements of a family by Holm; in any order."""
     of_all = sum(map(_tested, family))
@@ -50,9 +104,7 @@ def _of_family(family: Sequence[Judgement], name: str) -> list[Judgement]:
     after = [judgement for judgement in family if judgement.verdict is not Verdict.CONTRADICTED]
     after += [_open(judgement, _NO_P) for judgement in contradicted if judgement.p is None]
     tested = sorted((judgement for judgement in contradicted if judgement.p is not None), key=_p)
-    survive = 0
-    while survive < len(tested) and _p(tested[survive]) <= LEVEL / (of_all - survive):
-        survive += 1
+    survive = _surviving(tested, of_all)
     next_level = LEVEL / max(of_all - survive, 1)
     for judgement in tested[survive:]:
         limit = f"p = {plain(_p(judgement), 2)}, not below {plain(next_level, 3)} after Holm over {of_all} {name}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.digits import plain
-from harness.judging.multiplicity import wrong_at_most
+from harness.judging.multiplicity import Together, together, wrong_at_most
 from harness.judging.verdict import Judgement
 from harness.report.text import count
 from harness.schema.power import LEVEL
@@ -50,6 +50,37 @@ def wrong_by_chance(judgements: Sequence[Judgement]) -> str:
     """The same of judgements, of one report or of many."""
     primary, others = _rates(judgements)
     return wrong_words(primary, others, sum(judgement.decided for judgement in judgements) - len(primary) - len(others))
+
+
+def contradictions(specs: Sequence[Sequence[Judgement]]) -> str:
+    """What the claims of a paper that several specs test say together, as a correction is made within each spec.
+
+    Args:
+        specs: the judgements of each at the paper's own scale.
+
+    Returns:
+        Some sentences; empty where nothing could be contradicted.
+    """
+    every = together(specs)
+    if not every.tested:
+        return ""
+    primary = together([[one for one in judgements if one.claim.primary] for judgements in specs])
+    text = f"At paper scale {count(every.tested, 'claim')} can be contradicted. "
+    text += (
+        "Holm's correction is made within a spec, for what is known to fail apart: with "
+        f"{count(every.families, 'such correction')}, up to {plain(LEVEL * every.families, 2)} of them let a wrong "
+        "contradiction through by chance."
+    )
+    if not every.contradicted:
+        return f"{text} No claim is contradicted."
+    text += f" Of {_remaining(every, 'contradiction')} with one correction over all {every.tested}"
+    if primary.contradicted:
+        text += f"; of {_remaining(primary, 'primary one')} with one over the {primary.tested} primary claims alone"
+    return f"{text}."
+
+
+def _remaining(some: Together, noun: str) -> str:
+    return f"{count(some.contradicted, noun)} {some.still} {'remains' if some.still == 1 else 'remain'}"
 
 
 def in_order_again(judgements: Sequence[Judgement]) -> str:

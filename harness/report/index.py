@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness.judging.verdict import Judgement, Verdict
 from harness.printable import clean
-from harness.report.chance import wrong_by_chance
+from harness.report.chance import contradictions, wrong_by_chance
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.page import digest, part, render
 from harness.report.read import Report
@@ -89,6 +89,7 @@ def index(reports: Iterable[Report], statements: Statements | None = None) -> st
         states=STATES,
         summary=_summary(groups, rows),
         chance=wrong_by_chance([judgement for report in listed for judgement in report.judgements]),
+        papers=_papers(listed),
         counts=counts(_numbers(listed)),
         filters=[(name, plural, _choices(name, groups, rows)) for name, plural in _CHOICES.items()],
         verdicts=len(rows),
@@ -139,6 +140,32 @@ def _group(reports: Sequence[Report]) -> _Group:
         reports=[_report(report) for report in reports],
         claims=claims,
     )
+
+
+def _papers(reports: Sequence[Report]) -> Sequence[tuple[str, str]]:
+    """Each paper with what chance does to all that is said of it, whichever spec says so."""
+    papers: dict[str, list[tuple[bool, Sequence[Judgement]]]] = {}
+    for report in sorted(reports, key=lambda report: report.place):
+        by_paper: dict[str, list[Judgement]] = {}
+        for judgement in report.judgements:
+            by_paper.setdefault(judgement.claim.source.paper, []).append(judgement)
+        for paper, judgements in by_paper.items():
+            papers.setdefault(paper, []).append((report.scale == PAPER_SCALE, judgements))
+    return [
+        (
+            _words("paper", paper),
+            " ".join(
+                filter(
+                    None,
+                    (
+                        wrong_by_chance([one for _, judgements in told for one in judgements]),
+                        contradictions([judgements for at_paper_scale, judgements in told if at_paper_scale]),
+                    ),
+                )
+            ),
+        )
+        for paper, told in sorted(papers.items(), key=lambda item: _words("paper", item[0]))
+    ]
 
 
 def _claim(spec: str, judged: Sequence[tuple[Report, Judgement]]) -> _Claim:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.judging.evidence import Fresh
-from harness.judging.multiplicity import after_holm, wrong_at_most
+from harness.judging.multiplicity import Together, after_holm, together, wrong_at_most
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement, Verdict, judge
 from harness.observation import Observation, Quantity
@@ -199,3 +199,25 @@ def test_fresh_initialisations_contradict_at_holms_level(centre: float) -> None:
 def test_claims_of_one_initialisation_are_not_tested() -> None:
     lonely = [judged(f"l{i}", {"kind": "at_most", "estimand": "mean", "bound": 0.0}, np.ones(1)) for i in range(9)]
     assert after_holm([told("a", CONTRADICTED, 0.04), *lonely])[0].verdict is CONTRADICTED
+
+
+def test_over_several_specs_fewer_contradictions_remain() -> None:
+    """.02 is below .05 / 2 in a spec of two tests, and not below .05 / 4 over two such specs; .001 is."""
+    first = after_holm([told("a", CONTRADICTED, 0.02), told("b", REPRODUCED, 0.01)])
+    second = after_holm([told("a", CONTRADICTED, 0.001), told("b", REPRODUCED, 0.01)])
+    assert together([first]) == Together(tested=2, families=1, contradicted=1, still=1)
+    assert together([first, second]) == Together(tested=4, families=2, contradicted=2, still=1)
+    assert together([]) == Together(0, 0, 0, 0)
+
+
+def test_what_is_known_to_fail_is_a_family_of_its_own_over_several_specs_too() -> None:
+    first = after_holm([known_to_fail(told("a", CONTRADICTED, 0.03)), told("b", REPRODUCED, 0.01)])
+    second = after_holm([told("a", REPRODUCED, 0.01), told("b", REPRODUCED, 0.01)])
+    assert together([first, second]) == Together(tested=4, families=3, contradicted=1, still=1)
+
+
+def test_what_a_spec_left_open_stays_open_over_several() -> None:
+    """It takes its place in the order of p-values, so that nothing weaker passes it."""
+    first = after_holm([told(f"o{number}", REPRODUCED, 0.01) for number in range(5)] + [told("a", CONTRADICTED, 0.01)])
+    assert first[-1].verdict is OPEN
+    assert together([first, after_holm([told("b", CONTRADICTED, 0.02)])]) == Together(7, 2, 1, 0)

@@ -9,7 +9,7 @@ import pytest
 from harness.judging.evidence import Fresh
 from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Outcome
-from harness.report.chance import chance_document, in_order_again, wrong_by_chance, wrong_words
+from harness.report.chance import chance_document, contradictions, in_order_again, wrong_by_chance, wrong_words
 from harness.report.html import html
 from harness.report.index import index
 from harness.report.json import json
@@ -53,6 +53,23 @@ def test_decided_verdicts_are_counted_primary_and_others_apart(told: Outcome) ->
         "3 verdicts are decided, each wrong with a probability of at most 5 %: by chance up to 0.05 of the 1 primary "
         "one, and up to 0.1 of the other 2. 1 crossing is decided too, and may err more often."
     )
+
+
+def test_what_several_specs_say_of_a_paper_has_one_correction_beside_theirs(told: Outcome) -> None:
+    first, _, _, less, fails, _ = told.judgements
+    alone = [replace(first, verdict=Verdict.CONTRADICTED, p=0.02), replace(less, verdict=Verdict.REPRODUCED)]
+    assert contradictions([alone]) == (
+        "At paper scale 2 claims can be contradicted. Holm's correction is made within a spec, for what is known to "
+        "fail apart: with 1 such correction, up to 0.05 of them let a wrong contradiction through by chance. Of 1 "
+        "contradiction 1 remains with one correction over all 2; of 1 primary one 1 remains with one over the 1 "
+        "primary claims alone."
+    )
+    both = contradictions([alone, [less, fails]])
+    assert "4 claims can be contradicted" in both
+    assert "with 3 such corrections, up to 0.15 of them" in both
+    assert "Of 1 contradiction 0 remain with one correction over all 4;" in both
+    assert contradictions([[less], [less]]).endswith("No claim is contradicted.")
+    assert contradictions([]) == contradictions([[told.judgements[1]]]) == ""
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from harness.pipeline.outcome import Outcome
+from harness.report.chance import wrong_by_chance
 from harness.report.index import index
 from harness.report.read import read_all
 from harness.report.write import write
+from harness.schema.claims import Source
+from harness.schema.papers import title_of
 from tests.report.parser import Page
+
+OTHER = Source(paper="Another paper", place="Table 1")
 
 
 def _page(document: str) -> Page:
@@ -41,6 +46,24 @@ def test_every_claim_is_told_at_every_scale(
             assert " ".join(one.claim.sentence.replace("\u202e", "").split()) in page.text
     assert "2.6 [1.9, 3.3] points, n = 5" in page.text
     assert "2 specs, 11 claims, 11 verdicts." in page.text
+
+
+def test_chance_is_told_for_each_paper_over_all_of_its_reports(reports_folder: Path) -> None:
+    reports = read_all(reports_folder)
+    every = [one for report in reports for one in report.judgements]
+    page = _page(index(reports))
+    assert page.text.count(wrong_by_chance(every)) == 1
+    first, *others = reports
+    moved = [replace(one, claim=one.claim.model_copy(update={"source": OTHER})) for one in first.judgements]
+    page = _page(index([replace(first, judgements=tuple(moved)), *others]))
+    rest = [one for report in others for one in report.judgements]
+    lmc = title_of("lmc")
+    for told in (
+        f"Another paper : {wrong_by_chance(moved)}",
+        f"{lmc} : {wrong_by_chance(rest)}",
+        wrong_by_chance(every),
+    ):
+        assert told in page.text
 
 
 def test_a_sentence_is_said_again_only_where_a_scale_asks_something_else(paper: Outcome, tmp_path: Path) -> None:
