@@ -61,6 +61,7 @@ class Quantity:
         computed_from: size of the numbers that it is computed from; None: the unit's.
         seldom_below: a claim's number that is positive and no greater is doubted, as a fraction of 1 where per cent is
             meant; None: any may be meant.
+        caution: what weakens every judgement on it, as a sentence; empty: nothing that is known.
     """
 
     unit: str
@@ -70,6 +71,7 @@ class Quantity:
     most: float | None = None
     computed_from: float | None = None
     seldom_below: float | None = None
+    caution: str = ""
 
     def along(self, *axes: str) -> "Quantity":
         """The same quantity with further axes in front."""

@@ -213,7 +213,7 @@ def judge(
         expected,
         why,
         decision.needed,
-        (*missing, *decision.warnings),
+        (*missing, *decision.warnings, *filter(None, [quantity.caution])),
         decision.p,
         decision.fresh,
         decision.outlook if may_reproduce and complete else None,

@@ -613,3 +613,10 @@ class TestErrorRates:
         holds, fails = self.rates(AtMost(kind="at_most", estimand="mean", bound=0), mean=0, n=n, seed=n + 50)
         assert 0.03 <= holds <= 0.07
         assert 0.03 <= fails <= 0.07
+
+
+def test_what_weakens_every_judgement_on_a_quantity_is_warned_of() -> None:
+    cautious = replace(QUANTITY, caution="Its values move together.")
+    for sample in (OVER, UNDER, AROUND):
+        plain_one, warned = (rule(AT_MOST, observe(sample), quantity=quantity) for quantity in (QUANTITY, cautious))
+        assert warned == replace(plain_one, warnings=(*plain_one.warnings, "Its values move together."))

@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from harness.observation import Condition, NoValue, Observation, observed
 
+SHARED_DEVIATION = (
+    "One standard deviation of the full network, estimated from the same run, is taken off every initialisation: their "
+    "values move together, so that the test is not exact here and errs in more than 5 % the more the initialisation "
+    "itself decides (docs/verdicts.md)."
+)
+"""The caution of quantities that are beyond one standard deviation."""
+
 
 def drops(observations: Sequence[Observation]) -> list[Observation]:
     """Accuracy drops against the mean of all full trainings (level 0) of the same initialisation."""

@@ -55,6 +55,7 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
             "matching is at most the margin that the claim declares. The deviation is that of the run's own full "
             "networks, and its error is in no interval",
             least=-math.inf,
+            caution=matching.SHARED_DEVIATION,
         ),
         "rewinding_gain": Quantity(
             "points",

@@ -53,9 +53,14 @@ class Imp(TrainingExperiment[ImpOptions]):
             "matching is at most the margin that the claim declares. The deviation is that of the run's own full "
             "networks, and its error is in no interval",
             least=-math.inf,
+            caution=matching.SHARED_DEVIATION,
         ),
         "best_drop_beyond_sd": Quantity(
-            "points", ("level", "split"), "likewise of the best drop (LMC Fig. 9)", least=-math.inf
+            "points",
+            ("level", "split"),
+            "likewise of the best drop (LMC Fig. 9)",
+            least=-math.inf,
+            caution=matching.SHARED_DEVIATION,
         ),
         "stable_from": STABLE_FROM.along("arm", "level"),
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
