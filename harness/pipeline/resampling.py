@@ -25,7 +25,7 @@ from harness.judging.spread import spread
 from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement
 from harness.measure.marked import unpacked
-from harness.observation import Observation
+from harness.observation import Observation, checked
 from harness.pipeline.early import tables_of
 from harness.pipeline.request import Request
 from harness.protocols.common.base import Read
@@ -81,10 +81,12 @@ def with_spreads(
     if not claims:
         return list(judgements)
     drawn: dict[str, list[Estimate]] = {claim.id: [] for claim in claims}
-    tables = _Resampled(request, read)
+    tables, protocol = _Resampled(request, read), request.protocol
+    asked = {claim.quantity for claim in claims}
     for number in range(RESAMPLES):
-        observations = request.protocol.observations(request.setting, tables.read(number))
-        for again in judge(claims, observations):
+        every = protocol.observe(request.setting, tables.read(number))
+        some = checked([one for one in every if one.quantity in asked], protocol.quantities)
+        for again in judge(claims, some):
             if again.estimate is not None:
                 drawn[again.claim.id].append(again.estimate)
     return [

@@ -83,7 +83,8 @@ def verify(
     if early is not None:
         early.hold(judgements)
     if request.one_by_one:
-        judgements = with_spreads(request, tables.read, judgements, partial(_judge, request, missing=()))
+        with _reading(request, store):
+            judgements = with_spreads(request, tables.read, judgements, partial(_judge, request, missing=()))
     judgements = after_holm(judgements)
     return Outcome(
         spec=spec,

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from harness.digits import plain
 from harness.judging.estimands import NAMES
@@ -45,7 +45,7 @@ class JudgementRecord(Form):
         fresh: what as many fresh initialisations would say; likewise.
         by_itself: the verdict of the claim's own test, where Holm left it open; likewise.
         depends_on: fields that the source leaves open, with which the conclusion flips.
-        spread: of a rate, what is the trainings' and what the test set's; None where that was not resampled.
+        spread: of a rate, what is the trainings' and what the test set's; not written where that was not asked.
     """
 
     id: Name
@@ -69,6 +69,11 @@ class JudgementRecord(Form):
     by_itself: Verdict | None = None
     depends_on: list[str] = Field(default_factory=list)
     spread: Spread | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_a_spread_that_is_none(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A report of a run that did not ask is as it was before any could."""
+        return {name: value for name, value in whole(self).items() if name != "spread" or value is not None}
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":

@@ -1,11 +1,13 @@
 """The record of a judgement: what is written is what is read, in committed reports too."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.judging.spread import Spread
 from harness.pipeline.outcome import Outcome
 from harness.report.json import plain_value
 from harness.report.read import PATTERN
@@ -13,6 +15,13 @@ from harness.report.record import JudgementRecord, Row, with_estimands
 from tests.support import ROOT
 
 REPORTS = sorted((ROOT / "reports").rglob(PATTERN))
+
+
+def test_a_spread_comes_back_and_none_is_not_written(realistic: Outcome) -> None:
+    one = replace(realistic.judgements[0], spread=Spread(None, 0.7, 397, 200))
+    written = plain_value(JudgementRecord.of(one))
+    assert JudgementRecord.model_validate_json(json.dumps(written)).judgement(one.claim) == one
+    assert "spread" not in plain_value(JudgementRecord.of(realistic.judgements[0]))
 
 
 def test_a_judgement_comes_back(realistic: Outcome, awkward: Outcome, paper: Outcome) -> None:
