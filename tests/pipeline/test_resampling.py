@@ -159,3 +159,10 @@ def test_initialisations_of_one_have_the_test_sets_part_alone(place: Place, befo
     one = claims_of(place, edited(TEXT, "id: tiny\n", "id: one\n"), "--resample", "--replicates", "1")["error"]
     assert one["spread"]["between_trainings"] is None
     assert one["spread"]["of_test_set"] > 0
+
+
+def test_looks_until_decided_have_it_too(place: Place, after: dict[str, dict[str, Any]]) -> None:
+    """The plan of each look is made anew, with what tells one by one."""
+    told = claims_of(place, TEXT, "--resample", "--until-decided", "--most", "3")
+    assert told["error"]["spread"]["examples"] == 397
+    assert "Look 1 of" in told["error"]["why"] or "Look 2 of" in told["error"]["why"]
