@@ -50,7 +50,8 @@ def spread(estimate: Estimate, resampled: Sequence[Estimate], examples: int) -> 
         examples: of the test set.
 
     Returns:
-        None for a crossing, which is no rate.
+        None for a crossing, which is no rate; and where no test set moves anything, as then the estimate rests on none
+        whose examples are known, or on one that is answered alike by all: neither says that the test set plays no part.
 
     Examples:
         Initialisations whose spread doubles (in variance) when examples are drawn have none of their own.
@@ -63,7 +64,8 @@ def spread(estimate: Estimate, resampled: Sequence[Estimate], examples: int) -> 
         >>> round(told.between_trainings, 6), round(told.of_test_set, 6)
         (0.0, 1.414214)
     """
-    if estimate.kind == "crossing":
+    moved = any((again.value, again.sd) != (estimate.value, estimate.sd) for again in resampled)
+    if estimate.kind == "crossing" or not moved:
         return None
     between = None
     if estimate.sd is not None:

@@ -104,6 +104,12 @@ def test_a_geometric_mean_is_told_in_logarithms() -> None:
     assert found.between_trainings == pytest.approx(0.2)
 
 
+def test_where_no_test_set_moves_anything_there_is_none() -> None:
+    """All answers right, or numbers that rest on no examples that are known: no "sd of 0" is told of these."""
+    estimate = located(np.zeros((TRAININGS, EXAMPLES)))
+    assert spread(estimate, [estimate] * 3, EXAMPLES) is None
+
+
 def test_a_crossing_has_none() -> None:
     crossing = Estimate(8.0, 5, None, 7.0, 9.0, kind="crossing")
     assert spread(crossing, [crossing, crossing], 50) is None
