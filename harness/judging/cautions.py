@@ -66,7 +66,7 @@ def _outlier(located: Located, quantity: Quantity) -> list[str]:
 
 
 def test_set_words(value: float, quantity: Quantity, examples: int | None) -> str:
-    """The sampling error of a rate on a test set, which no spread between initialisations shows.
+    """The sampling error of a rate on a test set, which a spread between initialisations has in part at most.
 
     Args:
         value: of the quantity.
@@ -83,5 +83,6 @@ def test_set_words(value: float, quantity: Quantity, examples: int | None) -> st
     error = 100 * math.sqrt(share * (1 - share) / examples)
     return (
         f" A single rate of {plain(100 * share, 3)} % on {examples:,} test examples has a binomial standard error of "
-        f"{plain(error, 2)} points; initialisations share the test set, so their spread leaves that out."
+        f"{plain(error, 2)} points; initialisations share the test set, so that their spread has of it only what they "
+        "answer differently."
     )
