@@ -124,6 +124,8 @@ class Figure:
         below: further axes, each with its own y.
         columns: how many axes stand side by side; they fill the rows from left to right.
         spans: strips of blocks.
+        x_names: of the positions 0, 1, 2, … on x, in place of numbers: of arms, say. A series that is called as its
+            place is named there, and not in the legend.
     """
 
     id: str
@@ -139,3 +141,4 @@ class Figure:
     below: Sequence[Panel] = ()
     columns: int = 1
     spans: Sequence[Span] = ()
+    x_names: Sequence[str] = ()

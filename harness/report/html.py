@@ -97,7 +97,11 @@ def _figure(number: int, figure: Figure, styles: Mapping[str, Appearance]) -> Ma
 
 
 def _lines(figure: Figure, panel: int) -> Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]]:
-    lines = [(series.label, evenly(_points(series), _ROWS)) for series in figure.series if series.panel == panel]
+    lines = [
+        (series.label, evenly(_points(series, figure.x_names), _ROWS))
+        for series in figure.series
+        if series.panel == panel
+    ]
     blocks = [
         (span.row, [(plain(span.start), f"to {plain(span.stop)}: {one_line(span.label)}", "", "")])
         for span in figure.spans
@@ -106,9 +110,9 @@ def _lines(figure: Figure, panel: int) -> Sequence[tuple[str, Sequence[tuple[str
     return [*lines, *blocks]
 
 
-def _points(series: Series) -> Sequence[tuple[str, str, str, str]]:
+def _points(series: Series, names: Sequence[str]) -> Sequence[tuple[str, str, str, str]]:
     return [
-        (plain(x), plain(y), _at(series.low, index), _at(series.high, index))
+        (one_line(names[round(x)]) if names else plain(x), plain(y), _at(series.low, index), _at(series.high, index))
         for index, (x, y) in enumerate(zip(series.x, series.y, strict=True))
     ]
 

@@ -134,6 +134,33 @@ def test_equal_roles_look_equal_in_all_figures(realistic: Outcome) -> None:
     assert found["own_role"] == appearances([first])["own_role"]
 
 
+def test_as_many_roles_as_an_experiment_has_arms_look_different() -> None:
+    lines = [Series(f"arm {number}", f"arm{number}", [0.0], [0.0]) for number in range(24)]
+    found = looks([Figure("a", "A", "A.", "x", "y", lines)])
+    assert len(set(found.values())) == 24
+
+
+def test_places_have_names_in_place_of_numbers_and_the_legend_does_not_repeat_them() -> None:
+    names = ("full network", "weights permuted within <layers>")
+    lines = [Series(name, name, [float(place)], [30.0 + place]) for place, name in enumerate(names)]
+    figure = Figure("arms", "Arms", "Arms.", "arm", "y", [*lines, Series("all", "all", [0.0, 1.0], [32.0, 32.0])])
+    named, numbered = (_texts(svg(one)) for one in (replace(figure, x_names=names), figure))
+    assert [named.count(name) for name in (*names, "all")] == [1, 1, 1]
+    assert [one.count("0.4") for one in (named, numbered)] == [0, 1]
+
+
+def test_a_long_legend_takes_no_room_from_the_axes() -> None:
+    def height(count: int) -> float:
+        lines = [Series(f"an arm with a long name, number {one}", f"arm{one}", [0.0], [0.0]) for one in range(count)]
+        drawing = svg(Figure("a", "A", "A.", "x", "y", lines))
+        background = re.search(r'id="a-patch_2">\s*<path d="([^"]+)"', drawing)
+        assert background is not None
+        ups = [float(corner.split()[1]) for corner in re.split("[ML]", background[1].strip(" z\n"))[1:]]
+        return max(ups) - min(ups)
+
+    assert height(14) > 0.95 * height(4)
+
+
 def test_panels_share_their_x_and_the_events_in_it(curvature: Outcome) -> None:
     drawing = svg(curvature.figures[0])
     texts = _texts(drawing)

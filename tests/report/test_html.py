@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from harness.figure import Figure, Series
 from harness.pipeline.outcome import Outcome
 from harness.report.html import html
 from tests.report.parser import Page
@@ -140,3 +141,9 @@ def test_an_outcome_without_figures_has_no_empty_section(paper: Outcome) -> None
 def test_nothing_judged_is_said(paper: Outcome) -> None:
     one = replace(paper.judgements[0], check=None)
     assert "No claim has a check at paper scale." in html(replace(paper, judgements=[one]))
+
+
+def test_a_table_has_the_names_of_places(realistic: Outcome) -> None:
+    line = Series("all", "all", [0.0, 1.0], [50.0, 60.0])
+    figure = Figure("arms", "Arms", "Arms.", "arm", "y", [line], x_names=("control", "<b>swapped"))
+    assert re.search(r"control\s+50\s.*<b>swapped\s+60", _page(replace(realistic, figures=[figure])).text, re.DOTALL)

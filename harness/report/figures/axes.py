@@ -9,6 +9,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from harness.digits import fixed, plain
 from harness.figure import Figure
+from harness.printable import one_line
+from harness.report.text import shorten
 
 _LEAST_GAP = 0.085
 """Between two tick labels, as a share of the axis."""
@@ -18,6 +20,9 @@ _SMALLEST, _LARGEST = 9e-5, 1.2e5
 
 _GROUPED = 10_000
 """From here on numbers have separators of thousands, as in the text."""
+
+NAME_LETTERS, _LETTERS_ACROSS = 36, 40
+"""Of a name in place of a number, and of all together side by side."""
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -49,7 +54,10 @@ def set_x_scale(axes: Axes, figure: Figure) -> None:
         reference.value for reference in figure.references if reference.axis == "x" and math.isfinite(reference.value)
     ]
     across += [] if figure.surface is None else [float(x) for x in figure.surface.x]
-    if figure.x_scale == "symlog":
+    if figure.x_names:
+        axes.set_xlim(-0.5, len(figure.x_names) - 0.5)
+        name_ticks(axes.xaxis, range(len(figure.x_names)), figure.x_names, NAME_LETTERS)
+    elif figure.x_scale == "symlog":
         _symlog(axes, across)
     elif figure.x_scale == "reversed_log" and any(x > 0 for x in across):
         _reversed_log(axes, [x for x in across if x > 0])
@@ -83,6 +91,24 @@ def set_y_scale(axes: Axes, figure: Figure, panel: int = 0) -> None:
         low, high = axes.get_ylim()
         if 0 <= least < (high - low) * 0.3:
             axes.set_ylim(bottom=0 if least > (high - low) * 0.02 else -0.02 * high)
+
+
+def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[str], letters: int) -> None:
+    """Gives an axis ticks with names in place of numbers; aslant where they would touch.
+
+    Args:
+        axis: with its scale and limits set.
+        places: of the ticks.
+        names: as many.
+        letters: of a name at most.
+    """
+    labels = {float(place): shorten(one_line(name), letters) for place, name in zip(places, names, strict=True)}
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_locator(FixedLocator(list(labels)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: labels.get(float(value), "")))
+    if axis.axis_name == "x" and sum(map(len, labels.values())) > _LETTERS_ACROSS:
+        for text in axis.get_ticklabels():
+            text.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
 
 
 def _log_ticks(axis: Axis, low: float, high: float) -> None:

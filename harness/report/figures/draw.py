@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from harness.figure import Figure, Panel
 from harness.printable import one_line
 from harness.report.figures.annotations import draw_reference, draw_series, event_label, reference_label
-from harness.report.figures.axes import set_x_scale, set_y_scale
+from harness.report.figures.axes import NAME_LETTERS, set_x_scale, set_y_scale
 from harness.report.figures.legend import IN_SEQUENCE, draw_legend
 from harness.report.figures.palette import FAINT, INK, Appearance, appearances
 from harness.report.figures.strips import draw_strips
@@ -30,6 +30,8 @@ _FURTHER = 1.7
 """Height that each panel below adds, in inches like the width and the height."""
 _BESIDE = (2.4, 2.1)
 """Width and height of each panel where several stand side by side."""
+_LETTER = 0.042
+"""Height that each letter of names on x adds, which stand aslant."""
 
 _LABEL_LETTERS = 40
 _SETTINGS = {
@@ -150,7 +152,8 @@ def _axes(figure: Figure, count: int) -> tuple[Canvas, Sequence[Axes]]:
     rows = -(-count // columns)
     beside = (columns * _BESIDE[0], rows * _BESIDE[1])
     size = (_WIDTH, _HEIGHT + _FURTHER * (rows - 1)) if columns == 1 else beside
-    canvas = Canvas(figsize=size, layout="constrained")
+    named = _LETTER * min(max(map(len, figure.x_names), default=0), NAME_LETTERS)
+    canvas = Canvas(figsize=(size[0], size[1] + named), layout="constrained")
     grid: list[Axes] = canvas.subplots(rows, columns, sharex=True, squeeze=False).flatten().tolist()
     for number, axes in enumerate(grid):
         if number >= count:
@@ -162,7 +165,10 @@ def _axes(figure: Figure, count: int) -> tuple[Canvas, Sequence[Axes]]:
 
 
 def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Appearance]) -> list[tuple[Artist, str]]:
-    """Draws the series; returns what the legend says of them: each text once, of a long sequence only some."""
+    """Draws the series; returns what the legend says of them: each text once, of a long sequence only some.
+
+    What is named on x is not named again.
+    """
     entries: dict[tuple[str, str], tuple[Artist, str]] = {}
     seen: list[tuple[str, bool, int]] = []
     for series in figure.series:
@@ -170,6 +176,8 @@ def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Appearanc
         over = figure.surface is not None and series.panel == 0
         line = draw_series(stack[series.panel], series, styles[series.role], seen.count(kind), over=over)
         seen.append(kind)
+        if series.label in figure.x_names:
+            continue
         entries.setdefault((series.role, series.label), (line, one_line(series.label)))
     sequence = dict.fromkeys((series.role, series.label) for series in figure.series if series.order is not None)
     for key in set(sequence) - set(evenly(list(sequence), IN_SEQUENCE)):

@@ -11,10 +11,12 @@ IN_SEQUENCE = 8
 """Members of a sequence that the legend names: their colours tell where the others lie."""
 
 _LETTERS = 44
+_ROWS, _ROW = 4, 0.17
+"""Of a legend that a drawing has room for, and the height in inches of each further one, which is added to it."""
 
 
 def draw_legend(canvas: Canvas, entries: Sequence[tuple[Artist, str]]) -> None:
-    """Puts a legend below the axes, where it hides no data.
+    """Puts a legend below the axes, where it hides no data, and makes the drawing higher where it is long.
 
     Args:
         canvas: with everything else drawn.
@@ -24,7 +26,8 @@ def draw_legend(canvas: Canvas, entries: Sequence[tuple[Artist, str]]) -> None:
         return
     labels = [shorten(label, _LETTERS) for _, label in entries]
     longest = max(map(len, labels))
-    columns = min(len(labels), 3 if longest <= 16 else 2 if longest <= 28 else 1)
+    columns = min(len(labels), 3 if longest <= 16 else 2 if longest <= 31 else 1)
+    canvas.set_figheight(canvas.get_figheight() + _ROW * max(-(-len(labels) // columns) - _ROWS, 0))
     legend = canvas.legend(
         [artist for artist, _ in entries],
         ["x"] * len(entries),

@@ -52,7 +52,7 @@ FALLBACK = (
     Appearance("#cc6677", "X"),
     Appearance("#88ccee", "p"),
 )
-"""For other roles, in the order in which a report first names them."""
+"""For other roles, in the order in which a report first names them; in further rounds a colour has other markers."""
 
 
 def appearances(figures: Iterable[Figure]) -> Mapping[str, Appearance]:
@@ -72,7 +72,9 @@ def appearances(figures: Iterable[Figure]) -> Mapping[str, Appearance]:
         if role in APPEARANCES:
             by_role[role] = APPEARANCES[role]
         else:
-            by_role[role] = FALLBACK[others % len(FALLBACK)]
+            again, place = divmod(others, len(FALLBACK))
+            marker = FALLBACK[(place + again) % len(FALLBACK)].marker
+            by_role[role] = Appearance(FALLBACK[place].colour, marker)
             others += 1
     return by_role
 

@@ -12,12 +12,13 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from harness.digits import plain
 from harness.figure import Surface
 from harness.printable import one_line
+from harness.report.figures.axes import name_ticks
 from harness.report.figures.palette import FAINT, INK, SCALE
 from harness.report.text import evenly, shorten
 
@@ -191,15 +192,5 @@ def _frame(axes: Axes, surface: Surface, edges: Sequence[list[float]]) -> None:
         limit(*((high, low) if axis.get_inverted() else (low, high)))
     for axis, positions, names in ((axes.xaxis, surface.x, surface.x_names), (axes.yaxis, surface.y, surface.y_names)):
         if names:
-            _name(axis, positions, names)
-    if sum(len(name) for name in surface.x_names) > 40:
-        for text in axes.get_xticklabels():
-            text.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
-
-
-def _name(axis: Axis, positions: Sequence[float], names: Sequence[str]) -> None:
-    kept = evenly(list(zip(positions, names, strict=True)), _NAMES)
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_locator(FixedLocator([float(place) for place, _ in kept]))
-    labels = {float(place): shorten(one_line(name), _NAME_LETTERS) for place, name in kept}
-    axis.set_major_formatter(FuncFormatter(lambda value, _: labels.get(float(value), "")))
+            kept = evenly(list(zip(positions, names, strict=True)), _NAMES)
+            name_ticks(axis, [place for place, _ in kept], [name for _, name in kept], _NAME_LETTERS)
