@@ -1,7 +1,7 @@
-"""Perturbations of weights: signs and magnitudes of two states, scale, permutations, Gaussian noise. Pure.
+"""Perturbations of weights: signs and magnitudes of two states, scale, permutations, independent draws, noise. Pure.
 
 Each changes the places that are kept, and no other bit. The randomness is that of the stream ``perturb``, the same on
-every device; draws belong to places, not to their rank among those that are kept.
+every device; draws belong to a seed, a tensor and a place in it: neither what is kept nor another tensor changes them.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def permuted(weights: Tensors, kept: Tensors, *, within: Scope, keep_signs: bool
     flat = torch.cat([weights[name].flatten() for name in names])
     places = torch.cat([kept[name].flatten() for name in names]).nonzero().flatten()
     groups = torch.cat([group.flatten() for group in _groups(weights, names, within)])[places]
-    draws = seeds.bits(seeds.stream("perturb", seed, "permutation", within), places)
+    draws = torch.cat([seeds.bits(_stream(seed, name), torch.arange(weights[name].numel())) for name in names])[places]
     shuffled = torch.argsort(draws, stable=True)
     shuffled = shuffled[torch.argsort(groups[shuffled], stable=True)]
     home = torch.argsort(groups, stable=True)
@@ -88,6 +88,26 @@ def permuted(weights: Tensors, kept: Tensors, *, within: Scope, keep_signs: bool
     flat[places] = torch.copysign(moved.abs(), values) if keep_signs else moved
     parts = flat.split([weights[name].numel() for name in names])
     return {name: part.reshape(weights[name].shape) for name, part in zip(names, parts, strict=True)}
+
+
+def drawn(weights: Tensors, kept: Tensors, *, keep_signs: bool, seed: int | str) -> dict[str, Tensor]:
+    """Independent draws from a normal law with the mean and the standard deviation of a layer's kept weights.
+
+    Such a draw moves the weights about as far as a permutation of them, and keeps as little of their direction.
+
+    Args:
+        weights: that are perturbed.
+        kept: the places that take part; the mean and the deviation are over these.
+        keep_signs: each place keeps its sign, and takes the magnitude of the draw alone.
+        seed: of the draws; with and without signs they are the same ones.
+    """
+    perturbed = {}
+    for name, value in weights.items():
+        mean, deviation = _moments(value[kept[name]])
+        fresh = (mean + deviation * _normal(seed, name, value)).to(value.dtype)
+        fresh = torch.copysign(fresh.abs(), value) if keep_signs else fresh
+        perturbed[name] = torch.where(kept[name], fresh, value)
+    return perturbed
 
 
 def noisy(
@@ -104,8 +124,7 @@ def noisy(
     """
     perturbed = {}
     for name, value in weights.items():
-        noise = seeds.normal(seeds.stream("perturb", seed, "noise", name), value.numel()).reshape(value.shape)
-        added = (value.double() + n * deviations[name] * noise).to(value.dtype)
+        added = (value.double() + n * deviations[name] * _normal(seed, name, value)).to(value.dtype)
         perturbed[name] = torch.where(kept[name], added, value)
     return perturbed
 
@@ -121,13 +140,25 @@ def deviations(initial: Tensors, over: Literal["layer", "global"]) -> dict[str, 
         ({'a': 1.0, 'b': 0.0}, 0.7071)
     """
     if over == "global":
-        together = _deviation(torch.cat([initial[name].flatten() for name in sorted(initial)]))
+        _, together = _moments(torch.cat([initial[name].flatten() for name in sorted(initial)]))
         return dict.fromkeys(initial, together)
-    return {name: _deviation(value) for name, value in initial.items()}
+    return {name: _moments(value)[1] for name, value in initial.items()}
 
 
-def _deviation(values: Tensor) -> float:
-    return float(values.double().std(correction=0))
+def _moments(values: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation; of nothing 0."""
+    if values.numel() == 0:
+        return 0.0, 0.0
+    return float(values.double().mean()), float(values.double().std(correction=0))
+
+
+def _normal(seed: int | str, name: str, like: Tensor) -> Tensor:
+    """Standard normal numbers for the places of a tensor, float64 [*shape]."""
+    return seeds.normal(_stream(seed, name), like.numel()).reshape(like.shape)
+
+
+def _stream(seed: int | str, name: str) -> int:
+    return seeds.stream("perturb", seed, name)
 
 
 def _groups(weights: Tensors, names: list[str], within: Scope) -> list[Tensor]:

@@ -25,9 +25,10 @@ class Perturb(Stage):
 
     Params: ``network``, ``shape``, ``classes``; ``kind``, a name of ``KINDS``, with its own: ``signs`` and
     ``magnitudes`` (roles of inputs) of ``swap``; ``like`` (likewise) of ``scale``; ``within``, ``keep_signs`` and
-    ``seed`` of ``permute``; ``n``, ``sigma`` (``layer``, ``global``) and ``seed`` of ``noise``; ``tensors`` that it is
-    done to (``prunable``: those that the mask names; ``all``, others whole); ``batch_norm`` (scale and shift) and
-    ``statistics`` (``kept``, ``initial``); ``optimiser_state`` (``reset``, ``carried``).
+    ``seed`` of ``permute``; ``keep_signs`` and ``seed`` of ``draw``; ``n``, ``sigma`` (``layer``, ``global``) and
+    ``seed`` of ``noise``; ``tensors`` that it is done to (``prunable``: those that the mask names; ``all``, others
+    whole); ``masked``, whether weights that the mask prunes take part (``excluded``, ``included``); ``batch_norm``
+    (scale and shift) and ``statistics`` (``kept``, ``initial``); ``optimiser_state`` (``reset``, ``carried``).
 
     Inputs: ``state``, ``mask``, ``initial``, the state before training; ``fresh``, another draw, where it is named.
     """
@@ -37,7 +38,7 @@ class Perturb(Stage):
         return Effort(disk_bytes=TABLE_BYTES + 8 * network_of(job.params).size)
 
     def run(self, work: Sequence[Work], context: Context) -> list[Artifact | HarnessError]:
-        """The state, at its step, with what is pruned as it was; one row of columns as follows.
+        """The state, at its step, with what takes no part as it was; one row of columns as follows.
 
         ``moved``, the L2 distance that the kept weights of the ``tensors`` move; ``hidden``, the share (%) of the
         squared distance that the mask hides, where the whole network is perturbed likewise: None where that moves none.
@@ -48,11 +49,12 @@ class Perturb(Stage):
         chosen = list(item.mask().kept) if params["tensors"] == "prunable" else list(mask)
         weights = {name: state.weights[name] for name in chosen}
         kept = {name: mask[name] for name in chosen}
+        everything = {name: torch.ones_like(flags) for name, flags in kept.items()}
+        part = kept if params["masked"] == "excluded" else everything
         do = KINDS[params["kind"]]
-        after = do(item, weights, kept)
-        whole = do(item, weights, {name: torch.ones_like(flags) for name, flags in kept.items()})
+        after, whole = do(item, weights, part), do(item, weights, everything)
         made = _rest(item, state, after)
-        check(Perturbed(item, state, made, weights, kept))
+        check(Perturbed(item, state, made, weights, part))
         table: dict[str, list[Any]] = {
             "moved": [moved(weights, after, kept)],
             "hidden": [hidden_share(weights, whole, kept)],
@@ -95,6 +97,10 @@ def _permute(item: Work, weights: Weights, kept: Weights) -> Weights:
     )
 
 
+def _draw(item: Work, weights: Weights, kept: Weights) -> Weights:
+    return perturb.drawn(weights, kept, keep_signs=item.params["keep_signs"], seed=item.params["seed"])
+
+
 def _noise(item: Work, weights: Weights, kept: Weights) -> Weights:
     params, initial = item.params, item.state("initial").weights
     deviations = perturb.deviations({name: initial[name] for name in weights}, params["sigma"])
@@ -102,7 +108,7 @@ def _noise(item: Work, weights: Weights, kept: Weights) -> Weights:
 
 
 KINDS: Mapping[str, Callable[[Work, Weights, Weights], Weights]] = MappingProxyType(
-    {"identity": _identity, "swap": _swap, "scale": _scale, "permute": _permute, "noise": _noise}
+    {"identity": _identity, "swap": _swap, "scale": _scale, "permute": _permute, "draw": _draw, "noise": _noise}
 )
 """Kind -> the weights that it makes of some, changed where they are kept."""
 

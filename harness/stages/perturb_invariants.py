@@ -29,7 +29,7 @@ class Perturbed:
         before: the state.
         after: the perturbed one.
         weights: that are perturbed, as they were.
-        kept: where: name -> bool [*shape], of these.
+        kept: the places that take part: name -> bool [*shape], of these.
     """
 
     item: Work
@@ -135,43 +135,79 @@ def _groups(perturbed: Perturbed) -> Iterator[tuple[str, Tensor, Tensor]]:
         yield "the network", torch.cat([old for _, old, _ in pairs]), torch.cat([new for _, _, new in pairs])
 
 
+def _draws_have_the_moments_of_their_layer(perturbed: Perturbed) -> None:
+    """Of each tensor: its mean and mean square, within the errors of so many draws, and nothing of what was there."""
+    for name, before, after in perturbed.pairs():
+        if perturbed.item.params["keep_signs"]:
+            _require(torch.equal(before.signbit(), after.signbit()), perturbed, f"signs were moved in {name}")
+        mean, deviation = _moments(before)
+        if deviation <= _ROUNDING * abs(mean):
+            same = torch.allclose(after.abs(), before.abs(), rtol=_ROUNDING)
+            _require(same, perturbed, f"{name} has one value only, but was changed")
+        elif perturbed.item.params["keep_signs"]:
+            _require_square(perturbed, name, after.double() / deviation, mean / deviation)
+            _require_no_trace(perturbed, name, before.double().abs(), after.double().abs())
+        else:
+            _require_normal(perturbed, name, (after.double() - mean) / deviation)
+            _require_no_trace(perturbed, name, before.double(), after.double())
+
+
+def _require_no_trace(perturbed: Perturbed, name: str, before: Tensor, after: Tensor) -> None:
+    """Of N places the correlation of independent values has an error of 1/√(N - 1)."""
+    centred = [values - values.mean() for values in (before, after)]
+    norms = [math.sqrt(float((values**2).sum())) for values in centred]
+    along = float((centred[0] * centred[1]).sum())
+    within = _STANDARD_ERRORS * norms[0] * norms[1] / math.sqrt(max(before.numel() - 1, 1))
+    _require(abs(along) <= within, perturbed, f"the draws of {name} go with the weights that were there")
+
+
 def _noise_has_its_deviation(perturbed: Perturbed) -> None:
     """Of each tensor and of all: mean 0 and deviation nσ, within the errors of so many draws."""
     params, initial = perturbed.item.params, perturbed.item.state("initial").weights
     everything = torch.cat([initial[name].flatten() for name in sorted(perturbed.weights)])
     drawn = []
     for name, before, after in perturbed.pairs():
-        sigma = params["n"] * _sigma(everything if params["sigma"] == "global" else initial[name])
+        _, sigma = _moments(everything if params["sigma"] == "global" else initial[name])
         added = after.double() - before.double()
         if sigma == 0:
             _require(not bool(added.any()), perturbed, f"{name} has no deviation at first, but was changed")
         else:
-            drawn.append(added / sigma)
+            drawn.append(added / (params["n"] * sigma))
             _require_normal(perturbed, name, drawn[-1])
     if drawn:
         _require_normal(perturbed, "the network", torch.cat(drawn))
 
 
-def _sigma(values: Tensor) -> float:
-    squares = float((values.double() ** 2).mean())
-    return math.sqrt(max(squares - float(values.double().mean()) ** 2, 0.0))
+def _moments(values: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation; of nothing 0."""
+    if values.numel() == 0:
+        return 0.0, 0.0
+    mean, square = float(values.double().mean()), float((values.double() ** 2).mean())
+    return mean, math.sqrt(max(square - mean**2, 0.0))
 
 
 def _require_normal(perturbed: Perturbed, of: str, draws: Tensor) -> None:
-    """The mean of N standard normal draws has an error of 1/√N, their mean square one of √(2/N)."""
-    count = draws.numel()
-    if count == 0:
-        return
-    mean, square = float(draws.mean()), float((draws**2).mean())
-    # The square's law has a longer tail than its error says where draws are few: chi-squared by Laurent and Massart.
-    reach = _STANDARD_ERRORS**2 / 2
-    high, low = 2 * math.sqrt(reach / count) + 2 * reach / count, 2 * math.sqrt(reach / count)
-    sound = abs(mean) <= _STANDARD_ERRORS / math.sqrt(count) and -low <= square - 1 <= high
-    _require(
-        sound,
-        perturbed,
-        f"the noise of {of} has mean {mean:.3g} and mean square {square:.3g} in units of n sigma, over {count} weights",
-    )
+    """The mean of N standard normal draws has an error of 1/√N."""
+    if draws.numel():
+        mean = float(draws.mean())
+        sound = abs(mean) <= _STANDARD_ERRORS / math.sqrt(draws.numel())
+        _require(sound, perturbed, f"{_drawn(of, draws)} a mean of {mean:.3g}, where 0 is due")
+        _require_square(perturbed, of, draws, 0.0)
+
+
+def _require_square(perturbed: Perturbed, of: str, draws: Tensor, mean: float) -> None:
+    """The mean square of N normal draws of deviation 1, whose signs do not matter.
+
+    Its law has a longer tail than its error says where draws are few: noncentral chi-squared, Birgé (2001), lemma 8.1.
+    """
+    square, due, reach = float((draws**2).mean()), 1 + mean**2, _STANDARD_ERRORS**2 / 2
+    low = 2 * math.sqrt((1 + 2 * mean**2) * reach / draws.numel())
+    sound = -low <= square - due <= low + 2 * reach / draws.numel()
+    _require(sound, perturbed, f"{_drawn(of, draws)} a mean square of {square:.3g}, where {due:.3g} is due")
+
+
+def _drawn(of: str, draws: Tensor) -> str:
+    return f"the draws of {of}, {draws.numel()} in units of their deviation, have"
 
 
 CHECKS: Mapping[str, Callable[[Perturbed], None]] = MappingProxyType(
@@ -180,6 +216,7 @@ CHECKS: Mapping[str, Callable[[Perturbed], None]] = MappingProxyType(
         "swap": _signs_and_magnitudes_are_those_named,
         "scale": _norms_are_those_named,
         "permute": _multisets_stay,
+        "draw": _draws_have_the_moments_of_their_layer,
         "noise": _noise_has_its_deviation,
     }
 )

@@ -62,22 +62,15 @@ def test_drops_are_against_the_full_and_the_unperturbed_network_of_the_same_init
     }
 
 
-def test_a_loss_is_held_against_noise_of_the_same_distance() -> None:
-    """Half way between 1 and 5 points."""
-    (one,) = derived.beyond_noise(ACCURACIES + DISTANCES)
-    assert (one.at["perturbation"], one.value) == ("s0mk", 0.0)
-
-
-def test_beyond_the_largest_noise_nothing_is_known() -> None:
-    far = [seen("moved_distance", "s0mk", 9.0) if one.at["perturbation"] == "s0mk" else one for one in DISTANCES]
-    (one,) = derived.beyond_noise(ACCURACIES + far)
-    assert math.isnan(one.value)
-    assert one.why == "it moves the weights by 9, the largest noise by 8"
-
-
 def test_the_correlation_is_over_what_was_perturbed() -> None:
-    """96, 94, 92 at 4, 6, 8; neither the control nor what moves nothing takes part."""
-    found = {one.initialisation: one for one in derived.rank_correlations(ACCURACIES + DISTANCES)}
+    """96, 94, 92 at 4, 6, 8; neither the control, nor what moves nothing, nor noise takes part."""
+    others = [
+        seen(quantity, name, value)
+        for name, accuracy, distance in (("skm0", 96.0, 4.0), ("s0m0", 92.0, 8.0))
+        for quantity, value in (("accuracy", accuracy), ("moved_distance", distance))
+    ]
+    against = [seen("accuracy", "noise", 50.0, n="0.5"), seen("moved_distance", "noise", 0.1, n="0.5")]
+    found = {one.initialisation: one for one in derived.rank_correlations(ACCURACIES + DISTANCES + others + against)}
     assert found[0].value == -1.0
     assert math.isnan(found[1].value)
 
@@ -102,6 +95,42 @@ def test_all_arms_have_one_mask_one_order_and_no_velocity_of_other_weights() -> 
         state = ends[name].inputs["state"]
         assert (state.stage, state.inputs["state"], state.inputs["mask"]) == ("perturb", origin.trunk, origin.mask)
     assert len({end.key for end in ends.values()}) == len(ends)
+
+
+def test_draws_belong_to_the_name_of_a_perturbation() -> None:
+    """Not to its kind; only a permutation or draw with and without signs, and noise of several sizes, share theirs."""
+    origin = Origin.of(asked().setting, 3, 44)
+    by_seed: dict[str, set[tuple[str, str]]] = {}
+    for name, n, state in origin.perturbations():
+        if "seed" in state.params:
+            by_seed.setdefault(state.params["seed"], set()).add((name, n))
+    assert by_seed.pop("perturb/3/noise") == {("noise", n) for n in ("0.5", "1", "2", "3", "6")}
+    assert by_seed == {
+        f"perturb/3/{name}": {(name, "0"), (f"{name}_signs", "0")}
+        for name in ("permute_network", "permute_layer", "permute_filter", "draw_layer")
+    }
+
+
+def test_what_is_random_has_a_name_for_its_draws() -> None:
+    assert {name for name, one in PERTURBATIONS.items() if one.draws} == {
+        name for name, one in PERTURBATIONS.items() if one.how["kind"] in ("permute", "draw")
+    }
+
+
+@pytest.mark.parametrize(("name", "like"), [("scaled", "skm0"), ("scaled_fresh", "skmf")])
+def test_a_control_of_norms_has_those_of_the_magnitudes_that_it_is_compared_with(name: str, like: str) -> None:
+    origin = Origin.of(asked("early_signs").setting, 0, 44)
+    states = {arm: state for arm, _, state in origin.perturbations()}
+    scaled, swapped = states[name], states[like]
+    assert scaled.inputs[scaled.params["like"]] == swapped.inputs[swapped.params["magnitudes"]]
+
+
+def test_an_arm_is_named_at_its_place() -> None:
+    here = asked("early_permutations")
+    figure = next(one for one in here.protocol.figures(here.setting, ACCURACIES, []) if one.id == "permutations_44")
+    (control,) = (series for series in figure.series if series.role == "imp")
+    assert [figure.x_names[round(x)] for x in control.x] == [control.label] == ["sparse network, unperturbed"]
+    assert [(one.label, one.value) for one in figure.references] == [("sparse network, unperturbed", 73.5)]
 
 
 def test_a_restarted_schedule_gives_every_arm_its_whole_length() -> None:

@@ -16,9 +16,17 @@ from harness.stages import perturb as perturb_stage
 from harness.stages import perturb_invariants
 from tests.stages.bench import Bench, same, setting
 
-COMMON = {"tensors": "prunable", "batch_norm": "kept", "statistics": "kept", "optimiser_state": "reset"}
-PERMUTED = {"kind": "permute", "within": "layer", "keep_signs": False, "seed": "perturb/0"}
-NOISE = {"kind": "noise", "n": 1.0, "sigma": "layer", "seed": "perturb/0"}
+COMMON = {
+    "tensors": "prunable",
+    "masked": "excluded",
+    "batch_norm": "kept",
+    "statistics": "kept",
+    "optimiser_state": "reset",
+}
+PERMUTED = {"kind": "permute", "within": "layer", "keep_signs": False, "seed": "perturb/0/permute_layer"}
+DRAWN = {"kind": "draw", "keep_signs": False, "seed": "perturb/0/draw_layer"}
+DRAWN_SIGNS = {**DRAWN, "keep_signs": True}
+NOISE = {"kind": "noise", "n": 1.0, "sigma": "layer", "seed": "perturb/0/noise"}
 SWAP = {"kind": "swap", "signs": "state", "magnitudes": "initial"}
 SCALE = {"kind": "scale", "like": "initial"}
 IDENTITY = {"kind": "identity"}
@@ -27,8 +35,11 @@ KINDS = [
     {**PERMUTED, "within": "filter", "keep_signs": True},
     NOISE,
     {**NOISE, "sigma": "global"},
+    DRAWN,
+    DRAWN_SIGNS,
     SWAP,
     SCALE,
+    {**SCALE, "like": "fresh"},
 ]
 
 HERE = setting()
@@ -90,7 +101,7 @@ def test_the_table_tells_the_distance_and_what_the_mask_hides(bench: Bench) -> N
     sigmas = perturb.deviations({name: initial[name] for name in kept}, "layer")
     weights = {name: before[name] for name in kept}
     whole = {name: torch.ones_like(flags) for name, flags in kept.items()}
-    after = perturb.noisy(weights, whole, n=1.0, deviations=sigmas, seed="perturb/0")
+    after = perturb.noisy(weights, whole, n=1.0, deviations=sigmas, seed=NOISE["seed"])
     seen = sum(float(((after[name] - before[name])[kept[name]].double() ** 2).sum()) for name in kept)
     hidden = sum(float(((after[name] - before[name])[~kept[name]].double() ** 2).sum()) for name in kept)
     table = bench[job(NOISE)].table
@@ -113,6 +124,24 @@ def test_all_tensors_are_perturbed_where_asked(bench: Bench) -> None:
     before, after = (State.of(bench[one].tensors).weights for one in (TRUNK, job(PERMUTED, tensors="all")))
     assert not torch.equal(before["stem.bn.scale"], after["stem.bn.scale"])
     assert torch.equal(before["stem.bn.scale"].sort().values, after["stem.bn.scale"].sort().values)
+
+
+@pytest.mark.parametrize("how", [PERMUTED, DRAWN], ids=str)
+def test_pruned_weights_take_part_where_asked(bench: Bench, how: Mapping[str, Any]) -> None:
+    """The full network is perturbed, whose whole layers keep their multiset, or give the moments."""
+    before, after = (State.of(bench[one].tensors).weights for one in (TRUNK, job(how, masked="included")))
+    kept = Mask.of(bench[MASK].tensors).kept
+    assert any(not torch.equal(after[name][~flags], before[name][~flags]) for name, flags in kept.items())
+    if how == PERMUTED:
+        for name, flags in kept.items():
+            assert torch.equal(after[name].flatten().sort().values, before[name].flatten().sort().values)
+            left = {*before[name][flags].tolist()}
+            assert name != max(kept, key=lambda one: kept[one].numel()) or not {*after[name][flags].tolist()} <= left
+    trained = HERE.recipe.train(
+        job(how, masked="included"), 6, 14, order="copy/0/0", mask=MASK, optimiser_state="reset"
+    )
+    end = State.of(bench[trained].tensors).weights
+    assert all(not bool(end[name][~flags].any()) for name, flags in kept.items())
 
 
 def test_a_carried_optimiser_state_is_that_of_k(bench: Bench) -> None:
@@ -149,7 +178,7 @@ def test_a_permutation_that_moves_nothing_is_an_error(bench: Bench, monkeypatch:
     breaks(bench, PERMUTED, "nothing was permuted")
 
 
-@pytest.mark.parametrize("how", [PERMUTED, NOISE, SWAP, SCALE], ids=str)
+@pytest.mark.parametrize("how", [PERMUTED, DRAWN, NOISE, SWAP, SCALE], ids=str)
 def test_a_mask_that_is_applied_before_the_perturbation_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, how: Mapping[str, Any]
 ) -> None:
@@ -200,13 +229,54 @@ def test_signs_and_magnitudes_of_the_wrong_states_are_an_error(bench: Bench, mon
 def test_noise_of_another_deviation_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     real = perturb.noisy
     monkeypatch.setattr(perturb, "noisy", lambda weights, kept, n, **how: real(weights, kept, n=1.5 * n, **how))
-    breaks(bench, NOISE, "the noise of the network has mean .* in units of n sigma")
+    breaks(bench, NOISE, "the draws of the network, .* in units of their deviation, have a mean square of 2")
     monkeypatch.setattr(
         perturb,
         "noisy",
         lambda weights, kept, **how: {name: value + 0.5 * kept[name] for name, value in weights.items()},
     )
-    breaks(bench, NOISE, "the noise of .* has mean")
+    breaks(bench, NOISE, "the draws of .* have a mean of .*, where 0 is due")
+
+
+@pytest.mark.parametrize("how", [DRAWN, DRAWN_SIGNS], ids=str)
+def test_draws_of_another_deviation_are_an_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: Mapping[str, Any]
+) -> None:
+    real = perturb.drawn
+
+    def wider(weights: Mapping[str, Tensor], kept: Mapping[str, Tensor], **how: Any) -> Mapping[str, Tensor]:
+        made = real(weights, kept, **how)
+        return {name: torch.where(kept[name], 3 * value, value) for name, value in made.items()}
+
+    monkeypatch.setattr(perturb, "drawn", wider)
+    breaks(bench, how, "the draws of .* have a mean square of .* is due")
+
+
+def test_draws_about_another_mean_are_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = perturb.drawn
+
+    def shifted(weights: Mapping[str, Tensor], kept: Mapping[str, Tensor], **how: Any) -> Mapping[str, Tensor]:
+        made = real(weights, kept, **how)
+        return {name: value + 3 * weights[name][kept[name]].std() * kept[name] for name, value in made.items()}
+
+    monkeypatch.setattr(perturb, "drawn", shifted)
+    breaks(bench, DRAWN, "the draws of .* have a mean of .*, where 0 is due")
+
+
+@pytest.mark.parametrize("how", [DRAWN, DRAWN_SIGNS], ids=str)
+def test_draws_that_are_the_weights_themselves_are_an_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: Mapping[str, Any]
+) -> None:
+    monkeypatch.setattr(perturb, "drawn", lambda weights, kept, **how: dict(weights))
+    breaks(bench, how, "the draws of .* go with the weights that were there")
+
+
+def test_draws_that_move_signs_are_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = perturb.drawn
+    monkeypatch.setattr(
+        perturb, "drawn", lambda weights, kept, **how: real(weights, kept, **{**how, "keep_signs": False})
+    )
+    breaks(bench, DRAWN_SIGNS, "signs were moved")
 
 
 def test_weights_that_are_turned_when_scaled_are_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 
 from harness.observation import Condition, NoValue, Observation, observed
 from harness.protocols.early_phase_perturbations.jobs import NO_NOISE
 from harness.protocols.early_phase_perturbations.perturbations import CONTROLS, IDENTITY, NOISE
+
+UNRANKED = (*CONTROLS, IDENTITY, NOISE)
+"""What has no part in the rank correlation."""
 
 Arm = tuple[Condition, Condition]
 """Perturbation and n."""
@@ -14,19 +16,15 @@ Arm = tuple[Condition, Condition]
 Place = tuple[int, Condition, Condition]
 """Initialisation, k, split."""
 
-REFERENCES: Mapping[str, Sequence[str]] = {
-    "accuracy_drop": ("full",),
-    "excess_drop": ("control",),
-    "drop_beyond_noise": ("control", NOISE),
-}
-"""Quantity -> perturbations on whose measurements it rests beside its own."""
+REFERENCES: Mapping[str, str] = {"accuracy_drop": "full", "excess_drop": "control"}
+"""Drop -> what it is against."""
 
 
 def drops(observations: Sequence[Observation]) -> list[Observation]:
     """Losses of accuracy: ``accuracy_drop`` against the full network, ``excess_drop`` against the sparse one."""
     found = []
     for (seed, rewind, split), arms in accuracies(observations).items():
-        for quantity, reference in (("accuracy_drop", "full"), ("excess_drop", "control")):
+        for quantity, reference in REFERENCES.items():
             against = arms.get((reference, NO_NOISE))
             for (name, n), accuracy in arms.items():
                 if against is not None and name not in ("full", reference):
@@ -35,51 +33,15 @@ def drops(observations: Sequence[Observation]) -> list[Observation]:
     return found
 
 
-def beyond_noise(observations: Sequence[Observation]) -> Iterator[Observation]:
-    """Excess drops less those of noise that moves the weights as far, interpolated between the n's.
-
-    The line of noise begins at the control: no distance, no loss. Beyond the largest noise nothing is known.
-    """
-    moved = distances(observations)
-    for (seed, rewind, split), arms in accuracies(observations).items():
-        control = arms.get(("control", NO_NOISE))
-        if control is None:
-            continue
-        far = moved.get((seed, rewind), {})
-        loss = {arm: control - accuracy for arm, accuracy in arms.items() if arm in far}
-        line = sorted([(0.0, 0.0), *((far[arm], loss[arm]) for arm in loss if arm[0] == NOISE)])
-        for (name, n), value in loss.items():
-            if name != NOISE and len(line) > 1:
-                of_noise = interpolated(line, far[name, n])
-                at = {"perturbation": name, "n": n, "rewind": rewind, "split": split}
-                beyond = of_noise if isinstance(of_noise, NoValue) else value - of_noise
-                yield observed("drop_beyond_noise", at, seed, 0, beyond)
-
-
-def interpolated(line: Sequence[tuple[float, float]], x: float) -> float | NoValue:
-    """The height of a line of points at x.
-
-    Args:
-        line: points (x, y), by x.
-        x: not before the first.
-
-    Examples:
-        >>> from harness.protocols.early_phase_perturbations.derived import interpolated
-        >>> interpolated([(0.0, 0.0), (2.0, 1.0)], 1.0)
-        0.5
-    """
-    for (left, low), (right, high) in pairwise(line):
-        if left <= x <= right and left < right:
-            return low + (high - low) * (x - left) / (right - left)
-    return NoValue(f"it moves the weights by {x:.4g}, the largest noise by {line[-1][0]:.4g}")
-
-
 def rank_correlations(observations: Sequence[Observation]) -> Iterator[Observation]:
-    """Of accuracy and distance moved, over all perturbations that were trained, of each initialisation at each k."""
+    """Of accuracy and distance moved, over the perturbations that were trained, of each initialisation at each k.
+
+    Without noise: its sizes are one perturbation, and would count as many.
+    """
     moved = distances(observations)
     for (seed, rewind, split), arms in accuracies(observations).items():
         far = moved.get((seed, rewind), {})
-        both = [(far[arm], accuracy) for arm, accuracy in arms.items() if arm in far]
+        both = [(far[name], accuracy) for (name, _), accuracy in arms.items() if name in far]
         yield observed("rank_correlation", {"rewind": rewind, "split": split}, seed, 0, rank_correlation(both))
 
 
@@ -109,14 +71,12 @@ def accuracies(observations: Sequence[Observation]) -> Mapping[Place, Mapping[Ar
     return found
 
 
-def distances(observations: Sequence[Observation]) -> Mapping[tuple[int, Condition], Mapping[Arm, float]]:
-    """Initialisation and k -> arm -> distance moved, without what moves nothing."""
-    found: dict[tuple[int, Condition], dict[Arm, float]] = {}
+def distances(observations: Sequence[Observation]) -> Mapping[tuple[int, Condition], Mapping[Condition, float]]:
+    """Initialisation and k -> perturbation -> distance moved, without noise and what moves nothing."""
+    found: dict[tuple[int, Condition], dict[Condition, float]] = {}
     for one in observations:
-        if one.quantity == "moved_distance" and one.at["perturbation"] not in (*CONTROLS, IDENTITY):
-            found.setdefault((one.initialisation, one.at["rewind"]), {})[one.at["perturbation"], one.at["n"]] = (
-                one.value
-            )
+        if one.quantity == "moved_distance" and one.at["perturbation"] not in UNRANKED:
+            found.setdefault((one.initialisation, one.at["rewind"]), {})[one.at["perturbation"]] = one.value
     return found
 
 

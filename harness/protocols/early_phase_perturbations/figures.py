@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.figure import Figure, Series
+from harness.figure import Figure, Reference, Series
 from harness.observation import Condition, Observation
 from harness.protocols.common import series
 from harness.protocols.early_phase_perturbations.jobs import NO_NOISE
@@ -14,17 +14,25 @@ from harness.protocols.early_phase_perturbations.perturbations import (
     IDENTITY,
     NOISE,
     PERTURBATIONS,
+    WORDS,
     Family,
     PerturbationName,
 )
 
-_TITLES: Mapping[Family, tuple[str, str]] = {
+_BY_ARM: Mapping[str, tuple[Sequence[Family], str, str]] = {
     "signs": (
+        ("signs",),
         "signs and magnitudes",
         "the signs at iteration 0 or k and the magnitudes at iteration 0 or k (EP Fig. 4)",
     ),
-    "permutations": ("permutations", "the weights at iteration k permuted within structural elements (EP Fig. 5)"),
+    "permutations": (
+        ("permutations", "draws"),
+        "permutations and independent draws",
+        "the weights at iteration k permuted within structural elements (EP Fig. 5), or drawn anew from a normal law "
+        "with each layer's mean and deviation",
+    ),
 }
+"""Id of a figure -> what it shows, in its title, in its caption."""
 
 _ROLES: Mapping[str, str] = {"control": "imp", "reinit": "random_reinit"}
 """Controls that other experiments draw as well -> their role there."""
@@ -36,32 +44,27 @@ def figures(setting: PerturbationSetting, observations: Sequence[Observation]) -
     rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
     chosen = [name for name in PERTURBATIONS if name in options.perturbations and name != IDENTITY]
     drawn = []
-    for family in _TITLES:
-        names = [name for name in chosen if PERTURBATIONS[name].family == family]
-        drawn += [_by_arm(observations, family, names, k) for k in rewinds if names]
+    for name in _BY_ARM:
+        arms = [arm for arm in chosen if PERTURBATIONS[arm].family in _BY_ARM[name][0]]
+        drawn += [_by_arm(observations, name, arms, k) for k in rewinds if arms]
     if options.noises:
         drawn.append(_against_n(observations, rewinds))
     return drawn + [_against_distance(observations, chosen, k) for k in rewinds]
 
 
-def _by_arm(observations: Sequence[Observation], family: Family, names: Sequence[PerturbationName], k: int) -> Figure:
-    title, words = _TITLES[family]
-    labels: dict[Condition, str] = {name: label for name, label in CONTROLS.items() if name != "full"}
-    labels |= {name: PERTURBATIONS[name].words for name in names}
-    arms = [
-        replace(
-            _accuracy(observations, k, {name: float(place)}, label=label, role=_ROLES.get(str(name), str(name))),
-            style="points",
-        )
-        for place, (name, label) in enumerate(labels.items(), start=1)
-    ]
+def _by_arm(observations: Sequence[Observation], name: str, chosen: Sequence[PerturbationName], k: int) -> Figure:
+    _, title, words = _BY_ARM[name]
+    names = [*CONTROLS, *chosen]
+    arms = {arm: _arm(observations, k, arm, place) for place, arm in enumerate(names)}
     return Figure(
-        f"{family}_{k}",
+        f"{name}_{k}",
         f"Accuracy by {title}, k = {k}",
         f"Test accuracy at the end of training of the IMP subnetwork initialised to {words}, with the controls.",
-        "arm, in the order of the legend",
+        "weights that are trained",
         "test accuracy (%)",
-        [arm for arm in arms if arm.x] + _full(observations, k, (1.0, float(len(labels)))),
+        [arm for arm in arms.values() if arm.x],
+        [Reference(WORDS["control"], y, "y", "threshold") for y in arms["control"].y],
+        x_names=[WORDS[arm] for arm in names],
     )
 
 
@@ -84,14 +87,8 @@ def _against_distance(observations: Sequence[Observation], names: Sequence[Pertu
     """Our own: all perturbations on one axis."""
     moved = _mean_distances(observations, k)
     by_n = {n: distance for (name, n), distance in moved.items() if name == NOISE}
-    drawn: list[Series] = []
-    for family in _TITLES:
-        places: dict[Condition, float] = {
-            name: moved[name, NO_NOISE]
-            for name in names
-            if PERTURBATIONS[name].family == family and (name, NO_NOISE) in moved
-        }
-        drawn.append(replace(_accuracy(observations, k, places, label=_TITLES[family][0], role=family), style="points"))
+    places = {name: moved[name, NO_NOISE] for name in names if (name, NO_NOISE) in moved}
+    drawn = [_arm(observations, k, name, place) for name, place in places.items()]
     drawn.append(_noise(observations, k, label="Gaussian noise", role=NOISE, places={NO_NOISE: 0.0, **by_n}))
     return Figure(
         f"distance_{k}",
@@ -104,13 +101,13 @@ def _against_distance(observations: Sequence[Observation], names: Sequence[Pertu
     )
 
 
-def _accuracy(
-    observations: Sequence[Observation], k: int, places: Mapping[Condition, float], *, label: str, role: str
-) -> Series:
-    """Accuracy of some arms, without noise, at their places."""
-    mine = [one for one in observations if one.at.get("perturbation") in places]
+def _arm(observations: Sequence[Observation], k: int, name: str, place: float) -> Series:
+    """The accuracy of one arm, without noise, at its place."""
+    mine = [one for one in observations if one.at.get("perturbation") == name]
     at: dict[str, Condition] = {"n": NO_NOISE, "rewind": k, "split": "test"}
-    return series.curve(mine, "accuracy", "perturbation", at, label=label, role=role, places=places)
+    role, places = _ROLES.get(name, name), {name: place}
+    line = series.curve(mine, "accuracy", "perturbation", at, label=WORDS[name], role=role, places=places)
+    return replace(line, style="points")
 
 
 def _noise(
@@ -132,11 +129,11 @@ def _noise(
 
 def _full(observations: Sequence[Observation], k: int, ends: tuple[float, float]) -> list[Series]:
     """The full network's accuracy, drawn across the whole figure."""
-    line = _accuracy(observations, k, {"full": 0.0}, label=CONTROLS["full"], role="full")
+    line = _arm(observations, k, "full", 0.0)
     if not line.x or ends[0] == ends[1]:
         return []
     low, high = (line.low[0],) * 2 if line.low else (), (line.high[0],) * 2 if line.high else ()
-    return [replace(line, x=ends, y=(line.y[0],) * 2, low=low, high=high, dashed=True)]
+    return [replace(line, x=ends, y=(line.y[0],) * 2, low=low, high=high, dashed=True, style="line")]
 
 
 def _mean_distances(observations: Sequence[Observation], k: int) -> dict[tuple[Condition, Condition], float]:

@@ -47,15 +47,16 @@ class Origin:
         """The data order of all arms: they differ in where they start alone."""
         return self.setting.recipe.copy_order(self.seed, 0)
 
-    def perturbed(self, how: Mapping[str, Any]) -> Job:
-        """The state after a perturbation; what is not random has no seed."""
+    def perturbed(self, how: Mapping[str, Any], draws: str = "") -> Job:
+        """The state after a perturbation, and the name of what is random of it; what is not has no seed."""
         options, recipe = self.setting.options, self.setting.recipe
         inputs = {"state": self.trunk, "mask": self.mask, "initial": recipe.initial(self.seed)}
         if "fresh" in how.values():
             inputs["fresh"] = self.fresh
-        seed = {"seed": f"perturb/{self.seed}"} if how["kind"] in ("permute", "noise") else {}
+        seed = {"seed": f"perturb/{self.seed}/{draws}"} if draws else {}
         common = {
             "tensors": options.tensors,
+            "masked": options.masked,
             "batch_norm": options.batch_norm,
             "statistics": options.statistics,
             "optimiser_state": options.optimiser_after,
@@ -95,9 +96,9 @@ class Origin:
         options = self.setting.options
         for name, perturbation in PERTURBATIONS.items():
             if name in options.perturbations or name == IDENTITY:
-                yield name, NO_NOISE, self.perturbed(perturbation.how)
+                yield name, NO_NOISE, self.perturbed(perturbation.how, perturbation.draws)
         for n, size in zip(options.noises, options.sizes, strict=True):
-            yield NOISE, size, self.perturbed({"kind": "noise", "n": n, "sigma": options.sigma})
+            yield NOISE, size, self.perturbed({"kind": "noise", "n": n, "sigma": options.sigma}, NOISE)
 
 
 def _as_imp_trains(setting: PerturbationSetting, k: int, order: str, subnetwork: Subnetwork) -> Job:

@@ -28,7 +28,8 @@ class PerturbationOptions(Model):
         perturbations: of signs and magnitudes and by permutation, names of ``perturbations.py`` [paper, same captions:
             signs and magnitudes of 0 or k; weights permuted within various structural elements. That these are the
             network, layers and filters, and that signs may be kept, is lore; so is ``skmf``, of the abstract's "random
-            weights while maintaining signs". ``scaled`` is a control of ours].
+            weights while maintaining signs". ``scaled`` and ``scaled_fresh`` are controls of ours, independent draws
+            are ours, too, after the abstract's "highly non-independent"].
         noises: n of Gaussian noise of nσ [lore: .5, 1, 2, 3].
         sigma: σ: the standard deviation of each ``layer``'s initial weights, pruned ones too [lore], or that of all
             layers together (``global``).
@@ -37,7 +38,8 @@ class PerturbationOptions(Model):
         batch_norm: scale and shift of batch normalisation, ``kept`` from k, as they are no weights of the mask, or the
             ``initial`` ones; in the control too.
         statistics: running statistics of batch normalisation, ``kept`` from k or the ``initial`` ones; likewise.
-            Training does not use them, and replaces them within some tens of steps.
+            Training does not use them, and replaces them within some tens of steps; so no choice could be seen in an
+            accuracy, and there is none to measure them afresh.
         optimiser_after: the optimiser's state of k, a velocity that belongs to the unperturbed weights: ``reset`` in
             every arm, the controls too, so that arms differ in their weights alone; or ``carried`` in all that have it.
         schedule: of the learning rate, and of training's end: ``continued`` from k, so that T - k iterations follow, as
@@ -52,6 +54,7 @@ class PerturbationOptions(Model):
     noises: Many[Size] = ()
     sigma: Literal["layer", "global"] = "layer"
     tensors: Literal["prunable", "all"] = "prunable"
+    masked: Literal["excluded", "included"] = "excluded"
     batch_norm: Literal["kept", "initial"] = "kept"
     statistics: Literal["kept", "initial"] = "kept"
     optimiser_after: Literal["reset", "carried"] = "reset"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-Family = Literal["signs", "permutations", "noise"]
-"""What figures draw together."""
+Family = Literal["signs", "permutations", "draws", "noise"]
+"""What is done: figures draw the perturbations of one or two together."""
 
 PerturbationName = Literal[
     "s0m0",
@@ -18,15 +18,20 @@ PerturbationName = Literal[
     "skmk",
     "skmf",
     "scaled",
+    "scaled_fresh",
     "permute_network",
     "permute_layer",
     "permute_filter",
     "permute_network_signs",
     "permute_layer_signs",
     "permute_filter_signs",
+    "draw_layer",
+    "draw_layer_signs",
 ]
 """Names in specs: s and m are signs and magnitudes, of the states 0 and k, or f of a fresh draw. ``scaled`` has the
-weights of k with each layer's norm of 0: a control, as magnitudes of 0 change the scale of layers too."""
+weights of k with each layer's norm of 0, ``scaled_fresh`` with that of a fresh draw under the mask: controls, as
+magnitudes of 0, and fresh ones, change the scale of layers too. ``draw_layer`` draws each layer's weights independently
+from a normal law of their mean and deviation."""
 
 IDENTITY = "skmk"
 """Signs and magnitudes of k: the control, bit by bit, which the stage requires; it is not trained a second time."""
@@ -38,21 +43,33 @@ class Perturbation:
 
     Attributes:
         words: in legends.
-        family: that it is drawn with.
+        family: what is done.
         how: parameters of the stage ``perturb``.
+        draws: the name of what is random of it, empty where nothing is: those of one name have the same draws.
     """
 
     words: str
     family: Family
     how: Mapping[str, Any]
+    draws: str = ""
 
 
 def _swap(words: str, signs: str, magnitudes: str) -> Perturbation:
     return Perturbation(words, "signs", {"kind": "swap", "signs": signs, "magnitudes": magnitudes})
 
 
+def _scale(words: str, like: str) -> Perturbation:
+    return Perturbation(words, "signs", {"kind": "scale", "like": like})
+
+
 def _permute(words: str, within: str, *, keep_signs: bool = False) -> Perturbation:
-    return Perturbation(words, "permutations", {"kind": "permute", "within": within, "keep_signs": keep_signs})
+    """With signs kept it is the same permutation."""
+    how = {"kind": "permute", "within": within, "keep_signs": keep_signs}
+    return Perturbation(words, "permutations", how, f"permute_{within}")
+
+
+def _draw(words: str, *, keep_signs: bool = False) -> Perturbation:
+    return Perturbation(words, "draws", {"kind": "draw", "keep_signs": keep_signs}, "draw_layer")
 
 
 PERTURBATIONS: Mapping[PerturbationName, Perturbation] = MappingProxyType(
@@ -62,19 +79,23 @@ PERTURBATIONS: Mapping[PerturbationName, Perturbation] = MappingProxyType(
         "skm0": _swap("signs of k, magnitudes of 0", "state", "initial"),
         "skmk": _swap("signs and magnitudes of k", "state", "state"),
         "skmf": _swap("signs of k, fresh magnitudes", "state", "fresh"),
-        "scaled": Perturbation("weights of k, norms of 0", "signs", {"kind": "scale", "like": "initial"}),
+        "scaled": _scale("weights of k, norms of 0", "initial"),
+        "scaled_fresh": _scale("weights of k, fresh norms", "fresh"),
         "permute_network": _permute("permuted globally", "network"),
         "permute_layer": _permute("permuted within layers", "layer"),
         "permute_filter": _permute("permuted within filters", "filter"),
         "permute_network_signs": _permute("permuted globally, signs kept", "network", keep_signs=True),
         "permute_layer_signs": _permute("permuted within layers, signs kept", "layer", keep_signs=True),
         "permute_filter_signs": _permute("permuted within filters, signs kept", "filter", keep_signs=True),
+        "draw_layer": _draw("drawn anew by layer"),
+        "draw_layer_signs": _draw("drawn anew by layer, signs kept", keep_signs=True),
     }
 )
 """Name in specs -> perturbation, in the order of legends."""
 
 NOISE = "noise"
-"""The name of Gaussian noise on the axis of perturbations; how much is another axis."""
+"""The name of Gaussian noise on the axis of perturbations, and of its draws; how much is another axis."""
+
 
 CONTROLS: Mapping[str, str] = MappingProxyType(
     {
@@ -85,6 +106,9 @@ CONTROLS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What stands beside the perturbations -> its words."""
+
+WORDS: Mapping[str, str] = MappingProxyType({**CONTROLS, **{name: one.words for name, one in PERTURBATIONS.items()}})
+"""Control or perturbation -> its words in figures."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({"kind": "identity"})
 """What is done to the control."""

@@ -46,18 +46,11 @@ class EarlyPhasePerturbations(TrainingExperiment[PerturbationOptions]):
             _ARM,
             "share of the squared distance that the mask hides, where the same is done to all weights of the network",
         ),
-        "drop_beyond_noise": Quantity(
-            "points",
-            (*_ARM, "split"),
-            "excess drop less that of Gaussian noise which moves the weights as far, interpolated between the n's of "
-            "the same initialisation",
-            least=-200.0,
-            most=200.0,
-        ),
         "rank_correlation": Quantity(
             "",
             ("rewind", "split"),
-            "Spearman's correlation of accuracy and distance moved, over all perturbations of an initialisation",
+            "Spearman's correlation of accuracy and distance moved, over the perturbations of an initialisation, but "
+            "for noise",
             least=-1.0,
             most=1.0,
         ),
@@ -83,18 +76,18 @@ class EarlyPhasePerturbations(TrainingExperiment[PerturbationOptions]):
     ) -> Iterable[Observation]:
         """Losses of accuracy, and what they have to do with the distance moved."""
         yield from derived.drops(observations)
-        yield from derived.beyond_noise(observations)
         yield from derived.rank_correlations(observations)
 
     def rests_on(
         self, setting: PerturbationSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """Drops are from the references of the same k; a correlation is over all perturbations there."""
+        """Drops are from the references of the same k; a correlation is over the perturbations there."""
+        name = measurement.at["perturbation"]
         if measurement.at["rewind"] != at.get("rewind", measurement.at["rewind"]):
             return False
         if quantity == "rank_correlation":
-            return True
-        return measurement.agrees(at) or measurement.at["perturbation"] in derived.REFERENCES.get(quantity, ())
+            return name not in derived.UNRANKED
+        return measurement.agrees(at) or name == derived.REFERENCES.get(quantity)
 
     def axes(self, setting: PerturbationSetting) -> Mapping[str, Sequence[Condition]]:
         """Controls and perturbations, n of the noise, k, splits."""
@@ -123,8 +116,6 @@ class EarlyPhasePerturbations(TrainingExperiment[PerturbationOptions]):
             return f"{name} is no perturbation: how far it moves is not measured" if name in CONTROLS else None
         if name == IDENTITY:
             return f"{name} is the control, bit by bit: name control"
-        if quantity == "drop_beyond_noise" and (name in (*CONTROLS, NOISE) or not setting.options.noises):
-            return f"{name} is not compared with noise: name a perturbation, and settings.noises"
         if (
             quantity.endswith("_drop")
             and name in ("full", "control")
