@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+YScale = Literal["linear", "log", "up_to_100"]
+"""``up_to_100`` is for accuracies in percent: logarithmic in what is missing to 100, so that 98 and 99 are told apart
+beside 70; it runs upwards all the same."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -82,7 +86,7 @@ class Panel:
     """Further axes below a figure's own, over the same x."""
 
     y_label: str
-    y_scale: Literal["linear", "log"] = "linear"
+    y_scale: YScale = "linear"
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class Figure:
     series: Sequence[Series]
     references: Sequence[Reference] = ()
     x_scale: Literal["linear", "log", "symlog", "reversed_log"] = "linear"
-    y_scale: Literal["linear", "log"] = "linear"
+    y_scale: YScale = "linear"
     surface: Surface | None = None
     below: Sequence[Panel] = ()
     columns: int = 1

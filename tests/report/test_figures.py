@@ -96,7 +96,7 @@ def test_points_stand_in_the_papers_order(realistic: Outcome) -> None:
 
 
 @pytest.mark.parametrize("x_scale", ["linear", "log", "symlog", "reversed_log"])
-@pytest.mark.parametrize("y_scale", ["linear", "log"])
+@pytest.mark.parametrize("y_scale", ["linear", "log", "up_to_100"])
 @pytest.mark.parametrize("points", [0, 1, 2, 40])
 def test_every_scale_can_be_drawn(x_scale: str, y_scale: str, points: int) -> None:
     x = [float(one) for one in range(points)]
@@ -120,6 +120,17 @@ def test_every_scale_can_be_drawn(x_scale: str, y_scale: str, points: int) -> No
 def test_ticks_have_their_digits_whatever_their_size(x_scale: str, x: list[float], labels: set[str]) -> None:
     figure = Figure("any", "Any", "Any.", "x", "y", [Series("one", "imp", x, [1.0, 2.0, 3.0])])
     assert labels <= set(_texts(svg(replace(figure, x_scale=x_scale))))
+
+
+def test_accuracies_near_100_are_told_apart_beside_low_ones() -> None:
+    """98 lies as far above 96 as 80 above 60; an interval that reaches 100 is drawn to the edge."""
+    line = Series("one", "imp", [0.0, 1.0], [60.0, 98.0], [58.0, 97.0], [62.0, 100.0])
+    drawing = svg(Figure("any", "Any", "Any.", "x", "y", [line], y_scale="up_to_100"))
+    heights = {
+        "".join(one.itertext()): float(one.get("y", "nan")) for one in ET.fromstring(drawing).iter(f"{_SVG}text")
+    }
+    assert heights["96"] - heights["98"] == pytest.approx(heights["60"] - heights["80"], abs=0.01)
+    assert heights["98"] < heights["96"] < heights["80"]
 
 
 def test_equal_roles_look_equal_in_all_figures(realistic: Outcome) -> None:

@@ -60,10 +60,11 @@ def _by_arm(observations: Sequence[Observation], name: str, chosen: Sequence[Per
         f"{name}_{k}",
         f"Accuracy by {title}, k = {k}",
         f"Test accuracy at the end of training of the IMP subnetwork initialised to {words}, with the controls.",
-        "weights that are trained",
+        "weights at the start of training",
         "test accuracy (%)",
         [arm for arm in arms.values() if arm.x],
         [Reference(WORDS["control"], y, "y", "threshold") for y in arms["control"].y],
+        y_scale="up_to_100",
         x_names=[WORDS[arm] for arm in names],
     )
 
@@ -80,6 +81,7 @@ def _against_n(observations: Sequence[Observation], rewinds: Sequence[int]) -> F
         "n",
         "test accuracy (%)",
         [*lines, *full],
+        y_scale="up_to_100",
     )
 
 
@@ -98,6 +100,7 @@ def _against_distance(observations: Sequence[Observation], names: Sequence[Pertu
         "L2 distance moved",
         "test accuracy (%)",
         [line for line in drawn if line.x] + _full(observations, k, (0.0, max(moved.values(), default=0.0))),
+        y_scale="up_to_100",
     )
 
 

@@ -126,7 +126,7 @@ def _form(series: Series, appearance: Appearance, colour: str) -> Mapping[str, A
     elif series.style == "steps":
         form |= {"drawstyle": "steps-post"}
     elif series.style == "points":
-        form |= {"linestyle": "none"} | ({} if few else {"markersize": 3.0, "markeredgewidth": 0.3})
+        form |= {"linestyle": "none"} | ({"markersize": 5.8} if few else {"markersize": 3.0, "markeredgewidth": 0.3})
     return form
 
 

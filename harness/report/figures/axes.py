@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from harness.digits import fixed, plain
 from harness.figure import Figure
@@ -23,6 +25,10 @@ _GROUPED = 10_000
 
 NAME_LETTERS, _LETTERS_ACROSS = 36, 40
 """Of a name in place of a number, and of all together side by side."""
+
+_BELOW_100 = (0, 20, 40, 50, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9)
+_LEAST_MISSING = 1e-9
+"""Ticks of accuracies, and what 100 itself is taken for where its logarithm is asked."""
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -85,12 +91,40 @@ def set_y_scale(axes: Axes, figure: Figure, panel: int = 0) -> None:
     if scale == "log" and any(value > 0 for value in values):
         axes.set_yscale("log", nonpositive="mask")
         _log_ticks(axes.yaxis, *axes.get_ylim())
+    elif scale == "up_to_100" and any(value < 100 for value in values):
+        _up_to_100(axes, values)
     else:
         least = min(values, default=0.0)
         axes.margins(y=0.08)
         low, high = axes.get_ylim()
         if 0 <= least < (high - low) * 0.3:
             axes.set_ylim(bottom=0 if least > (high - low) * 0.02 else -0.02 * high)
+
+
+def _up_to_100(axes: Axes, values: Sequence[float]) -> None:
+    """What ends at 100 is drawn to the edge, which lies beyond the largest value below."""
+    missing = [100 - value for value in values if value < 100]
+    low, high = 100 - 1.15 * max(missing), 100 - min(missing) / 1.15
+    axes.set_yscale("function", functions=(_place_below_100, lambda place: 100 - 10 ** (-place)))
+    axes.set_ylim(low, high)
+    ends = _place_below_100(np.array([low, high]))
+    kept: list[float] = []
+    for tick in _BELOW_100:
+        if low <= tick <= high and (not kept or _apart((kept[-1], tick), ends) >= _LEAST_GAP):
+            kept.append(tick)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(FixedLocator(kept))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+
+
+def _place_below_100(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return -np.log10(np.maximum(100 - np.asarray(values, dtype=np.float64), _LEAST_MISSING))
+
+
+def _apart(ticks: tuple[float, float], ends: NDArray[np.float64]) -> float:
+    """As a share of the axis."""
+    below, above = _place_below_100(np.array(ticks))
+    return float((above - below) / (ends[1] - ends[0]))
 
 
 def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[str], letters: int) -> None:
