@@ -228,8 +228,8 @@ def test_signs_and_magnitudes_of_the_wrong_states_are_an_error(bench: Bench, mon
 
 def test_noise_of_another_deviation_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     real = perturb.noisy
-    monkeypatch.setattr(perturb, "noisy", lambda weights, kept, n, **how: real(weights, kept, n=1.5 * n, **how))
-    breaks(bench, NOISE, "the draws of the network, .* in units of their deviation, have a mean square of 2")
+    monkeypatch.setattr(perturb, "noisy", lambda weights, kept, n, **how: real(weights, kept, n=1.35 * n, **how))
+    breaks(bench, NOISE, "the draws of the network, .* in units of their deviation, have a mean square of 1")
     monkeypatch.setattr(
         perturb,
         "noisy",
