@@ -108,8 +108,10 @@ def _arm(observations: Sequence[Observation], k: int, name: str, place: float) -
     """The accuracy of one arm, without noise, at its place."""
     mine = [one for one in observations if one.at.get("perturbation") == name]
     at: dict[str, Condition] = {"n": NO_NOISE, "rewind": k, "split": "test"}
-    role, places = _ROLES.get(name, name), {name: place}
-    line = series.curve(mine, "accuracy", "perturbation", at, label=WORDS[name], role=role, places=places)
+    places: dict[Condition, float] = {name: place}
+    line = series.curve(
+        mine, "accuracy", "perturbation", at, label=WORDS[name], role=_ROLES.get(name, name), places=places
+    )
     return replace(line, style="points")
 
 

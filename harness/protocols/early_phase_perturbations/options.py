@@ -35,6 +35,9 @@ class PerturbationOptions(Model):
             layers together (``global``).
         tensors: what is perturbed: the ``prunable`` weights [lore: "weights"], or ``all`` trained tensors, those that
             are never pruned as wholes.
+        masked: whether the weights that the mask prunes take part: ``excluded``, so that surviving weights go to
+            surviving places, and moments and norms are theirs; or ``included``: the full network is perturbed, of
+            which the mask hides the rest.
         batch_norm: scale and shift of batch normalisation, ``kept`` from k, as they are no weights of the mask, or the
             ``initial`` ones; in the control too.
         statistics: running statistics of batch normalisation, ``kept`` from k or the ``initial`` ones; likewise.

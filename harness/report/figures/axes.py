@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -140,7 +140,7 @@ def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[str], letter
     axis.set_minor_locator(NullLocator())
     axis.set_major_locator(FixedLocator(list(labels)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: labels.get(float(value), "")))
-    if axis.axis_name == "x" and sum(map(len, labels.values())) > _LETTERS_ACROSS:
+    if isinstance(axis, XAxis) and sum(map(len, labels.values())) > _LETTERS_ACROSS:
         for text in axis.get_ticklabels():
             text.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
 
