@@ -147,7 +147,7 @@ def test_equal_roles_look_equal_in_all_figures(realistic: Outcome) -> None:
 
 def test_as_many_roles_as_an_experiment_has_arms_look_different() -> None:
     lines = [Series(f"arm {number}", f"arm{number}", [0.0], [0.0]) for number in range(24)]
-    found = looks([Figure("a", "A", "A.", "x", "y", lines)])
+    found = appearances([Figure("a", "A", "A.", "x", "y", lines)])
     assert len(set(found.values())) == 24
 
 
