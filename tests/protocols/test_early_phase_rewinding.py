@@ -8,6 +8,7 @@ import pytest
 
 from harness.conformance.tiny import tiny
 from harness.errors import RequestError
+from harness.jobs.job import Job
 from harness.observation import Condition, Observation
 from harness.pipeline.request import Request
 from harness.protocols.common import series
@@ -88,6 +89,13 @@ def test_without_a_deviation_nothing_matches(asked: Request) -> None:
         ("pruning_of: {other", "pruning_of: {another", "recipes are other"),
         ("rewinds:", "main_network: other\n      rewinds:", "found 'other', which is a recipe's"),
         ("rewinds: [0it, 10it]", "rewinds: [10it, 0it]", "found 0it after 10it"),
+        ("pruning_of:", "judged_levels: [2]\n      pruning_of:", "of other, with levels 1 to 1, none is listed"),
+        (
+            "pruning_of:",
+            "judged_levels: [1, 3]\n      pruning_of:",
+            "judged_levels[1]: found 3; levels run from 1 to 2",
+        ),
+        ("pruning_of:", "judged_levels: [1, 1]\n      pruning_of:", "judged_levels[1]: found 1 twice"),
     ],
 )
 def test_what_no_field_shows_alone_is_told(old: str, new: str, words: str, tmp_path: Path) -> None:
@@ -97,12 +105,49 @@ def test_what_no_field_shows_alone_is_told(old: str, new: str, words: str, tmp_p
     assert words in str(caught.value)
 
 
+def test_a_claim_at_a_level_that_is_not_judged_is_refused(tmp_path: Path) -> None:
+    text = edited(TINY, "levels: 2}", "levels: 2}\n      judged_levels: [1]")
+    text = edited(text, "level: 1}", "level: 2}")
+    Place(tmp_path).write(text)  # the density of a mask is told at all levels
+    with pytest.raises(RequestError) as caught:
+        load(Place(tmp_path).write(edited(text, "density", "accuracy_drop")), {PROTOCOL.name: PROTOCOL})
+    assert "level 2 is not judged: add it to settings.judged_levels" in str(caught.value)
+
+
 def test_it_shares_its_trainings_with_imp() -> None:
-    """All that IMP prunes at the rewinding iterations that both have."""
+    """What IMP prunes at the rewinding iterations that both have, and its first copies at the level that both judge."""
     mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("pilot/early_rewinding", "resnet20_imp"))
     pruned = {job.inputs["state"].key for job in imp.plan.jobs.values() if job.stage == "prune"}
     assert len(pruned) == 8 * 2 * 4
     assert pruned <= mine.plan.jobs.keys()
+    judged = [
+        measurement.job.key
+        for measurement in imp.protocol.measurements(imp.setting)
+        if measurement.job.stage == "evaluate" and measurement.repeat == 0 and at_level(measurement.at, 4)
+    ]
+    assert len(judged) == 8 * 2
+    assert set(judged) <= mine.plan.jobs.keys()
+
+
+def at_level(at: Mapping[str, Condition], level: int) -> bool:
+    return at.get("level") == level and at.get("arm") == "imp"
+
+
+def orders_before(mask: Job) -> set[str]:
+    """The data orders of all trainings that a mask was made of, but for the trunk's."""
+    trained = mask.inputs["state"]
+    before = trained.inputs.get("mask")
+    return {str(trained.params["order"])} | (orders_before(before) if before is not None else set())
+
+
+@pytest.mark.parametrize("scale", ["toy", "paper"])
+@pytest.mark.parametrize("name", ["early_rewinding", "early_networks"])
+def test_no_subnetwork_is_judged_in_an_order_that_made_its_mask(name: str, scale: str) -> None:
+    asked = request(ROOT / "specs" / "pilot" / f"{name}.yaml", scale)
+    states = [job.inputs["state"] for job in asked.plan.jobs.values() if job.stage == "evaluate"]
+    judged = [state for state in states if "mask" in state.inputs]
+    assert len(judged) >= 8 * len(asked.setting.options.rewinds)
+    assert all(state.params["order"] not in orders_before(state.inputs["mask"]) for state in judged)
 
 
 def test_a_map_has_means_and_leaves_out_what_an_initialisation_lacks() -> None:

@@ -32,13 +32,13 @@ def _densities(network: Pruned, observations: Sequence[Observation]) -> Mapping[
 
 def _map(setting: RewindingSetting, network: Pruned, observations: Sequence[Observation], of_it: str) -> Figure:
     densities = _densities(network, observations)
-    levels = sorted(densities, key=int)
+    levels = [level for level in network.judged if level in densities]
     return Figure(
         f"map_{network.name}",
         f"Loss of accuracy by sparsity and rewinding iteration{of_it}",
-        "Mean test accuracy of the full network minus that of the subnetwork, for every level of pruning and every "
-        "iteration that it was rewound to (EP Fig. 1 as a map); the row of 100 % is the full network, trained on from "
-        "each of these iterations.",
+        "Mean test accuracy of the full network minus that of the subnetwork, for every judged level of pruning and "
+        "every iteration that it was rewound to (EP Fig. 1 as a map); the row of 100 % is the full network, trained on "
+        "from each of these iterations.",
         "rewinding iteration k",
         "weights remaining",
         [],
@@ -87,7 +87,8 @@ def _against_rewind(setting: RewindingSetting, observations: Sequence[Observatio
     return Figure(
         "drop_rewind",
         "Loss of accuracy at the sparsest level against the rewinding iteration",
-        "Loss of test accuracy beyond one standard deviation of the full network's, at each network's sparsest level; "
+        "Loss of test accuracy beyond one standard deviation of the full network's, at each network's sparsest judged "
+        "level; "
         "subnetworks at or below the line are matching.",
         "rewinding iteration k",
         "loss beyond one sd (points)",
@@ -98,7 +99,7 @@ def _against_rewind(setting: RewindingSetting, observations: Sequence[Observatio
 
 
 def _line(network: Pruned, observations: Sequence[Observation]) -> Series:
-    level = network.pruning.levels
+    level = network.judged[-1]
     return series.curve(
         observations,
         "drop_beyond_sd",

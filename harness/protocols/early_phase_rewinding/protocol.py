@@ -1,6 +1,7 @@
 """The accuracy of iterative magnitude pruning by level and rewinding iteration (EP Fig. 1), of one network or several.
 
-Each subnetwork is trained once, in the training that is pruned next; ``imp`` compares copies, and has baselines.
+A subnetwork is judged by a training of its own, in an order that made no mask of it, as the first copy of ``imp`` is;
+``imp`` compares copies, and has baselines.
 """
 
 import math
@@ -9,10 +10,8 @@ from functools import partial
 from typing import ClassVar
 
 from harness.figure import Figure
-from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import matching, pairs
-from harness.protocols.common.arms import Subnetwork
 from harness.protocols.common.base import Claims, Measurement, Read
 from harness.protocols.common.pruning import by_level, chain_order, density, rewound
 from harness.protocols.common.setting import time_problems
@@ -23,6 +22,7 @@ from harness.protocols.early_phase_rewinding.options import (
     Pruned,
     RewindingOptions,
     RewindingSetting,
+    level_problems,
     networks,
     rewinds,
 )
@@ -127,12 +127,14 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
         return {"network": setting.options.main_network, "split": "test"}
 
     def unmeasured(self, setting: RewindingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """The full network has no mask, and each network its own number of levels."""
+        """The full network has no mask, each network its own number of levels, and not all need be judged."""
         level, network = at.get("level"), networks(setting)[str(at["network"])]
         if level == 0 and quantity == "density":
             return "level 0 is the full network: it has no mask"
         if isinstance(level, int) and level > network.pruning.levels:
             return f"{network.name} has {network.pruning.levels} levels: see settings.pruning and pruning_of"
+        if isinstance(level, int) and quantity != "density" and level not in network.judged:
+            return f"level {level} is not judged: add it to settings.judged_levels"
         return None
 
     def check_setting(self, setting: RewindingSetting) -> Iterable[Problem]:
@@ -140,6 +142,7 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
         options = setting.options
         yield from super().check_setting(setting)
         yield from time_problems(setting.recipe, "rewinds", options.rewinds)
+        yield from level_problems(setting)
         last = rewinds(setting)[-1]
         for name, recipe in setting.others.items():
             if last > recipe.length:
@@ -163,21 +166,21 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
 
 
 def _chain(setting: RewindingSetting, network: Pruned, seed: int, rewind: int) -> Iterable[Measurement]:
-    """The subnetworks of one initialisation that are rewound to one iteration."""
+    """The subnetworks of one initialisation that are rewound to one iteration.
+
+    What is pruned next is trained in the chain's order; a subnetwork, whose mask that order made, is judged in another.
+    """
     recipe, pruning = network.recipe, network.pruning
-    trained = partial(_trained, setting, network, seed, rewind)
-    chain = by_level(recipe, recipe.trunk(seed, rewind), pruning, trained, output_layer=pruning.output_layer)
+    trained = partial(rewound, recipe, k=rewind, optimiser_state=setting.options.optimiser_at_rewind)
+    chained = partial(trained, order=chain_order(seed))
+    chain = by_level(recipe, recipe.trunk(seed, rewind), pruning, chained, output_layer=pruning.output_layer)
     for level, subnetwork in enumerate(chain):
         at: dict[str, Condition] = {"network": network.name, "rewind": rewind, "level": level}
         if subnetwork.mask is not None:
             yield Measurement(density, subnetwork.mask, at, seed)
-        yield Measurement(pairs.at_end, recipe.evaluate(trained(subnetwork)), at, seed)
-
-
-def _trained(setting: RewindingSetting, network: Pruned, seed: int, rewind: int, subnetwork: Subnetwork) -> Job:
-    """The training that is judged, and pruned next."""
-    optimiser_state = setting.options.optimiser_at_rewind
-    return rewound(network.recipe, subnetwork, rewind, order=chain_order(seed), optimiser_state=optimiser_state)
+        if level in network.judged:
+            order = chain_order(seed) if subnetwork.mask is None else recipe.copy_order(seed, 0)
+            yield Measurement(pairs.at_end, recipe.evaluate(trained(subnetwork, order=order)), at, seed)
 
 
 def _gains(observations: Sequence[Observation], first: int) -> Iterable[Observation]:
