@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from harness.errors import RequestError
+from harness.figure import Span
 from harness.jobs.job import Job
 from harness.jobs.stage_row import Table
 from harness.observation import NoValue
 from harness.pipeline.request import Request
 from harness.protocols import folder_of
+from harness.protocols.common.heavy_ball import built_up
 from harness.protocols.early_phase_telemetry import figures
 from harness.protocols.early_phase_telemetry.options import iterations, spread
 from harness.protocols.early_phase_telemetry.protocol import PROTOCOL
@@ -57,11 +59,16 @@ def _planted(travel: Callable[[int], float], gradient: Callable[[int], float]) -
     return read
 
 
-def _values(asked: Request, read: Callable[[Job], Table | None], quantity: str) -> list[float]:
+def _values(
+    asked: Request, read: Callable[[Job], Table | None], quantity: str, recipe: str = "own", travel: str = "made"
+) -> list[float]:
     return [
         seen.value
         for seen in PROTOCOL.observations(asked.setting, read)
-        if seen.quantity == quantity and seen.initialisation == 0 and seen.at["schedule"] == "own"
+        if seen.quantity == quantity
+        and seen.initialisation == 0
+        and seen.at["recipe"] == recipe
+        and seen.at.get("travel", travel) == travel
     ]
 
 
@@ -77,6 +84,37 @@ def test_phases_are_in_no_order_of_their_own(asked: Request) -> None:
     """Travel that rises is found to rise: the claim that it falls can fail."""
     rates = _values(asked, _planted(lambda step: 8 - _travel(step), lambda step: 1.0), "travel_rate")
     assert rates == sorted(rates)
+
+
+def test_what_momentum_builds_up_of_a_gradient_that_stays_is_taken_out(asked: Request) -> None:
+    """Travel that rises as the velocity does is level over momentum; without momentum it is told as it is."""
+    read = _planted(lambda step: 0.5 * built_up(0.9, step + 1), lambda step: 1.0)
+    assert _values(asked, read, "step_length")[0] == pytest.approx(0.5)
+    assert _values(asked, read, "step_length")[-1] == pytest.approx(4.8, abs=0.1)
+    assert _values(asked, read, "momentum_free_travel") == pytest.approx(
+        [0.5] * len(iterations(asked.setting)["probes"])
+    )
+    assert _values(asked, read, "travel_rate", travel="momentum_free") == pytest.approx([0.5] * 3)
+    made = _values(asked, read, "travel_rate")
+    assert made == sorted(made)
+    assert made[2] > 5 * made[0]
+    for travel in ("made", "momentum_free"):
+        assert _values(asked, read, "travel_rate", "no_momentum", travel) == made
+
+
+def test_phases_over_momentum_are_cut_by_themselves(asked: Request) -> None:
+    read = _planted(lambda step: _travel(step) * built_up(0.9, step + 1), lambda step: 1.0)
+    assert _values(asked, read, "phase_start", travel="momentum_free") == [0, 5, 14]
+    assert _values(asked, read, "travel_rate", travel="momentum_free") == pytest.approx([4.0, 2.0, 0.5])
+    assert _values(asked, read, "phase_start") != [0, 5, 14]
+
+
+def test_the_control_without_momentum_ends_with_the_window(asked: Request) -> None:
+    controls = [one.job for one in PROTOCOL.measurements(asked.setting) if one.at["recipe"] == "no_momentum"]
+    assert len(controls) == 2
+    for job in controls:
+        assert (job.params["stop"], job.params["probes"]["steps"][-1]) == (31, 30)
+        assert (job.params["optimiser"]["momentum"], job.params["schedule"]["rate"]) == (0.0, 1.0)
 
 
 def test_a_smooth_course_is_no_phases(asked: Request) -> None:
@@ -116,20 +154,21 @@ def test_iterations_are_even_in_the_logarithm(window: int, count: int) -> None:
 def test_the_catalogue_shares_its_training_with_imp() -> None:
     """Planned together, the full network that IMP trains from 0 and its telemetry are one run."""
     paths = {path.stem: path for path in SPECS}
-    telemetry, imp = (request(paths[name]).plan.jobs.values() for name in ("early_telemetry", "resnet20_imp"))
-    mine = {job.trajectory for job in telemetry if job.stage == "train" and job.params["schedule"]["drops"]}
+    asked, imp = (request(paths[name]) for name in ("early_telemetry", "resnet20_imp"))
+    mine = {one.job.trajectory for one in PROTOCOL.measurements(asked.setting) if one.at["recipe"] == "own"}
     assert len(mine) == 8
-    assert mine <= {job.trajectory for job in imp if job.stage == "train"}
+    assert mine <= {job.trajectory for job in imp.plan.jobs.values() if job.stage == "train"}
 
 
 def test_the_control_is_the_same_training_up_to_the_first_drop() -> None:
     """At both scales no drop lies within the window, as the spec says."""
     (path,) = (path for path in SPECS if path.stem == "early_telemetry")
-    for scale in ("toy", "paper"):
+    for scale, rate in (("toy", 10.0), ("paper", 1.0)):
         setting = request(path, scale).setting
         own, control = setting.recipe, setting.others["constant"]
         plain = own.training.model_copy(update={"schedule": Schedule(rate=own.training.schedule.rate)})
         assert control.training == plain
+        assert setting.others["no_momentum"].training.schedule.rate == rate
         window = max(max(steps) for steps in iterations(setting).values())
         assert all(own.iterations(drop) > window for drop in own.training.schedule.drops)
         assert own.training.schedule.warmup.count == 0
@@ -144,11 +183,23 @@ def test_the_control_is_the_same_training_up_to_the_first_drop() -> None:
         ("weights: 2", "weights: 399", "settings.weights: found 399, more than the network's 398 parameters"),
         ("from: 10it", "from: 31it", "settings.rewinding_works_from: found 31it, after the window, which ends at 30it"),
         ("      rewinding_found_by: nobody.\n", "", "go together: give both, or neither"),
-        ("schedule: {rate: 0.1}", "schedule: {rate: 0.1, drops: [9it]}", "recipes.constant.schedule: has drops"),
         (
-            "batch: 50\n        optimiser",
-            "batch: 49\n        optimiser",
-            "recipes.constant.batch: found 49, but training has 50",
+            "schedule: {rate: 0.1}",
+            "schedule: {rate: 0.1, drops: [9it]}",
+            "recipes.constant.schedule: found rate=0.1 drops",
+        ),
+        ("schedule: {rate: 0.1}", "schedule: {rate: 0.2}", "recipes.constant.schedule: found rate=0.2"),
+        (
+            "batch: 50\n        optimiser: {name: sgd, momentum: 0.9, weight_decay: 1e-3}\n        schedule: {",
+            "batch: 49\n        optimiser: {name: sgd, momentum: 0.9, weight_decay: 1e-3}\n        schedule: {",
+            "recipes.constant.batch: found 49, but the control 'constant' has 50",
+        ),
+        ("momentum: 0.0", "momentum: 0.1", "recipes.no_momentum.optimiser: found name='sgd' momentum=0.1"),
+        ("rate: 1.0", "rate: 0.1", "recipes.no_momentum.schedule: found rate=0.1"),
+        (
+            "      optimiser: {name: sgd, momentum: 0.9, weight_decay: 1e-3}\n      schedule:\n",
+            "      optimiser: {name: adam}\n      schedule:\n",
+            "training.optimiser.name: found 'adam', but travel is told with and without the momentum of sgd",
         ),
     ],
 )
@@ -179,16 +230,24 @@ def test_a_claim_at_another_iteration_is_refused(tmp_path: Path, quantity: str, 
     assert words in str(caught.value)
 
 
-def _strips(asked: Request, travel: Callable[[int], float]) -> Sequence[tuple[float, float, str]]:
+def test_a_claim_of_what_the_control_without_momentum_does_not_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        _asked(tmp_path, _claimed("distance_to_end", "{recipe: no_momentum, iteration: 9it}"))
+    assert "the control 'no_momentum' ends with the window" in str(caught.value)
+
+
+def _strips(asked: Request, travel: Callable[[int], float]) -> Sequence[Span]:
     seen = PROTOCOL.observations(asked.setting, _planted(travel, lambda step: 1.0))
-    timeline = figures.figures(asked.setting, seen)[1]
-    return [(round(span.start, 6), span.stop, span.label) for span in timeline.spans]
+    return figures.figures(asked.setting, seen)[1].spans
 
 
-def test_the_timeline_has_a_strip_for_each_schedule(asked: Request) -> None:
-    of_one = _strips(asked, _travel)
-    assert [start for start, _, _ in of_one] == [0, 5, 14] * 2
-    assert of_one[0][2] == "travel 4\ngradient 1"
+def test_the_timeline_has_a_strip_for_each_course(asked: Request) -> None:
+    spans = _strips(asked, _travel)
+    rows = list(dict.fromkeys(span.row for span in spans))
+    assert rows == ["the recipe", "the recipe, over momentum", "at a constant rate", "without momentum"]
+    for row in ("the recipe", "at a constant rate", "without momentum"):
+        assert [round(span.start, 6) for span in spans if span.row == row] == [0, 5, 14]
+    assert spans[0].label == "4\n1"
     assert _strips(asked, lambda step: 0.0) == []
 
 

@@ -31,6 +31,18 @@ def test_the_level_solves_the_lyapunov_equation(rate: float, eigenvalue: float, 
 
 
 @pytest.mark.parametrize("momentum", MOMENTA)
+def test_a_gradient_that_stays_builds_up_the_most_that_gradients_of_its_length_can(momentum: float) -> None:
+    """Against the recursion of the velocity, with gradients of one direction and of many."""
+    gradients = np.random.default_rng(0).normal(size=(30, 3))
+    gradients /= np.linalg.norm(gradients, axis=1, keepdims=True)
+    same, any_way = 0.0, np.zeros(3)
+    for step, gradient in enumerate(gradients):
+        same, any_way = momentum * same + 1.0, momentum * any_way + gradient
+        assert heavy_ball.built_up(momentum, step + 1) == pytest.approx(same, rel=1e-12)
+        assert np.linalg.norm(any_way) <= same * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("momentum", MOMENTA)
 @pytest.mark.parametrize("rate", [0.001, 0.1])
 def test_stable_just_below_the_largest_stable_eigenvalue(rate: float, momentum: float) -> None:
     """Cohen et al. 2021 call 2(1 + β)/η the edge of stability of gradient descent with heavy-ball momentum."""

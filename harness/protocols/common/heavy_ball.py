@@ -12,6 +12,20 @@ and rate α: ``noisy_quadratic.theory`` says the same in their letters.
 import math
 
 
+def built_up(momentum: float, steps: int) -> float:
+    """The velocity after so many steps of a gradient of 1 that stays, from a velocity of 0: Σ βⁱ = (1 − βⁿ)/(1 − β).
+
+    Of gradients of length 1 in any directions the velocity is at most as long; of independent ones its square is
+    (1 − β²ⁿ)/(1 − β²) in the mean.
+
+    Examples:
+        >>> from harness.protocols.common.heavy_ball import built_up
+        >>> [round(built_up(0.9, steps), 3) for steps in (1, 2, 1000)]
+        [1.0, 1.9, 10.0]
+    """
+    return (1 - momentum**steps) / (1 - momentum)
+
+
 def largest_stable(rate: float, momentum: float) -> float:
     """The greatest eigenvalue of the Hessian with which gradient descent on a quadratic does not diverge: 2(1 + β)/η.
 

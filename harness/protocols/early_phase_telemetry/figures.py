@@ -6,11 +6,24 @@ from itertools import pairwise
 
 from harness.digits import plain
 from harness.figure import Figure, Panel, Reference, Series, Span
-from harness.observation import Observation
+from harness.observation import Condition, Observation
 from harness.protocols.common import series
-from harness.protocols.early_phase_telemetry.options import CONSTANT, TelemetrySetting, window_of
+from harness.protocols.early_phase_telemetry.options import CONSTANT, NO_MOMENTUM, TelemetrySetting, window_of
 
-SCHEDULES: Mapping[str, str] = {"own": "the recipe's schedule", CONSTANT: "constant rate"}
+RECIPES: Mapping[str, str] = {
+    "own": "the recipe",
+    CONSTANT: "at a constant rate",
+    NO_MOMENTUM: "without momentum",
+}
+"""Name on the axis ``recipe`` -> words."""
+
+COURSES = (
+    ("own", "made", "step_length"),
+    ("own", "momentum_free", "momentum_free_travel"),
+    (CONSTANT, "made", "step_length"),
+    (NO_MOMENTUM, "made", "step_length"),
+)
+"""Recipe, travel and its quantity of each course of the timeline."""
 
 PANELS = (
     ("accuracy", "test accuracy (%)", "linear"),
@@ -43,13 +56,13 @@ def _telemetry(setting: TelemetrySetting, observations: Sequence[Observation]) -
                 observations,
                 quantity,
                 "iteration",
-                {"schedule": schedule},
+                {"recipe": recipe},
                 label=words,
-                role=f"{schedule}_schedule",
-                dashed=schedule != "own",
+                role=f"{recipe}_recipe",
+                dashed=recipe != "own",
                 panel=panel,
             )
-            for schedule, words in SCHEDULES.items()
+            for recipe, words in RECIPES.items()
         ]
     first, *others = (Panel(words, "log" if scale == "log" else "linear") for _, words, scale in PANELS)
     return Figure(
@@ -73,7 +86,7 @@ def _weights(setting: TelemetrySetting, observations: Sequence[Observation], pan
     mine = [
         seen
         for seen in observations
-        if seen.quantity == "weight" and seen.at["schedule"] == "own" and seen.initialisation == seed
+        if seen.quantity == "weight" and seen.at["recipe"] == "own" and seen.initialisation == seed
     ]
     lines = []
     for number in range(count):
@@ -84,45 +97,53 @@ def _weights(setting: TelemetrySetting, observations: Sequence[Observation], pan
 
 
 def _timeline(setting: TelemetrySetting, observations: Sequence[Observation]) -> Figure:
-    travel = [
+    lines = [
         series.curve(
             observations,
-            "step_length",
+            quantity,
             "iteration",
-            {"schedule": schedule},
-            label=words,
-            role=f"{schedule}_schedule",
-            dashed=schedule != "own",
+            {"recipe": recipe},
+            label=_words(recipe, travel),
+            role=f"{recipe}_recipe" if travel == "made" else travel,
+            dashed=recipe != "own",
         )
-        for schedule, words in SCHEDULES.items()
+        for recipe, travel, quantity in COURSES
     ]
     return Figure(
         "timeline",
         "Timeline of the early phase",
         "Travel of an iteration (above), and its phases (below, EP Fig. 2): those that, each with one level, leave the "
         "least squares of its logarithm; means over the initialisations' own phases. A block tells travel an iteration "
-        f"and the norm of the gradient in its phase, as geometric means.{_found_by(setting)}",
+        "and, under it, the norm of the gradient in its phase, as geometric means. Over momentum: divided by the most "
+        "that momentum, which begins with a velocity of 0, makes of gradients by then. Without momentum: at the rate "
+        f"that momentum comes to.{_found_by(setting)}",
         "iteration",
         "travel of an iteration",
-        travel,
+        lines,
         _mark(setting),
         x_scale="symlog",
         y_scale="log",
-        below=(Panel("phases"),),
+        below=(Panel("phases: travel, gradient"),),
         spans=[
-            span for schedule, words in SCHEDULES.items() for span in _phases(setting, observations, schedule, words)
+            span
+            for recipe, travel, _ in COURSES
+            for span in _phases(setting, observations, {"recipe": recipe, "travel": travel}, _words(recipe, travel))
         ],
     )
 
 
+def _words(recipe: str, travel: str) -> str:
+    return RECIPES[recipe] if travel == "made" else f"{RECIPES[recipe]}, over momentum"
+
+
 def _phases(
-    setting: TelemetrySetting, observations: Sequence[Observation], schedule: str, words: str
+    setting: TelemetrySetting, observations: Sequence[Observation], course: Mapping[str, Condition], words: str
 ) -> Sequence[Span]:
-    """A strip of a schedule; none where an initialisation lacks its phases."""
+    """A strip of a course; none where an initialisation lacks its phases."""
     count = setting.options.phases
     means: dict[str, list[float]] = {}
     for name in ("phase_start", "travel_rate", "phase_gradient"):
-        picked = [series.pick(observations, name, {"schedule": schedule, "phase": phase}) for phase in range(count)]
+        picked = [series.pick(observations, name, {**course, "phase": phase}) for phase in range(count)]
         values = [[value for own in each.values() for value in own] for each in picked]
         if not all(values) or (name != "phase_start" and min(map(min, values)) <= 0):
             return []
@@ -133,7 +154,7 @@ def _phases(
         Span(
             start,
             stop,
-            f"travel {plain(means['travel_rate'][phase], 2)}\ngradient {plain(means['phase_gradient'][phase], 2)}",
+            f"{plain(means['travel_rate'][phase], 2)}\n{plain(means['phase_gradient'][phase], 2)}",
             words,
             phase / (count - 1),
             panel=1,

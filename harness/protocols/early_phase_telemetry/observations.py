@@ -5,7 +5,14 @@ from collections.abc import Iterable, Sequence
 
 from harness.observation import NoValue, Observation
 from harness.protocols.common.base import Measured
-from harness.protocols.early_phase_telemetry.options import LEAST_OF_A_PHASE, TelemetrySetting
+from harness.protocols.common.heavy_ball import built_up
+from harness.protocols.early_phase_telemetry.options import (
+    LEAST_OF_A_PHASE,
+    TRAVELS,
+    TelemetrySetting,
+    momentum_of,
+    recipes,
+)
 
 AT_ONCE = (
     "gradient_norm",
@@ -24,14 +31,17 @@ EVALUATED = ("error_on_test", "loss_on_test")
 
 
 def course(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
-    """What each step shows, single weights, and the phases of the course."""
+    """What each step shows, single weights, travel without what momentum builds up, and the phases of both travels."""
     table = measured.table
+    free = _momentum_free(measured)
     for row, step in enumerate(table["step"]):
         for name in AT_ONCE:
             yield measured.seen(name, table[name][row], iteration=step)
         for number in range(measured.setting.options.weights):
             yield measured.seen("weight", table[f"weight_{number}"][row], iteration=step, weight=number)
-    yield from _phases(measured)
+        yield measured.seen("momentum_free_travel", free[row], iteration=step)
+    for travel, lengths in zip(TRAVELS, (table["step_length"], free), strict=True):
+        yield from _phases(measured, travel, lengths)
 
 
 def kept(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
@@ -49,7 +59,16 @@ def evaluated(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
         yield measured.seen("loss", loss, iteration=step, split="test")
 
 
-def _phases(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
+def _momentum_free(measured: Measured[TelemetrySetting]) -> list[float]:
+    """The length of each step over what momentum builds up by then, from a training's first velocity, 0."""
+    momentum = momentum_of(recipes(measured.setting)[str(measured.measurement.at["recipe"])])
+    table = measured.table
+    return [
+        length / built_up(momentum, step + 1) for step, length in zip(table["step"], table["step_length"], strict=True)
+    ]
+
+
+def _phases(measured: Measured[TelemetrySetting], travel: str, lengths: Sequence[float]) -> Iterable[Observation]:
     """The rule of the phases: log travel per iteration, constant in each of K phases, by least squares.
 
     An iteration at which the rate is 0 (the first of a warm-up) makes no step and is in no phase.
@@ -57,29 +76,29 @@ def _phases(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
     from harness.measure import piecewise  # brings PyTorch, for which what only plans need not wait
 
     count, table = measured.setting.options.phases, measured.table
-    moving = [row for row, length in enumerate(table["step_length"]) if length > 0]
+    moving = [row for row, length in enumerate(lengths) if length > 0]
     steps = [table["step"][row] for row in moving]
     if len(moving) < count * LEAST_OF_A_PHASE:
-        yield from _no_phases(measured, f"only {len(moving)} of the measured iterations make a step")
+        yield from _no_phases(measured, travel, f"only {len(moving)} of the measured iterations make a step")
         return
-    travel = [math.log(table["step_length"][row]) for row in moving]
-    found = piecewise.phases(travel, count, LEAST_OF_A_PHASE)
+    logs = [math.log(lengths[row]) for row in moving]
+    found = piecewise.phases(logs, count, LEAST_OF_A_PHASE)
     for phase, (start, stop) in enumerate(zip(found.starts, [*found.starts[1:], len(moving)], strict=True)):
         gradients = [table["gradient_norm"][row] for row in moving[start:stop]]
-        yield measured.seen("phase_start", steps[start], phase=phase)
-        yield measured.seen("travel_rate", math.exp(found.levels[phase]), phase=phase)
-        yield measured.seen("phase_gradient", _geometric_mean(gradients), phase=phase)
+        yield measured.seen("phase_start", steps[start], travel=travel, phase=phase)
+        yield measured.seen("travel_rate", math.exp(found.levels[phase]), travel=travel, phase=phase)
+        yield measured.seen("phase_gradient", _geometric_mean(gradients), travel=travel, phase=phase)
     free = piecewise.freedom(count)
-    smooth = piecewise.smooth_residual([math.log1p(step) for step in steps], travel, free) if len(steps) > free else 0.0
+    smooth = piecewise.smooth_residual([math.log1p(step) for step in steps], logs, free) if len(steps) > free else 0.0
     of_none: float | NoValue = NoValue("the smooth curve goes through all points")
-    yield measured.seen("phases_over_smooth", found.residual / smooth if smooth > 0 else of_none)
+    yield measured.seen("phases_over_smooth", found.residual / smooth if smooth > 0 else of_none, travel=travel)
 
 
-def _no_phases(measured: Measured[TelemetrySetting], why: str) -> Iterable[Observation]:
+def _no_phases(measured: Measured[TelemetrySetting], travel: str, why: str) -> Iterable[Observation]:
     for phase in range(measured.setting.options.phases):
         for name in ("phase_start", "travel_rate", "phase_gradient"):
-            yield measured.seen(name, NoValue(why), phase=phase)
-    yield measured.seen("phases_over_smooth", NoValue(why))
+            yield measured.seen(name, NoValue(why), travel=travel, phase=phase)
+    yield measured.seen("phases_over_smooth", NoValue(why), travel=travel)
 
 
 def _geometric_mean(values: Sequence[float]) -> float | NoValue:

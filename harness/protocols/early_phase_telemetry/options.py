@@ -1,18 +1,26 @@
 """What telemetry of the early phase leaves to choose, and the iterations that follow from it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import Hundreds, Model, Seed, Text, Time
 from harness.schema.load import Problem
 from harness.schema.model import place_of_recipe
+from harness.schema.training import Sgd, Training
 from harness.steps import Duration
 
 CONSTANT = "constant"
-"""The further recipe: the same training without the schedule's drops and warm-up."""
+"""A further recipe: the same training without the schedule's drops and warm-up."""
+
+NO_MOMENTUM = "no_momentum"
+"""A further recipe: the same training without momentum, at the rate that momentum comes to, rate / (1 - momentum)."""
+
+TRAVELS = ("made", "momentum_free")
+"""Travel as the steps make it, and divided by what momentum builds up (``heavy_ball.built_up``)."""
 
 Several = Annotated[int, Field(ge=2, le=10_000)]
 """Iterations, the first and the last among them."""
@@ -70,6 +78,17 @@ def spread(window: int, count: int) -> list[int]:
     return sorted({round((1 + window) ** (place / (count - 1))) - 1 for place in range(count)})
 
 
+def recipes(setting: TelemetrySetting) -> Mapping[str, Recipe]:
+    """Name on the axis ``recipe`` -> recipe, the experiment's own first, then the controls."""
+    return {"own": setting.recipe, **{name: setting.others[name] for name in (CONSTANT, NO_MOMENTUM)}}
+
+
+def momentum_of(recipe: Recipe) -> float:
+    """Of its heavy ball; 0 where it has another optimiser, which ``telemetry_problems`` refuses."""
+    optimiser = recipe.training.optimiser
+    return optimiser.momentum if isinstance(optimiser, Sgd) else 0.0
+
+
 def window_of(setting: TelemetrySetting) -> int:
     """The end of the early phase, in iterations."""
     return setting.iterations(setting.options.window)
@@ -83,8 +102,12 @@ def iterations(setting: TelemetrySetting) -> dict[str, list[int]]:
 
 
 def telemetry_problems(setting: TelemetrySetting) -> Iterable[Problem]:
-    """A window that is no part of training, too few iterations, more weights than there are."""
+    """Another optimiser, a window that is no part of training, too few iterations, more weights than there are."""
     options, length = setting.options, setting.length
+    optimiser = setting.recipe.training.optimiser
+    if not isinstance(optimiser, Sgd):
+        words = f"found {optimiser.name!r}, but travel is told with and without the momentum of sgd: choose it"
+        yield Problem(("training", "optimiser", "name"), words)
     window = window_of(setting)
     if not 2 <= window < length:
         words = f"found {options.window}, iteration {window} of {length}: let it end at 2 or later, and before training"
@@ -105,18 +128,28 @@ def telemetry_problems(setting: TelemetrySetting) -> Iterable[Problem]:
 
 
 def control_problems(setting: TelemetrySetting) -> Iterable[Problem]:
-    """A control that is another training in more than the drops and the warm-up of the rate, or in less."""
-    for name, recipe in setting.others.items():
-        place = place_of_recipe(name)
-        control, main = recipe.training, setting.recipe.training
-        if control.schedule.drops or control.schedule.warmup.count:
-            yield Problem(
-                (*place, "schedule"), "has drops or a warm-up, but it is the control at a constant rate: leave them out"
-            )
-        for field in type(main).model_fields:
-            if field != "schedule" and getattr(control, field) != getattr(main, field):
+    """A control that is another training than the one that it is due to be."""
+    for name, due in _controls(setting.recipe.training).items():
+        control = setting.others[name].training
+        for field in type(due).model_fields:
+            if getattr(control, field) != getattr(due, field):
                 words = (
-                    f"found {getattr(control, field)!s}, but training has {getattr(main, field)!s}: the control "
-                    "differs in its schedule alone, make them equal"
+                    f"found {getattr(control, field)!s}, but the control {name!r} has {getattr(due, field)!s}, as "
+                    "follows from training: make it so"
                 )
-                yield Problem((*place, field), words)
+                yield Problem((*place_of_recipe(name), field), words)
+
+
+def _controls(own: Training) -> Mapping[str, Training]:
+    """Name -> the training that a control is due to be."""
+    constant = own.schedule.model_copy(update={"drops": (), "warmup": Duration(0, "it")})
+    controls = {CONSTANT: own.model_copy(update={"schedule": constant})}
+    if isinstance(own.optimiser, Sgd):
+        rate = float(f"{own.schedule.rate / (1 - own.optimiser.momentum):.6g}")  # as a spec can write it
+        controls[NO_MOMENTUM] = own.model_copy(
+            update={
+                "optimiser": own.optimiser.model_copy(update={"momentum": 0.0}),
+                "schedule": own.schedule.model_copy(update={"rate": rate}),
+            }
+        )
+    return controls

@@ -14,16 +14,20 @@ from harness.protocols.early_phase_telemetry import figures as telemetry_figures
 from harness.protocols.early_phase_telemetry import observations as telemetry
 from harness.protocols.early_phase_telemetry.options import (
     CONSTANT,
+    NO_MOMENTUM,
+    TRAVELS,
     TelemetryOptions,
     TelemetrySetting,
     control_problems,
     iterations,
+    recipes,
     telemetry_problems,
+    window_of,
 )
 from harness.schema.load import Problem
 
-_COURSE = ("schedule", "iteration")
-_PHASE = ("schedule", "phase")
+_COURSE = ("recipe", "iteration")
+_PHASE = ("recipe", "travel", "phase")
 _RECORDED_AT = dict.fromkeys(("accuracy", "loss"), "evaluations") | dict.fromkeys(telemetry.OF_KEPT, "kept")
 """Quantity -> the setting that says at how many iterations, where that is not ``probes``."""
 
@@ -33,7 +37,7 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
 
     name = "early_phase_telemetry"
     settings = TelemetryOptions
-    further_recipes = frozenset({CONSTANT})
+    further_recipes = frozenset({CONSTANT, NO_MOMENTUM})
     judged_only = frozenset({"phases", "rewinding_works_from", "rewinding_found_by"})
     time_axes = frozenset({"iteration"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
@@ -56,54 +60,70 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
             "", _COURSE, "cosine of all parameters with their values at the end of training", -1.0, 1.0
         ),
         "step_length": Quantity("", _COURSE, "travel of one iteration: the L2 length of its step", least=0.0),
+        "momentum_free_travel": Quantity(
+            "",
+            _COURSE,
+            "step_length over (1 - m^(t + 1)) / (1 - m), the most that a momentum m makes of gradients of one length "
+            "in t + 1 steps from a velocity of 0: what they come to where they agree",
+            least=0.0,
+        ),
         "phase_start": Quantity(
             "iterations",
             _PHASE,
             "first measured iteration of a phase. The phases are those of settings.phases that, each with one level, "
-            "leave the least squares of the log of step_length, over iterations that are even in log(1 + t)",
+            "leave the least squares of the log of the travel, step_length (made) or momentum_free_travel, over "
+            "iterations that are even in log(1 + t)",
         ),
         "travel_rate": Quantity(
-            "", _PHASE, "travel per iteration in a phase: geometric mean of step_length", least=0.0
+            "", _PHASE, "travel per iteration in a phase: the geometric mean of its steps' travels", least=0.0
         ),
         "phase_gradient": Quantity("", _PHASE, "geometric mean of gradient_norm in a phase", least=0.0),
         "phases_over_smooth": Quantity(
             "x",
-            ("schedule",),
-            "sum of squares that K phases leave of log step_length over what a polynomial of as many coefficients, "
-            "2K - 1, leaves: below 1 phases say more than a smooth course",
+            ("recipe", "travel"),
+            "sum of squares that K phases leave of the log of travel over what a polynomial that is as free, of 5K - 4 "
+            "coefficients, leaves: below 1 phases say more than a smooth course",
         ),
     }
 
     def measurements(self, setting: TelemetrySetting) -> Iterable[Measurement]:
-        """A training an initialisation and recipe, and three records of it: of steps, kept states, the test set."""
+        """A training an initialisation and recipe, and three records of it: of steps, kept states, the test set.
+
+        The control without momentum is recorded step by step alone, so that it ends with the window.
+        """
         options, times = setting.options, iterations(setting)
         for seed in setting.replicates.seeds:
-            for schedule, recipe in _recipes(setting).items():
-                at: dict[str, Condition] = {"schedule": schedule}
-                training = _training(recipe, seed)
+            for name, recipe in recipes(setting).items():
+                at: dict[str, Condition] = {"recipe": name}
+                training = _training(recipe, seed, window_of(setting) + 1 if name == NO_MOMENTUM else recipe.length)
                 steps = _probed(training, times["probes"], telemetry.AT_ONCE, options.weights, options.weights_seed)
                 yield Measurement(telemetry.course, steps, at, seed)
+                if name == NO_MOMENTUM:
+                    continue
                 yield Measurement(telemetry.kept, _probed(training, times["kept"], telemetry.OF_KEPT), at, seed)
                 looks = _probed(training, times["evaluations"], telemetry.EVALUATED)
                 yield Measurement(telemetry.evaluated, looks, at, seed)
 
     def axes(self, setting: TelemetrySetting) -> Mapping[str, Sequence[Condition]]:
-        """Schedules, measured iterations, the test set, single weights and phases."""
+        """Recipes, measured iterations, the test set, single weights, travels and phases."""
         return {
-            "schedule": list(_recipes(setting)),
+            "recipe": list(recipes(setting)),
             "iteration": sorted({step for steps in iterations(setting).values() for step in steps}),
             "split": ("test",),
             "weight": range(setting.options.weights),
+            "travel": TRAVELS,
             "phase": range(setting.options.phases),
         }
 
     def defaults(self, setting: TelemetrySetting) -> Mapping[str, Condition]:
-        """The recipe's own schedule; the test set."""
-        return {"schedule": "own", "split": "test"}
+        """The experiment's own recipe; the test set; travel as it is made."""
+        return {"recipe": "own", "split": "test", "travel": "made"}
 
     def unmeasured(self, setting: TelemetrySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """What takes more than a step shows is measured at fewer iterations."""
+        """What takes more than a step shows is measured at fewer iterations, and not without momentum."""
         option = _RECORDED_AT.get(quantity, "probes")
+        if option != "probes" and at.get("recipe") == NO_MOMENTUM:
+            return f"the control {NO_MOMENTUM!r} ends with the window, and is recorded step by step alone"
         own = iterations(setting)[option]
         if "iteration" in at and at["iteration"] not in own:
             return (
@@ -112,7 +132,7 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
         return None
 
     def check_setting(self, setting: TelemetrySetting) -> Iterable[Problem]:
-        """A window within training, and a control that differs in the schedule alone."""
+        """A window within training, and controls that differ in what they control alone."""
         yield from super().check_setting(setting)
         yield from telemetry_problems(setting)
         yield from control_problems(setting)
@@ -124,14 +144,9 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
         return telemetry_figures.figures(setting, observations)
 
 
-def _recipes(setting: TelemetrySetting) -> Mapping[str, Recipe]:
-    """Schedule -> recipe; the control is the same training at a constant rate."""
-    return {"own": setting.recipe, CONSTANT: setting.others[CONSTANT]}
-
-
-def _training(recipe: Recipe, seed: int) -> Job:
+def _training(recipe: Recipe, seed: int, stop: int) -> Job:
     """The full network, as ``imp`` trains its first copy where it rewinds to 0: together it is one run."""
-    return recipe.train(recipe.initial(seed), 0, recipe.length, order=recipe.copy_order(seed, 0))
+    return recipe.train(recipe.initial(seed), 0, stop, order=recipe.copy_order(seed, 0))
 
 
 def _probed(
