@@ -51,6 +51,13 @@ def test_a_strip_has_its_blocks_and_its_name() -> None:
     assert svg(STRIPS) == svg(STRIPS)
 
 
+def test_a_label_is_cut_off_by_the_next_block_alone() -> None:
+    """That of a strip's last block has nothing to run into, and is read where the block is narrower."""
+    drawing = ET.fromstring(svg(STRIPS))
+    cut = [text for group in drawing.iter() if group.get("clip-path") for text in group.iter(f"{_SVG}text")]
+    assert {"".join(text.itertext()).strip() for text in cut} == {"fast", "and <wild>"}
+
+
 def test_a_figure_of_strips_can_be_empty() -> None:
     empty = replace(STRIPS, series=[replace(LINES[0], x=[], y=[])], spans=())
     assert "no data" in texts(svg(empty))

@@ -18,7 +18,9 @@ _ROW_LETTERS, _LETTERS = 22, 40
 
 
 def draw_strips(axes: Axes, spans: Sequence[Span]) -> None:
-    """Draws spans as strips, a row for each, the first above; a label is cut off where its block ends.
+    """Draws spans as strips, a row for each, the first above.
+
+    A label is cut off where the next block begins; that of a row's last block is not, as nothing follows it.
 
     Args:
         axes: that have nothing else.
@@ -30,6 +32,7 @@ def draw_strips(axes: Axes, spans: Sequence[Span]) -> None:
     axes.yaxis.set_major_locator(FixedLocator(range(len(rows))))
     axes.yaxis.set_major_formatter(FixedFormatter([shorten(one_line(row), _ROW_LETTERS) for row in rows]))
     axes.tick_params(axis="y", length=0)
+    last = {span.row: span for span in sorted(spans, key=lambda span: span.start)}
     for span in spans:
         place = rows.index(span.row)
         colour = SCALE(_LIGHTEST - (_LIGHTEST - _DARKEST) * min(max(span.order, 0.0), 1.0))
@@ -45,4 +48,5 @@ def draw_strips(axes: Axes, spans: Sequence[Span]) -> None:
             color=INK,
             fontsize=7.5,
         )
-        text.set_clip_path(block)
+        if span is not last[span.row]:
+            text.set_clip_path(block)
