@@ -146,3 +146,7 @@ class Figure:
     columns: int = 1
     spans: Sequence[Span] = ()
     x_names: Sequence[str] = ()
+
+    def scale_of(self, panel: int) -> YScale:
+        """The y scale of the figure's own axes, panel 0, or of others."""
+        return self.below[panel - 1].y_scale if panel else self.y_scale

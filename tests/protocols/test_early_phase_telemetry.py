@@ -244,7 +244,7 @@ def _strips(asked: Request, travel: Callable[[int], float]) -> Sequence[Span]:
 def test_the_timeline_has_a_strip_for_each_course(asked: Request) -> None:
     spans = _strips(asked, _travel)
     rows = list(dict.fromkeys(span.row for span in spans))
-    assert rows == ["the recipe", "the recipe, over momentum", "at a constant rate", "without momentum"]
+    assert rows == ["the recipe", "over momentum", "at a constant rate", "without momentum"]
     for row in ("the recipe", "at a constant rate", "without momentum"):
         assert [round(span.start, 6) for span in spans if span.row == row] == [0, 5, 14]
     assert spans[0].label == "4\n1"

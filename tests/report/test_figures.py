@@ -195,6 +195,14 @@ def test_a_sequence_is_coloured_in_its_order_and_the_legend_names_both_ends(curv
     assert {"iteration 0", "iteration 9"} <= set(named)
 
 
+def test_an_interval_that_reaches_below_0_is_whole_on_a_logarithmic_axis() -> None:
+    """Its lower end is out of sight; left out, its neighbours would be joined across the drawing."""
+    line = Series("a", "test", [0, 1, 2, 3], [1.0] * 4, [0.5, -1.0, 0.5, 0.5], [2.0] * 4)
+    drawing = ET.fromstring(svg(Figure("log", "Title", "Caption", "x", "y", [line], y_scale="log")))
+    (band,) = (path for path in drawing.iter(f"{_SVG}path") if "opacity: 0.14" in (path.get("style") or ""))
+    assert (band.get("d") or "").count("M") == 1
+
+
 def test_a_logarithmic_axis_over_many_decades_has_powers_of_ten(curvature: Outcome) -> None:
     texts = _texts(svg(curvature.figures[1]))
     assert {"1", "10", "10⁴", "10⁻⁸"} <= set(texts)

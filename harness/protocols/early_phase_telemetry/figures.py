@@ -133,7 +133,7 @@ def _timeline(setting: TelemetrySetting, observations: Sequence[Observation]) ->
 
 
 def _words(recipe: str, travel: str) -> str:
-    return RECIPES[recipe] if travel == "made" else f"{RECIPES[recipe]}, over momentum"
+    return RECIPES[recipe] if travel == "made" else "over momentum"
 
 
 def _phases(

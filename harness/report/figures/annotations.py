@@ -24,7 +24,9 @@ _REFERENCES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def draw_series(axes: Axes, series: Series, appearance: Appearance, repeat: int, *, over: bool = False) -> Artist:
+def draw_series(
+    axes: Axes, series: Series, appearance: Appearance, repeat: int, *, over: bool = False, log: bool = False
+) -> Artist:
     """Draws a series with its interval.
 
     Args:
@@ -33,12 +35,14 @@ def draw_series(axes: Axes, series: Series, appearance: Appearance, repeat: int,
         appearance: of its role.
         repeat: how many series of this role are there already.
         over: whether it lies over a surface, from which a white border sets it off.
+        log: whether y is logarithmic: what is not positive is missing then, and an interval reaches down from there.
 
     Returns:
         What stands for it in the legend.
     """
     colour = _colour(series, appearance, repeat)
     x, y, low, high = (finite(values) for values in (series.x, series.y, series.low, series.high))
+    y = [value if value > 0 else math.nan for value in y] if log else y
     line = axes.plot(x, y, color=colour, **_form(series, appearance, colour))[0]
     if over and series.style == "points":
         line.set(markersize=line.get_markersize() + 1.6, markeredgewidth=0.9)

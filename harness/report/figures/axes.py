@@ -87,9 +87,8 @@ def set_y_scale(axes: Axes, figure: Figure, panel: int = 0) -> None:
         panel: which of the axes, as in ``Series``.
     """
     values = _values(figure, panel)
-    scale = figure.below[panel - 1].y_scale if panel else figure.y_scale
-    if scale == "log" and any(value > 0 for value in values):
-        axes.set_yscale("log", nonpositive="mask")
+    if figure.scale_of(panel) == "log" and any(value > 0 for value in values):
+        axes.set_yscale("log", nonpositive="clip")  # an interval that reaches 0 or less has a lower end out of sight
         _log_ticks(axes.yaxis, *axes.get_ylim())
     elif scale == "up_to_100" and any(value < 100 for value in values):
         _up_to_100(axes, values)

@@ -174,7 +174,8 @@ def _lines(stack: Sequence[Axes], figure: Figure, styles: Mapping[str, Appearanc
     for series in figure.series:
         kind = (series.role, series.dashed, series.panel)
         over = figure.surface is not None and series.panel == 0
-        line = draw_series(stack[series.panel], series, styles[series.role], seen.count(kind), over=over)
+        log = figure.scale_of(series.panel) == "log"
+        line = draw_series(stack[series.panel], series, styles[series.role], seen.count(kind), over=over, log=log)
         seen.append(kind)
         if series.label in figure.x_names:
             continue
