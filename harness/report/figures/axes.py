@@ -90,7 +90,7 @@ def set_y_scale(axes: Axes, figure: Figure, panel: int = 0) -> None:
     if figure.scale_of(panel) == "log" and any(value > 0 for value in values):
         axes.set_yscale("log", nonpositive="clip")  # an interval that reaches 0 or less has a lower end out of sight
         _log_ticks(axes.yaxis, *axes.get_ylim())
-    elif scale == "up_to_100" and any(value < 100 for value in values):
+    elif figure.scale_of(panel) == "up_to_100" and any(value < 100 for value in values):
         _up_to_100(axes, values)
     else:
         least = min(values, default=0.0)
