@@ -31,8 +31,10 @@ def command() -> NoReturn:
         if threading.active_count() > 1 or not isinstance(ended.code, int):
             raise
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        with suppress(OSError):  # told where it was met (``_Stream``)
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:  # as it is where the caller closed it
+                    stream.flush()
         os._exit(ended.code)
 
 

@@ -191,3 +191,13 @@ def test_a_process_waits_for_threads_of_its_host() -> None:
     program = AT_THE_END.format(started=slow, arguments=["--version"])
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, "a thread ended" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+@pytest.mark.parametrize(("arguments", "code"), [("list specs", 0), ("gate absent.json", 2)])
+def test_a_closed_stream_is_nothing_wrong(arguments: str, code: int, closed: str) -> None:
+    """As of a command that cron or a daemon starts."""
+    done = subprocess.run(
+        f"{sys.executable} -m harness {arguments} {closed}", shell=True, cwd=ROOT, capture_output=True
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
