@@ -1,9 +1,30 @@
-"""What follows from several observations of subnetworks: the loss of accuracy at the best rewinding iteration."""
+"""What follows from several observations of subnetworks: the best rewinding iteration, copies beside those of IMP."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from harness.observation import Condition, Observation
+from harness.observation import Condition, Observation, Quantity, observed, ratio
+from harness.protocols.common import pairs, relations
+
+RELATIVE_DISTANCE = Quantity(
+    "",
+    ("rewind", "level"),
+    "L2 distance between copies of the IMP subnetwork over the way that the one rewound to 0 travels in all (LMC "
+    "appendix C)",
+    least=0.0,
+)
+
+OVER_IMP: Mapping[str, Quantity] = {
+    f"{name}_over_imp": Quantity(
+        "times",
+        ("arm", "rewind", "level", *pairs.PAIR_QUANTITIES[name].axes),
+        f"{pairs.PAIR_QUANTITIES[name].meaning}, of an arm over the mean of IMP's",
+    )
+    for name in relations.DISTANCES
+}
+"""What is told of the copies of a baseline beside those of the subnetwork that it is a baseline of; of IMP, 1."""
+
+_Place = tuple[Condition, ...]
 
 
 def best_drops(observations: Sequence[Observation]) -> list[Observation]:
@@ -35,3 +56,40 @@ def best_drops(observations: Sequence[Observation]) -> list[Observation]:
                 if drop.initialisation == seed
             ]
     return found
+
+
+def relative_distances(observations: Sequence[Observation]) -> Iterable[Observation]:
+    """Distances between copies of IMP's subnetworks over the mean way that those rewound to 0 travel."""
+    ways: dict[_Place, list[float]] = {}
+    for observation in observations:
+        if observation.quantity == "travel_after" and observation.at["rewind"] == 0:
+            ways.setdefault((observation.initialisation, observation.at["level"]), []).append(observation.value)
+    for observation in observations:
+        if observation.quantity == "l2_distance" and observation.at["arm"] == "imp":
+            mine = ways.get((observation.initialisation, observation.at["level"]))
+            if mine:
+                of = "the length of the way from the first weights"
+                relative = ratio(observation.value, statistics.fmean(mine), error=0.0, of=of)
+                at = {axis: observation.at[axis] for axis in RELATIVE_DISTANCE.axes}
+                yield observed("relative_distance", at, observation.initialisation, observation.repeat, relative)
+
+
+def over_imp(observations: Sequence[Observation]) -> Iterable[Observation]:
+    """What is told of the copies of an arm over the mean of IMP's, initialisation by initialisation."""
+    of_imp: dict[tuple[str, _Place], list[float]] = {}
+    for observation in observations:
+        if observation.quantity in relations.DISTANCES and observation.at["arm"] == "imp":
+            of_imp.setdefault((observation.quantity, _beside(observation)), []).append(observation.value)
+    for observation in observations:
+        if observation.quantity in relations.DISTANCES:
+            mine = of_imp.get((observation.quantity, _beside(observation)))
+            if mine:
+                value = ratio(observation.value, statistics.fmean(mine), error=0.0, of="the same of IMP's copies")
+                name = f"{observation.quantity}_over_imp"
+                yield observed(name, observation.at, observation.initialisation, observation.repeat, value)
+
+
+def _beside(observation: Observation) -> _Place:
+    """What an observation shares with IMP's of the same subnetwork."""
+    at = observation.at
+    return observation.initialisation, at["rewind"], at["level"], at.get("split", "")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
-from harness.protocols.common import matching, pairs
+from harness.protocols.common import matching, pairs, relations
 from harness.protocols.common.arms import Subnetwork, subnetworks
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.pruning import by_level, chain_order, density, rewound
@@ -16,7 +16,7 @@ from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.imp import figures as imp_figures
-from harness.protocols.imp.derived import best_drops
+from harness.protocols.imp.derived import OVER_IMP, RELATIVE_DISTANCE, best_drops, over_imp, relative_distances
 from harness.protocols.imp.options import ImpOptions, ImpSetting
 from harness.schema.load import Problem
 
@@ -30,7 +30,10 @@ class Imp(TrainingExperiment[ImpOptions]):
     compares_copies = True
     time_axes = frozenset({"rewind"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        **{name: quantity.along("arm", "rewind", "level") for name, quantity in pairs.PAIR_QUANTITIES.items()},
+        **{
+            name: quantity.along("arm", "rewind", "level")
+            for name, quantity in {**pairs.PAIR_QUANTITIES, **relations.RELATIONS}.items()
+        },
         "error": Quantity("%", ("arm", "rewind", "level", "split"), "error at the end of training"),
         "accuracy": Quantity(
             "%", ("arm", "rewind", "level", "split"), "accuracy at the end of training", seldom_below=pairs.GUESSED
@@ -71,6 +74,9 @@ class Imp(TrainingExperiment[ImpOptions]):
         "travel_after": Quantity(
             "", ("rewind", "level"), "L2 distance of the IMP subnetwork from step k to the end", least=0.0
         ),
+        "way_ahead": relations.RELATIONS["way_ahead"].along("rewind", "level"),
+        "relative_distance": RELATIVE_DISTANCE,
+        **OVER_IMP,
     }
 
     def measurements(self, setting: ImpSetting) -> Iterable[Measurement]:
@@ -139,22 +145,30 @@ class Imp(TrainingExperiment[ImpOptions]):
             )
 
     def derived(self, setting: ImpSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
-        """Accuracy drops, those at the best rewinding iteration, both beyond one sd; from where on all is stable."""
+        """Drops of accuracy; from where on all is stable; how copies compare with those from 0 and between arms."""
         drops = matching.drops(observations)
         drops += best_drops(drops)
         options = setting.options
         rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
         stable = stable_from(observations, "rewind", rewinds, threshold=options.stable_below, end=setting.length)
-        return [*drops, *matching.beyond_sd(observations, drops), *stable]
+        return [
+            *drops,
+            *matching.beyond_sd(observations, drops),
+            *stable,
+            *relations.relations(setting, observations, "rewind"),
+            *relative_distances(observations),
+            *over_imp(observations),
+        ]
 
     def rests_on(
         self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """Drops are from the full networks, the best drop is over all rewinding iterations."""
+        """Drops are from the full networks, the best drop is over all rewinding iterations; some from IMP's copies."""
         if quantity.startswith("best_drop"):
             at = {**at, "arm": "imp"}
         of_full = "drop" in quantity and measurement.at.get("level") == 0
-        return of_full or measurement.agrees(at)
+        of_imp = quantity in OVER_IMP and measurement.agrees({**at, "arm": "imp"})
+        return of_full or of_imp or relations.grounds(quantity, "rewind", at, measurement)
 
     def axes(self, setting: ImpSetting) -> Mapping[str, Sequence[Condition]]:
         """Arms, rewinding iterations, levels, splits and modes of batch normalisation."""
@@ -176,11 +190,10 @@ class Imp(TrainingExperiment[ImpOptions]):
         level, compared = at.get("level"), setting.options.compared_levels
         if level == 0 and (quantity == "density" or at.get("arm", "imp") != "imp"):
             return "level 0 is the full network: it has no mask and no baselines"
-        of_pairs = quantity in pairs.PAIR_QUANTITIES or quantity == "stable_from"
-        partial = of_pairs or quantity.startswith("travel") or at.get("arm", "imp") != "imp"
-        if partial and level not in compared:
+        of_all_levels = quantity not in _OF_COMPARED and at.get("arm", "imp") == "imp"
+        if level not in compared and not of_all_levels:
             return f"level {level} is not compared: add it to settings.compared_levels"
-        return None
+        return relations.unrelated(quantity, "rewind", at, [setting.iterations(k) for k in setting.options.rewinds])
 
     def check_setting(self, setting: ImpSetting) -> Iterable[Problem]:
         """Rewinding iterations lie in training, in order; compared levels exist."""
@@ -200,6 +213,13 @@ class Imp(TrainingExperiment[ImpOptions]):
     def figures(self, setting: ImpSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Accuracy against density; instability and error against the rewinding iteration; lines; differences."""
         return imp_figures.figures(setting, observations, claims)
+
+
+_OF_COMPARED = frozenset(
+    {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP, "relative_distance", "stable_from"}
+    | {"travel_before", "travel_after"}
+)
+"""What is told of levels at which copies are compared, only."""
 
 
 def _at_rewind(measured: Measured) -> Iterable[Observation]:

@@ -7,14 +7,15 @@ from pydantic import Field
 
 from harness.figure import Figure
 from harness.jobs.job import Job
-from harness.observation import Condition, Observation, Quantity, observed, ratio
-from harness.protocols.common import pairs, series
+from harness.observation import Condition, Observation, Quantity
+from harness.protocols.common import pairs, relations, series
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
 from harness.protocols.common.recipe import LineOptions, SgdNoise
 from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.instability import figures as instability_figures
+from harness.protocols.instability.derived import DISTANCE_TREND, FEWEST, TREND_AXES, relative_distances, trends
 from harness.schema.base import Many, Model, Positive, Time
 from harness.schema.load import Problem
 
@@ -54,11 +55,14 @@ class Instability(TrainingExperiment[InstabilityOptions]):
     compares_copies = True
     time_axes = frozenset({"fork"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        **{name: quantity.along("fork") for name, quantity in pairs.PAIR_QUANTITIES.items()},
+        **{name: quantity.along("fork") for name, quantity in {**pairs.PAIR_QUANTITIES, **relations.RELATIONS}.items()},
         "stable_from": STABLE_FROM,
         "error": Quantity("%", ("fork", "split"), "error at the end of training"),
         "accuracy": Quantity("%", ("fork", "split"), "accuracy at the end of training", seldom_below=pairs.GUESSED),
         "error_at_fork": Quantity("%", ("fork", "split"), "error of the trunk at step k (LMC Fig. 10)"),
+        "error_gap_at_fork": Quantity(
+            "points", ("fork",), "error of the trunk at step k on the training set, minus test"
+        ),
         "travel_before": Quantity("", ("fork",), "L2 distance of weights from initialisation to step k", least=0.0),
         "travel_after": Quantity("", ("fork",), "L2 distance of weights from step k to the end", least=0.0),
         "relative_distance": Quantity(
@@ -67,6 +71,7 @@ class Instability(TrainingExperiment[InstabilityOptions]):
             "L2 distance between copies over the way that the copies from 0 travel in all (LMC appendix C)",
             least=0.0,
         ),
+        "distance_trend": DISTANCE_TREND,
     }
 
     def measurements(self, setting: InstabilitySetting) -> Iterable[Measurement]:
@@ -94,20 +99,13 @@ class Instability(TrainingExperiment[InstabilityOptions]):
     def derived(
         self, setting: InstabilitySetting, observations: Sequence[Observation], read: Read
     ) -> Iterable[Observation]:
-        """From where on copies are stable, and their distance over the way that the copies from 0 travel."""
-        threshold = setting.options.stable_below
-        yield from stable_from(observations, "fork", _forks(setting), threshold=threshold, end=setting.length)
-        ways: dict[int, list[float]] = {
-            seed: [table["l2"][0] for job in _ways(setting, seed) if (table := read(job)) is not None]
-            for seed in setting.replicates.seeds
-        }
-        for observation in observations:
-            if observation.quantity == "l2_distance" and (mine := ways[observation.initialisation]):
-                way = sum(mine) / len(mine)
-                relative = ratio(observation.value, way, error=0.0, of="the length of the way from the first weights")
-                yield observed(
-                    "relative_distance", observation.at, observation.initialisation, observation.repeat, relative
-                )
+        """From where on copies are stable; how they compare with each other and with the copies from 0; trends."""
+        threshold, forks = setting.options.stable_below, _forks(setting)
+        yield from stable_from(observations, "fork", forks, threshold=threshold, end=setting.length)
+        yield from relations.relations(setting, observations, "fork")
+        yield from relations.split_gaps(observations, "error_at_fork", "error_gap_at_fork")
+        yield from relative_distances(observations, _lengths(setting, read))
+        yield from trends(observations, _before_drops(setting))
 
     def rests_on(
         self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
@@ -115,25 +113,30 @@ class Instability(TrainingExperiment[InstabilityOptions]):
         """Each kind of table tells quantities of its own; the relative distance needs the ways of the copies from 0."""
         if measurement.reads is unread:
             return quantity == "relative_distance"
-        return measurement.reads in _READ_BY[quantity] and measurement.agrees(at)
+        return measurement.reads in _READ_BY[quantity] and relations.grounds(quantity, "fork", at, measurement)
 
     def axes(self, setting: InstabilitySetting) -> Mapping[str, Sequence[Condition]]:
-        """Forks, splits and modes of batch normalisation."""
+        """Forks, splits, modes of batch normalisation, and the axes of trends."""
         return {
+            **TREND_AXES,
             "fork": _forks(setting),
             "split": ("test", "train"),
             "batch_norm": setting.recipe.batch_norm_modes(setting.options.line),
         }
 
     def defaults(self, setting: InstabilitySetting) -> Mapping[str, Condition]:
-        """Test set, and the first mode of batch normalisation."""
-        return {"split": "test", "batch_norm": setting.recipe.batch_norm_modes(setting.options.line)[0]}
+        """Test set, the first mode of batch normalisation, and the first trend."""
+        return {
+            "split": "test",
+            "batch_norm": setting.recipe.batch_norm_modes(setting.options.line)[0],
+            **{axis: conditions[0] for axis, conditions in TREND_AXES.items()},
+        }
 
     def unmeasured(self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """The relative distance needs the copies from 0."""
-        if quantity == "relative_distance" and 0 not in _forks(setting):
-            return "the whole way is that of the copies from 0: add 0it to settings.forks"
-        return None
+        """What is held against the copies from 0 needs them; a trend needs three steps beyond."""
+        if quantity == "distance_trend" and len(_before_drops(setting)) < FEWEST:
+            return f"a trend needs {FEWEST} forks after 0 before the rate drops: add them to settings.forks"
+        return relations.unrelated(quantity, "fork", at, _forks(setting))
 
     def check_setting(self, setting: InstabilitySetting) -> Iterable[Problem]:
         """Forks lie in training, in order."""
@@ -176,10 +179,21 @@ def _copies(setting: InstabilitySetting, seed: int, fork: int) -> list[Job]:
     ]
 
 
-def _ways(setting: InstabilitySetting, seed: int) -> list[Job]:
-    """How far the copies from 0 travel in all; none where there are no such copies."""
-    start = setting.recipe.initial(seed)
-    return [setting.recipe.distance(start, copy) for copy in _copies(setting, seed, 0)] if 0 in _forks(setting) else []
+def _before_drops(setting: InstabilitySetting) -> list[int]:
+    """The forks beyond 0 at which the rate has not dropped yet."""
+    drops = [setting.iterations(drop) for drop in setting.recipe.training.schedule.drops]
+    return [fork for fork in _forks(setting) if 0 < fork < min(drops, default=setting.length)]
+
+
+def _lengths(setting: InstabilitySetting, read: Read) -> dict[int, list[float]]:
+    """How far the copies from 0 travel in all, by initialisation; none where there are no such copies."""
+    if 0 not in _forks(setting):
+        return {seed: [] for seed in setting.replicates.seeds}
+    ways = {
+        seed: [setting.recipe.distance(setting.recipe.initial(seed), copy) for copy in _copies(setting, seed, 0)]
+        for seed in setting.replicates.seeds
+    }
+    return {seed: [table["l2"][0] for job in jobs if (table := read(job)) is not None] for seed, jobs in ways.items()}
 
 
 def _at_fork(measured: Measured) -> Iterable[Observation]:
@@ -188,7 +202,10 @@ def _at_fork(measured: Measured) -> Iterable[Observation]:
 
 _READ_BY = {
     **pairs.READ_BY,
+    **relations.READ_BY,
     "error_at_fork": (_at_fork,),
+    "error_gap_at_fork": (_at_fork,),
+    "distance_trend": pairs.READ_BY["l2_distance"],
     "relative_distance": pairs.READ_BY["l2_distance"],
     "stable_from": pairs.READ_BY["instability"],
 }
