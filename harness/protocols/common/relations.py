@@ -4,13 +4,16 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.observation import Condition, Observation, Quantity, observed, ratio
+from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
 from harness.protocols.common import pairs
 from harness.protocols.common.base import Measured, Measurement
 from harness.protocols.common.setting import TrainingSetting
 
 DISTANCES = ("l2_distance", "cosine_distance", "disagreements", "loss_distance")
 """What tells how far copies are apart."""
+
+WHOLE_WAY = "the length of the way from the first weights"
+"""What a relative distance is held against, in words."""
 
 _KEPT = {name: f"{name}_kept" for name in DISTANCES}
 """What is held against the copies that part at 0 -> its ratio to theirs."""
@@ -121,6 +124,23 @@ def split_gaps(observations: Sequence[Observation], quantity: str, name: str) ->
                 yield Observation(name, dict(place[1]), observation.initialisation, observation.repeat, gap)
 
 
+def over(
+    observation: Observation, others: Sequence[float], name: str, at: Mapping[str, Condition], of: str
+) -> Observation:
+    """An observation over the mean of other values.
+
+    Args:
+        observation: with a value, or with the reason why it has none.
+        others: that it is held against.
+        name: of the ratio.
+        at: conditions of the ratio.
+        of: what the others are, in words.
+    """
+    found = ratio(observation.value, statistics.fmean(others), error=0.0, of=of)
+    value = found if observation.why is None else NoValue(observation.why)
+    return observed(name, at, observation.initialisation, observation.repeat, value)
+
+
 def _kept(observations: Sequence[Observation], axis: str) -> Iterable[Observation]:
     """Each distance between copies over the mean of those that part at 0."""
     first = {name: _by_place(observations, name, axis, lambda step: step == 0) for name in _KEPT}
@@ -129,10 +149,8 @@ def _kept(observations: Sequence[Observation], axis: str) -> Iterable[Observatio
             continue
         of_first = first[observation.quantity].get(_place(observation, axis))
         if of_first:
-            of = "the same of the copies from 0"
-            kept = ratio(observation.value, statistics.fmean(of_first), error=0.0, of=of)
-            name = _KEPT[observation.quantity]
-            yield observed(name, observation.at, observation.initialisation, observation.repeat, kept)
+            name, of = _KEPT[observation.quantity], "the same of the copies from 0"
+            yield over(observation, of_first, name, observation.at, of)
 
 
 def _shares(setting: TrainingSetting[Any], observations: Sequence[Observation]) -> Iterable[Observation]:
@@ -163,9 +181,9 @@ def _ways_ahead(observations: Sequence[Observation], axis: str) -> Iterable[Obse
     behind = _by_place(observations, "travel_before", "", lambda step: True)
     for observation in observations:
         if observation.quantity == "travel_after" and observation.at[axis] != 0:
-            for way in behind.get(_place(observation), ()):
-                ahead = ratio(observation.value, way, error=0.0, of="the way from the first weights to step k")
-                yield observed("way_ahead", observation.at, observation.initialisation, observation.repeat, ahead)
+            way = behind.get(_place(observation))
+            if way:
+                yield over(observation, way, "way_ahead", observation.at, "the way from the first weights to step k")
 
 
 def _by_place(

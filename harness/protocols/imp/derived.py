@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.observation import Condition, Observation, Quantity, observed, ratio
+from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import pairs, relations
 
 RELATIVE_DISTANCE = Quantity(
@@ -68,10 +68,8 @@ def relative_distances(observations: Sequence[Observation]) -> Iterable[Observat
         if observation.quantity == "l2_distance" and observation.at["arm"] == "imp":
             mine = ways.get((observation.initialisation, observation.at["level"]))
             if mine:
-                of = "the length of the way from the first weights"
-                relative = ratio(observation.value, statistics.fmean(mine), error=0.0, of=of)
                 at = {axis: observation.at[axis] for axis in RELATIVE_DISTANCE.axes}
-                yield observed("relative_distance", at, observation.initialisation, observation.repeat, relative)
+                yield relations.over(observation, mine, "relative_distance", at, relations.WHOLE_WAY)
 
 
 def over_imp(observations: Sequence[Observation]) -> Iterable[Observation]:
@@ -84,9 +82,8 @@ def over_imp(observations: Sequence[Observation]) -> Iterable[Observation]:
         if observation.quantity in relations.DISTANCES:
             mine = of_imp.get((observation.quantity, _beside(observation)))
             if mine:
-                value = ratio(observation.value, statistics.fmean(mine), error=0.0, of="the same of IMP's copies")
                 name = f"{observation.quantity}_over_imp"
-                yield observed(name, observation.at, observation.initialisation, observation.repeat, value)
+                yield relations.over(observation, mine, name, observation.at, "the same of IMP's copies")
 
 
 def _beside(observation: Observation) -> _Place:

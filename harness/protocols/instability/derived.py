@@ -4,7 +4,8 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.observation import NoValue, Observation, Quantity, observed, ratio
+from harness.observation import NoValue, Observation, Quantity, observed
+from harness.protocols.common import relations
 
 TREND_AXES: Mapping[str, Sequence[str]] = {"distance": ("l2", "cosine"), "against": ("log_k", "k")}
 """Axes of ``distance_trend``, their defaults first."""
@@ -34,11 +35,7 @@ def relative_distances(
     """
     for observation in observations:
         if observation.quantity == "l2_distance" and (mine := ways[observation.initialisation]):
-            of = "the length of the way from the first weights"
-            relative = ratio(observation.value, statistics.fmean(mine), error=0.0, of=of)
-            yield observed(
-                "relative_distance", observation.at, observation.initialisation, observation.repeat, relative
-            )
+            yield relations.over(observation, mine, "relative_distance", observation.at, relations.WHOLE_WAY)
 
 
 def trends(observations: Sequence[Observation], forks: Sequence[int]) -> Iterable[Observation]:
