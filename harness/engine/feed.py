@@ -5,6 +5,7 @@ up that epoch's order at that place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from harness import seeds
 from harness.engine.data.dataset import Dataset, Pixels
+from harness.engine.data.tasks import OWN, turned, turns
 from harness.errors import InvariantBroken
 
 _STEPS_AHEAD = 64
@@ -20,7 +22,7 @@ _STEPS_AHEAD = 64
 
 
 class Images:
-    """A dataset on a device, with a spec's normalisation and augmentation.
+    """A dataset on a device, with a spec's normalisation, augmentation and task.
 
     Attributes:
         split: ``train`` or ``test`` -> (uint8 images [N, C, H, W], labels [N]): labels on the device, images there too,
@@ -42,6 +44,8 @@ class Images:
         self._normalise = settings["normalise"]
         augment = settings["augment"]
         self._crop, self._flip = int(augment["crop_padding"]), bool(augment["flip"])
+        task = settings.get("task", OWN)
+        self._turns, self._task_seed = task["labels"] == "rotation", task["seed"]
         whole = self.split["train"][0]
         self._padded = self._pad(whole).contiguous() if isinstance(whole, Tensor) else None
         self._dtype = dtype
@@ -55,14 +59,15 @@ class Images:
     def plain(self, split: str, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Examples ``start .. stop-1`` as they are: images [B, 1, C, H, W] (one for all replicas), labels [B]."""
         x, y = self.split[split]
-        return self._to_float(x[start:stop]).unsqueeze(1), y[start:stop]
+        return self._posed(x[start:stop], y[start:stop]).unsqueeze(1), y[start:stop]
 
     def chosen(self, split: str, index: Tensor) -> Tensor:
         """Examples by number, as they are: images [B, 1, C, H, W]."""
-        return self._to_float(self.split[split][0][index]).unsqueeze(1)
+        x, y = self.split[split]
+        return self._posed(x[index], y[index]).unsqueeze(1)
 
     def augmented(self, index: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Training examples with each replica's own augmentation.
+        """Training examples with each replica's own augmentation; where they are to be turned, turned after it.
 
         Args:
             index: [R, B] examples.
@@ -71,9 +76,16 @@ class Images:
         Returns:
             Images [B, R, C, H, W] and labels [R, B].
         """
-        labels = self.split["train"][1][index]
+        x = self._moved(index, keys)
+        if not self._turns:
+            return x, self.split["train"][1][index]
+        quarters = turns(keys, index, self._task_seed)
+        return turned(x, quarters.t()), quarters
+
+    def _moved(self, index: Tensor, keys: Tensor) -> Tensor:
+        """Images [B, R, C, H, W], cropped and mirrored, of examples and streams as ``augmented`` has them."""
         if not (self._crop or self._flip):
-            return self._to_float(self.split["train"][0][index.t()]), labels
+            return self._to_float(self.split["train"][0][index.t()])
         draws = seeds.bits(keys[:, None], index)[..., None, None, None]
         _, channels, height, width = self.split["train"][0].shape
         device = index.device
@@ -93,7 +105,18 @@ class Images:
             number = torch.arange(index.numel(), device=device).reshape(index.shape)
         # One flat index: on the CPU some times as fast as an index for each axis.
         line = (number[..., None, None, None] * channels + channel) * padded.shape[2] + rows
-        return self._to_float(padded.take(line * padded.shape[3] + columns)).transpose(0, 1), labels
+        return self._to_float(padded.take(line * padded.shape[3] + columns)).transpose(0, 1)
+
+    def upright(self) -> "Images":
+        """The same images and labels; none is turned."""
+        other = copy(self)
+        other._turns = False
+        return other
+
+    def _posed(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Images as they are looked at without augmentation, turned where their labels say by how much."""
+        x = self._to_float(x)
+        return turned(x, labels) if self._turns else x
 
     def _pad(self, x: Tensor) -> Tensor:
         """Images with the border from which crops are taken."""

@@ -134,7 +134,8 @@ def data_of(name: str, data_root: Path) -> DatasetInfo:
 def trainable(training: Training, data_root: Path) -> int:
     """How many trainable parameters the network of a recipe really has."""
     data = data_of(training.data.name, data_root)
-    return build(training.network.model_dump(mode="json"), data.shape, data.classes).size
+    classes = training.data.task.classes(data.classes)
+    return build(training.network.model_dump(mode="json"), data.shape, classes).size
 
 
 def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:

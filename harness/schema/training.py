@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from harness.schema.base import Count, Decay, Fraction, Many, Model, NonNegative, Number, Positive, Seed, Time, Width
+from harness.schema.task import Task
 from harness.steps import Duration
 
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
@@ -165,6 +166,7 @@ class Data(Model):
         label_noise: share of the training labels that are drawn anew, uniformly over all classes, the right one among
             them [open]; whatever is measured on the training set is measured with these labels.
         noise_seed: of that draw, which is one for all replicates [open].
+        task: the dataset's own, or a pretext.
     """
 
     name: Literal["digits", "mnist", "cifar10"]
@@ -172,6 +174,13 @@ class Data(Model):
     augment: Augmentation = Augmentation()
     label_noise: Annotated[Number, Field(ge=0, le=1)] = 0.0
     noise_seed: Seed = 0
+    task: Task = Task()
+
+    @model_validator(mode="after")
+    def _noise_of_labels_that_are_there(self) -> Self:
+        if self.label_noise and self.task.labels != "true":
+            raise ValueError(f"label_noise is of true labels, and task.labels is {self.task.labels}: leave one out")
+        return self
 
 
 class NoClipping(Model):

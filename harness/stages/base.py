@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.datainfo import nominal
 from harness.engine.data.dataset import Dataset, Pixels, Split
 from harness.engine.data.labels import with_noise
+from harness.engine.data.tasks import OWN, posed
 from harness.engine.device import dtype_of, one_thread
 from harness.engine.feed import Images
 from harness.engine.graphs import branches_at_once
@@ -21,6 +22,7 @@ from harness.errors import HarnessError, InvariantBroken
 from harness.jobs.job import Job, canonical
 from harness.jobs.store import Artifact
 from harness.measure.evaluate import States
+from harness.stages.task_invariants import require_task
 
 _SOON_COMPUTED = 1_000_000_000
 """Multiply-adds of an example that a CPU's thread makes in a tenth of a second or less; VGG-16 has a third."""
@@ -100,7 +102,7 @@ class Context:
 
         Raises:
             HarnessError: absent, or with another digest than the job's.
-            InvariantBroken: what stages would see is not what the digest is of.
+            InvariantBroken: what stages would see is not what the digest is of, or not what its task says.
         """
         name = canonical([dict(data), precision])
         if name not in self._images:
@@ -111,8 +113,10 @@ class Context:
                     f"{data['digest'][:12]}: it changed since; run the command again"
                 )
             dataset = with_noise(dataset, data["label_noise"], data["noise_seed"])
-            images = Images(dataset, data, device=self.device, dtype=dtype_of(precision))
-            _require_same(images, dataset)
+            shown = posed(dataset, data.get("task", OWN))
+            images = Images(shown, data, device=self.device, dtype=dtype_of(precision))
+            _require_same(images, shown)
+            require_task(images, dataset, data)
             self._images = {name: images}
         return self._images[name]
 

@@ -18,6 +18,7 @@ _BY_CONTEXT = (
     "harness.engine.device",
     "harness.engine.feed",
     "harness.engine.data.labels",
+    "harness.engine.data.tasks",
     "harness.engine.networks.build",
 )
 _NOT_MEANING = ("harness.engine.data.datasets",)  # data is known by its digest, which is part of every key

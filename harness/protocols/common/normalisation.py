@@ -14,13 +14,13 @@ Location = tuple[str | int, ...]
 
 def single(recipe: Recipe) -> str | None:
     """The first layer of batch normalisation whose images are one pixel; None where there is none."""
-    network, data = recipe.training.network, recipe.data
+    network = recipe.training.network
     if not network.batch_norm:
         return None
     from harness.engine.networks.normalised import pixels
 
     try:
-        sizes = pixels(network.model_dump(mode="json"), data.shape, data.classes)
+        sizes = pixels(network.model_dump(mode="json"), recipe.data.shape, recipe.classes)
     except RuntimeError:  # the images are too small for the network, which is told where parameters are counted
         return None
     return next((layer for layer, count in sizes.items() if count == 1), None)

@@ -160,6 +160,7 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
             (*where, "data", "augment", "crop_padding"),
             f"found {training.data.augment.crop_padding}, more than the side of an image of {data.name}",
         )
+    yield from _task_problems(recipe, (*where, "data", "task"))
     if training.batch > data.n_train:
         yield Problem((*where, "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
     if recipe.length < 1:
@@ -178,6 +179,16 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
             (*where, "schedule", "warmup"),
             f"found {training.schedule.warmup}, longer than the training ({training.length})",
         )
+
+
+def _task_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
+    """Images that cannot be turned, or be made smaller by a whole number of pixels."""
+    task, (_, height, width) = recipe.training.data.task, recipe.data.shape
+    if task.labels == "rotation" and height != width:
+        yield Problem((*where, "labels"), f"found 'rotation', but images of {recipe.data.name} are not square")
+    if height % task.blur or width % task.blur:
+        message = f"found {task.blur}, which divides no image of {height}x{width} pixels ({recipe.data.name})"
+        yield Problem((*where, "blur"), message)
 
 
 def time_problems(recipe: Recipe, field: str, times: Sequence[Duration]) -> Iterable[Problem]:
