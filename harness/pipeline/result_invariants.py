@@ -6,7 +6,6 @@ One function an invariant, those of ``MEASURED``; also where all results were fo
 import hashlib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,47 +22,13 @@ from harness.jobs.plan import Plan
 from harness.jobs.stage_row import Role, Table
 from harness.jobs.stages import row
 from harness.jobs.store import Store
+from harness.pipeline.results import Results
 from harness.stages import products
 from harness.stages.base import network_of
 
 _ROUNDING_POINTS = 0.3
 """Points of error that rounding may move in results that do not tell how many examples it can move."""
 _AFRESH = "Mend what made them, then run in a fresh --store: results that are there are not made again"
-
-
-@dataclass(frozen=True)
-class Results:
-    """The results of a plan.
-
-    Attributes:
-        jobs: those that gave one, inputs first.
-        store: holds them.
-        datasets: the facts of the setting's datasets.
-    """
-
-    jobs: Sequence[Job]
-    store: Store
-    datasets: Sequence[DatasetInfo]
-    _tables: dict[str, Table] = field(default_factory=dict)
-
-    def of(self, *roles: Role) -> list[Job]:
-        """The jobs of stages with some roles."""
-        return [job for job in self.jobs if row(job.stage).role in roles]
-
-    def table(self, job: Job) -> Table:
-        """The job's table, read once."""
-        if job.key not in self._tables:
-            self._tables[job.key] = products.read_table(self.store, job)
-        return self._tables[job.key]
-
-    def witness(self, job: Job) -> Mapping[str, str]:
-        """What a training was fed, as far as it was recorded."""
-        seen = self.store.record(job)["provenance"].get("witness")
-        return seen if isinstance(seen, dict) else {}
-
-    def digest(self, job: Job) -> str:
-        """SHA-256 of the job's tensors, as its record has it."""
-        return str(self.store.record(job)["files"].get("tensors.safetensors", ""))
 
 
 def check_results(plan: Plan, store: Store, absent: Collection[str], datasets: Sequence[DatasetInfo]) -> None:
@@ -141,6 +106,19 @@ def orders_lead_apart(results: Results) -> None:
             )
 
 
+def trainings_without_a_rate_stand_still(results: Results) -> None:
+    """A training whose learning rate is 0 ends in the weights that it began with; running statistics may move."""
+    for job in results.of("training"):
+        if _moves(job) or job.params["start"] == job.params["stop"]:
+            continue
+        before, after = (State.of(products.read(results.store, one).tensors) for one in (job.inputs["state"], job))
+        mask = job.inputs.get("mask")
+        kept = Mask() if mask is None else Mask.of(products.read(results.store, mask).tensors)
+        for name, value in kept.applied(before.weights).items():
+            if not torch.equal(value.to(after.weights[name]), after.weights[name]):
+                raise InvariantBroken(f"{job!r} has a learning rate of 0, but moved {name}. {_AFRESH}")
+
+
 def orders_differ(results: Results) -> None:
     """The batches that trainings were really fed differ between all orders, and their augmentations between theirs.
 
@@ -213,6 +191,7 @@ MEASURED: Sequence[Callable[[Results], None]] = (
     shuffled_masks_differ,
     masks_keep_exact_counts,
     orders_lead_apart,
+    trainings_without_a_rate_stand_still,
     orders_differ,
     evaluations_are_of_whole_splits,
     counts_are_of_whole_splits,

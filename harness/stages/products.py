@@ -199,13 +199,15 @@ def _decided(job: Job, name: str) -> Any:
 
 
 def _mask(job: Job) -> Mapping[str, Form] | None:
-    """The tensors of the mask that a job gives: those of the pruning that it goes back to."""
+    """The tensors of the mask that a job gives: those of the pruning that it goes back to, or fewer."""
+    whole = True
     while row(job.stage).role != "pruning":
         if "mask" not in job.inputs:
             return None
+        whole = whole and job.params.get("output_layer", True)
         job = job.inputs["mask"]
     network = build(job.params["network"], job.params["shape"], job.params["classes"])
-    names = network.prunable(output_layer=job.params["output_layer"])
+    names = network.prunable(output_layer=whole and job.params["output_layer"])
     return {MASK + name: (tuple(network.parameters[name].shape), torch.bool) for name in names}
 
 

@@ -14,14 +14,16 @@ from harness.errors import InvariantBroken
 from harness.jobs.job import Job
 from harness.jobs.store import Artifact, Store
 from harness.pipeline.result_invariants import (
-    Results,
     counts_are_of_whole_splits,
     lines_end_in_their_copies,
     masks_keep_exact_counts,
+    trainings_without_a_rate_stand_still,
 )
+from harness.pipeline.results import Results
 from harness.protocols.common.recipe import LineOptions, Recipe
+from harness.steps import Duration
 from tests.plugin.lab import forget, installed
-from tests.stages.bench import TINY_LENET, setting
+from tests.stages.bench import TINY_LENET, Bench, setting
 
 PACKAGE = """
 from harness.jobs.stage_row import AMOUNT, TEXT, Row, named
@@ -147,3 +149,32 @@ def test_a_mask_of_another_count_is_told(
     told = nullcontext() if sound else pytest.raises(InvariantBroken, match=words)
     with told:
         masks_keep_exact_counts(Results([pruning], store, []))
+
+
+RATE_0 = Recipe(
+    HERE.recipe.training.model_copy(
+        update={"schedule": HERE.recipe.training.schedule.model_copy(update={"rate": 0.0, "warmup": Duration(0, "it")})}
+    ),
+    HERE.recipe.data,
+)
+
+
+@pytest.mark.parametrize("mask", [None, FIRST], ids=["dense", "sparse"])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_training_at_rate_0_that_moves_weights_is_told(moved: bool, mask: Job | None, tmp_path: Path) -> None:
+    bench, store = Bench(), Store(tmp_path / "store")
+    job = RATE_0.trunk(0, 6, mask)
+    made = bench[job]
+    if moved:
+        nudged = {name: value + 1e-12 * (name == "weight:output.weight") for name, value in made.tensors.items()}
+        made = Artifact({**nudged, "step": made.tensors["step"]}, {})
+    for needed in [*job.inputs.values()]:
+        store.write(needed, bench[needed], {})
+    store.write(job, made, {})
+    words = "has a learning rate of 0, but moved output.weight"
+    with pytest.raises(InvariantBroken, match=words) if moved else nullcontext():
+        trainings_without_a_rate_stand_still(Results([job], store, []))
+
+
+def test_a_training_with_a_rate_may_move(tmp_path: Path) -> None:
+    trainings_without_a_rate_stand_still(Results([START], Store(tmp_path / "empty"), []))

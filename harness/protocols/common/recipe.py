@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.datainfo import DatasetInfo
 from harness.jobs.job import Job
 from harness.schema.base import Many, Model
+from harness.schema.task import Task
 from harness.schema.training import Training
 from harness.steps import Duration
 
@@ -45,7 +46,7 @@ class Recipe:
 
     Attributes:
         training: as the spec has it.
-        data: the dataset's facts; they tell the number of classes.
+        data: the dataset's facts.
     """
 
     training: Training
@@ -55,6 +56,20 @@ class Recipe:
     def per_epoch(self) -> int:
         """Iterations of an epoch; the last may be short."""
         return -(-self.data.n_train // self.training.batch)
+
+    @property
+    def classes(self) -> int:
+        """What the network tells apart: the dataset's classes, or those of its task."""
+        return self.training.data.task.classes(self.data.classes)
+
+    def posed(self, task: Task) -> "Recipe":
+        """The same on another task; its network has another last layer where that has other classes."""
+        from harness.engine.networks.build import build  # brings PyTorch, for which what only lists specs need not wait
+
+        data = self.training.data.model_copy(update={"task": task})
+        network, classes = self.training.network.model_dump(mode="json"), task.classes(self.data.classes)
+        parameters = build(network, self.data.shape, classes).size
+        return Recipe(self.training.model_copy(update={"data": data, "parameters": parameters}), self.data)
 
     @property
     def length(self) -> int:
@@ -85,18 +100,20 @@ class Recipe:
 
     @property
     def _network(self) -> dict[str, Any]:
-        return {"network": self.training.network.model_dump(mode="json"), "classes": self.data.classes}
+        return {"network": self.training.network.model_dump(mode="json"), "classes": self.classes}
 
     @property
     def _data(self) -> dict[str, Any]:
-        """What evaluation sees: the images without augmentation, the labels with their noise."""
+        """What evaluation sees: images without augmentation, labels with their noise, as the task has them."""
         data = self.training.data
+        task = {"task": data.task.model_dump(mode="json")} if data.task != Task() else {}
         return {
             "name": data.name,
             "digest": self.data.digest,
             "normalise": data.normalise.model_dump(mode="json"),
             "label_noise": data.label_noise,
             "noise_seed": data.noise_seed,
+            **task,
         }
 
     def initial(self, seed: int) -> Job:
@@ -177,9 +194,9 @@ class Recipe:
             "warmup": self.iterations(schedule.warmup),
         }
 
-    def trunk(self, seed: int, k: int) -> Job:
-        """The network trained once to step k, with its optimiser's state; forks start from here."""
-        return self.train(self.initial(seed), 0, k, order=f"trunk/{seed}", keep_optimiser=True)
+    def trunk(self, seed: int, k: int, mask: Job | None = None) -> Job:
+        """The network, or a subnetwork, trained once to step k, with its optimiser's state; forks start from here."""
+        return self.train(self.initial(seed), 0, k, order=f"trunk/{seed}", mask=mask, keep_optimiser=True)
 
     @staticmethod
     def copy_order(seed: int, order: int) -> str:
@@ -200,6 +217,31 @@ class Recipe:
     def perturb(self, how: Mapping[str, Any], inputs: Mapping[str, Job]) -> Job:
         """A state whose weights under a mask are changed; how, of which inputs: see ``harness.stages.perturb``."""
         return Job("perturb", {**self._network, "shape": list(self.data.shape), **how}, inputs)
+
+    def transfer(self, pretrained: Job, *, fresh: Job, mask: Job, head: str, statistics: str) -> Job:
+        """What another recipe pretrained, as this one's network, to be trained under a mask.
+
+        Args:
+            pretrained: its state.
+            fresh: the network of this recipe before any training.
+            mask: that comes next; it is not applied yet.
+            head: ``kept``, or that of the fresh network.
+            statistics: running ones, ``kept`` or ``initial``.
+        """
+        params = {
+            **self._network,
+            "shape": list(self.data.shape),
+            "precision": self.training.precision,
+            "head": head,
+            "statistics": statistics,
+        }
+        return Job("transfer", params, {"state": fresh, "pretrained": pretrained, "mask": mask})
+
+    def mask_body(self, mask: Job) -> Job:
+        """A mask of this recipe's network for one that has another last layer, which is left whole."""
+        return Job(
+            "mask_body", {**self._network, "shape": list(self.data.shape), "output_layer": False}, {"mask": mask}
+        )
 
     def evaluate(self, state: Job) -> Job:
         """Error and loss of a state on both splits."""
