@@ -97,6 +97,19 @@ def by_level(
     return chain
 
 
+def sparsest_mask(
+    recipe: Recipe, seed: int, k: int, pruning: Iterative | OneShot, *, output_layer: bool, optimiser_state: str
+) -> Job:
+    """IMP's mask of the last level, rewound to k: what ``imp`` prunes, in jobs that it shares."""
+
+    def trained(subnetwork: Subnetwork) -> Job:
+        return rewound(recipe, subnetwork, k, order=chain_order(seed), optimiser_state=optimiser_state)
+
+    mask = by_level(recipe, recipe.trunk(seed, k), pruning, trained, output_layer=output_layer)[-1].mask
+    assert mask is not None, "pruning has one level at least"
+    return mask
+
+
 def density(measured: Measured) -> Iterable[Observation]:
     """The share of the prunable weights that a mask leaves, of a table of ``prune``."""
     yield measured.seen("density", 100 * measured.table["kept"][0] / measured.table["total"][0])

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from harness.jobs.job import Job
 from harness.protocols.common.arms import Subnetwork
-from harness.protocols.common.pruning import by_level, chain_order, rewound
+from harness.protocols.common.pruning import rewound, sparsest_mask
 from harness.protocols.early_phase_perturbations.options import PerturbationSetting
 from harness.protocols.early_phase_perturbations.perturbations import IDENTITY, NOISE, NOTHING, PERTURBATIONS
 
@@ -36,11 +35,16 @@ class Origin:
     @classmethod
     def of(cls, setting: PerturbationSetting, seed: int, k: int) -> "Origin":
         """By IMP of that k."""
-        trunk, options = setting.recipe.trunk(seed, k), setting.options
-        trained = partial(_as_imp_trains, setting, k, chain_order(seed))
-        last = by_level(setting.recipe, trunk, options.pruning, trained, output_layer=options.prune_output_layer)[-1]
-        assert last.mask is not None, "pruning has one level at least"
-        return cls(setting, seed, k, trunk, last.mask)
+        options = setting.options
+        mask = sparsest_mask(
+            setting.recipe,
+            seed,
+            k,
+            options.pruning,
+            output_layer=options.prune_output_layer,
+            optimiser_state=options.optimiser_at_rewind,
+        )
+        return cls(setting, seed, k, setting.recipe.trunk(seed, k), mask)
 
     @property
     def order(self) -> str:
@@ -85,7 +89,9 @@ class Origin:
     def controls(self) -> Iterator[tuple[str, Job]]:
         """Name -> trained network. The full one is trained on as ever; others share what is chosen for all arms."""
         recipe = self.setting.recipe
-        yield "full", _as_imp_trains(self.setting, self.k, self.order, Subnetwork(self.trunk, None))
+        carried = self.setting.options.optimiser_at_rewind
+        full = Subnetwork(self.trunk, None)
+        yield "full", rewound(recipe, full, self.k, order=self.order, optimiser_state=carried)
         yield "control", self.trained(self.perturbed(NOTHING))
         start = recipe.initial(self.seed)
         yield "rewound", recipe.train(start, 0, recipe.length, order=self.order, mask=self.mask)
@@ -99,8 +105,3 @@ class Origin:
                 yield name, NO_NOISE, self.perturbed(perturbation.how, perturbation.draws)
         for n, size in zip(options.noises, options.sizes, strict=True):
             yield NOISE, size, self.perturbed({"kind": "noise", "n": n, "sigma": options.sigma}, NOISE)
-
-
-def _as_imp_trains(setting: PerturbationSetting, k: int, order: str, subnetwork: Subnetwork) -> Job:
-    optimiser_state = setting.options.optimiser_at_rewind
-    return rewound(setting.recipe, subnetwork, k, order=order, optimiser_state=optimiser_state)
