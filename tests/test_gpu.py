@@ -14,6 +14,7 @@ from torch import Tensor
 from harness import seeds
 from harness.engine import device, graphs, optimise
 from harness.engine.data import datasets
+from harness.engine.data.tasks import posed
 from harness.engine.feed import Images
 from harness.engine.networks.build import Network, build
 from harness.engine.networks.initialise import flatten, initial_buffers, initial_parameters
@@ -25,6 +26,7 @@ from harness.execution.run import execute
 from harness.jobs.plan import Plan
 from harness.jobs.store import Artifact, Store
 from harness.measure.curvature import Objective, rows
+from harness.schema.task import Task
 from harness.stages import train as training
 from tests.engine.oracles import SCALE, dataset
 from tests.engine.test_graphs import ALL, assert_equal, course, fresh, images_of
@@ -47,6 +49,29 @@ def test_random_bits_and_orders_are_those_of_the_cpu() -> None:
     index = torch.arange(10_000)
     assert torch.equal(seeds.bits(7, index), seeds.bits(7, index.cuda()).cpu())
     assert torch.equal(seeds.permutation(7, 10_000), seeds.permutation(7, 10_000, device="cuda").cpu())
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_labels_turns_and_blurred_images_are_those_of_the_cpu(factor: int, card: torch.device) -> None:
+    """Bit by bit, as fed to a training and as evaluated."""
+    task = Task(labels="rotation", blur=factor).model_dump(mode="json")  # type: ignore[arg-type]
+    settings = {"normalise": SCALE, "augment": {"flip": True, "crop_padding": 1}, "task": task}
+    shown = posed(dataset(shape=(3, 6, 6)), task)
+    ours, theirs = (Images(shown, settings, device=place) for place in (torch.device("cpu"), card))
+    index, keys = torch.tensor([[0, 22, 5, 5], [9, 1, 0, 3]]), torch.tensor([17, -4])
+    on_gpu = theirs.augmented(index.to(card), keys.to(card))
+    for one, other in zip(ours.augmented(index, keys), on_gpu, strict=True):
+        assert torch.equal(one, other.cpu())
+    assert torch.equal(ours.split["train"][0][:], theirs.split["train"][0][:].cpu())
+    for one, other in zip(ours.plain("test", 0, 11), theirs.plain("test", 0, 11), strict=True):
+        assert torch.equal(one, other.cpu())
+
+
+def test_training_on_rotations_agrees_with_the_cpu_in_float64(card: torch.device) -> None:
+    job = setting().recipe.posed(Task(labels="rotation", blur=2)).trunk(0, 9)
+    on_gpu, on_cpu = Bench(device=card)[job], Bench()[job]
+    for name, value in on_cpu.tensors.items():
+        torch.testing.assert_close(on_gpu.tensors[name].cpu(), value, rtol=1e-9, atol=1e-11)
 
 
 def test_training_agrees_with_the_cpu_in_float64(card: torch.device) -> None:

@@ -6,19 +6,31 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 import yaml
 
 from harness.errors import RequestError
+from harness.execution.backends.in_process import InProcess
+from harness.execution.run import execute
 from harness.jobs.job import Job, ancestry
+from harness.jobs.plan import Plan
+from harness.jobs.store import Store
 from harness.observation import Condition, Observation
 from harness.pipeline.request import Request
+from harness.pipeline.result_invariants import check_results
+from harness.protocols.common.pruning import OneShot
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.early_phase_perturbations.jobs import Origin as PerturbationOrigin
 from harness.protocols.early_phase_pretraining import derived
 from harness.protocols.early_phase_pretraining.jobs import Origin, Pretrained
 from harness.protocols.early_phase_pretraining.options import PretrainingOptions
 from harness.protocols.early_phase_pretraining.pretexts import FROZEN, PRETEXTS, REFERENCES, PretextName
+from harness.protocols.early_phase_pretraining.protocol import PROTOCOL
+from harness.regress.smoke_run import shrunk
 from harness.schema.task import Task
+from harness.steps import Duration
+from tests.protocols.made_up import made_up
 from tests.support import ROOT, request
 
 PATH = ROOT / "specs" / "pilot" / "early_pretraining.yaml"
@@ -252,3 +264,32 @@ def test_images_that_cannot_be_blurred_so_are_refused(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(spec, sort_keys=False))
     with pytest.raises(RequestError, match=r"pretexts\[2\]: blur: found 8, which divides no image of 28x28"):
         request(path)
+
+
+def test_the_paper_scale_runs_in_small_on_made_up_images(tmp_path: Path) -> None:
+    """Every arm of ResNet-20 at its paper's setting, some steps of four images."""
+    setting = setting_of(PATH, "paper")
+    small = shrunk(setting)
+    data = made_up(small.recipe, 16, 8)
+    training = small.recipe.training.model_copy(update={"batch": 4, "precision": "fp32", "length": Duration(6, "it")})
+    short = training.schedule.model_copy(update={"drops": (Duration(5, "it"),)})
+    recipe = Recipe(training.model_copy(update={"schedule": short}), data.info)
+    options = setting.options.model_copy(
+        update={
+            "rewind": Duration(1, "it"),
+            "lengths": (Duration(2, "it"),),
+            "pruning": OneShot(style="one_shot", density=0.2),
+        }
+    )
+    one = small.replicates.model_copy(update={"initialisations": 1})
+    tried = replace(small, recipe=recipe, options=options, replicates=one)
+    plan = Plan.of(measurement.job for measurement in PROTOCOL.measurements(tried))
+    store = Store(tmp_path)
+    run = execute(plan, store, backend=InProcess(torch.device("cpu")), load_dataset=lambda name: data)
+    assert run.failed == {}
+    check_results(plan, store, (), [data.info])
+    observations = PROTOCOL.observations(tried, lambda job: store.read(job).table)
+    assert {seen.at["arm"] for seen in observations} == {*REFERENCES, FROZEN, *PRETEXTS}
+    moved = {seen.at["arm"]: seen.value for seen in observations if seen.quantity == "moved_distance"}
+    assert moved.pop(FROZEN) == 0
+    assert min(moved.values()) > 0

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.datainfo import DatasetInfo
 from harness.engine.data import datasets
-from harness.engine.data.dataset import Dataset, digest, in_memory
 from harness.engine.state import WEIGHT
 from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
@@ -15,6 +13,7 @@ from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting
+from tests.protocols.made_up import made_up
 from tests.support import SPECS, request
 
 ALL = {path.stem: request(path, "paper").setting for path in SPECS}
@@ -25,17 +24,6 @@ NETWORKS = {
     for recipe in setting.recipes.values()
     for training in (recipe.training,)
 }
-
-
-def made_up(recipe: Recipe, n_train: int, n_test: int) -> Dataset:
-    """Random images and labels with the facts of the recipe's dataset."""
-    generator = torch.Generator().manual_seed(0)
-    facts, tensors = recipe.data, {}
-    for part, count in (("train", n_train), ("test", n_test)):
-        tensors[f"{part}_x"] = torch.randint(0, 256, (count, *facts.shape), dtype=torch.uint8, generator=generator)
-        tensors[f"{part}_y"] = torch.arange(count) % facts.classes
-    info = DatasetInfo(facts.name, digest(tensors), n_train, n_test, facts.classes, facts.shape, False, "made up", None)
-    return in_memory(info, tensors)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -491,7 +491,7 @@ def unbounded(node: Any, place: str = "") -> Iterator[str]:
     """Whole numbers and lists of a JSON schema that may be of any size."""
     parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     if isinstance(node, dict):
-        if node.get("type") == "integer" and not {"maximum", "exclusiveMaximum", "const"} & node.keys():
+        if node.get("type") == "integer" and not {"maximum", "exclusiveMaximum", "const", "enum"} & node.keys():
             yield place
         if node.get("type") == "array" and "maxItems" not in node:
             yield place
