@@ -14,8 +14,8 @@ from harness.schema.base import Many, Model, Seed, Time
 class PretrainingOptions(Model):
     """What pretraining in place of rewinding leaves to choose.
 
-    The source's text is not at hand. [code] is the public framework of its authors, which pretrains, but has neither
-    rotations nor blurred images.
+    The source's text is not at hand. [code] is the public framework of its authors, which pretrains so, but neither
+    turns images by quarters nor blurs them, by faults of its own.
 
     Attributes:
         pruning: of the mask: iterative or one-shot; its last level is trained.
