@@ -227,7 +227,9 @@ CIUCA = {
     "quadratic_approximation",
 }
 """Specs of networks whose paper scales are not the slides' setting."""
-REMEMBERED = {f"early_{name}" for name in ("networks", "noise", "permutations", "rewinding", "signs", "telemetry")}
+REMEMBERED = {
+    f"early_{name}" for name in ("networks", "noise", "permutations", "pretraining", "rewinding", "signs", "telemetry")
+}
 """Specs of a source whose text is not at hand."""
 
 
