@@ -77,6 +77,7 @@ class Origin:
         how = {
             "kind": "identity",
             "tensors": "prunable",
+            "masked": "excluded",
             "batch_norm": "kept",
             "statistics": self.setting.options.statistics,
             "optimiser_state": "reset",
