@@ -115,8 +115,8 @@ def _timeline(setting: TelemetrySetting, observations: Sequence[Observation]) ->
         "Travel of an iteration (above), and its phases (below, EP Fig. 2): those that, each with one level, leave the "
         "least squares of its logarithm; means over the initialisations' own phases. A block tells travel an iteration "
         "and, under it, the norm of the gradient in its phase, as geometric means. Over momentum: divided by the most "
-        "that momentum, which begins with a velocity of 0, makes of gradients by then. Without momentum: at the rate "
-        f"that momentum comes to.{_found_by(setting)}",
+        "that momentum, which begins with a velocity of 0, makes of gradients by then. Without momentum: at the same "
+        f"rate.{_found_by(setting)}",
         "iteration",
         "travel of an iteration",
         lines,

@@ -17,7 +17,7 @@ CONSTANT = "constant"
 """A further recipe: the same training without the schedule's drops and warm-up."""
 
 NO_MOMENTUM = "no_momentum"
-"""A further recipe: the same training without momentum, at the rate that momentum comes to, rate / (1 - momentum)."""
+"""A further recipe: the same training without momentum, at the same rate."""
 
 TRAVELS = ("made", "momentum_free")
 """Travel as the steps make it, and divided by what momentum builds up (``heavy_ball.built_up``)."""
@@ -145,11 +145,5 @@ def _controls(own: Training) -> Mapping[str, Training]:
     constant = own.schedule.model_copy(update={"drops": (), "warmup": Duration(0, "it")})
     controls = {CONSTANT: own.model_copy(update={"schedule": constant})}
     if isinstance(own.optimiser, Sgd):
-        rate = float(f"{own.schedule.rate / (1 - own.optimiser.momentum):.6g}")  # as a spec can write it
-        controls[NO_MOMENTUM] = own.model_copy(
-            update={
-                "optimiser": own.optimiser.model_copy(update={"momentum": 0.0}),
-                "schedule": own.schedule.model_copy(update={"rate": rate}),
-            }
-        )
+        controls[NO_MOMENTUM] = own.model_copy(update={"optimiser": own.optimiser.model_copy(update={"momentum": 0.0})})
     return controls

@@ -89,7 +89,7 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
     def measurements(self, setting: TelemetrySetting) -> Iterable[Measurement]:
         """A training an initialisation and recipe, and three records of it: of steps, kept states, the test set.
 
-        The control without momentum is recorded step by step alone, so that it ends with the window.
+        The control without momentum has no record of kept states, so that it ends with the window.
         """
         options, times = setting.options, iterations(setting)
         for seed in setting.replicates.seeds:
@@ -98,11 +98,10 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
                 training = _training(recipe, seed, window_of(setting) + 1 if name == NO_MOMENTUM else recipe.length)
                 steps = _probed(training, times["probes"], telemetry.AT_ONCE, options.weights, options.weights_seed)
                 yield Measurement(telemetry.course, steps, at, seed)
-                if name == NO_MOMENTUM:
-                    continue
-                yield Measurement(telemetry.kept, _probed(training, times["kept"], telemetry.OF_KEPT), at, seed)
                 looks = _probed(training, times["evaluations"], telemetry.EVALUATED)
                 yield Measurement(telemetry.evaluated, looks, at, seed)
+                if name != NO_MOMENTUM:
+                    yield Measurement(telemetry.kept, _probed(training, times["kept"], telemetry.OF_KEPT), at, seed)
 
     def axes(self, setting: TelemetrySetting) -> Mapping[str, Sequence[Condition]]:
         """Recipes, measured iterations, the test set, single weights, travels and phases."""
@@ -120,10 +119,10 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
         return {"recipe": "own", "split": "test", "travel": "made"}
 
     def unmeasured(self, setting: TelemetrySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """What takes more than a step shows is measured at fewer iterations, and not without momentum."""
+        """What takes more than a step shows is measured at fewer iterations, what the end tells not without momentum."""
         option = _RECORDED_AT.get(quantity, "probes")
-        if option != "probes" and at.get("recipe") == NO_MOMENTUM:
-            return f"the control {NO_MOMENTUM!r} ends with the window, and is recorded step by step alone"
+        if option == "kept" and at.get("recipe") == NO_MOMENTUM:
+            return f"the control {NO_MOMENTUM!r} ends with the window, so that its end tells nothing"
         own = iterations(setting)[option]
         if "iteration" in at and at["iteration"] not in own:
             return (
