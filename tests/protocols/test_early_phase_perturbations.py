@@ -62,17 +62,50 @@ def test_drops_are_against_the_full_and_the_unperturbed_network_of_the_same_init
     }
 
 
-def test_the_correlation_is_over_what_was_perturbed() -> None:
-    """96, 94, 92 at 4, 6, 8; neither the control, nor what moves nothing, nor noise takes part."""
-    others = [
+def _moved(*arms: tuple[str, float, float]) -> list[Observation]:
+    """Of each name its accuracy and the distance that it moves."""
+    return [
         seen(quantity, name, value)
-        for name, accuracy, distance in (("skm0", 96.0, 4.0), ("s0m0", 92.0, 8.0))
+        for name, accuracy, distance in arms
         for quantity, value in (("accuracy", accuracy), ("moved_distance", distance))
     ]
+
+
+LOST = _moved(("s0m0", 92.0, 8.0), ("permute_layer", 90.0, 9.0))
+"""With ``s0mk`` 94, 92, 90 at 6, 8, 9."""
+
+
+def test_the_correlation_is_over_what_was_perturbed() -> None:
+    """Neither the control, nor what moves nothing, nor noise takes part."""
+    kept = _moved(("skm0", 96.0, 4.0), ("skmf", 95.0, 5.0), ("draw_layer_signs", 94.5, 5.5))
     against = [seen("accuracy", "noise", 50.0, n="0.5"), seen("moved_distance", "noise", 0.1, n="0.5")]
-    found = {one.initialisation: one for one in derived.rank_correlations(ACCURACIES + DISTANCES + others + against)}
+    every = ACCURACIES + DISTANCES + LOST + kept + against
+    found = {one.initialisation: one for one in derived.rank_correlations(every)}
     assert found[0].value == -1.0
     assert math.isnan(found[1].value)
+
+
+def test_that_signs_are_kept_makes_no_correlation() -> None:
+    """All that keep signs move less and lose less, with an order of their own that is the other one: -1 and 1."""
+    kept = _moved(("skm0", 94.5, 4.0), ("skmf", 95.0, 5.0), ("draw_layer_signs", 96.0, 5.5))
+    (found, _) = derived.rank_correlations(ACCURACIES + DISTANCES + LOST + kept)
+    assert found.value == 0.0
+
+
+def test_there_is_no_correlation_where_a_group_has_no_order() -> None:
+    (found, _) = derived.rank_correlations(ACCURACIES + DISTANCES + LOST + _moved(("skm0", 96.0, 4.0)))
+    assert found.why == "there are 1 perturbations, of which no order is to be told"
+
+
+def test_what_keeps_signs_says_so_to_the_stage() -> None:
+    """As the parameters of the stage have it."""
+    kept, lost = derived.GROUPS
+    assert kept | lost == PERTURBATIONS.keys()
+    assert kept == {
+        name
+        for name, one in PERTURBATIONS.items()
+        if one.how["kind"] == "scale" or one.how.get("signs") == "state" or one.how.get("keep_signs")
+    }
 
 
 def test_ranks_are_those_of_scipy() -> None:

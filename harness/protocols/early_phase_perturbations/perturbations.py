@@ -46,30 +46,34 @@ class Perturbation:
         family: what is done.
         how: parameters of the stage ``perturb``.
         draws: the name of what is random of it, empty where nothing is: those of one name have the same draws.
+        keeps_signs: whether each surviving weight has the sign that it has at k.
     """
 
     words: str
     family: Family
     how: Mapping[str, Any]
     draws: str = ""
+    keeps_signs: bool = False
 
 
 def _swap(words: str, signs: str, magnitudes: str) -> Perturbation:
-    return Perturbation(words, "signs", {"kind": "swap", "signs": signs, "magnitudes": magnitudes})
+    return Perturbation(
+        words, "signs", {"kind": "swap", "signs": signs, "magnitudes": magnitudes}, keeps_signs=signs == "state"
+    )
 
 
 def _scale(words: str, like: str) -> Perturbation:
-    return Perturbation(words, "signs", {"kind": "scale", "like": like})
+    return Perturbation(words, "signs", {"kind": "scale", "like": like}, keeps_signs=True)
 
 
 def _permute(words: str, within: str, *, keep_signs: bool = False) -> Perturbation:
     """With signs kept it is the same permutation."""
     how = {"kind": "permute", "within": within, "keep_signs": keep_signs}
-    return Perturbation(words, "permutations", how, f"permute_{within}")
+    return Perturbation(words, "permutations", how, f"permute_{within}", keep_signs)
 
 
 def _draw(words: str, *, keep_signs: bool = False) -> Perturbation:
-    return Perturbation(words, "draws", {"kind": "draw", "keep_signs": keep_signs}, "draw_layer")
+    return Perturbation(words, "draws", {"kind": "draw", "keep_signs": keep_signs}, "draw_layer", keep_signs)
 
 
 PERTURBATIONS: Mapping[PerturbationName, Perturbation] = MappingProxyType(

@@ -49,8 +49,8 @@ class EarlyPhasePerturbations(TrainingExperiment[PerturbationOptions]):
         "rank_correlation": Quantity(
             "",
             ("rewind", "split"),
-            "Spearman's correlation of accuracy and distance moved, over the perturbations of an initialisation, but "
-            "for noise",
+            "Spearman's correlation of accuracy and distance moved, within the perturbations of an initialisation that "
+            "keep the signs of k and within those that do not, and the mean of both; without noise",
             least=-1.0,
             most=1.0,
         ),

@@ -119,7 +119,7 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
         return {"recipe": "own", "split": "test", "travel": "made"}
 
     def unmeasured(self, setting: TelemetrySetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """What takes more than a step shows is measured at fewer iterations, what the end tells not without momentum."""
+        """More than a step shows is measured at fewer iterations, what the end tells, not without momentum."""
         option = _RECORDED_AT.get(quantity, "probes")
         if option == "kept" and at.get("recipe") == NO_MOMENTUM:
             return f"the control {NO_MOMENTUM!r} ends with the window, so that its end tells nothing"
