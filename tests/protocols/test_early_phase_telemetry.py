@@ -72,6 +72,24 @@ def _values(
     ]
 
 
+def test_what_remains_is_a_share_of_the_first_distance(asked: Request) -> None:
+    def read(job: Job) -> Table | None:
+        table = _planted(_travel, _travel)(job)
+        if table is not None and "distance_to_end" in table:
+            table["distance_to_end"] = [8.0, 6.0, 4.0, 2.0]
+        return table
+
+    assert _values(asked, read, "remaining_distance") == [1.0, 0.75, 0.5, 0.25]
+    standing = _planted(_travel, _travel)
+    ended = [0.0] * 4
+    none = [
+        seen
+        for seen in PROTOCOL.observations(asked.setting, lambda job: (standing(job) or {}) | {"distance_to_end": ended})
+        if seen.quantity == "remaining_distance"
+    ]
+    assert {seen.why for seen in none} == {"the training ends where it began"}
+
+
 def test_planted_phases_are_observed(asked: Request) -> None:
     read = _planted(_travel, lambda step: 10 * _travel(step))
     assert _values(asked, read, "phase_start") == [0, 5, 14]

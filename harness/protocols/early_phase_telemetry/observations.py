@@ -45,7 +45,13 @@ def course(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
 
 
 def kept(measured: Measured[TelemetrySetting]) -> Iterable[Observation]:
-    """How far states are from where the training ended."""
+    """How far states are from where the training ended, and what share of the first distance that is."""
+    distances = measured.table["distance_to_end"]
+    for step, distance in zip(measured.table["step"], distances, strict=True):
+        of_none: float | NoValue = NoValue("the training ends where it began")
+        yield measured.seen(
+            "remaining_distance", distance / distances[0] if distances[0] > 0 else of_none, iteration=step
+        )
     for row, step in enumerate(measured.table["step"]):
         for name in OF_KEPT:
             yield measured.seen(name, measured.table[name][row], iteration=step)

@@ -28,7 +28,9 @@ from harness.schema.load import Problem
 
 _COURSE = ("recipe", "iteration")
 _PHASE = ("recipe", "travel", "phase")
-_RECORDED_AT = dict.fromkeys(("accuracy", "loss"), "evaluations") | dict.fromkeys(telemetry.OF_KEPT, "kept")
+_RECORDED_AT = dict.fromkeys(("accuracy", "loss"), "evaluations") | dict.fromkeys(
+    (*telemetry.OF_KEPT, "remaining_distance"), "kept"
+)
 """Quantity -> the setting that says at how many iterations, where that is not ``probes``."""
 
 
@@ -54,6 +56,13 @@ class EarlyPhaseTelemetry(TrainingExperiment[TelemetryOptions]):
         "distance_from_start": Quantity("", _COURSE, "L2 distance of all parameters from their initial values", 0.0),
         "distance_to_end": Quantity(
             "", _COURSE, "L2 distance of all parameters from their values at the end of training", least=0.0
+        ),
+        "remaining_distance": Quantity(
+            "x",
+            _COURSE,
+            "distance_to_end over that of the initial values. A walk of independent steps, in proportion to the rate, "
+            "leaves the square root of the share of the summed squared rates that is to come",
+            least=0.0,
         ),
         "cosine_with_start": Quantity("", _COURSE, "cosine of all parameters with their initial values", -1.0, 1.0),
         "cosine_with_end": Quantity(
