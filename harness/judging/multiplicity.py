@@ -63,11 +63,12 @@ class Together:
 def together(specs: Sequence[Sequence[Judgement]]) -> Together:
     """What Holm's correction over several specs leaves of what each of them contradicts.
 
-    With more claims under test fewer contradictions survive, so that none is among them that does not survive in its
-    own spec. What is known to fail is a family of its own here too.
+    What the correction of its own spec leaves open keeps its place in the order of p-values and is not counted, so that
+    none is among them that does not survive in its own spec, also where only some claims of each are given. What is
+    known to fail is a family of its own here too.
 
     Args:
-        specs: the judgements of each, after Holm.
+        specs: the judgements of each, or some of them, after Holm.
     """
     whole = [judgement for judgements in specs for judgement in judgements]
     by_kind = [[one for one in whole if one.known_to_fail is known] for known in (False, True)]
@@ -79,8 +80,15 @@ def together(specs: Sequence[Sequence[Judgement]]) -> Together:
             for known in (False, True)
         ),
         contradicted=sum(one.verdict is Verdict.CONTRADICTED for one in whole),
-        still=sum(_surviving(list(filter(_contradicted_by_itself, kind)), sum(map(_tested, kind))) for kind in by_kind),
+        still=sum(map(_still_contradicted, by_kind)),
     )
+
+
+def _still_contradicted(kind: Sequence[Judgement]) -> int:
+    """How many of the claims that their specs contradict are contradicted among all of the kind."""
+    by_themselves = sorted(filter(_contradicted_by_itself, kind), key=_p)
+    survive = _surviving(by_themselves, sum(map(_tested, kind)))
+    return sum(one.verdict is Verdict.CONTRADICTED for one in by_themselves[:survive])
 
 
 def _contradicted_by_itself(judgement: Judgement) -> bool:
@@ -88,9 +96,9 @@ def _contradicted_by_itself(judgement: Judgement) -> bool:
 
 
 def _surviving(contradicted: Sequence[Judgement], of_all: int) -> int:
-    """How many of the contradictions, those with the least p-values, survive among so many tests."""
+    """How many of the contradictions, the least p-value first, survive among so many tests."""
     survive = 0
-    for judgement in sorted(contradicted, key=_p):
+    for judgement in contradicted:
         if _p(judgement) > LEVEL / (of_all - survive):
             break
         survive += 1

@@ -221,3 +221,12 @@ def test_what_a_spec_left_open_stays_open_over_several() -> None:
     first = after_holm([told(f"o{number}", REPRODUCED, 0.01) for number in range(5)] + [told("a", CONTRADICTED, 0.01)])
     assert first[-1].verdict is OPEN
     assert together([first, after_holm([told("b", CONTRADICTED, 0.02)])]) == Together(7, 2, 1, 0)
+
+
+def test_a_contradiction_that_its_spec_left_open_is_none_among_fewer_claims() -> None:
+    """.02 is not below .05 / 5 in the spec, and is below .05 / 2 over two of its claims; .001 is below both."""
+    rest = [told(f"o{number}", REPRODUCED, 0.01) for number in range(3)]
+    weak, strong = after_holm([told("a", CONTRADICTED, 0.02), told("b", CONTRADICTED, 0.001), *rest])[:2]
+    assert (weak.verdict, strong.verdict) == (OPEN, CONTRADICTED)
+    assert together([[weak], [strong]]) == Together(tested=2, families=2, contradicted=1, still=1)
+    assert together([[weak]]) == Together(tested=1, families=1, contradicted=0, still=0)

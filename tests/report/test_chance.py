@@ -68,6 +68,9 @@ def test_what_several_specs_say_of_a_paper_has_one_correction_beside_theirs(told
     assert "4 claims can be contradicted" in both
     assert "with 3 such corrections, up to 0.15 of them" in both
     assert "Of 1 contradiction 0 remain with one correction over all 4;" in both
+    opened = replace(first, verdict=Verdict.INCONCLUSIVE, by_itself=Verdict.CONTRADICTED, p=0.03)
+    other = replace(alone[0], p=0.001)
+    assert "of 1 primary one 1 remains with one over the 2" in contradictions([[opened, other, less, fails]])
     assert contradictions([[less], [less]]).endswith("No claim is contradicted.")
     assert contradictions([]) == contradictions([[told.judgements[1]]]) == ""
 
