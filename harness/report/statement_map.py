@@ -45,6 +45,9 @@ _BY_VERDICT: Mapping[Verdict | None, State] = {
 }
 """The state of a statement by the verdicts of its claims, None where one has none: the first of these that one has."""
 
+_REFUTING = (Verdict.CONTRADICTED, Verdict.FAILS)
+"""Of a part of a statement they refute the whole; other verdicts leave open what is missing."""
+
 
 @dataclass(frozen=True)
 class ClaimLink:
@@ -132,9 +135,11 @@ def _mark(statement: Statement, found: Found) -> Mark:
 
 
 def _state(statement: Statement, found: Found) -> State:
-    if statement.claims is None:
-        return NOT_CHECKED if statement.partly is None else PARTLY
-    verdicts = {_foremost(found.get(name, {})) for name in statement.claims}
+    if statement.none is not None:
+        return NOT_CHECKED
+    verdicts = {_foremost(found.get(name, {})) for name in statement.checked_by}
+    if statement.partly is not None and verdicts.isdisjoint(_REFUTING):
+        return PARTLY
     if verdicts == {None}:
         return UNREPORTED
     return next(state for verdict, state in _BY_VERDICT.items() if verdict in verdicts)

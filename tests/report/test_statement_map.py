@@ -65,6 +65,25 @@ def test_partly_and_not_checked_say_why() -> None:
     assert (none.state, none.reason, none.claims) == (marks.NOT_CHECKED, "not built: no engine", [])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        ({"toy": Verdict.FAILS}, {"toy": Verdict.HOLDS}, marks.FAILS),
+        ({"paper": Verdict.REPRODUCED}, {"paper": Verdict.CONTRADICTED}, marks.CONTRADICTED),
+        ({"paper": Verdict.REPRODUCED, "toy": Verdict.FAILS}, {}, marks.PARTLY),
+        ({"paper": Verdict.REPRODUCED}, {"paper": Verdict.REPRODUCED}, marks.PARTLY),
+        ({"toy": Verdict.INCONCLUSIVE}, {}, marks.PARTLY),
+        ({}, {}, marks.PARTLY),
+    ],
+)
+def test_a_refuted_part_refutes_the_statement(
+    first: Mapping[str, Verdict], second: Mapping[str, Verdict], state: State
+) -> None:
+    part = Statement(id="p-1-2", place="1", words="W.", partly=Partly(claims=("s/a", "s/b"), missing="the rest"))
+    mark = _only(part, {"s/a": first, "s/b": second})
+    assert (mark.state, mark.reason) == (state, "missing: the rest")
+
+
 def test_states_are_told_apart_without_colour() -> None:
     assert len({state.words for state in marks.STATES}) == len(marks.STATES)
     assert [state.symbol for state in marks.STATES] == ["✓", "✓", "✗", "✗", "?", "○", "◐", "·"]
