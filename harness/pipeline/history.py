@@ -9,6 +9,7 @@ import yaml
 
 from harness.errors import RequestError
 from harness.jobs.provenance import git
+from harness.pipeline.commits import Commit, commits_of
 from harness.printable import one_line
 
 WORKING_COPY = "working copy"
@@ -46,24 +47,32 @@ class Change:
 
 
 @dataclass(frozen=True)
-class _Commit:
-    """A commit, or a merge, that changed the file: ``path`` is its place then, ``before`` its place in the parents."""
+class _Told:
+    """What was told up to a commit of it and of what it was made from.
 
-    revision: str
-    date: str
-    parents: tuple[str, ...]
-    path: str
-    before: str
+    Attributes:
+        claims: each field as it was told last.
+        last: (claim, field) -> the number of the commit of which that was told.
+    """
+
+    claims: _Claims
+    last: Mapping[tuple[str, str], int]
+
+    def number(self, claim: str, field: str) -> int:
+        """Of the commit that told a field last; whoever tells a whole claim tells its fields."""
+        return max(self.last.get((claim, name), -1) for name in (field, _WHOLE))
 
 
 def history(path: Path) -> list[Change]:
     """The changes of a spec's claims, the oldest first, one branch after the other where branches were merged.
 
     Each commit is compared with the one that it was made from, whatever was committed meanwhile elsewhere; a merge with
-    all that it joins, so that only what none of them has is told as its own.
+    what was told last of each field on the branches that it joins: what it changes itself, and what it takes back of
+    one branch for the sake of another, is told as its own.
 
     Revisions are read as plain YAML, so that those which are no valid specs any more are told as well; a revision that
-    cannot be read is a change of the whole file, and is left out of the comparison. Renames of the file are followed.
+    cannot be read is a change of the whole file, and is left out of the comparison. Renames and copies
+    of the file are followed, on each branch by itself.
 
     Args:
         path: a spec, tracked by git.
@@ -78,52 +87,45 @@ def history(path: Path) -> list[Change]:
     folder = path.resolve().parent
     if not git(folder, "rev-parse", "--show-toplevel"):
         raise RequestError(f"{path} lies in no git repository, or git is not installed: its history cannot be told")
-    commits = _commits(folder, path.name)
+    commits = commits_of(path)
     if not commits:
         raise RequestError(f"no commit has {path}: commit it first (git add, git commit)")
-    head = _Commit(WORKING_COPY, "", ("HEAD",), f"./{path.name}", f"./{path.name}")
     changes: list[Change] = []
-    readable: _Claims = {}
-    for commit in (*commits, head):
-        after = _claims(text if commit is head else git(folder, "show", f"{commit.revision}:{commit.path}"))
+    told: dict[str, _Told] = {}
+    for number, commit in enumerate((*commits, Commit(WORKING_COPY, "", (commits[-1].revision,), text))):
+        before = _joined([told[parent] for parent in commit.parents])
+        told[commit.revision] = before
+        after = _claims(commit.text)
         if after is None:
-            why = "cannot be read as YAML with claims"
-            changes.append(Change(commit.revision, commit.date, "", _WHOLE, "", why))
+            changes.append(Change(commit.revision, commit.date, "", _WHOLE, "", "cannot be read as YAML with claims"))
             continue
-        versions = [_before(folder, parent, commit.before, readable) for parent in commit.parents]
-        changes += [Change(commit.revision, commit.date, *change) for change in _own_changes(versions, after)]
-        readable = after
+        own = list(_compared(before.claims, after))
+        changes += [Change(commit.revision, commit.date, *change) for change in own]
+        told[commit.revision] = _Told(after, {**before.last, **{change[:2]: number for change in own}})
     return changes
 
 
-def _before(folder: Path, parent: str, path: str, readable: _Claims) -> _Claims:
-    """The claims of a parent: none where it has no such file, the last ones that can be read where its cannot."""
-    text = git(folder, "show", f"{parent}:{path}")
-    claims = _claims(text) if text else {}
-    return readable if claims is None else claims
+def _joined(branches: Sequence[_Told]) -> _Told:
+    """What was told last on any of the branches, field by field."""
 
+    def latest(claim: str, field: str) -> Mapping[str, str] | None:
+        return max(branches, key=lambda told: told.number(claim, field)).claims.get(claim)
 
-def _own_changes(versions: Sequence[_Claims], after: _Claims) -> list[tuple[str, str, str, str]]:
-    """(claim, field, before, after) of what differs from every version before, as the first of them has it."""
-    first, *others = [list(_compared(before, after)) for before in versions or [{}]]
-    in_all = [{change[:2] for change in changes} for changes in others]
-    return [change for change in first if all(change[:2] in places for places in in_all)]
-
-
-def _commits(folder: Path, name: str) -> list[_Commit]:
-    """The commits that changed a file, the oldest first; of two branches one comes after the other."""
-    words = ("log", "--follow", "--topo-order", "-c", "--format=%x01%H %cs %P", "--name-status", "--", name)
-    commits = []
-    for entry in git(folder, "-c", "core.quotePath=false", *words).split("\x01")[1:]:
-        head, *lines = entry.split("\n")
-        revision, date, *parents = head.split()
-        for paths in [line.split("\t")[1:] for line in lines if line][:1]:
-            commits.append(_Commit(revision, date, tuple(parents), paths[-1], paths[0]))
-    return commits[::-1]
+    claims: dict[str, dict[str, str]] = {}
+    for claim in dict.fromkeys(claim for told in branches for claim in told.claims):
+        if latest(claim, _WHOLE) is not None:
+            fields = dict.fromkeys(field for told in branches for field in told.claims.get(claim, ()))
+            sides = {field: latest(claim, field) or {} for field in fields}
+            claims[claim] = {field: side[field] for field, side in sides.items() if field in side}
+    return _Told(
+        claims, {place: max(told.number(*place) for told in branches) for told in branches for place in told.last}
+    )
 
 
 def _claims(text: str) -> _Claims | None:
-    """The claims of a version of the file; None where it has none that can be read."""
+    """The claims of a version of the file; None where it has none that can be read, {} where it is not there."""
+    if not text:
+        return {}
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):

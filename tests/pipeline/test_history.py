@@ -134,7 +134,78 @@ def test_what_a_merge_itself_changes_is_told_as_its_own(repository: Repository) 
     branched(repository)
     git(repository.root, "merge", "--quiet", "--no-commit", "side")
     mended = repository.commit(bounds("5.0", "90.0"), "2026-01-06")
-    assert [change for change in moves(repository) if change[0] == mended] == [(mended, "a", "2.0", "5.0")]
+    assert [change for change in moves(repository) if change[0] == mended] == [(mended, "a", "4.0", "5.0")]
+
+
+def test_what_a_branch_changes_under_the_name_of_before_is_told_after_a_rename(repository: Repository) -> None:
+    repository.commit(bounds("1.0", "100.0"), "2026-01-02")
+    git(repository.root, "checkout", "--quiet", "-b", "side")
+    side = repository.commit(bounds("2.0", "100.0"), "2026-01-03")
+    git(repository.root, "checkout", "--quiet", "-")
+    git(repository.root, "mv", "specs/tiny.yaml", "specs/small.yaml")
+    git(repository.root, "commit", "--quiet", "--message", "one", date="2026-01-04")
+    git(repository.root, "merge", "--quiet", "side", date="2026-01-05")
+    repository.path = repository.path.with_name("small.yaml")
+    assert "bound: 2.0" in repository.path.read_text()
+    assert moves(repository) == [(side, "a", "1.0", "2.0")]
+    git(repository.root, "checkout", "--quiet", "side")
+    git(repository.root, "merge", "--quiet", "-", date="2026-01-06")
+    assert moves(repository) == [(side, "a", "1.0", "2.0")], "nor twice, whichever side is merged into the other"
+
+
+def test_what_a_merge_takes_back_of_a_branch_is_told_as_its_own(repository: Repository) -> None:
+    repository.commit(bounds("2.0", "100.0"), "2026-01-02")
+    git(repository.root, "checkout", "--quiet", "-b", "side")
+    side = repository.commit(bounds("3.0", "90.0"), "2026-01-03")
+    git(repository.root, "checkout", "--quiet", "-")
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "one", date="2026-01-04")
+    git(repository.root, "merge", "--quiet", "--no-ff", "--no-commit", "side")
+    merge = repository.commit(bounds("2.0", "90.0"), "2026-01-05")
+    told = [(side, "a", "2.0", "3.0"), (side, "b", "100.0", "90.0"), (merge, "a", "3.0", "2.0")]
+    assert moves(repository) == told
+    later = repository.commit(bounds("2.5", "90.0"), "2026-01-06")
+    assert moves(repository) == [*told, (later, "a", "2.0", "2.5")]
+
+
+def test_a_merge_that_takes_nothing_of_a_branch_takes_all_back(repository: Repository) -> None:
+    _, third, fourth, main = branched(repository)
+    git(repository.root, "merge", "--quiet", "--strategy", "ours", "side", date="2026-01-06")
+    merge = git(repository.root, "rev-parse", "HEAD")
+    told = moves(repository)
+    assert [change for change in told if change[1] == "a"] == [
+        (third, "a", "2.0", "3.0"),
+        (fourth, "a", "3.0", "4.0"),
+        (merge, "a", "4.0", "2.0"),
+    ]
+    assert [change for change in told if change[1] == "b"] == [(main, "b", "100.0", "90.0")]
+
+
+def test_of_a_file_that_was_copied_only_what_was_before_is_told(repository: Repository) -> None:
+    first = repository.commit(FIRST, "2026-01-02")
+    git(repository.root, "checkout", "--quiet", "-b", "side")
+    copy = repository.path.with_name("small.yaml")
+    copy.write_text(FIRST)
+    git(repository.root, "add", "--all")
+    git(repository.root, "commit", "--quiet", "--message", "one", date="2026-01-03")
+    git(repository.root, "checkout", "--quiet", "-")
+    repository.commit(bounds("3.0", "100.0"), "2026-01-04")
+    git(repository.root, "merge", "--quiet", "side", date="2026-01-05")
+    assert {change.revision for change in history(copy)} == {first}
+    assert len(moves(repository)) == 1
+
+
+def test_a_file_that_was_away_has_its_earlier_history(repository: Repository) -> None:
+    repository.commit(FIRST, "2026-01-02")
+    git(repository.root, "rm", "--quiet", "specs/tiny.yaml")
+    git(repository.root, "commit", "--quiet", "--message", "one", date="2026-01-03")
+    repository.path.parent.mkdir(exist_ok=True)
+    repository.commit(bounds("3.0", "100.0"), "2026-01-04")
+    told = [(one.date[-2:], one.claim, one.before, one.after) for one in history(repository.path)]
+    assert told == [
+        *(("02", claim, "", "A sentence.") for claim in "ab"),
+        *(("03", claim, "A sentence.", "") for claim in "ab"),
+        *(("04", claim, "", "A sentence.") for claim in "ab"),
+    ]
 
 
 def test_without_a_repository_or_a_commit_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
