@@ -11,6 +11,7 @@ from markupsafe import Markup
 from harness.judging.verdict import Judgement, Verdict
 from harness.printable import clean
 from harness.report.chance import contradictions, wrong_by_chance
+from harness.report.counting import disagreements, rank, that_count
 from harness.report.figures.interval_plot import interval_plot
 from harness.report.page import digest, part, render
 from harness.report.read import Report
@@ -68,7 +69,7 @@ def index(reports: Iterable[Report], statements: Statements | None = None) -> st
     """Renders the page over reports.
 
     Args:
-        reports: in any order.
+        reports: in any order; of several on a spec at a scale all are shown, and ``that_count`` says which one counts.
         statements: of the sources, for a map of what of them is checked; None: there is no map.
 
     Returns:
@@ -76,6 +77,7 @@ def index(reports: Iterable[Report], statements: Statements | None = None) -> st
         reports. Without JavaScript it shows everything; with it, it filters. Texts of specs stand in it as text.
     """
     listed = list(reports)
+    counted = that_count(listed)
     groups = _groups(listed)
     script = part("index.js")
     rows = [row for group in groups for claim in group.claims for row in claim.rows]
@@ -85,11 +87,12 @@ def index(reports: Iterable[Report], statements: Statements | None = None) -> st
         script=script,
         policy=digest(script),
         groups=groups,
-        sources=[] if statements is None else statement_map(statements, _found(listed)),
+        sources=[] if statements is None else statement_map(statements, _found(counted)),
         states=STATES,
         summary=_summary(groups, rows),
-        chance=wrong_by_chance([judgement for report in listed for judgement in report.judgements]),
-        papers=_papers(listed),
+        chance=wrong_by_chance([judgement for report in counted for judgement in report.judgements]),
+        papers=_papers(counted),
+        disagreements=disagreements(listed),
         counts=counts(_numbers(listed)),
         filters=[(name, plural, _choices(name, groups, rows)) for name, plural in _CHOICES.items()],
         verdicts=len(rows),
@@ -99,28 +102,23 @@ def index(reports: Iterable[Report], statements: Statements | None = None) -> st
 
 def _groups(reports: Iterable[Report]) -> list[_Group]:
     by_spec: dict[str, list[Report]] = {}
-    for report in sorted(reports, key=_rank):
+    for report in sorted(reports, key=rank):
         by_spec.setdefault(report.spec, []).append(report)
     return [_group(members) for members in by_spec.values()]
 
 
 def _found(reports: Iterable[Report]) -> Found:
-    """What reports say of each claim at the scales at which it is checked; the first report on a scale counts.
+    """What reports, one a spec and scale, say of each claim at the scales at which it is checked.
 
     A scale is left out at which the check has a sentence of its own: there it says something else than the source.
     """
     found: dict[str, dict[str, Verdict]] = {}
-    for report in sorted(reports, key=_rank):
+    for report in reports:
         for judgement in report.judgements:
             verdicts = found.setdefault(f"{report.spec}/{judgement.claim.id}", {})
             if judgement.check is not None and judgement.check.sentence is None:
-                verdicts.setdefault(report.scale, judgement.verdict)
+                verdicts[report.scale] = judgement.verdict
     return found
-
-
-def _rank(report: Report) -> tuple[str, bool, str, str]:
-    """By spec, the paper's scale first."""
-    return report.spec, report.scale != PAPER_SCALE, report.scale, report.place
 
 
 def _group(reports: Sequence[Report]) -> _Group:
@@ -143,9 +141,9 @@ def _group(reports: Sequence[Report]) -> _Group:
 
 
 def _papers(reports: Sequence[Report]) -> Sequence[tuple[str, str]]:
-    """Each paper with what chance does to all that is said of it, whichever spec says so."""
+    """Each paper with what chance does to all that reports, one a spec and scale, say of it."""
     papers: dict[str, list[tuple[bool, Sequence[Judgement]]]] = {}
-    for report in sorted(reports, key=lambda report: report.place):
+    for report in reports:
         by_paper: dict[str, list[Judgement]] = {}
         for judgement in report.judgements:
             by_paper.setdefault(judgement.claim.source.paper, []).append(judgement)

@@ -7,16 +7,18 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from harness.judging.verdict import Verdict
 from harness.pipeline.outcome import Outcome
 from harness.report.chance import wrong_by_chance
 from harness.report.index import index
 from harness.report.read import read_all
 from harness.report.write import write
-from harness.schema.claims import Source
+from harness.schema.claims import Source as ClaimSource
 from harness.schema.papers import title_of
+from harness.schema.statements import Section, Source, Statement, Statements
 from tests.report.parser import Page
 
-OTHER = Source(paper="Another paper", place="Table 1")
+OTHER = ClaimSource(paper="Another paper", place="Table 1")
 
 
 def _page(document: str) -> Page:
@@ -129,3 +131,26 @@ def test_two_folders_with_the_same_spec_and_scale_are_told_apart(paper: Outcome,
     text = _page(index(read_all(tmp_path))).text
     assert text.count("paper new") == text.count("paper old") == 2
     assert "1 spec, 2 claims, 4 verdicts." in text
+    assert "disagree" not in text
+
+
+def test_of_two_reports_on_a_spec_and_scale_one_counts_everywhere(paper: Outcome, tmp_path: Path) -> None:
+    first = replace(paper.judgements[0], verdict=Verdict.REPRODUCED)
+    judged = [first, *paper.judgements[1:]]
+    other = [replace(first, verdict=Verdict.CONTRADICTED, p=0.001), *paper.judgements[1:]]
+    write([replace(paper, judgements=judged)], tmp_path / "new")
+    write([replace(paper, judgements=other)], tmp_path / "old")
+    claim = f"{paper.spec.id}/{first.claim.id}"
+    section = Section(title="One", statements=(Statement(id="p-1-1", place="1", words="W.", claims=(claim,)),))
+    statements = Statements((Source(paper="p", sections=(section,)),), (), ())
+    reports = read_all(tmp_path)
+    text = _page(index(reports, statements)).text
+    assert "1 spec, 2 claims, 4 verdicts." in text, "both are shown"
+    assert f"{title_of('lmc')} : {wrong_by_chance(judged)}" in text
+    assert "1 statement: 1 reproduced" in text
+    places = [f"{folder}/{paper.spec.id}-paper.json" for folder in ("new", "old")]
+    assert (
+        f"Two reports on {paper.spec.id} at paper scale disagree about 1 claim ({first.claim.id}): {places[0]} counts, "
+        f"{places[1]} does not."
+    ) in text
+    assert index(reports, statements) == index(reversed(reports), statements)
