@@ -7,8 +7,8 @@ from pathlib import Path
 from harness.errors import RequestError
 from harness.schema.document import read
 from harness.schema.model import Spec
+from harness.schema.problems import validated
 from harness.schema.statements import Statement, Statements
-from harness.schema.words import validated
 
 PILOT = "pilot"
 """The folder, among the specs, of those that are outside the catalogue."""

@@ -90,7 +90,7 @@ class Document:
                 continue
             name = str(part)[:_LONGEST_NAME]
             text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else name
-        return text or "spec"
+        return text or "the file"
 
 
 def read(path: Path) -> Document:
@@ -106,10 +106,10 @@ def read(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise RequestError(f"{name}: not UTF-8 text (byte {error.start}). Save it as UTF-8") from error
     except ValueError as error:
-        raise RequestError(f"{name}: {error}. Is this the right file? A spec is a short text") from error
+        raise RequestError(f"{name}: {error}. Is this the right file? It should be a short text") from error
     except OSError as error:
         raise RequestError(
-            f"{name}: cannot be read ({error.strerror}). Name an existing spec file (in a container: a mounted one)"
+            f"{name}: cannot be read ({error.strerror}). Name an existing file (in a container: a mounted one)"
         ) from error
     if _LIBYAML is not None and not any(character in text for character in _READ_IN_TWO_WAYS):
         reader = _Reader(name, _LIBYAML)
@@ -172,21 +172,21 @@ class _Reader:
     def _refuse(self, event: yaml.Event) -> None:
         line = _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise self._error(line, "anchors and aliases are not allowed in a spec. Write the value out")
+            raise self._error(line, "anchors and aliases are not allowed here. Write the value out")
         tag = getattr(event, "tag", None)
         if tag:
-            raise self._error(line, f"the tag {tag!r} is not allowed in a spec. Remove it")
+            raise self._error(line, f"the tag {tag!r} is not allowed here. Remove it")
         if isinstance(event, yaml.NodeEvent):
             self._values += 1
         if self._values > MAX_VALUES:
-            raise self._error(line, f"more than {MAX_VALUES:,} values are too many for a spec. Is this the right file?")
+            raise self._error(line, f"more than {MAX_VALUES:,} values are too many. Is this the right file?")
 
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], place: Location) -> Any:
         self.lines.setdefault(place, _line(event) + 1)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if len(place) >= MAX_DEPTH:
-            raise self._error(_line(event), f"nested too deeply for a spec: more than {MAX_DEPTH} levels")
+            raise self._error(_line(event), f"nested too deeply: more than {MAX_DEPTH} levels")
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(events, place)
         items: list[Any] = []

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RequestError
-from harness.printable import one_line, shown, visible
+from harness.printable import one_line, shown
 from harness.schema import flips
 from harness.schema.base import Model
 from harness.schema.claims import Claim
@@ -16,11 +16,8 @@ from harness.schema.document import Document, Location, read
 from harness.schema.known import wrong_powers
 from harness.schema.model import Scale, Spec
 from harness.schema.papers import near_names
+from harness.schema.problems import of_model, told
 from harness.schema.sensitivity import OpenChoice
-from harness.schema.words import details, message, place
-
-_MOST_LETTERS, _MOST_TOLD, _MOST_EXAMINED = 2000, 50, 1000
-"""Problems of a file that are told, and of a model that are looked at: a file of nonsense has one a line."""
 
 _M = TypeVar("_M", bound=Model)
 
@@ -157,9 +154,9 @@ def _sensitivity_problems(experiment: ExperimentSchema, spec: Spec, settings: Ma
     """What is wrong with the open choices of a spec that is sound without them."""
     wrong = [Problem(location, words) for location, words in flips.reference_problems(spec)]
     yield from wrong
-    told = {problem.location[1] for problem in wrong}
+    known = {problem.location[1] for problem in wrong}
     for number, choice in enumerate(spec.sensitivity):
-        for scale in () if number in told else flips.scales_of(choice, spec):
+        for scale in () if number in known else flips.scales_of(choice, spec):
             for field, words in _flip_problems(experiment, spec, scale, settings[scale], choice):
                 yield Problem(("sensitivity", number, field), words)
 
@@ -238,9 +235,9 @@ def _renumbered(problem: Problem, numbers: Sequence[int]) -> Problem:
     return problem
 
 
-def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told: Set[Location]) -> Iterator[Problem]:
+def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, known: Set[Location]) -> Iterator[Problem]:
     """What is wrong between claims, between claims and scales, and with the file's name."""
-    if spec.id != document.path.stem and ("id",) not in told:
+    if spec.id != document.path.stem and ("id",) not in known:
         yield Problem(("id",), f"found {spec.id!r}, but the file is called {document.path.name!r}: make them equal")
     seen: dict[str, int] = {}
     scales = _entries(document.value.get("scales"))
@@ -260,17 +257,8 @@ def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, told
 
 
 def _problems(error: ValidationError, model: type[BaseModel], prefix: Location) -> list[Problem]:
-    return [Problem((*prefix, *place(detail)), message(detail, model)) for detail in details(error)[:_MOST_EXAMINED]]
+    return [Problem((*prefix, *location), words) for location, words in of_model(error, model)]
 
 
 def _words(document: Document, problems: Sequence[Problem]) -> str:
-    """The problems in the order of the file, each once."""
-    placed = sorted(dict.fromkeys(problems), key=lambda problem: document.line(problem.location))
-    told = (
-        visible(one_line(f"{document.place(problem.location)}: {problem.message}")) for problem in placed[:_MOST_TOLD]
-    )
-    lines = [line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..." for line in told]
-    if len(placed) > _MOST_TOLD:
-        more = "" if len(placed) < _MOST_EXAMINED else "at least "
-        lines.append(f"{one_line(str(document.path))}: {more}{len(placed) - _MOST_TOLD:,} more problems like these")
-    return "\n".join(lines)
+    return told(document, ((problem.location, problem.message) for problem in problems))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.schema.base import Model, Name, Text
 from harness.schema.document import read
-from harness.schema.words import validated
+from harness.schema.problems import validated
 
 FILE = Path(__file__).with_name("papers.yaml")
 

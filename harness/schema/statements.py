@@ -18,7 +18,7 @@ from harness.printable import one_line
 from harness.schema.base import Many, Model, Name, Text
 from harness.schema.document import Document, Location, read
 from harness.schema.papers import load_papers
-from harness.schema.words import validated
+from harness.schema.problems import validated
 
 OURS = "ours.yaml"
 """The file of claims that no source states."""

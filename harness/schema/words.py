@@ -3,16 +3,13 @@
 import difflib
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import RequestError
-from harness.printable import one_line, shown
-from harness.schema.document import Document, Location
-
-_M = TypeVar("_M", bound=BaseModel)
+from harness.printable import shown
+from harness.schema.document import Location
 
 _KEY = "[key]"
 """Pydantic's last part of the place of a mapping's key."""
@@ -78,28 +75,6 @@ def details(error: ValidationError) -> list[ErrorDetails]:
     found = error.errors(include_url=False)
     around = {place(detail)[:depth] for detail in found for depth in range(len(place(detail)))}
     return [detail for detail in found if not (detail["type"] == "too_short" and place(detail) in around)]
-
-
-def validated(document: Document, model: type[_M]) -> _M:
-    """A file as a model.
-
-    Args:
-        document: the file as it was read.
-        model: its form.
-
-    Raises:
-        RequestError: it has another form: every problem with file, line and field, one a line.
-    """
-    try:
-        return model.model_validate(document.value)
-    except ValidationError as error:
-        raise RequestError(
-            "\n".join(
-                f"{one_line(str(document.path))}:{document.line(place(detail))}: "
-                f"{'.'.join(map(str, place(detail))) or 'the file'}: {message(detail, model)}"
-                for detail in details(error)
-            )
-        ) from None
 
 
 def message(detail: ErrorDetails, model: type[BaseModel]) -> str:

@@ -510,7 +510,7 @@ def test_a_file_that_is_not_there(command: str, tmp_path: Path) -> None:
     said = cli(command, tmp_path / "absent.yaml")
     assert said.code == 2
     assert f"{tmp_path / 'absent.yaml'}: cannot be read" in said.err
-    assert "Name an existing spec file" in said.err
+    assert "Name an existing file" in said.err
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ GOOD = "      - {id: p-1-1, place: S, words: W., claims: [s/a]}\n"
     [
         (
             HEAD + "      - {id: p-1-1, place: S, words: W.}\n",
-            "p.yaml:5: sections.0.statements.0: should have exactly one",
+            "p.yaml:5: sections[0].statements[0]: should have exactly one",
         ),
         (
             HEAD + "      - {id: p-1-1, place: S, words: W., claims: [s/a], none: {kind: not_built, why: w}}\n",
@@ -137,9 +137,9 @@ GOOD = "      - {id: p-1-1, place: S, words: W., claims: [s/a]}\n"
         (HEAD + GOOD + GOOD, "p.yaml:6: sections[0].statements[1].id: found 'p-1-1', which another statement has"),
         (HEAD + GOOD.replace("p-1", "q-1"), "p.yaml:5: sections[0].statements[0].id: found 'q-1-1': it should begin"),
         (HEAD + GOOD.replace("p-1-1", "p"), 'found "p": should be paper, section and number'),
-        (HEAD + GOOD.replace("s/a", "a"), 'claims.0: found "a": should be a claim of a spec'),
+        (HEAD + GOOD.replace("s/a", "a"), 'claims[0]: found "a": should be a claim of a spec'),
         (HEAD + GOOD.replace("[s/a]", "[]"), "should have at least 1 item"),
-        (HEAD + GOOD.replace("claims: [s/a]", "none: {kind: lazy, why: w}"), "sections.0.statements.0.none.kind"),
+        (HEAD + GOOD.replace("claims: [s/a]", "none: {kind: lazy, why: w}"), "sections[0].statements[0].none.kind"),
         (HEAD + GOOD.replace("words", "wrods"), "wrods: unknown field"),
         (HEAD.replace("paper: p", "paper: q") + GOOD, "p.yaml:1: paper: found 'q', but the file is called 'p.yaml'"),
     ],
@@ -169,3 +169,22 @@ def test_a_folder_without_statements_is_told(tmp_path: Path) -> None:
         load_statements(tmp_path)
     with pytest.raises(RequestError, match="no spec files"):
         load_claims(tmp_path / "absent")
+
+
+def test_of_a_file_of_nonsense_the_first_problems_are_told(tmp_path: Path) -> None:
+    lines = "".join(f"      - {{id: p-1-{number}, place: S}}\n" for number in range(60))
+    (tmp_path / "p.yaml").write_text(HEAD + lines)
+    with pytest.raises(RequestError) as caught:
+        load_statements(tmp_path)
+    *told, last = str(caught.value).splitlines()
+    assert len(told) == 50
+    assert "p.yaml:5: sections[0].statements[0].words: this field is missing" in told[0]
+    assert last.endswith("p.yaml: 10 more problems like these")
+
+
+@pytest.mark.parametrize("text", ["7\n", "paper: &a p\n", "x" * (1 << 19), f"paper: {'[' * 60}{']' * 60}\n"])
+def test_a_file_of_statements_is_not_called_a_spec(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(RequestError) as caught:
+        load_statements(tmp_path)
+    assert "spec" not in str(caught.value).replace(str(tmp_path), "")
