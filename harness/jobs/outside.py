@@ -28,7 +28,7 @@ class Package:
         version: of the distribution.
         folder: where it lies.
         protocol: its ``PROTOCOL``; checked by ``harness.protocols``.
-        stages: rows of its own stages; checked by ``harness.jobs.stages``.
+        stages: rows of its own stages; checked by ``harness.jobs.brought``.
     """
 
     module: str

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from harness.errors import BrokenError
+from harness.jobs.brought import require_counted, require_row
 from harness.jobs.outside import Package, packages
 from harness.jobs.stage_columns import (
     SPLITS,
@@ -265,13 +266,13 @@ def rows() -> Mapping[str, Row]:
     """Stage -> its row, those of packages outside last.
 
     Raises:
-        BrokenError: a package outside cannot be used, or brings a stage of a name that is taken.
+        BrokenError: a package outside cannot be used, or brings a stage of a name that is taken, or one that names
+            what there is not.
     """
     table = dict(_OWN_BY_NAME)
     owners: dict[str, Package] = {}
     for package in packages():
-        for brought in package.stages:
-            _require_row(package, brought)
+        for brought in (require_row(package, value) for value in package.stages):
             if brought.name in table:
                 owner = owners[brought.name].words if brought.name in owners else "the harness"
                 raise BrokenError(
@@ -280,18 +281,6 @@ def rows() -> Mapping[str, Row]:
                 )
             table[brought.name] = brought
             owners[brought.name] = package
+    for name, package in owners.items():
+        require_counted(package, table[name], table)
     return MappingProxyType(table)
-
-
-def _require_row(package: Package, brought: object) -> None:
-    if not isinstance(brought, Row) or not brought.module:
-        raise BrokenError(
-            f"{package.words}: its STAGES hold {brought!r:.80}, where harness.jobs.stage_row.Row(...) is due, with the "
-            "module that has its STAGE. Mend or uninstall the package"
-        )
-    if not f"{brought.module}.".startswith(f"{package.module}."):
-        raise BrokenError(
-            f"{package.words} brings the stage {brought.name!r} from the module {brought.module!r}, whose sources are "
-            f"not its own, so that a change of them would not be seen: name {package.module} or a module below it. "
-            "Mend or uninstall the package"
-        )

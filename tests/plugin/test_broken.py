@@ -12,7 +12,7 @@ from tests.plugin.lab import forget, installed
 from tests.support import ROOT, cli
 
 GOOD = """
-from harness.jobs.stage_row import Row
+from harness.jobs.stage_row import PERCENT, Counted, Row
 from harness.protocols.common.base import Experiment
 
 class Own(Experiment):
@@ -21,6 +21,7 @@ class Own(Experiment):
 PROTOCOL = Own()
 """
 ROW = 'Row(name="own_stage", version=1, fingerprint="means of columns", module="lab_x.stage")'
+COUNTED = ROW.replace("module=", "columns={'error': PERCENT}, counted=Counted('error', by='answers'), module=")
 
 BROKEN = {
     "does not import": ("import torch_of_tomorrow", "cannot be imported: ModuleNotFoundError: No module named"),
@@ -49,6 +50,16 @@ BROKEN = {
     "names a module of the harness": (
         f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'harness.stages.loss')}]",
         "from the module 'harness.stages.loss', whose sources are not its own",
+    ),
+    "counts by a stage that is not there": (
+        f"{GOOD}STAGES = [{COUNTED.replace('answers', 'answer')}]",
+        "its stage 'own_stage' has counted=Counted(column='error', by='answer'), but there is no stage 'answer': name "
+        "as by the stage that tells the examples one by one. Mend or uninstall the package",
+    ),
+    "counts a column that it has not": (
+        f"{GOOD}STAGES = [{COUNTED.replace('columns={', 'columns={}, also={')}]",
+        "its stage 'own_stage' has counted=Counted(column='error', by='answers'), but its columns are none: name one "
+        "of them as column",
     ),
     "says nothing of the guard": (
         f"{GOOD}STAGES = [{ROW.replace('fingerprint=', 'unguarded=').replace('means of columns', '')}]",
@@ -100,3 +111,13 @@ def test_a_good_one_is_found_with_its_stages(tmp_path: Path, monkeypatch: pytest
 def test_a_stage_may_lie_in_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(installed(tmp_path, "lab_x", f"{GOOD}STAGES = [{ROW.replace('lab_x.stage', 'lab_x')}]"))
     assert rows()["own_stage"].place == "lab_x"
+
+
+def test_what_it_counts_may_be_told_by_a_stage_that_comes_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = f"[{COUNTED.replace('answers', 'own_answers')}, {ROW.replace('own_stage', 'own_answers')}]"
+    monkeypatch.syspath_prepend(installed(tmp_path, "lab_x", f"{GOOD}STAGES = {stages}"))
+    counted = rows()["own_stage"].counted
+    assert counted is not None
+    assert rows()[counted.by].place == "lab_x.stage"
