@@ -23,9 +23,9 @@ from harness.regress.guard import (
     Guarded,
     Workplace,
     cached_findings,
-    coverage,
     exit_code,
     guard,
+    left_out_findings,
     measure,
     measure_smoke_run,
     require_own,
@@ -76,7 +76,7 @@ def check(specs: Sequence[Path], options: Options, folder: Path, *, quiet: bool)
         except InvariantBroken as error:
             ready.append((baseline, [Finding(baseline.name, "plan", "error", str(error))], None))
             continue
-        told = [*cached_findings(request, baseline, place.store), *coverage(request, baseline)]
+        told = [*cached_findings(request, baseline, place.store), *left_out_findings(request, baseline)]
         ready.append((baseline, told, request))
     _require_room([request for *_, request in ready if request is not None], place)
     guarded: list[Guarded] = []
@@ -151,7 +151,7 @@ def update(specs: Sequence[Path], options: Options, folder: Path, reason: str, *
         if not quiet:
             count = len(baseline.content.numbers)
             console.out.print(f"baseline: {file} ({count} numbers)")
-            for finding in coverage(request, baseline):
+            for finding in left_out_findings(request, baseline):
                 console.out.print(f"{finding.name}: {finding.text}")
     return 0
 

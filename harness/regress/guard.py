@@ -153,7 +153,7 @@ def cached_findings(request: Request, baseline: Baseline, store: Store) -> Itera
         yield Finding(baseline.name, "store", "error", f"{text}: run in a fresh --store, or without --store")
 
 
-def coverage(request: Request, baseline: Baseline) -> Iterator[Finding]:
+def left_out_findings(request: Request, baseline: Baseline) -> Iterator[Finding]:
     """A note for every stage that the smoke run leaves out, with the reason."""
     for stage, reason in left_out(request.plan, smoke_plan_of(request)).items():
         yield Finding(baseline.name, f"stage {stage}", "note", f"not in the smoke run: {reason}")
