@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.digits import plain
 from harness.judging.estimands import NAMES
@@ -68,12 +68,7 @@ class JudgementRecord(Form):
     fresh: Fresh | None = None
     by_itself: Verdict | None = None
     depends_on: list[str] = Field(default_factory=list)
-    spread: Spread | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_a_spread_that_is_none(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A report of a run that did not ask is as it was before any could."""
-        return {name: value for name, value in whole(self).items() if name != "spread" or value is not None}
+    spread: Spread | None = Field(default=None, exclude_if=lambda spread: spread is None)
 
     @classmethod
     def of(cls, judgement: Judgement) -> "JudgementRecord":
