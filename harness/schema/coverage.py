@@ -54,7 +54,9 @@ def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
 
 
 def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:
-    """Claims that statements name and no spec has, and claims that nothing names, each in words.
+    """Claims that statements name and no spec has, that are said to be a source's and ours, or that nothing names.
+
+    Each is told in words.
 
     Args:
         statements: of all sources.
@@ -63,6 +65,10 @@ def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> It
     for claim, place in statements.named:
         if claim not in claims:
             yield f"{place}: found {claim!r}, which no spec has: name a claim as spec/claim"
+    stated = {name for source in statements.sources for statement in source.statements for name in statement.checked_by}
+    for claim in sorted(stated & {name for own in statements.ours for name in own.claims}):
+        places = ", ".join(place for name, place in statements.named if name == claim)
+        yield f"{claim}: a source states this claim, and it is named as ours too ({places}): keep one of both"
     for claim in sorted(claims.keys() - {claim for claim, _ in statements.named}):
         yield f"{claim}: no statement names this claim: name it where its source says so, or as ours, with the reason"
 

@@ -163,6 +163,16 @@ def test_names_that_go_nowhere_are_told_both_ways(tmp_path: Path) -> None:
     ]
 
 
+def test_a_claim_of_a_source_that_is_named_as_ours_too_is_told(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(HEAD + GOOD)
+    (tmp_path / "ours.yaml").write_text("ours:\n  - {reason: r, claims: [s/a, s/b]}\n")
+    claims = {name: CheckedClaim(("toy",), pilot=False) for name in ("s/a", "s/b")}
+    (told,) = mismatches(load_statements(tmp_path), claims)
+    assert told.startswith("s/a: a source states this claim, and it is named as ours too (")
+    assert "p.yaml:5: sections[0].statements[0].claims[0], " in told
+    assert "ours.yaml:2: ours[0].claims[0]): keep one of both" in told
+
+
 def test_a_folder_without_statements_is_told(tmp_path: Path) -> None:
     (tmp_path / "ours.yaml").write_text("ours: []\n")
     with pytest.raises(RequestError, match="no statements"):
