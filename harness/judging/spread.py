@@ -1,16 +1,17 @@
-"""What of a rate's spread is the trainings' and what the test set's, by resampling its examples. Pure.
+"""What of a rate's spread is the initialisations' and what the test set's, by resampling its examples. Pure.
 
 A test set stands for all images of its kind. Let each of n initialisations give a rate on its m examples. Two numbers
 are told apart beside the standard deviation s between initialisations, which a verdict is judged by:
 
-- between trainings: what of s an unlimited test set would leave. Where trainings answer differently they do so on the
+- between initialisations: what of s an unlimited test set would leave. Where they answer differently they do so on the
   examples at hand, so that s holds the chance of these as well (Jordan, "Calibrated Chaos", ICLR 2024). Resampling
   the examples adds as much again: the mean of the variance over resampled test sets is s^2 + e, and s^2 - e is left.
-- of the test set: the standard deviation, over resampled test sets, of the estimate itself with the trainings as they
-  are. Most of it is common to all trainings, which have one test set, and so it is in no spread between them.
+- of the test set: the standard deviation, over resampled test sets, of the estimate itself with the initialisations as
+  they are. Most of it is common to all initialisations, which have one test set, and so it is in no spread between
+  them.
 
-To first order these are the components of a two-way layout of trainings and examples; for a maximum over a line, or a
-median, they are what the bootstrap says (Efron and Tibshirani 1993). Together, sqrt(between^2 / n + test_set^2) is the
+To first order these are the components of a two-way layout of initialisations and examples; for a maximum over a line,
+or a median, they are what the bootstrap says (Efron and Tibshirani 1993). Together, sqrt(between^2 / n + test_set^2) is the
 standard error for new images and fresh initialisations: it counts each component once, which s^2 / n + test_set^2
 does not.
 """
@@ -28,14 +29,14 @@ class Spread:
     """Of an estimate of a rate; of natural logarithms for a geometric mean, as its sd.
 
     Attributes:
-        between_trainings: the sd between initialisations that an unlimited test set would leave; 0 where all of it is
+        between_initialisations: the sd between initialisations that an unlimited test set would leave; 0 where all of it is
             the test set's; None for one initialisation.
         of_test_set: the sd of the estimate over resampled test sets.
         examples: of the test set.
         resamples: how many test sets were drawn.
     """
 
-    between_trainings: float | None
+    between_initialisations: float | None
     of_test_set: float
     examples: int
     resamples: int
@@ -61,7 +62,7 @@ def spread(estimate: Estimate, resampled: Sequence[Estimate], examples: int) -> 
         >>> on_set = Estimate(10.0, 5, 1.0, None, None)
         >>> drawn = [Estimate(value, 5, 2**0.5, None, None) for value in (9.0, 11.0)]
         >>> told = spread(on_set, drawn, 100)
-        >>> round(told.between_trainings, 6), round(told.of_test_set, 6)
+        >>> round(told.between_initialisations, 6), round(told.of_test_set, 6)
         (0.0, 1.414214)
     """
     moved = any((again.value, again.sd) != (estimate.value, estimate.sd) for again in resampled)

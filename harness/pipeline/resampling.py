@@ -61,7 +61,7 @@ def with_spreads(
     judgements: Sequence[Judgement],
     judge: Callable[[Sequence[Claim], Sequence[Observation]], Sequence[Judgement]],
 ) -> list[Judgement]:
-    """The judgements, those on rates with what of their spread is the trainings' and what the test set's.
+    """The judgements, those on rates with what of their spread is the initialisations' and what the test set's.
 
     Args:
         request: whose test sets are resampled.

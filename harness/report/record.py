@@ -45,7 +45,7 @@ class JudgementRecord(Form):
         fresh: what as many fresh initialisations would say; likewise.
         by_itself: the verdict of the claim's own test, where Holm left it open; likewise.
         depends_on: fields that the source leaves open, with which the conclusion flips.
-        spread: of a rate, what is the trainings' and what the test set's; not written where that was not asked.
+        spread: of a rate, what is the initialisations' and what the test set's; not written where that was not asked.
     """
 
     id: Name

@@ -53,7 +53,7 @@ class ClaimView:
         derivation: the steps that prove or refute it on paper, if the spec gives any.
         primary: whether it is one of the source's main statements.
         depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
-        spread: of a rate whose test set was resampled, what is the trainings' and what the test set's; or empty.
+        spread: of a rate whose test set was resampled, what is the initialisations' and what the test set's; or empty.
     """
 
     id: str
@@ -114,7 +114,7 @@ def depends(judgement: Judgement) -> str:
 
 
 def spread_words(judgement: Judgement) -> str:
-    """What of a rate's spread is the trainings' and what the test set's, and of which images the verdict speaks.
+    """What of a rate's spread is the initialisations' and what the test set's, and of which images the verdict speaks.
 
     Args:
         judgement: the claim with its verdict.
@@ -132,10 +132,10 @@ def spread_words(judgement: Judgement) -> str:
         return with_unit(float(f"{number:.2g}"), "points" if judgement.unit == "%" else judgement.unit)
 
     between = ""
-    if told.between_trainings is not None and estimate.sd is not None:
+    if told.between_initialisations is not None and estimate.sd is not None:
         between = (
             f"Of the sd of {sd(estimate.sd)} between initialisations, an unlimited test set would leave "
-            f"{sd(told.between_trainings)} between trainings. "
+            f"{sd(told.between_initialisations)}. "
         )
     return (
         f"{between}The test set alone, its {told.examples:,} examples drawn anew {told.resamples} times, moves the "

@@ -55,9 +55,9 @@ def test_trainings_are_told_from_the_chance_of_the_examples(
     for _ in range(20):
         answers = law(random)
         found = told(answers, random)
-        assert found.between_trainings is not None
+        assert found.between_initialisations is not None
         visible.append((located(answers).sd or 0.0) ** 2)
-        left.append(found.between_trainings**2)
+        left.append(found.between_initialisations**2)
     assert np.mean(left) == pytest.approx(between**2, rel=0.1, abs=0.35 * float(np.mean(visible)) if not between else 0)
     assert np.mean(left) <= np.mean(visible)
 
@@ -86,12 +86,12 @@ def test_both_parts_make_the_error_for_new_images_and_new_trainings() -> None:
     parts = []
     for _ in range(20):
         found = told(world(), random)
-        assert found.between_trainings is not None
-        parts.append(found.between_trainings**2 / TRAININGS + found.of_test_set**2)
+        assert found.between_initialisations is not None
+        parts.append(found.between_initialisations**2 / TRAININGS + found.of_test_set**2)
     assert math.sqrt(np.mean(parts)) == pytest.approx(float(np.std(means)), rel=0.12)
 
 
-def test_one_initialisation_has_a_test_set_and_nothing_between_trainings() -> None:
+def test_one_initialisation_has_a_test_set_and_nothing_between_initialisations() -> None:
     drawn = [Estimate(value, 1, None, None, None) for value in (1.0, 2.0, 3.0)]
     assert spread(Estimate(2.0, 1, None, None, None), drawn, 50) == Spread(None, 1.0, 50, 3)
 
@@ -101,7 +101,7 @@ def test_a_geometric_mean_is_told_in_logarithms() -> None:
     found = spread(Estimate(math.e, 5, 0.2, None, None, kind="geometric_mean"), drawn, 50)
     assert found is not None
     assert found.of_test_set == pytest.approx(math.sqrt(2))
-    assert found.between_trainings == pytest.approx(0.2)
+    assert found.between_initialisations == pytest.approx(0.2)
 
 
 def test_where_no_test_set_moves_anything_there_is_none() -> None:

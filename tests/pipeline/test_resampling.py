@@ -157,7 +157,7 @@ def test_what_is_derived_from_several_tables_is_resampled_as_it_is(tmp_path_fact
 
 def test_initialisations_of_one_have_the_test_sets_part_alone(place: Place, before: dict[str, dict[str, Any]]) -> None:
     one = claims_of(place, edited(TEXT, "id: tiny\n", "id: one\n"), "--resample", "--replicates", "1")["error"]
-    assert one["spread"]["between_trainings"] is None
+    assert one["spread"]["between_initialisations"] is None
     assert one["spread"]["of_test_set"] > 0
 
 

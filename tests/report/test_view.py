@@ -110,12 +110,12 @@ def test_a_spread_is_told_in_every_form_with_what_the_verdict_is_about(realistic
         first,
         unit="%",
         estimate=Estimate(2.6, 5, 0.5, 1.9, 3.3),
-        spread=Spread(between_trainings=0.31, of_test_set=0.7234, examples=397, resamples=200),
+        spread=Spread(between_initialisations=0.31, of_test_set=0.7234, examples=397, resamples=200),
     )
     words = claim_view(told).spread
     assert words == (
-        "Of the sd of 0.5 points between initialisations, an unlimited test set would leave 0.31 points between "
-        "trainings. The test set alone, its 397 examples drawn anew 200 times, moves the estimate with an sd of 0.72 "
+        "Of the sd of 0.5 points between initialisations, an unlimited test set would leave 0.31 points. The test "
+        "set alone, its 397 examples drawn anew 200 times, moves the estimate with an sd of 0.72 "
         "points: the verdict is about this test set, and its interval leaves that out."
     )
     outcome = replace(realistic, judgements=[told, *others])
