@@ -7,8 +7,8 @@ are told apart beside the standard deviation s between initialisations, which a 
   examples at hand, so that s holds the chance of these as well (Jordan, "Calibrated Chaos", ICLR 2024). Resampling
   the examples adds as much again: the mean of the variance over resampled test sets is s^2 + e, and s^2 - e is left.
 - of the test set: the standard deviation, over resampled test sets, of the estimate itself with the initialisations as
-  they are. Most of it is common to all initialisations, which have one test set, and so it is in no spread between
-  them.
+  they are. What the examples do to all initialisations alike is in no spread between them, as they have one test set;
+  what they do to each differently is in s^2 / n as well.
 
 To first order these are the components of a two-way layout of initialisations and examples; for a maximum over a line,
 or a median, they are what the bootstrap says (Efron and Tibshirani 1993). Together, sqrt(between^2 / n + test_set^2) is the

@@ -139,8 +139,8 @@ def spread_words(judgement: Judgement) -> str:
         )
     return (
         f"{between}The test set alone, its {told.examples:,} examples drawn anew {told.resamples} times, moves the "
-        f"estimate with an sd of {sd(told.of_test_set)}: the verdict is about this test set, and its interval leaves "
-        "that out."
+        f"estimate with an sd of {sd(told.of_test_set)}: the verdict is about this test set, and its interval has "
+        "of that only what initialisations answer differently."
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.judging.estimands import Located
 from harness.judging.spread import Spread, spread
 from harness.judging.statistics import Estimate
+from harness.schema.claims import Estimand
 
 TRAININGS, EXAMPLES, RESAMPLES = 20, 300, 100
 
@@ -34,13 +35,18 @@ def alike(random: np.random.Generator) -> Answers:
     return np.tile((random.random(EXAMPLES) < 0.2).astype(float), (TRAININGS, 1))
 
 
-def located(answers: Answers) -> Estimate:
-    return Located({seed: [100 * rate] for seed, rate in enumerate(answers.mean(1))}, "mean", 100.0).estimate
+def equally_hard(random: np.random.Generator) -> Answers:
+    """Trainings are equally good and examples equally hard: whatever differs is both at once."""
+    return (random.random((TRAININGS, EXAMPLES)) < 0.2).astype(float)
 
 
-def told(answers: Answers, random: np.random.Generator) -> Spread:
-    drawn = [located(answers[:, random.integers(EXAMPLES, size=EXAMPLES)]) for _ in range(RESAMPLES)]
-    found = spread(located(answers), drawn, EXAMPLES)
+def located(answers: Answers, estimand: Estimand = "mean") -> Estimate:
+    return Located({seed: [100 * rate] for seed, rate in enumerate(answers.mean(1))}, estimand, 100.0).estimate
+
+
+def told(answers: Answers, random: np.random.Generator, estimand: Estimand = "mean") -> Spread:
+    drawn = [located(answers[:, random.integers(EXAMPLES, size=EXAMPLES)], estimand) for _ in range(RESAMPLES)]
+    found = spread(located(answers, estimand), drawn, EXAMPLES)
     assert found is not None
     return found
 
@@ -71,6 +77,19 @@ def test_the_test_sets_part_is_the_standard_error_of_the_mean_answer(
     expected = 100 * answers.mean(0).std() / math.sqrt(EXAMPLES)
     found = np.mean([told(answers, random).of_test_set for _ in range(5)])
     assert found == pytest.approx(expected, rel=0.1)
+
+
+def test_of_the_test_sets_part_an_interval_has_what_initialisations_answer_differently() -> None:
+    """All of it where examples are equally hard, nothing where all initialisations answer alike."""
+    random = np.random.default_rng(3)
+    expected = 100**2 * 0.2 * 0.8 / (TRAININGS * EXAMPLES)
+    in_interval = np.mean([(located(equally_hard(random)).sd or 0.0) ** 2 / TRAININGS for _ in range(200)])
+    of_test_set = np.mean([told(equally_hard(random), random).of_test_set ** 2 for _ in range(10)])
+    assert in_interval == pytest.approx(expected, rel=0.1)
+    assert of_test_set == pytest.approx(expected, rel=0.2)
+    same = alike(random)
+    assert located(same).sd == 0
+    assert told(same, random).of_test_set > 1
 
 
 def test_both_parts_make_the_error_for_new_images_and_new_trainings() -> None:

@@ -116,7 +116,8 @@ def test_a_spread_is_told_in_every_form_with_what_the_verdict_is_about(realistic
     assert words == (
         "Of the sd of 0.5 points between initialisations, an unlimited test set would leave 0.31 points. The test "
         "set alone, its 397 examples drawn anew 200 times, moves the estimate with an sd of 0.72 "
-        "points: the verdict is about this test set, and its interval leaves that out."
+        "points: the verdict is about this test set, and its interval has of that only what initialisations "
+        "answer differently."
     )
     outcome = replace(realistic, judgements=[told, *others])
     assert words in markdown(outcome)
