@@ -11,9 +11,9 @@ are told apart beside the standard deviation s between initialisations, which a 
   what they do to each differently is in s^2 / n as well.
 
 To first order these are the components of a two-way layout of initialisations and examples; for a maximum over a line,
-or a median, they are what the bootstrap says (Efron and Tibshirani 1993). Together, sqrt(between^2 / n + test_set^2) is the
-standard error for new images and fresh initialisations: it counts each component once, which s^2 / n + test_set^2
-does not.
+or a median, they are what the bootstrap says (Efron and Tibshirani 1993). Of a mean, sqrt(between^2 / n + test_set^2)
+is the standard error for new images and fresh initialisations: it counts each component once, which s^2 / n +
+test_set^2 does not. Of a median it is none: those of normal values scatter by a quarter more than their mean.
 """
 
 import math
@@ -29,8 +29,8 @@ class Spread:
     """Of an estimate of a rate; of natural logarithms for a geometric mean, as its sd.
 
     Attributes:
-        between_initialisations: the sd between initialisations that an unlimited test set would leave; 0 where all of it is
-            the test set's; None for one initialisation.
+        between_initialisations: the sd between initialisations that an unlimited test set would leave; 0 where all of
+            it is the test set's; None for one initialisation.
         of_test_set: the sd of the estimate over resampled test sets.
         examples: of the test set.
         resamples: how many test sets were drawn.

@@ -72,7 +72,8 @@ class Judgement:
             is in ``fresh``.
         by_itself: the verdict before Holm, where that left open what the claim's own test or search decides.
         depends_on: fields that the source leaves open, with which the conclusion flips (docs/sensitivity.md).
-        spread: of a rate, what of its spread is the initialisations' and what the test set's; None where that was not asked.
+        spread: of a rate, what of its spread is the initialisations' and what the test set's; None where that was not
+            asked.
     """
 
     claim: Claim

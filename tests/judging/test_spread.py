@@ -1,7 +1,7 @@
 """What is told apart is what was put in: a two-way layout of trainings and examples whose components are known."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -92,22 +92,35 @@ def test_of_the_test_sets_part_an_interval_has_what_initialisations_answer_diffe
     assert told(same, random).of_test_set > 1
 
 
-def test_both_parts_make_the_error_for_new_images_and_new_trainings() -> None:
-    """Each component once: the spread of the mean over worlds in which trainings and examples are drawn anew."""
+def leaning(random: np.random.Generator, sd: float, shift: float) -> Answers:
+    """Initialisations that differ in how many they get wrong, and examples that differ by being easy or hard."""
+    level = random.normal(0.2, sd, size=TRAININGS).clip(0, 1)[:, None]
+    return (random.random((TRAININGS, EXAMPLES)) < level + random.choice([-shift, shift], size=EXAMPLES)).astype(float)
+
+
+def standard_error(found: Sequence[Spread]) -> float:
+    """Of a mean, for new images and fresh initialisations, by the parts that worlds tell on average."""
+    return math.sqrt(
+        np.mean([(one.between_initialisations or 0) ** 2 / TRAININGS + one.of_test_set**2 for one in found])
+    )
+
+
+@pytest.mark.parametrize(("sd", "shift"), [(0.04, 0.15)])
+def test_both_parts_make_the_error_of_a_mean_for_new_images_and_fresh_initialisations(sd: float, shift: float) -> None:
+    """Each component once: the spread of the mean over worlds in which initialisations and examples are drawn anew."""
     random = np.random.default_rng(2)
+    scatter = float(np.std([100 * leaning(random, sd, shift).mean() for _ in range(400)]))
+    worlds = [leaning(random, sd, shift) for _ in range(20)]
+    found = [told(answers, random) for answers in worlds]
+    assert standard_error(found) == pytest.approx(scatter, rel=0.12)
 
-    def world() -> Answers:
-        level = random.normal(0.2, 0.04, size=TRAININGS).clip(0, 1)[:, None]
-        shift = random.choice([-0.15, 0.15], size=EXAMPLES)
-        return (random.random((TRAININGS, EXAMPLES)) < level + shift).astype(float)
 
-    means = [100 * world().mean() for _ in range(400)]
-    parts = []
-    for _ in range(20):
-        found = told(world(), random)
-        assert found.between_initialisations is not None
-        parts.append(found.between_initialisations**2 / TRAININGS + found.of_test_set**2)
-    assert math.sqrt(np.mean(parts)) == pytest.approx(float(np.std(means)), rel=0.12)
+def test_of_a_median_they_make_no_standard_error() -> None:
+    """Those of normal values scatter by sqrt(pi / 2) = 1.25 times as much as their mean."""
+    random = np.random.default_rng(4)
+    medians = [located(leaning(random, 0.05, 0.0), "median").value for _ in range(400)]
+    found = [told(leaning(random, 0.05, 0.0), random, "median") for _ in range(10)]
+    assert np.std([value for value in medians if value is not None]) > 1.1 * standard_error(found)
 
 
 def test_one_initialisation_has_a_test_set_and_nothing_between_initialisations() -> None:
