@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def standard_error(found: Sequence[Spread]) -> float:
     )
 
 
-@pytest.mark.parametrize(("sd", "shift"), [(0.04, 0.15)])
+@pytest.mark.parametrize(("sd", "shift"), [(0.04, 0.15), (0.005, 0.0)], ids=["all", "interaction"])
 def test_both_parts_make_the_error_of_a_mean_for_new_images_and_fresh_initialisations(sd: float, shift: float) -> None:
     """Each component once: the spread of the mean over worlds in which initialisations and examples are drawn anew."""
     random = np.random.default_rng(2)
@@ -113,6 +114,12 @@ def test_both_parts_make_the_error_of_a_mean_for_new_images_and_fresh_initialisa
     worlds = [leaning(random, sd, shift) for _ in range(20)]
     found = [told(answers, random) for answers in worlds]
     assert standard_error(found) == pytest.approx(scatter, rel=0.12)
+    if not shift:  # what initialisations answer differently is nearly all there is
+        twice = [
+            replace(one, between_initialisations=located(answers).sd)
+            for one, answers in zip(found, worlds, strict=True)
+        ]
+        assert standard_error(twice) != pytest.approx(scatter, rel=0.24)
 
 
 def test_of_a_median_they_make_no_standard_error() -> None:

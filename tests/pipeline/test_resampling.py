@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from harness.jobs.job import Job
 from harness.jobs.store import Store
@@ -96,19 +97,36 @@ def test_a_report_from_the_store_has_it_too_and_runs_nothing(place: Place, after
 
 def test_the_mean_of_errors_moves_as_the_mean_answer_does(place: Place, after: dict[str, dict[str, Any]]) -> None:
     """The closed form: the standard deviation over examples of how many trainings are wrong, over root m."""
-    store, asked = Store(place.store, make=False), resampled(request(place.write(TEXT)))
-    wrong = [
-        unpacked(products.read_table(store, teller)["marked"], 397)[0].double()
-        for key, teller in asked.one_by_one.items()
-        if teller.stage == "answers" and _fork(asked.plan.jobs[key]) == 0
-    ]
-    assert len(wrong) == 4
-    expected = 100 * float(torch.stack(wrong).mean(0).std(unbiased=False)) / math.sqrt(397)
+    expected = float(wrong_of_initialisations(place, TEXT).mean(0).std(unbiased=False)) / math.sqrt(397)
     assert after["error"]["spread"]["of_test_set"] == pytest.approx(expected, rel=0.15)
 
 
-def _fork(evaluation: Job) -> int:
-    return int(evaluation.inputs["state"].params["start"])
+def test_between_initialisations_is_what_examples_drawn_anew_do_not_add(place: Place) -> None:
+    """The closed form of what they add: over examples, the variances within less the covariances between, over m."""
+    text = instability_text(RATES[0], identity="several").replace("initialisations: 2", "initialisations: 8")
+    told = claims_of(place, text, "--resample")["error"]["spread"]
+    wrong = wrong_of_initialisations(place, text)
+    visible = float(wrong.mean(1).var())
+    drawn = (times_drawn("digits", 397) @ wrong.T / 397).var(1)
+    covariances = torch.cov(wrong, correction=0)
+    within, between = covariances.diagonal().mean(), covariances[~torch.eye(8, dtype=torch.bool)].mean()
+    added = float(drawn.mean()) - visible
+    assert added == pytest.approx(float(within - between) / 397, abs=4 * float(drawn.std()) / RESAMPLES**0.5)
+    assert visible > 1.2 * added > 0, "else this shows nothing"
+    assert told["between_initialisations"] ** 2 == pytest.approx(visible - added, rel=1e-6)
+
+
+def wrong_of_initialisations(place: Place, text: str) -> Tensor:
+    """[initialisations, 397]: in percent, how many copies forked at 0 are wrong about each example."""
+    store, asked = Store(place.store, make=False), resampled(request(place.write(text)))
+    wrong: dict[int, list[Tensor]] = {}
+    for measurement in asked.protocol.measurements(asked.setting):
+        teller = asked.one_by_one.get(measurement.job.key)
+        if teller is not None and teller.stage == "answers" and measurement.at["fork"] == 0:
+            marks = unpacked(products.read_table(store, teller)["marked"], 397)[0].double()
+            wrong.setdefault(measurement.initialisation, []).append(100 * marks)
+    assert {len(copies) for copies in wrong.values()} == {2}
+    return torch.stack([torch.stack(copies).mean(0) for copies in wrong.values()])
 
 
 def test_test_sets_are_drawn_with_replacement_and_the_same_for_all() -> None:
