@@ -6,6 +6,8 @@ are told apart beside the standard deviation s between initialisations, which a 
 - between initialisations: what of s an unlimited test set would leave. Where they answer differently they do so on the
   examples at hand, so that s holds the chance of these as well (Jordan, "Calibrated Chaos", ICLR 2024). Resampling
   the examples adds as much again: the mean of the variance over resampled test sets is s^2 + e, and s^2 - e is left.
+  That is an estimate from n initialisations. Its interval is that of the variance of n normal numbers, by the
+  chi-square law of n - 1 degrees of freedom, less e, which many examples tell well.
 - of the test set: the standard deviation, over resampled test sets, of the estimate itself with the initialisations as
   they are. What the examples do to all initialisations alike is in no spread between them, as they have one test set;
   what they do to each differently is in s^2 / n as well.
@@ -34,12 +36,17 @@ class Spread:
         of_test_set: the sd of the estimate over resampled test sets.
         examples: of the test set.
         resamples: how many test sets were drawn.
+        between_low: the lower end of the 95 % interval of what is between initialisations; 0 where that is not told
+            apart from 0, None for one initialisation.
+        between_high: the upper end; 0 where s is smaller than the test set's part lets expect in 97.5 %.
     """
 
     between_initialisations: float | None
     of_test_set: float
     examples: int
     resamples: int
+    between_low: float | None = None
+    between_high: float | None = None
 
 
 def spread(estimate: Estimate, resampled: Sequence[Estimate], examples: int) -> Spread | None:
@@ -68,12 +75,23 @@ def spread(estimate: Estimate, resampled: Sequence[Estimate], examples: int) -> 
     moved = any((again.value, again.sd) != (estimate.value, estimate.sd) for again in resampled)
     if estimate.kind == "crossing" or not moved:
         return None
-    between = None
-    if estimate.sd is not None:
-        added = statistics.fmean((again.sd or 0.0) ** 2 for again in resampled) - estimate.sd**2
-        between = math.sqrt(max(0.0, estimate.sd**2 - max(0.0, added)))
-    values = [_number(again) for again in resampled]
-    return Spread(between, statistics.stdev(values), examples, len(resampled))
+    of_test_set = statistics.stdev(_number(again) for again in resampled)
+    if estimate.sd is None:
+        return Spread(None, of_test_set, examples, len(resampled))
+    visible = estimate.sd**2
+    added = max(0.0, statistics.fmean((again.sd or 0.0) ** 2 for again in resampled) - visible)
+    between, low, high = (
+        math.sqrt(max(0.0, whole - added)) for whole in (visible, *_variance_interval(visible, estimate.n))
+    )
+    return Spread(between, of_test_set, examples, len(resampled), low, high)
+
+
+def _variance_interval(variance: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of the variance of normal numbers, by that of n of them."""
+    from scipy.special import chdtri
+
+    low, high = (float((n - 1) * variance / chdtri(n - 1, tail)) for tail in (0.025, 0.975))
+    return low, high
 
 
 def _number(estimate: Estimate) -> float:

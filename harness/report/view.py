@@ -9,6 +9,7 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Cost, Outcome
 from harness.printable import clean
 from harness.report.numbers import estimate_text, with_unit
+from harness.report.spread import spread_words
 from harness.report.text import bytes_text, count, rows, seconds_text
 from harness.schema.claims import Expectation, FirstWithin, LastWithin, Power
 from harness.schema.papers import title_of
@@ -111,37 +112,6 @@ def depends(judgement: Judgement) -> str:
     """
     fields = list(map(clean, judgement.depends_on))
     return f"depends on {' and '.join(fields)}" if fields else ""
-
-
-def spread_words(judgement: Judgement) -> str:
-    """What of a rate's spread is the initialisations' and what the test set's, and of which images the verdict speaks.
-
-    Args:
-        judgement: the claim with its verdict.
-
-    Returns:
-        Two sentences; nothing where the test set was not resampled.
-    """
-    told, estimate = judgement.spread, judgement.estimate
-    if told is None or estimate is None:
-        return ""
-
-    def sd(number: float) -> str:
-        if estimate.kind == "geometric_mean":
-            return f"a factor of {plain(math.exp(number), 3)}"
-        return with_unit(float(f"{number:.2g}"), "points" if judgement.unit == "%" else judgement.unit)
-
-    between = ""
-    if told.between_initialisations is not None and estimate.sd is not None:
-        between = (
-            f"Of the sd of {sd(estimate.sd)} between initialisations, an unlimited test set would leave "
-            f"{sd(told.between_initialisations)}. "
-        )
-    return (
-        f"{between}The test set alone, its {told.examples:,} examples drawn anew {told.resamples} times, moves the "
-        f"estimate with an sd of {sd(told.of_test_set)}: the verdict is about this test set, and its interval has "
-        "of that only what initialisations answer differently."
-    )
 
 
 def summary(outcome: Outcome) -> str:

@@ -110,11 +110,12 @@ def test_a_spread_is_told_in_every_form_with_what_the_verdict_is_about(realistic
         first,
         unit="%",
         estimate=Estimate(2.6, 5, 0.5, 1.9, 3.3),
-        spread=Spread(between_initialisations=0.31, of_test_set=0.7234, examples=397, resamples=200),
+        spread=Spread(0.31, of_test_set=0.7234, examples=397, resamples=200, between_low=0.0, between_high=1.2345),
     )
     words = claim_view(told).spread
     assert words == (
-        "Of the sd of 0.5 points between initialisations, an unlimited test set would leave 0.31 points. The test "
+        "Of the sd of 0.5 points between initialisations, an unlimited test set would leave 0.31 points (95 % "
+        "interval 0 to 1.2 points), an estimate from 5 initialisations, not told apart from 0. The test "
         "set alone, its 397 examples drawn anew 200 times, moves the estimate with an sd of 0.72 "
         "points: the verdict is about this test set, and its interval has of that only what initialisations "
         "answer differently."
@@ -126,5 +127,14 @@ def test_a_spread_is_told_in_every_form_with_what_the_verdict_is_about(realistic
     assert '"of_test_set": 0.7234' in json(outcome)
     factor = replace(told, estimate=Estimate(2.6, 5, 0.0, 1.9, 3.3, kind="geometric_mean"))
     assert "an sd of a factor of 2.06" in claim_view(factor).spread
+    assert "(95 % interval a factor of 1 to a factor of 3.44), an estimate" in claim_view(factor).spread
+    apart = replace(told, spread=Spread(0.3, 0.7, 397, 200, between_low=0.1, between_high=1.2))
+    assert "would leave 0.3 points (95 % interval 0.1 to 1.2 points), an estimate from 5 initialisations. The" in (
+        claim_view(apart).spread
+    )
+    nothing = replace(told, spread=Spread(0.0, 0.7, 397, 200, between_low=0.0, between_high=0.0))
+    assert "would leave 0 points, an estimate from 5 initialisations, not told apart from 0. The" in (
+        claim_view(nothing).spread
+    )
     single = replace(told, spread=Spread(None, 0.7, 397, 200), estimate=Estimate(2.6, 1, None, None, None))
     assert claim_view(single).spread.startswith("The test set alone")
