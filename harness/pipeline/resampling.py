@@ -22,7 +22,6 @@ from harness.jobs.stage_row import PERCENT, Table
 from harness.jobs.stages import row
 from harness.judging.conditions import conditions
 from harness.judging.spread import spread
-from harness.judging.statistics import Estimate
 from harness.judging.verdict import Judgement
 from harness.measure.marked import unpacked
 from harness.observation import Observation, checked
@@ -63,6 +62,8 @@ def with_spreads(
 ) -> list[Judgement]:
     """The judgements, those on rates with what of their spread is the initialisations' and what the test set's.
 
+    One of which that cannot be told has a warning that names the reason.
+
     Args:
         request: whose test sets are resampled.
         read: the tables.
@@ -78,23 +79,47 @@ def with_spreads(
         if judgement.estimate is not None and (number := _examples(request, judgement.claim))
     }
     claims = [judgement.claim for judgement in judgements if judgement.claim.id in examples]
-    if not claims:
-        return list(judgements)
-    drawn: dict[str, list[Estimate]] = {claim.id: [] for claim in claims}
-    tables, protocol = _Resampled(request, read), request.protocol
-    asked = {claim.quantity for claim in claims}
-    for number in range(RESAMPLES):
-        every = protocol.observe(request.setting, tables.read(number))
-        some = checked([one for one in every if one.quantity in asked], protocol.quantities)
-        for again in judge(claims, some):
-            if again.estimate is not None:
-                drawn[again.claim.id].append(again.estimate)
+    again = _judged_again(request, read, claims, judge)
     return [
-        replace(judgement, spread=spread(judgement.estimate, drawn[judgement.claim.id], examples[judgement.claim.id]))
-        if judgement.estimate is not None and len(drawn.get(judgement.claim.id, ())) == RESAMPLES
+        _with_spread(judgement, again[judgement.claim.id], examples[judgement.claim.id])
+        if judgement.claim.id in again
         else judgement
         for judgement in judgements
     ]
+
+
+def _judged_again(
+    request: Request,
+    read: Read,
+    claims: Sequence[Claim],
+    judge: Callable[[Sequence[Claim], Sequence[Observation]], Sequence[Judgement]],
+) -> Mapping[str, Sequence[Judgement]]:
+    """Claim -> its judgements on each of the test sets that are drawn."""
+    drawn: dict[str, list[Judgement]] = {claim.id: [] for claim in claims}
+    tables, protocol = _Resampled(request, read), request.protocol
+    asked = {claim.quantity for claim in claims}
+    for number in range(RESAMPLES if claims else 0):
+        every = protocol.observe(request.setting, tables.read(number))
+        some = checked([one for one in every if one.quantity in asked], protocol.quantities)
+        for again in judge(claims, some):
+            drawn[again.claim.id].append(again)
+    return drawn
+
+
+def _with_spread(judgement: Judgement, again: Sequence[Judgement], examples: int) -> Judgement:
+    """A judgement with its spread, or with the reason why it has none."""
+    estimates = [one.estimate for one in again if one.estimate is not None]
+    if judgement.estimate is not None and len(estimates) == len(again):
+        return replace(judgement, spread=spread(judgement.estimate, estimates, examples))
+    why = next(one.why for one in again if one.estimate is None)
+    lost = len(again) - len(estimates)
+    return _without_spread(judgement, f"on {lost} of the {len(again)} test sets that were drawn there is none. {why}")
+
+
+def _without_spread(judgement: Judgement, why: str) -> Judgement:
+    return replace(
+        judgement, warnings=(*judgement.warnings, f"What of its spread is the test set's is not told: {why}")
+    )
 
 
 def _examples(request: Request, claim: Claim) -> int | None:

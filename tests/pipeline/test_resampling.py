@@ -1,6 +1,7 @@
 """Rates on test sets that are drawn anew: what is told of their spread, and that nothing else changes."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -157,6 +158,34 @@ def test_answers_that_are_not_those_that_were_counted_are_an_error(
     said = place.verify(place.write(TEXT), more=("--resample",))
     assert said.code == 3
     assert "what is told one by one makes" in said.err
+
+
+def test_a_rate_without_logarithm_on_some_drawn_set_says_why_it_has_no_spread(
+    place: Place, after: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that differs from the other in one example, which about e^-1 of the drawn test sets lack."""
+    real = products.read_table
+
+    def read(store: Store, job: Job) -> Any:
+        table = dict(real(store, job))
+        if job.stage == "compare":
+            table["disagreements"] = [
+                1 if split == "test" else n for split, n in zip(table["split"], table["disagreements"], strict=True)
+            ]
+        if job.stage == "differences":
+            table["marked"] = packed(torch.arange(397)[None] == 5)
+        return table
+
+    monkeypatch.setattr(products, "read_table", read)
+    told = claims_of(place, TEXT, "--resample")
+    assert {name for name, one in told.items() if "spread" in one} == {"error", "less", "line"}
+    (warning,) = [words for words in told["recomputed"]["warnings"] if "is not told" in words]
+    found = re.search(
+        r"on (\d+) of the 200 test sets that were drawn there is none\\. .*disagreements.* is 0 ", warning
+    )
+    assert found is not None
+    assert int(found[1]) == pytest.approx(200 * math.exp(-1), abs=4 * math.sqrt(200 * 0.37 * 0.63))
+    assert all(one["verdict"] == after[name]["verdict"] for name, one in told.items() if name != "recomputed")
 
 
 def test_what_is_derived_from_several_tables_is_resampled_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> None:
