@@ -180,9 +180,7 @@ def test_a_rate_without_logarithm_on_some_drawn_set_says_why_it_has_no_spread(
     told = claims_of(place, TEXT, "--resample")
     assert {name for name, one in told.items() if "spread" in one} == {"error", "less", "line"}
     (warning,) = [words for words in told["recomputed"]["warnings"] if "is not told" in words]
-    found = re.search(
-        r"on (\d+) of the 200 test sets that were drawn there is none\\. .*disagreements.* is 0 ", warning
-    )
+    found = re.search(r"on (\d+) of the 200 test sets that were drawn there is none\. .*disagreements.* is 0 ", warning)
     assert found is not None
     assert int(found[1]) == pytest.approx(200 * math.exp(-1), abs=4 * math.sqrt(200 * 0.37 * 0.63))
     assert all(one["verdict"] == after[name]["verdict"] for name, one in told.items() if name != "recomputed")
