@@ -78,8 +78,13 @@ def with_spreads(
         for judgement in judgements
         if judgement.estimate is not None and (number := _examples(request, judgement.claim))
     }
+    tables = _Resampled(request, read)
+    if tables.lacking:
+        # Drawn beside what is not drawn, initialisations would not be compared on one test set.
+        why = f"of {tables.lacking} of its counts nothing tells which examples they are, as the jobs that do so broke"
+        return [_without_spread(one, why) if one.claim.id in examples else one for one in judgements]
     claims = [judgement.claim for judgement in judgements if judgement.claim.id in examples]
-    again = _judged_again(request, read, claims, judge)
+    again = _judged_again(request, tables, claims, judge)
     return [
         _with_spread(judgement, again[judgement.claim.id], examples[judgement.claim.id])
         if judgement.claim.id in again
@@ -90,13 +95,13 @@ def with_spreads(
 
 def _judged_again(
     request: Request,
-    read: Read,
+    tables: "_Resampled",
     claims: Sequence[Claim],
     judge: Callable[[Sequence[Claim], Sequence[Observation]], Sequence[Judgement]],
 ) -> Mapping[str, Sequence[Judgement]]:
     """Claim -> its judgements on each of the test sets that are drawn."""
     drawn: dict[str, list[Judgement]] = {claim.id: [] for claim in claims}
-    tables, protocol = _Resampled(request, read), request.protocol
+    protocol = request.protocol
     asked = {claim.quantity for claim in claims}
     for number in range(RESAMPLES if claims else 0):
         every = protocol.observe(request.setting, tables.read(number))
@@ -157,6 +162,13 @@ class _Resampled:
             return table if table is None or drawn is None else _with(table, job, drawn[number].tolist())
 
         return read
+
+    @property
+    def lacking(self) -> int:
+        """How many tables are there of which nothing tells one by one what they count."""
+        told = self.request.one_by_one.items()
+        have = [teller for key, teller in told if self.original(self.request.plan.jobs[key]) is not None]
+        return sum(self.original(teller) is None for teller in have)
 
     @cached_property
     def _counted(self) -> Mapping[str, Tensor]:

@@ -128,7 +128,8 @@ def test_of_the_test_sets_part_an_interval_has_what_initialisations_answer_diffe
 def leaning(random: np.random.Generator, sd: float, shift: float) -> Answers:
     """Initialisations that differ in how many they get wrong, and examples that differ by being easy or hard."""
     level = random.normal(0.2, sd, size=TRAININGS).clip(0, 1)[:, None]
-    return (random.random((TRAININGS, EXAMPLES)) < level + random.choice([-shift, shift], size=EXAMPLES)).astype(float)
+    wrong: Answers = random.random((TRAININGS, EXAMPLES)) < level + random.choice([-shift, shift], size=EXAMPLES)
+    return wrong.astype(np.float64)
 
 
 def standard_error(found: Sequence[Spread]) -> float:

@@ -160,6 +160,26 @@ def test_answers_that_are_not_those_that_were_counted_are_an_error(
     assert "what is told one by one makes" in said.err
 
 
+def test_where_a_job_that_tells_broke_no_claim_has_a_spread(
+    place: Place, after: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn beside what is not drawn, initialisations would be of other test sets."""
+    broken = next(job for job in resampled(request(place.write(TEXT))).one_by_one.values() if job.stage == "answers")
+    real = products.read_table
+
+    def read(store: Store, job: Job) -> Any:
+        return None if job.key == broken.key else real(store, job)
+
+    monkeypatch.setattr(products, "read_table", read)
+    told = claims_of(place, TEXT, "--resample")
+    assert not any("spread" in one for one in told.values())
+    rates = {
+        name for name, one in told.items() if any("of 1 of its counts nothing tells" in w for w in one["warnings"])
+    }
+    assert rates == {"error", "less", "line", "recomputed"}
+    assert all(one["verdict"] == after[name]["verdict"] for name, one in told.items())
+
+
 def test_a_rate_without_logarithm_on_some_drawn_set_says_why_it_has_no_spread(
     place: Place, after: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
