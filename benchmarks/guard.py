@@ -149,7 +149,7 @@ MUTATIONS = (
         "labels 3 and 5 swapped in training batches only",
         _LENET,
         "harness/engine/feed.py",
-        (('labels = self.split["train"][1][index]', f'labels = {_SWAP}[self.split["train"][1][index]]'),),
+        (('return x, self.split["train"][1][index]', f'return x, {_SWAP}[self.split["train"][1][index]]'),),
     ),
     Mutation(
         "one initialisation for all, by the protocol",

@@ -60,6 +60,12 @@ def test_what_is_kept_is_over_the_mean_of_the_copies_from_0_of_the_same_initiali
     assert values(found, "disagreements_kept") == {(8, "test", 0, 0): 0.25}
 
 
+def test_a_distance_below_0_by_rounding_is_none() -> None:
+    """As of a state and itself, where copies part at the end."""
+    found = related(seen("cosine_distance", 0.5, fork=0), seen("cosine_distance", -1e-12, fork=8))
+    assert values(found, "cosine_distance_kept") == {(8, 0, 0): 0.0}
+
+
 def test_what_has_no_value_keeps_its_reason() -> None:
     found = related(seen("cosine_distance", 0.5, fork=0), seen("cosine_distance", math.nan, fork=8, why="no direction"))
     assert [one.why for one in found if one.quantity == "cosine_distance_kept"] == ["no direction"]

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
@@ -142,7 +143,7 @@ def over(
 
 
 def _kept(observations: Sequence[Observation], axis: str) -> Iterable[Observation]:
-    """Each distance between copies over the mean of those that part at 0."""
+    """Each distance between copies over the mean of those that part at 0; one below 0 by rounding counts as 0."""
     first = {name: _by_place(observations, name, axis, lambda step: step == 0) for name in _KEPT}
     for observation in observations:
         if observation.quantity not in _KEPT or observation.at[axis] == 0:
@@ -150,7 +151,7 @@ def _kept(observations: Sequence[Observation], axis: str) -> Iterable[Observatio
         of_first = first[observation.quantity].get(_place(observation, axis))
         if of_first:
             name, of = _KEPT[observation.quantity], "the same of the copies from 0"
-            yield over(observation, of_first, name, observation.at, of)
+            yield over(replace(observation, value=max(observation.value, 0.0)), of_first, name, observation.at, of)
 
 
 def _shares(setting: TrainingSetting[Any], observations: Sequence[Observation]) -> Iterable[Observation]:
