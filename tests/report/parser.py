@@ -32,3 +32,12 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.texts).split())
+
+
+def parsed(document: str) -> Page:
+    """A page that closes all that it opens."""
+    page = Page()
+    page.feed(document)
+    page.close()
+    assert page.open == []
+    return page

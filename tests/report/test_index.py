@@ -16,17 +16,9 @@ from harness.report.write import write
 from harness.schema.claims import Source as ClaimSource
 from harness.schema.papers import title_of
 from harness.schema.statements import Section, Source, Statement, Statements
-from tests.report.parser import Page
+from tests.report.parser import parsed
 
 OTHER = ClaimSource(paper="Another paper", place="Table 1")
-
-
-def _page(document: str) -> Page:
-    page = Page()
-    page.feed(document)
-    page.close()
-    assert page.open == []
-    return page
 
 
 def test_the_same_reports_give_the_same_page_in_any_order(reports_folder: Path) -> None:
@@ -37,7 +29,7 @@ def test_the_same_reports_give_the_same_page_in_any_order(reports_folder: Path) 
 def test_every_claim_is_told_at_every_scale(
     reports_folder: Path, realistic: Outcome, awkward: Outcome, paper: Outcome
 ) -> None:
-    page = _page(index(read_all(reports_folder)))
+    page = parsed(index(read_all(reports_folder)))
     rows = [attributes for tag, attributes in page.elements if tag == "tr" and "data-verdict" in attributes]
     told = {(one["data-spec"], one["data-scale"], one["data-verdict"]) for one in rows}
     outcomes = (realistic, awkward, paper)
@@ -53,11 +45,11 @@ def test_every_claim_is_told_at_every_scale(
 def test_chance_is_told_for_each_paper_over_all_of_its_reports(reports_folder: Path) -> None:
     reports = read_all(reports_folder)
     every = [one for report in reports for one in report.judgements]
-    page = _page(index(reports))
+    page = parsed(index(reports))
     assert page.text.count(wrong_by_chance(every)) == 1
     first, *others = reports
     moved = [replace(one, claim=one.claim.model_copy(update={"source": OTHER})) for one in first.judgements]
-    page = _page(index([replace(first, judgements=tuple(moved)), *others]))
+    page = parsed(index([replace(first, judgements=tuple(moved)), *others]))
     rest = [one for report in others for one in report.judgements]
     lmc = title_of("lmc")
     for told in (
@@ -77,7 +69,7 @@ def test_a_sentence_is_said_again_only_where_a_scale_asks_something_else(paper: 
         for one, claim in zip(paper.judgements, spec.claims, strict=True)
     ]
     write([replace(paper, spec=spec, judgements=judged)], tmp_path)
-    text = _page(index(read_all(tmp_path))).text
+    text = parsed(index(read_all(tmp_path))).text
     assert [text.count(one) for one in ("IMP loses 3.2 points.", "IMP loses some points.", "So does this.")] == [
         1,
         1,
@@ -86,7 +78,7 @@ def test_a_sentence_is_said_again_only_where_a_scale_asks_something_else(paper: 
 
 
 def test_links_lead_to_the_claims_in_their_reports(reports_folder: Path) -> None:
-    page = _page(index(read_all(reports_folder)))
+    page = parsed(index(read_all(reports_folder)))
     links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
     assert "toy/awkward-toy.html#claim-lonely" in links
     assert "a%20paper%27s%20%231/resnet20_imp-paper.html#claim-drop" in links
@@ -94,7 +86,7 @@ def test_links_lead_to_the_claims_in_their_reports(reports_folder: Path) -> None
 
 def test_texts_of_a_spec_stand_as_text(reports_folder: Path) -> None:
     document = index(read_all(reports_folder))
-    page = _page(document)
+    page = parsed(document)
     assert [tag for tag, _ in page.elements].count("script") == 1
     assert "img" not in {tag for tag, _ in page.elements}
     assert page.text.count("<script>alert('x')</script>") >= 3
@@ -106,13 +98,13 @@ def test_only_its_own_script_may_run_and_nothing_is_fetched(reports_folder: Path
     script = re.findall(r"<script>(.*?)</script>", document, re.DOTALL)[-1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in document
-    for _, attributes in _page(document).elements:
+    for _, attributes in parsed(document).elements:
         assert "src" not in attributes
         assert not any(name.startswith("on") for name in attributes)
 
 
 def test_ids_headings_and_tables(reports_folder: Path) -> None:
-    page = _page(index(read_all(reports_folder)))
+    page = parsed(index(read_all(reports_folder)))
     ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
     assert len(ids) == len(set(ids))
     for _, attributes in page.elements:
@@ -128,7 +120,7 @@ def test_ids_headings_and_tables(reports_folder: Path) -> None:
 def test_two_folders_with_the_same_spec_and_scale_are_told_apart(paper: Outcome, tmp_path: Path) -> None:
     for name in ("old", "new"):
         write([paper], tmp_path / name)
-    text = _page(index(read_all(tmp_path))).text
+    text = parsed(index(read_all(tmp_path))).text
     assert text.count("paper new") == text.count("paper old") == 2
     assert "1 spec, 2 claims, 4 verdicts." in text
     assert "disagree" not in text
@@ -144,7 +136,7 @@ def test_of_two_reports_on_a_spec_and_scale_one_counts_everywhere(paper: Outcome
     section = Section(title="One", statements=(Statement(id="p-1-1", place="1", words="W.", claims=(claim,)),))
     statements = Statements((Source(paper="p", sections=(section,)),), (), ())
     reports = read_all(tmp_path)
-    text = _page(index(reports, statements)).text
+    text = parsed(index(reports, statements)).text
     assert "1 spec, 2 claims, 4 verdicts." in text, "both are shown"
     assert f"{title_of('lmc')} : {wrong_by_chance(judged)}" in text
     assert "1 statement: 1 reproduced" in text

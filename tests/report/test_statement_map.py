@@ -12,7 +12,7 @@ from harness.report.index import index
 from harness.report.read import read_all
 from harness.report.statement_map import State, statement_map
 from harness.schema.statements import Partly, Section, Source, Statement, Statements, Unchecked, load_statements
-from tests.report.parser import Page
+from tests.report.parser import parsed
 from tests.support import ROOT
 
 CHECKED = Statement(id="p-1-1", place="Fig. 1", words="It is so.", claims=("s/a", "s/b"))
@@ -89,20 +89,12 @@ def test_states_are_told_apart_without_colour() -> None:
     assert [state.symbol for state in marks.STATES] == ["✓", "✓", "✗", "✗", "?", "○", "◐", "·"]
 
 
-def _page(document: str) -> Page:
-    page = Page()
-    page.feed(document)
-    page.close()
-    assert page.open == []
-    return page
-
-
 def test_the_index_has_a_map_with_statements_and_none_without(reports_folder: Path) -> None:
     reports = read_all(reports_folder)
     assert 'id="sources"' not in index(reports)
     claim = f"{reports[0].spec}/{reports[0].judgements[0].claim.id}"
     known = Statement(id="p-1-4", place="<b>", words="A <script> is text.", claims=(claim,))
-    page = _page(index(reports, _said(known, NONE)))
+    page = parsed(index(reports, _said(known, NONE)))
     ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
     assert len(set(ids)) == len(ids)
     assert {"sources", "p-1-4", "p-1-3"} <= set(ids)
@@ -125,7 +117,7 @@ def test_a_check_with_a_sentence_of_its_own_is_not_what_the_source_says(reports_
 
 def test_the_catalogues_statements_all_stand_in_the_map() -> None:
     statements = load_statements(ROOT / "statements")
-    page = _page(index(read_all(ROOT / "reports", ROOT / "reports" / "local"), statements))
+    page = parsed(index(read_all(ROOT / "reports", ROOT / "reports" / "local"), statements))
     ids = {attributes["id"] for _, attributes in page.elements if attributes.get("id")}
     assert {statement.id for source in statements.sources for statement in source.statements} <= ids
     links = [attributes["href"] or "" for tag, attributes in page.elements if tag == "a"]
