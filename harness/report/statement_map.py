@@ -60,19 +60,21 @@ class ClaimLink:
 
 @dataclass(frozen=True)
 class Mark:
-    """A statement. ``reason`` is what is missing, or why nothing checks it."""
+    """A statement.
+
+    Attributes:
+        reason: what is missing, or why nothing checks it.
+        anchor: of the card of the first claim that decides its state, else of its first claim that has one; empty where
+            none has.
+    """
 
     id: str
     place: str
     words: str
     state: State
     reason: str
+    anchor: str
     claims: Sequence[ClaimLink]
-
-    @property
-    def anchor(self) -> str:
-        """Of the first card of its claims; empty where there is none."""
-        return next((claim.anchor for claim in self.claims if claim.anchor), "")
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,16 @@ def _part(section: Section, found: Found) -> Part:
 
 
 def _mark(statement: Statement, found: Found) -> Mark:
+    state, claims = _state(statement, found), [_link(name, found) for name in statement.checked_by]
+    deciding = [claim for claim in claims if _BY_VERDICT[_foremost(found.get(claim.name, {}))] is state]
     return Mark(
         id=statement.id,
         place=clean(statement.place),
         words=clean(statement.words),
-        state=_state(statement, found),
+        state=state,
         reason=_reason(statement),
-        claims=[_link(name, found) for name in statement.checked_by],
+        anchor=next((claim.anchor for claim in (*deciding, *claims) if claim.anchor), ""),
+        claims=claims,
     )
 
 

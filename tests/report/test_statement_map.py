@@ -57,6 +57,14 @@ def test_a_statement_without_a_report_leads_nowhere() -> None:
     assert _only(CHECKED, {"s/b": {}}).anchor == "s.b"
 
 
+def test_a_mark_leads_to_the_claim_that_decides_it() -> None:
+    held, failed, left_open = {"toy": Verdict.HOLDS}, {"toy": Verdict.FAILS}, {"toy": Verdict.INCONCLUSIVE}
+    assert _only(CHECKED, {"s/a": held, "s/b": failed}).anchor == "s.b"
+    assert _only(CHECKED, {"s/a": failed, "s/b": failed}).anchor == "s.a"
+    assert _only(CHECKED, {"s/a": held, "s/b": left_open}).anchor == "s.b"
+    assert _only(PART, {"s/a": held}).anchor == "s.a"
+
+
 def test_partly_and_not_checked_say_why() -> None:
     part = _only(PART, {"s/a": {"toy": Verdict.HOLDS}})
     assert (part.state, part.reason) == (marks.PARTLY, "missing: the rest")
