@@ -15,11 +15,13 @@ from harness.measure.line import alphas, interpolate, scores_on_line
 from harness.protocols.common.base import Measured, Measurement
 from harness.protocols.common.pairs import on_line as read_line
 from tests.engine.oracles import PLAIN, TINY_LENET, TINY_RESNET, dataset, random_state
+from tests.stages.bench import setting
 
 Rows = list[tuple[float, str, float, float]]
 IMAGES = Images(dataset(40, 33), PLAIN, device=torch.device("cpu"), dtype=torch.float64)
 RESNET = build(TINY_RESNET, (1, 6, 6), 3)
 LENET = build(TINY_LENET, (1, 6, 6), 3)
+SETTING = setting()
 
 
 def state(seed: int, network: Network = RESNET) -> States:
@@ -149,7 +151,7 @@ def test_instability_of_known_curves(errors: list[float], instability: float) ->
         "loss": [0.0] * 2 * count,
     }
     one = Measurement(read_line, Job("line", {}), {"fork": 7}, 2, 1)
-    found = list(read_line(Measured(None, one, table, lambda job: None)))
+    found = list(read_line(Measured(SETTING, one, table, lambda job: None)))
     values = {o.at["batch_norm"]: o for o in found if o.quantity == "instability"}
     assert values["interpolated"].value == pytest.approx(instability, abs=1e-12)
     own = errors[0], errors[-1]  # of the copies themselves, which recomputed statistics do not touch

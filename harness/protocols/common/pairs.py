@@ -20,6 +20,13 @@ PAIR_QUANTITIES: Mapping[str, Quantity] = {
         "places is biased up: by 0.15 to 0.45 points where the line is flat, with 397 test images",
         least=0.0,
     ),
+    "share_of_guessing": Quantity(
+        "",
+        ("split", "batch_norm"),
+        "instability over the most that guessing makes of it, the error of guessing less the mean of the copies' own "
+        "errors (LMC appendix D); guessing is wrong in (C - 1)/C of the examples, C classes",
+        least=0.0,
+    ),
     "error_on_line": Quantity("%", ("split", "batch_norm", "alpha"), "error on the line between two copies"),
     "l2_distance": Quantity("", (), "L2 distance between the weights of two copies", least=0.0),
     "cosine_distance": Quantity(
@@ -61,11 +68,18 @@ def on_line(measured: Measured) -> Iterable[Observation]:
         table["batch_norm"], table["alpha"], table["split"], table["error"], strict=True
     ):
         lines.setdefault((mode, split), []).append((alpha, error))
+    guessing = 100 - 100 / measured.setting.recipe.classes
     for (mode, split), points in lines.items():
         own = _own_errors(measured, lines, split)
         between = [error for _, error in sorted(points)][1:-1]
         if len(own) == 2:
-            yield measured.seen("instability", max(*own, *between) - sum(own) / 2, split=split, batch_norm=mode)
+            mean = sum(own) / 2
+            rise = max(*own, *between) - mean
+            yield measured.seen("instability", rise, split=split, batch_norm=mode)
+            share: float | NoValue = NoValue(f"the copies' own error, {mean:.4g} %, is that of guessing")
+            if mean < guessing:
+                share = rise / (guessing - mean)
+            yield measured.seen("share_of_guessing", share, split=split, batch_norm=mode)
         for alpha, error in sorted(points):
             yield measured.seen("error_on_line", error, split=split, batch_norm=mode, alpha=f"{alpha:.4f}")
 
@@ -125,7 +139,7 @@ def travel_after(measured: Measured) -> Iterable[Observation]:
 
 
 READ_BY: Mapping[str, tuple[Callable[[Measured], Iterable[Observation]], ...]] = {
-    "instability": (on_line, at_end),
+    **dict.fromkeys(("instability", "share_of_guessing"), (on_line, at_end)),
     "error_on_line": (on_line,),
     **dict.fromkeys(("l2_distance", "cosine_distance", "disagreements", "loss_distance"), (compared,)),
     **dict.fromkeys(("error", "accuracy"), (at_end,)),

@@ -27,33 +27,58 @@ OVER_IMP: Mapping[str, Quantity] = {
 _Place = tuple[Condition, ...]
 
 
-def best_drops(observations: Sequence[Observation]) -> list[Observation]:
-    """IMP's drops at each level, of each initialisation at the rewinding iteration that is best for the others.
+BEST: Mapping[str, Quantity] = {
+    "best_drop": Quantity(
+        "points",
+        ("arm", "level", "split"),
+        "accuracy drop at the best rewinding iteration (LMC appendix B): the one where the mean of the other "
+        "initialisations is least, so that no value is chosen by its own luck",
+    ),
+    "best_instability": Quantity(
+        "points",
+        ("arm", "level", *pairs.PAIR_QUANTITIES["instability"].axes),
+        "instability at the rewinding iteration where that of the other initialisations is least, likewise",
+        least=0.0,
+    ),
+}
+"""What is told of the rewinding iteration at which a subnetwork is best."""
+
+OF_ALL_REWINDS = {"accuracy_drop": "best_drop", "instability": "best_instability"}
+"""Quantity -> its name at the best rewinding iteration."""
+
+
+def at_best_rewind(observations: Sequence[Observation], quantity: str) -> list[Observation]:
+    """A quantity of each arm and level, of each initialisation at the rewinding iteration that is best for the others.
 
     The best by their own mean would be too good: the least of several noisy means. A single initialisation has no
     others, and no interval either.
+
+    Args:
+        observations: with those of the quantity.
+        quantity: one of ``OF_ALL_REWINDS``, which less is better of.
     """
-    by_place: dict[tuple[Condition, Condition], dict[Condition, list[Observation]]] = {}
+    by_place: dict[_Place, dict[Condition, list[Observation]]] = {}
+    axes = BEST[OF_ALL_REWINDS[quantity]].axes
     for observation in observations:
-        if observation.quantity == "accuracy_drop" and observation.at["arm"] == "imp":
-            place = by_place.setdefault((observation.at["level"], observation.at["split"]), {})
-            place.setdefault(observation.at["rewind"], []).append(observation)
+        if observation.quantity == quantity:
+            rewinds = by_place.setdefault(tuple(observation.at[axis] for axis in axes), {})
+            rewinds.setdefault(observation.at["rewind"], []).append(observation)
     found = []
-    for (level, split), rewinds in by_place.items():
-        at = {"level": level, "split": split}
-        seeds = sorted({drop.initialisation for drops in rewinds.values() for drop in drops})
+    for place, rewinds in by_place.items():
+        at = dict(zip(axes, place, strict=True))
+        seeds = sorted({seen.initialisation for several in rewinds.values() for seen in several})
         for seed in seeds:
             others = {
-                rewind: [drop.value for drop in drops if drop.initialisation != seed or len(seeds) == 1]
-                for rewind, drops in rewinds.items()
+                rewind: [seen.value for seen in several if seen.initialisation != seed or len(seeds) == 1]
+                for rewind, several in rewinds.items()
             }
             best = min(
                 (rewind for rewind in others if others[rewind]), key=lambda rewind: statistics.fmean(others[rewind])
             )
             found += [
-                Observation("best_drop", at, seed, drop.repeat, drop.value)
-                for drop in rewinds[best]
-                if drop.initialisation == seed
+                Observation(OF_ALL_REWINDS[quantity], at, seed, seen.repeat, seen.value)
+                for seen in rewinds[best]
+                if seen.initialisation == seed
             ]
     return found
 

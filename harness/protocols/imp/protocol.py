@@ -16,7 +16,14 @@ from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.imp import figures as imp_figures
-from harness.protocols.imp.derived import OVER_IMP, RELATIVE_DISTANCE, best_drops, over_imp, relative_distances
+from harness.protocols.imp.derived import (
+    BEST,
+    OVER_IMP,
+    RELATIVE_DISTANCE,
+    at_best_rewind,
+    over_imp,
+    relative_distances,
+)
 from harness.protocols.imp.options import ImpOptions, ImpSetting
 from harness.schema.load import Problem
 
@@ -43,12 +50,7 @@ class Imp(TrainingExperiment[ImpOptions]):
             ("arm", "rewind", "level", "split"),
             "accuracy of the full network minus that of the subnetwork, same initialisation",
         ),
-        "best_drop": Quantity(
-            "points",
-            ("level", "split"),
-            "accuracy drop of IMP at the best rewinding iteration (LMC appendix B): the one where the mean of the "
-            "other initialisations is least, so that no value is chosen by its own luck",
-        ),
+        **BEST,
         "drop_beyond_sd": Quantity(
             "points",
             ("arm", "rewind", "level", "split"),
@@ -60,7 +62,7 @@ class Imp(TrainingExperiment[ImpOptions]):
         ),
         "best_drop_beyond_sd": Quantity(
             "points",
-            ("level", "split"),
+            BEST["best_drop"].axes,
             "likewise of the best drop (LMC Fig. 9)",
             least=-math.inf,
             caution=matching.SHARED_DEVIATION,
@@ -147,7 +149,7 @@ class Imp(TrainingExperiment[ImpOptions]):
     def derived(self, setting: ImpSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """Drops of accuracy; from where on all is stable; how copies compare with those from 0 and between arms."""
         drops = matching.drops(observations)
-        drops += best_drops(drops)
+        drops += at_best_rewind(drops, "accuracy_drop")
         options = setting.options
         rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
         stable = stable_from(observations, "rewind", rewinds, threshold=options.stable_below, end=setting.length)
@@ -155,6 +157,7 @@ class Imp(TrainingExperiment[ImpOptions]):
             *drops,
             *matching.beyond_sd(observations, drops),
             *stable,
+            *at_best_rewind(observations, "instability"),
             *relations.relations(setting, observations, "rewind"),
             *relative_distances(observations),
             *over_imp(observations),
@@ -163,9 +166,7 @@ class Imp(TrainingExperiment[ImpOptions]):
     def rests_on(
         self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """Drops are from the full networks, the best drop is over all rewinding iterations; some from IMP's copies."""
-        if quantity.startswith("best_drop"):
-            at = {**at, "arm": "imp"}
+        """Drops are from the full networks; some are from IMP's copies."""
         of_full = "drop" in quantity and measurement.at.get("level") == 0
         of_imp = quantity in OVER_IMP and measurement.agrees({**at, "arm": "imp"})
         return of_full or of_imp or relations.grounds(quantity, "rewind", at, measurement)
@@ -216,7 +217,7 @@ class Imp(TrainingExperiment[ImpOptions]):
 
 
 _OF_COMPARED = frozenset(
-    {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP, "relative_distance", "stable_from"}
+    {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP, "best_instability", "relative_distance", "stable_from"}
     | {"travel_before", "travel_after"}
 )
 """What is told of levels at which copies are compared, only."""
