@@ -66,6 +66,8 @@ def _others(annotation: Any, value: Any) -> Iterator[Any]:
         yield from (value[:number] + value[number + 1 :] for number in range(len(value)) if len(value) > 1)
         if value and arguments:
             yield from ((other, *value[1:]) for other in _others(arguments[0], value[0]))
+    elif isinstance(value, dict):
+        yield from ({name: value[name] for name in value if name != left_out} for left_out in value if len(value) > 1)
     elif value is None:
         if annotation in _FIRST:
             yield _FIRST[annotation]

@@ -12,7 +12,7 @@ Table = Mapping[str, list[Any]]
 """Columns by name, equally long."""
 
 Gives = Literal["state", "mask", "table", "eigenpairs"]
-Role = Literal["", "initialisation", "training", "pruning", "evaluation", "line", "comparison"]
+Role = Literal["", "initialisation", "training", "pruning", "transfer", "evaluation", "line", "comparison"]
 
 
 @dataclass(frozen=True)

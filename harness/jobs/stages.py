@@ -71,7 +71,7 @@ OWN = (
         fingerprint="norms of the state",
         closely="norms of the state and means of columns",
     ),
-    Row(name="transfer", version=1, gives="state", fingerprint="norms of the state"),
+    Row(name="transfer", version=1, gives="state", role="transfer", fingerprint="norms of the state"),
     Row(name="mask_body", version=1, gives="mask", fingerprint="densities of layers"),
     Row(
         name="evaluate",

@@ -24,6 +24,7 @@ def check_plan(measurements: Sequence[Measurement], plan: Plan) -> None:
     measurements_are_of_different_jobs(measurements)
     redrawn_states_have_their_own_seed(plan)
     copies_are_different_jobs(plan)
+    pretrained_states_have_their_masks(plan)
 
 
 def initialisations_share_no_seed(measurements: Sequence[Measurement]) -> None:
@@ -101,6 +102,37 @@ def copies_are_different_jobs(plan: Plan) -> None:
                 f"{job!r} compares {a!r} with itself, though copies were trained since the fork: give each copy its "
                 "own data order"
             )
+
+
+def pretrained_states_have_their_masks(plan: Plan) -> None:
+    """What pretraining hands on is trained under the mask that it was handed on with, or under one pruned from itself."""
+    for job in plan.jobs.values():
+        state, mask = job.inputs.get("state"), job.inputs.get("mask")
+        if row(job.stage).role != "training" or state is None or mask is None or row(state.stage).role != "transfer":
+            continue
+        given = state.inputs.get("mask")
+        if given is not None and given != mask:
+            raise InvariantBroken(
+                f"{job!r} trains {state!r} under {mask!r}, but that was handed on with {given!r}: give it this one"
+            )
+        if given is None and not _pruned_from(mask, state):
+            raise InvariantBroken(
+                f"{job!r} trains {state!r} under {mask!r}, the mask of another state: prune what was handed on, or hand "
+                "it on with this mask"
+            )
+
+
+def _pruned_from(mask: Job, state: Job) -> bool:
+    """Whether each level of a mask is pruned from trainings that start at a state."""
+    level: Job | None = mask
+    while level is not None:
+        if row(level.stage).role != "pruning":
+            return False
+        trained = level.inputs["state"]
+        if row(trained.stage).role != "training" or trained.inputs["state"] != state:
+            return False
+        level = level.inputs.get("mask")
+    return True
 
 
 def _draw(init: Job) -> str:

@@ -6,7 +6,7 @@ training step, a mask or an order changes its numbers. It says that something ch
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -95,4 +95,6 @@ def _mapped(value: Any, scaled: Callable[[Duration], Duration]) -> Any:
         return value.model_copy(update=changed)
     if isinstance(value, tuple) and value and isinstance(value[0], Duration):
         return tuple(dict.fromkeys(scaled(duration) for duration in value))
+    if isinstance(value, Mapping):
+        return {name: _mapped(member, scaled) for name, member in value.items()}
     return value

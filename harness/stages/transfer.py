@@ -16,7 +16,8 @@ class Transfer(Stage):
     Params: ``network``, ``shape``, ``classes``, ``precision``; ``head`` (the last layer: ``kept`` from pretraining, or
     ``fresh``, as it must be where the classes are others); ``statistics`` (running ones, ``kept`` or ``initial``).
 
-    Inputs: ``state``, the fresh network; ``pretrained``; ``mask`` under which it is trained next.
+    Inputs: ``state``, the fresh network; ``pretrained``; ``mask`` under which it is trained next, unless that is to be
+    pruned from what is handed on.
     """
 
     def effort(self, job: Job) -> Effort:

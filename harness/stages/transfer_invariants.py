@@ -12,6 +12,10 @@ from harness.errors import InvariantBroken
 from harness.stages.base import Work
 
 
+_ZEROS = 0.01
+"""Share of a dense network's weights in convolutions and linear layers that may be exactly zero; no mask prunes so few."""
+
+
 @dataclass(frozen=True)
 class Transferred:
     """A pretrained state, and what of it goes on.
@@ -67,9 +71,16 @@ def _of_the_rest(transferred: Transferred) -> Iterator[str]:
 def _of_the_mask(transferred: Transferred) -> Iterator[str]:
     """A network that was pretrained dense has weights where the mask prunes; one under the mask has none.
 
-    A head with other classes than the mask's has no mask.
+    A head with other classes than the mask's has no mask. Where the mask is to be pruned from what is handed on, there is
+    none yet, and all weights are there.
     """
     weights = transferred.pretrained.weights
+    if "mask" not in transferred.item.job.inputs:
+        tensors = [value for value in weights.values() if value.ndim > 1]
+        zeros = sum(int((value == 0).sum()) for value in tensors)
+        if zeros > _ZEROS * sum(value.numel() for value in tensors):
+            yield f"it was to be pretrained dense, but {zeros:,} of its weights are zero: a mask was applied before"
+        return
     pruned = [
         weights[name][~kept]
         for name, kept in transferred.item.mask().kept.items()

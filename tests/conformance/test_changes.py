@@ -28,6 +28,7 @@ class Options(Model):
     pair: tuple[int, int] = (1, 2)
     arms: Many[Literal["imp", "other"]] = ("imp", "other")
     times: Many[Time] = (Duration(0, "it"),)
+    by_name: dict[str, int] = Field(default_factory=lambda: {"a": 1, "b": 2})
     inner: Inner = Inner()
     model: Inner | None = None
     odd: Any = Field(default=b"x", examples=["y"])
@@ -44,6 +45,8 @@ EXPECTED: list[tuple[str, Any]] = [
     ("pair", (2, 2)),
     ("arms", ("other",)),
     ("times", (Duration(1, "it"),)),
+    ("by_name", {"b": 2}),
+    ("by_name", {"a": 1}),
     ("inner.deep", Inner(deep=0.25)),
     ("model", Inner()),
     ("odd", "y"),

@@ -105,7 +105,19 @@ def sparsest_mask(
     def trained(subnetwork: Subnetwork) -> Job:
         return rewound(recipe, subnetwork, k, order=chain_order(seed), optimiser_state=optimiser_state)
 
-    mask = by_level(recipe, recipe.trunk(seed, k), pruning, trained, output_layer=output_layer)[-1].mask
+    return last_mask(recipe, recipe.trunk(seed, k), pruning, trained, output_layer=output_layer)
+
+
+def last_mask(
+    recipe: Recipe,
+    trunk: Job,
+    pruning: Iterative | OneShot,
+    trained: Callable[[Subnetwork], Job],
+    *,
+    output_layer: bool,
+) -> Job:
+    """The mask of the last level of a trunk's subnetworks, see ``by_level``."""
+    mask = by_level(recipe, trunk, pruning, trained, output_layer=output_layer)[-1].mask
     assert mask is not None, "pruning has one level at least"
     return mask
 

@@ -218,13 +218,14 @@ class Recipe:
         """A state whose weights under a mask are changed; how, of which inputs: see ``harness.stages.perturb``."""
         return Job("perturb", {**self._network, "shape": list(self.data.shape), **how}, inputs)
 
-    def transfer(self, pretrained: Job, *, fresh: Job, mask: Job, head: str, statistics: str) -> Job:
+    def transfer(self, pretrained: Job, *, fresh: Job, mask: Job | None, head: str, statistics: str) -> Job:
         """What another recipe pretrained, as this one's network, to be trained under a mask.
 
         Args:
             pretrained: its state.
             fresh: the network of this recipe before any training.
-            mask: that comes next; it is not applied yet.
+            mask: that comes next, where it is of another state; it is not applied yet. None: it is to be pruned from
+                what is handed on.
             head: ``kept``, or that of the fresh network.
             statistics: running ones, ``kept`` or ``initial``.
         """
@@ -235,7 +236,8 @@ class Recipe:
             "head": head,
             "statistics": statistics,
         }
-        return Job("transfer", params, {"state": fresh, "pretrained": pretrained, "mask": mask})
+        inputs = {"state": fresh, "pretrained": pretrained} | ({"mask": mask} if mask is not None else {})
+        return Job("transfer", params, inputs)
 
     def mask_body(self, mask: Job) -> Job:
         """A mask of this recipe's network for one that has another last layer, which is left whole."""

@@ -1,33 +1,42 @@
-"""What follows from several accuracies: losses against the full network, gains over rewinding, and half of these."""
+"""What follows from several accuracies: losses against the full network, gains over rewinding to 0, and half of these."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.observation import Condition, Observation
+from harness.protocols.early_phase_pretraining.pretexts import SUPERVISED
 
 Arm = tuple[Condition, Condition, Condition]
 """Name, dense or sparse, length."""
 
-COMPARED_WITH: Mapping[str, Sequence[str]] = {
-    "accuracy_drop": ("full",),
-    "gain": ("rewound_0",),
-    "beyond_half_way": ("rewound_0", "rewound_k"),
-}
-"""Quantity -> references whose mean it is from."""
+AXES = ("arm", "pretrained", "length")
+"""Of an arm, in its order."""
 
 
-def comparisons(observations: Sequence[Observation]) -> Iterator[Observation]:
+def compared_with(k: int) -> Mapping[str, Sequence[Arm]]:
+    """Quantity -> references whose mean it is from.
+
+    Args:
+        k: the length of the supervised pretraining that half way is measured by.
+    """
+    rewound_0 = ("rewound_0", "dense", 0)
+    return {
+        "accuracy_drop": [("full", "dense", 0)],
+        "gain": [rewound_0],
+        "beyond_half_way": [rewound_0, (SUPERVISED, "dense", k)],
+    }
+
+
+def comparisons(observations: Sequence[Observation], k: int) -> Iterator[Observation]:
     """Of each arm with the references of the same initialisation and split, but of no reference with itself."""
-    for (seed, split), arms in _accuracies(observations).items():
-        by_name = {name: accuracy for (name, _, _), accuracy in arms.items()}
-        for quantity, references in COMPARED_WITH.items():
-            if not by_name.keys() >= set(references):
+    for (seed, split), accuracies in _accuracies(observations).items():
+        for quantity, references in compared_with(k).items():
+            if not accuracies.keys() >= set(references):
                 continue
-            due = sum(by_name[reference] for reference in references) / len(references)
-            for (name, under, length), accuracy in arms.items():
-                if name not in references:
-                    at = {"arm": name, "pretrained": under, "length": length, "split": split}
+            due = sum(accuracies[reference] for reference in references) / len(references)
+            for arm, accuracy in accuracies.items():
+                if arm not in references:
                     value = due - accuracy if quantity == "accuracy_drop" else accuracy - due
-                    yield Observation(quantity, at, seed, 0, value)
+                    yield Observation(quantity, {**dict(zip(AXES, arm, strict=True)), "split": split}, seed, 0, value)
 
 
 def _accuracies(observations: Sequence[Observation]) -> Mapping[tuple[int, Condition], Mapping[Arm, float]]:
@@ -35,7 +44,6 @@ def _accuracies(observations: Sequence[Observation]) -> Mapping[tuple[int, Condi
     found: dict[tuple[int, Condition], dict[Arm, float]] = {}
     for one in observations:
         if one.quantity == "accuracy":
-            at = one.at
-            arm = at["arm"], at["pretrained"], at["length"]
-            found.setdefault((one.initialisation, at["split"]), {})[arm] = one.value
+            arm = one.at["arm"], one.at["pretrained"], one.at["length"]
+            found.setdefault((one.initialisation, one.at["split"]), {})[arm] = one.value
     return found

@@ -8,10 +8,10 @@ from harness.figure import Figure, Series
 from harness.observation import Condition, Observation
 from harness.protocols.common import series
 from harness.protocols.early_phase_pretraining.options import PretrainingSetting, lengths
-from harness.protocols.early_phase_pretraining.pretexts import FROZEN, PRETEXTS, REFERENCES
+from harness.protocols.early_phase_pretraining.pretexts import PRETEXTS, REFERENCES
 
 _UNDER: Mapping[str, tuple[str, str]] = {
-    "dense": ("dense", "as a whole, the mask applied afterwards"),
+    "dense": ("dense", "as a whole, before it was pruned"),
     "sparse": ("under the mask", "with the mask present from the start"),
 }
 """How a network is pretrained -> words of the title and of the caption."""
@@ -29,19 +29,13 @@ def figures(setting: PretrainingSetting, observations: Sequence[Observation]) ->
 
 def _labels(setting: PretrainingSetting) -> Mapping[str, str]:
     """Arm -> its words in legends."""
-    chosen: dict[str, str] = {
-        name: pretext.words for name, pretext in PRETEXTS.items() if name in setting.options.pretexts
-    }
-    return {**chosen, FROZEN: "weights frozen (rate 0)"}
+    return {name: PRETEXTS[name].words for name in lengths(setting)}
 
 
 def _against_length(setting: PretrainingSetting, observations: Sequence[Observation], under: str) -> Figure:
     title, words = _UNDER[under]
-    times = lengths(setting)
-    lines = [
-        _curve(observations, "accuracy", "length", arm, label, under if arm != FROZEN else "dense")
-        for arm, label in _labels(setting).items()
-    ]
+    times = [time for of_arm in lengths(setting).values() for time in of_arm]
+    lines = [_curve(observations, "accuracy", "length", arm, label, under) for arm, label in _labels(setting).items()]
     drawn = [line for line in lines if line.x]
     across = (float(min(times)), float(max(times)))
     references = [_across(observations, name, label, across) for name, label in REFERENCES.items()] if drawn else []
@@ -85,7 +79,6 @@ def _on_pretext(setting: PretrainingSetting, observations: Sequence[Observation]
     lines = [
         _curve(observations, "pretext_accuracy", "length", arm, label, under)
         for arm, label in _labels(setting).items()
-        if arm != FROZEN
     ]
     return Figure(
         f"pretext_{under}",
@@ -110,8 +103,7 @@ def _curve(
 ) -> Series:
     at: dict[str, Condition] = {"arm": arm, "pretrained": under, "split": "test"}
     mine = [one for one in observations if places is None or one.at.get("length") in places]
-    line = series.curve(mine, quantity, axis, at, label=label, role=arm, places=places)
-    return replace(line, dashed=arm == FROZEN)
+    return series.curve(mine, quantity, axis, at, label=label, role=arm, places=places)
 
 
 def _across(observations: Sequence[Observation], name: str, label: str, ends: tuple[float, float]) -> Series:

@@ -1,14 +1,13 @@
-"""The states that are trained: references, and what pretraining made."""
+"""The states that are trained: references, and what pretraining made, each with its mask."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.jobs.job import Job
 from harness.protocols.common.arms import Subnetwork
-from harness.protocols.common.pruning import rewound, sparsest_mask
+from harness.protocols.common.pruning import chain_order, last_mask, rewound, sparsest_mask
 from harness.protocols.common.recipe import Recipe
-from harness.protocols.early_phase_pretraining.options import PretrainingSetting, lengths
-from harness.protocols.early_phase_pretraining.pretexts import FROZEN, PRETEXTS, PretextName
+from harness.protocols.early_phase_pretraining.options import PretrainingSetting, lengths, pretext_recipe
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Pretrained:
     """A network that was pretrained.
 
     Attributes:
-        arm: the name of its pretext, or of the control.
+        arm: the name of its pretext.
         under: ``dense``, or ``sparse`` with the mask present.
         length: of pretraining, in iterations.
         recipe: that pretrained it.
@@ -47,30 +46,22 @@ class Origin:
     @classmethod
     def of(cls, setting: PretrainingSetting, seed: int) -> "Origin":
         """By IMP."""
-        options = setting.options
-        mask = sparsest_mask(
-            setting.recipe,
-            seed,
-            setting.iterations(options.rewind),
-            options.pruning,
-            output_layer=options.prune_output_layer,
-            optimiser_state=options.optimiser_at_rewind,
-        )
-        return cls(setting, seed, mask)
+        return cls(setting, seed, _imp(setting, seed, setting.iterations(setting.options.rewind)))
 
     @property
     def order(self) -> str:
-        """The data order of all arms after pretraining: they differ in where they start alone."""
+        """The data order of all arms after pretraining: they differ in where they start, and in what that is pruned to."""
         return self.setting.recipe.copy_order(self.seed, 0)
 
     def references(self) -> Iterator[tuple[str, int, Job]]:
-        """(name, length of what counts as pretraining, trained network); those that perturbations have, too."""
+        """(name, length of what counts as pretraining, trained network); masks are those that ``imp`` has."""
         setting, recipe = self.setting, self.setting.recipe
         k, carried = setting.iterations(setting.options.rewind), setting.options.optimiser_at_rewind
         trunk, start = recipe.trunk(self.seed, k), recipe.initial(self.seed)
+        of_0 = _imp(setting, self.seed, 0) if setting.options.mask == "own" else self.mask
         yield "full", 0, rewound(recipe, Subnetwork(trunk, None), k, order=self.order, optimiser_state=carried)
-        yield "rewound_0", 0, self.trained(start, 0)
-        yield "rewound_k", k, self.trained(self._unperturbed(trunk), k)
+        yield "rewound_0", 0, self.trained(Subnetwork(start, of_0), 0)
+        yield "rewound_k", k, self.trained(Subnetwork(self._unperturbed(trunk), self.mask), k)
 
     def _unperturbed(self, trunk: Job) -> Job:
         """The state of k without its velocity."""
@@ -86,54 +77,65 @@ class Origin:
         return self.setting.recipe.perturb(how, inputs)
 
     def pretrained(self) -> Iterator[Pretrained]:
-        """Of each pretext dense and sparse, as is asked for, and of the control; each of every length."""
-        options = self.setting.options
-        for name in PRETEXTS:
-            for under in options.pretrained if name in options.pretexts else ():
-                yield from self._of_every_length(name, under, self._recipe(name))
-        yield from self._of_every_length(FROZEN, "dense", _at_no_rate(self.setting.recipe))
-
-    def _recipe(self, name: PretextName) -> Recipe:
-        options = self.setting.options
-        return self.setting.recipe.posed(PRETEXTS[name].task(options.blur, options.task_seed))
-
-    def _of_every_length(self, arm: str, under: str, recipe: Recipe) -> Iterator[Pretrained]:
-        mask = self._mask_for(recipe) if under == "sparse" else None
-        for length in lengths(self.setting):
-            yield Pretrained(arm, under, length, recipe, recipe.trunk(self.seed, length, mask))
+        """Of each pretext dense and sparse, as is asked for, and of every length."""
+        for name, times in lengths(self.setting).items():
+            recipe = pretext_recipe(self.setting, name)
+            for under in self.setting.options.pretrained:
+                mask = self._mask_for(recipe) if under == "sparse" else None
+                for length in times:
+                    yield Pretrained(name, under, length, recipe, recipe.trunk(self.seed, length, mask))
 
     def _mask_for(self, recipe: Recipe) -> Job:
         """The mask; that of the body where the head is another."""
         ours = self.setting.recipe
         return self.mask if recipe.classes == ours.classes else ours.mask_body(self.mask)
 
-    def handed_on(self, pretrained: Pretrained) -> Job:
-        """What of a pretrained network is trained next."""
+    def handed_on(self, pretrained: Pretrained) -> Subnetwork:
+        """What of a pretrained network is trained next, and under which mask."""
         options, recipe = self.setting.options, self.setting.recipe
-        same = pretrained.recipe.classes == recipe.classes
-        return recipe.transfer(
+        same, given = pretrained.recipe.classes == recipe.classes, self.mask if options.mask == "rewound" else None
+        state = recipe.transfer(
             pretrained.state,
             fresh=recipe.initial(self.seed),
-            mask=self.mask,
+            mask=given,
             head=options.head if same else "fresh",
             statistics=options.statistics,
         )
+        return Subnetwork(state, given or self._own_mask(state, pretrained.length))
 
-    def trained(self, state: Job, step: int) -> Job:
-        """A state of some step trained under the mask on the true labels, to the end."""
+    def _own_mask(self, state: Job, step: int) -> Job:
+        """IMP's of a state, which it rewinds to."""
+
+        def trained(subnetwork: Subnetwork) -> Job:
+            return self.trained(subnetwork, step, chain_order(self.seed))
+
+        options = self.setting.options
+        output_layer = options.prune_output_layer
+        return last_mask(self.setting.recipe, state, options.pruning, trained, output_layer=output_layer)
+
+    def trained(self, subnetwork: Subnetwork, step: int, order: str = "") -> Job:
+        """A state of some step trained under its mask on the true labels, to the end; in the order of all arms."""
         recipe = self.setting.recipe
         restarted = self.setting.options.schedule == "restarted"
         return recipe.train(
-            state,
+            subnetwork.state,
             step,
             recipe.length + step * restarted,
-            order=self.order,
-            mask=self.mask,
+            order=order or self.order,
+            mask=subnetwork.mask,
             schedule_start=step * restarted,
             optimiser_state="reset",
         )
 
 
-def _at_no_rate(recipe: Recipe) -> Recipe:
-    schedule = recipe.training.schedule.model_copy(update={"rate": 0.0})
-    return replace(recipe, training=recipe.training.model_copy(update={"schedule": schedule}))
+def _imp(setting: PretrainingSetting, seed: int, k: int) -> Job:
+    """The mask of the sparsest level, rewound to k, in jobs that ``imp`` has."""
+    options = setting.options
+    return sparsest_mask(
+        setting.recipe,
+        seed,
+        k,
+        options.pruning,
+        output_layer=options.prune_output_layer,
+        optimiser_state=options.optimiser_at_rewind,
+    )

@@ -7,11 +7,11 @@ from typing import Literal
 
 from harness.schema.task import Task
 
-PretextName = Literal["random_labels", "rotation", "blur", "rotation_blur", "supervised"]
+PretextName = Literal["random_labels", "rotation", "blur", "rotation_blur", "supervised", "frozen"]
 """Names in specs."""
 
-FROZEN = "frozen"
-"""The control that is pretrained on the true labels at rate 0: running statistics move, weights do not."""
+SUPERVISED: PretextName = "supervised"
+"""The true labels; at the length k it is what half way is measured by."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Pretext:
         words: in legends.
         labels: of the task.
         blurred: whether images are.
+        frozen: whether the rate is 0: running statistics move and the step advances, weights stay.
     """
 
     words: str
     labels: Literal["true", "random", "rotation"]
     blurred: bool = False
+    frozen: bool = False
 
     def task(self, blur: Literal[2, 4, 8], seed: int) -> Task:
         """The task, with a factor where it blurs, and a seed where it draws labels."""
@@ -41,10 +43,11 @@ PRETEXTS: Mapping[PretextName, Pretext] = MappingProxyType(
         "rotation": Pretext("rotation", "rotation"),
         "blur": Pretext("blurred images", "true", blurred=True),
         "rotation_blur": Pretext("rotation, blurred", "rotation", blurred=True),
-        "supervised": Pretext("supervised", "true"),
+        SUPERVISED: Pretext("supervised", "true"),
+        "frozen": Pretext("weights frozen (rate 0)", "true", frozen=True),
     }
 )
-"""Name in specs -> pretext, in the order of legends."""
+"""Name in specs -> pretext, in the order of legends; the last is a control."""
 
 REFERENCES: Mapping[str, str] = MappingProxyType(
     {"full": "full network", "rewound_k": "rewound to k", "rewound_0": "rewound to 0"}

@@ -1,6 +1,6 @@
-"""Pretraining on a pretext in place of rewinding: then IMP's mask, and training on the true labels (EP).
+"""Pretraining on a pretext in place of rewinding: then IMP, and training on the true labels (EP).
 
-fresh network ─▶ n iterations on a pretext ─▶ IMP's mask of k ─▶ train to the end ─▶ accuracy
+fresh network ─▶ n iterations on a pretext ─▶ IMP from there ─▶ train to the end under its mask ─▶ accuracy
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,20 +10,20 @@ from harness.figure import Figure
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import pairs
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
-from harness.protocols.common.setting import time_problems, training_problems
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.early_phase_pretraining import derived
 from harness.protocols.early_phase_pretraining import figures as pretraining_figures
 from harness.protocols.early_phase_pretraining.jobs import Origin
-from harness.protocols.early_phase_pretraining.options import PretrainingOptions, PretrainingSetting, lengths
-from harness.protocols.early_phase_pretraining.pretexts import FROZEN, PRETEXTS, REFERENCES
-from harness.schema.document import Location
+from harness.protocols.early_phase_pretraining.options import (
+    PretrainingOptions,
+    PretrainingSetting,
+    lengths,
+    pretraining_problems,
+)
+from harness.protocols.early_phase_pretraining.pretexts import REFERENCES, SUPERVISED
 from harness.schema.load import Problem
-from harness.schema.task import Task
-from harness.steps import Duration
 
-_ARM = ("arm", "pretrained", "length")
-_AT_END = (*_ARM, "split")
+_AT_END = (*derived.AXES, "split")
 
 
 class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
@@ -31,6 +31,7 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
 
     name = "early_phase_pretraining"
     settings = PretrainingOptions
+    further_recipes = None
     time_axes = frozenset({"length"})
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "accuracy": Quantity("%", _AT_END, "accuracy at the end of training", seldom_below=pairs.GUESSED),
@@ -42,17 +43,18 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
         "gain": Quantity(
             "points",
             _AT_END,
-            "accuracy of the subnetwork minus that of the one rewound to 0, same initialisation, mask and data order",
+            "accuracy of the subnetwork minus that of the one rewound to 0, same initialisation and data order, each with "
+            "IMP's mask that the setting has for it",
         ),
         "beyond_half_way": Quantity(
             "points",
             _AT_END,
-            "accuracy of the subnetwork minus the mean of those rewound to 0 and to k, same initialisation, mask and "
-            "data order: above 0 it is nearer to rewinding to k than rewinding to 0 is, or better",
+            "accuracy of the subnetwork minus the mean of the one rewound to 0 and the one of supervised pretraining of "
+            "length k, same initialisation and data order: above 0 it has half or more of what that pretraining gains",
         ),
         "pretext_accuracy": Quantity("%", _AT_END, "accuracy on the pretext itself, after pretraining"),
         "moved_distance": Quantity(
-            "", _ARM, "L2 distance that pretraining moves what the mask keeps, away from the initialisation", least=0.0
+            "", derived.AXES, "L2 distance that pretraining moves what the mask keeps, away from the initialisation", least=0.0
         ),
     }
 
@@ -66,30 +68,31 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
                 yield Measurement(_accuracy, recipe.evaluate(end), at, seed)
             for pretrained in origin.pretrained():
                 at = {"arm": pretrained.arm, "pretrained": pretrained.under, "length": pretrained.length}
-                state = origin.handed_on(pretrained)
+                arm = origin.handed_on(pretrained)
                 yield Measurement(_on_pretext, pretrained.recipe.evaluate(pretrained.state), at, seed)
-                yield Measurement(_moved, recipe.distance(recipe.initial(seed), state, origin.mask), at, seed)
-                yield Measurement(_accuracy, recipe.evaluate(origin.trained(state, pretrained.length)), at, seed)
+                yield Measurement(_moved, recipe.distance(recipe.initial(seed), arm.state, arm.mask), at, seed)
+                yield Measurement(_accuracy, recipe.evaluate(origin.trained(arm, pretrained.length)), at, seed)
 
     def derived(
         self, setting: PretrainingSetting, observations: Sequence[Observation], read: Read
     ) -> Iterable[Observation]:
         """Accuracies against those of the references."""
-        return derived.comparisons(observations)
+        return derived.comparisons(observations, _k(setting))
 
     def rests_on(
         self, setting: PretrainingSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
         """Comparisons are with references of their own."""
-        return measurement.agrees(at) or measurement.at["arm"] in derived.COMPARED_WITH.get(quantity, ())
+        arm = tuple(measurement.at[axis] for axis in derived.AXES)
+        return measurement.agrees(at) or arm in derived.compared_with(_k(setting)).get(quantity, ())
 
     def axes(self, setting: PretrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """Arms, dense or sparse, lengths with those of the references, splits."""
-        options = setting.options
+        times = lengths(setting)
         return {
-            "arm": [*REFERENCES, FROZEN, *(name for name in PRETEXTS if name in options.pretexts)],
-            "pretrained": list(dict.fromkeys(("dense", *options.pretrained))),
-            "length": sorted({0, setting.iterations(options.rewind), *lengths(setting)}),
+            "arm": [*REFERENCES, *times],
+            "pretrained": list(dict.fromkeys(("dense", *setting.options.pretrained))),
+            "length": sorted({0, _k(setting)}.union(*times.values())),
             "split": ("test", "train"),
         }
 
@@ -98,34 +101,21 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
         return {"pretrained": "dense", "split": "test"}
 
     def unmeasured(self, setting: PretrainingSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """References have a length of their own, no mask before training, and nothing to be compared with."""
-        options, arm, length = setting.options, str(at["arm"]), at["length"]
-        of_reference = [setting.iterations(options.rewind) if arm == "rewound_k" else 0]
-        of_it = of_reference if arm in REFERENCES else lengths(setting)
-        if length not in of_it:
-            return f"{arm} has no length {length}it: it has {', '.join(f'{known}it' for known in of_it)}"
+        """Arms have lengths of their own, references no mask before training, and nothing to be compared with."""
+        arm, length, times = str(at["arm"]), at["length"], _lengths_of(setting, str(at["arm"]))
+        if length not in times:
+            return f"{arm} has no length {length}it: it has {', '.join(f'{known}it' for known in times)}"
         if arm in REFERENCES and quantity in ("pretext_accuracy", "moved_distance"):
             return f"{arm} is not pretrained on a pretext: name another arm"
-        if arm in derived.COMPARED_WITH.get(quantity, ()):
-            return f"{arm} is what others are compared with: name another arm"
-        under = options.pretrained if arm in PRETEXTS else ("dense",)
+        under = ("dense",) if arm in REFERENCES else setting.options.pretrained
         if at["pretrained"] not in under:
             return f"{arm} is not pretrained {at['pretrained']} here: name {' or '.join(under)}"
-        return None
+        return _incomparable(setting, quantity, (arm, at["pretrained"], length))
 
     def check_setting(self, setting: PretrainingSetting) -> Iterable[Problem]:
-        """Times lie within training, pretexts fit the images, and each is the only change of the task."""
+        """Times lie within training, pretexts fit the images, and each changes the task, the rate and the length alone."""
         yield from super().check_setting(setting)
-        yield from _time_problems(setting)
-        options = setting.options
-        if setting.recipe.training.data.task != Task():
-            message = "what comes after pretexts is the dataset's own task: leave this field out"
-            yield Problem(("training", "data", "task"), message)
-        for number, name in enumerate(options.pretexts):
-            recipe = setting.recipe.posed(PRETEXTS[name].task(options.blur, options.task_seed))
-            for problem in training_problems(recipe, ()):
-                if problem.location[:2] == ("data", "task"):
-                    yield Problem(("settings", "pretexts", number), f"{name}: {problem.message}")
+        yield from pretraining_problems(setting)
 
     def figures(
         self, setting: PretrainingSetting, observations: Sequence[Observation], claims: Claims
@@ -134,15 +124,25 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
         return pretraining_figures.figures(setting, observations)
 
 
-def _time_problems(setting: PretrainingSetting) -> Iterable[Problem]:
-    options, recipe = setting.options, setting.recipe
-    yield from time_problems(recipe, "lengths", options.lengths)
-    named: list[tuple[Location, Duration]] = [(("settings", "rewind"), options.rewind)]
-    named += [(("settings", "lengths", number), time) for number, time in enumerate(options.lengths)]
-    for place, time in named:
-        if not 0 < recipe.iterations(time) < recipe.length:
-            message = f"found {time}: choose a time after 0 and before the end, {recipe.training.length}"
-            yield Problem(place, message)
+def _k(setting: PretrainingSetting) -> int:
+    return setting.iterations(setting.options.rewind)
+
+
+def _lengths_of(setting: PretrainingSetting, arm: str) -> Sequence[int]:
+    """Of an arm; what counts as a reference's pretraining has one length."""
+    of_references = {name: [_k(setting) if name == "rewound_k" else 0] for name in REFERENCES}
+    return {**of_references, **lengths(setting)}[arm]
+
+
+def _incomparable(setting: PretrainingSetting, quantity: str, arm: derived.Arm) -> str | None:
+    references = derived.compared_with(_k(setting)).get(quantity, ())
+    if arm in references:
+        return f"{arm[0]} is what others are compared with: name another arm"
+    supervised = (SUPERVISED, "dense", _k(setting))
+    there = "dense" in setting.options.pretrained and _k(setting) in lengths(setting).get(SUPERVISED, ())
+    if supervised in references and not there:
+        return f"{quantity} is by {SUPERVISED} pretraining, dense, of length {_k(setting)}it: add it to settings.pretexts"
+    return None
 
 
 def _accuracy(measured: Measured) -> Iterable[Observation]:
