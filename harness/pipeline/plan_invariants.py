@@ -105,7 +105,7 @@ def copies_are_different_jobs(plan: Plan) -> None:
 
 
 def pretrained_states_have_their_masks(plan: Plan) -> None:
-    """What pretraining hands on is trained under the mask that it was handed on with, or under one pruned from itself."""
+    """What pretraining hands on is trained under the mask that it came with, or under one pruned from itself."""
     for job in plan.jobs.values():
         state, mask = job.inputs.get("state"), job.inputs.get("mask")
         if row(job.stage).role != "training" or state is None or mask is None or row(state.stage).role != "transfer":
@@ -117,8 +117,8 @@ def pretrained_states_have_their_masks(plan: Plan) -> None:
             )
         if given is None and not _pruned_from(mask, state):
             raise InvariantBroken(
-                f"{job!r} trains {state!r} under {mask!r}, the mask of another state: prune what was handed on, or hand "
-                "it on with this mask"
+                f"{job!r} trains {state!r} under {mask!r}, the mask of another state: prune what was handed on, or "
+                "hand it on with this mask"
             )
 
 

@@ -11,9 +11,8 @@ from harness.engine.state import State
 from harness.errors import InvariantBroken
 from harness.stages.base import Work
 
-
 _ZEROS = 0.01
-"""Share of a dense network's weights in convolutions and linear layers that may be exactly zero; no mask prunes so few."""
+"""Share of a dense network's weights of convolutions and linear layers that may be exactly zero."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ def _of_the_rest(transferred: Transferred) -> Iterator[str]:
 def _of_the_mask(transferred: Transferred) -> Iterator[str]:
     """A network that was pretrained dense has weights where the mask prunes; one under the mask has none.
 
-    A head with other classes than the mask's has no mask. Where the mask is to be pruned from what is handed on, there is
-    none yet, and all weights are there.
+    A head with other classes than the mask's has no mask. Where the mask is to be pruned from what is handed on, there
+    is none yet, and all weights are there.
     """
     weights = transferred.pretrained.weights
     if "mask" not in transferred.item.job.inputs:

@@ -1,4 +1,4 @@
-"""What follows from several accuracies: losses against the full network, gains over rewinding to 0, and half of these."""
+"""What follows from several accuracies: losses against the full network, gains over rewinding, and half of these."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,24 +12,21 @@ AXES = ("arm", "pretrained", "length")
 """Of an arm, in its order."""
 
 
-def compared_with(k: int) -> Mapping[str, Sequence[Arm]]:
+def compared_with(supervised: int | None) -> Mapping[str, Sequence[Arm]]:
     """Quantity -> references whose mean it is from.
 
     Args:
-        k: the length of the supervised pretraining that half way is measured by.
+        supervised: the length of the supervised pretraining that half way is measured by; None where there is none.
     """
     rewound_0 = ("rewound_0", "dense", 0)
-    return {
-        "accuracy_drop": [("full", "dense", 0)],
-        "gain": [rewound_0],
-        "beyond_half_way": [rewound_0, (SUPERVISED, "dense", k)],
-    }
+    half_way = {} if supervised is None else {"beyond_half_way": [rewound_0, (SUPERVISED, "dense", supervised)]}
+    return {"accuracy_drop": [("full", "dense", 0)], "gain": [rewound_0], **half_way}
 
 
-def comparisons(observations: Sequence[Observation], k: int) -> Iterator[Observation]:
+def comparisons(observations: Sequence[Observation], supervised: int | None) -> Iterator[Observation]:
     """Of each arm with the references of the same initialisation and split, but of no reference with itself."""
     for (seed, split), accuracies in _accuracies(observations).items():
-        for quantity, references in compared_with(k).items():
+        for quantity, references in compared_with(supervised).items():
             if not accuracies.keys() >= set(references):
                 continue
             due = sum(accuracies[reference] for reference in references) / len(references)

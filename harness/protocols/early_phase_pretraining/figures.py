@@ -77,8 +77,7 @@ def _against_distance(setting: PretrainingSetting, observations: Sequence[Observ
 def _on_pretext(setting: PretrainingSetting, observations: Sequence[Observation], under: str) -> Figure:
     title, words = _UNDER[under]
     lines = [
-        _curve(observations, "pretext_accuracy", "length", arm, label, under)
-        for arm, label in _labels(setting).items()
+        _curve(observations, "pretext_accuracy", "length", arm, label, under) for arm, label in _labels(setting).items()
     ]
     return Figure(
         f"pretext_{under}",

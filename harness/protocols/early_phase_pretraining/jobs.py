@@ -50,7 +50,7 @@ class Origin:
 
     @property
     def order(self) -> str:
-        """The data order of all arms after pretraining: they differ in where they start, and in what that is pruned to."""
+        """The data order of all arms after pretraining: they differ in where they start, and in the mask of that."""
         return self.setting.recipe.copy_order(self.seed, 0)
 
     def references(self) -> Iterator[tuple[str, int, Job]]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from harness.protocols.common.pruning import Iterative, OneShot
 from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import TrainingSetting, time_problems, training_problems
-from harness.protocols.early_phase_pretraining.pretexts import PRETEXTS, PretextName
+from harness.protocols.early_phase_pretraining.pretexts import PRETEXTS, SUPERVISED, PretextName
 from harness.schema.base import Many, Model, Seed, Time
 from harness.schema.load import Problem
 from harness.schema.model import place_of_recipe
@@ -31,24 +31,24 @@ class PretrainingOptions(Model):
     Attributes:
         pruning: of the masks: iterative or one-shot; the last level is trained.
         prune_output_layer: whether the last layer is pruned, as for ResNet-20 in LMC [arith].
-        mask: under which a pretrained state is trained: its ``own``, by IMP that starts from it and rewinds to it [code],
-            or the one of the state that is ``rewound`` to, which costs no training more, and was made with labels.
+        mask: under which a pretrained state is trained: its ``own``, by IMP that starts from it and rewinds to it
+            [code], or that of the state that is ``rewound`` to, at k, which costs no training more.
         optimiser_at_rewind: whether the trainings that make the masks of the references, and the full network's, go on
             with the velocity of k or a fresh one, as in the experiment ``imp`` [code, conflict]. No arm has one, nor
             have the trainings that make its own mask.
-        rewind: the iteration k to which a reference is rewound, and the length of supervised pretraining by which half
-            way is measured [open: 500 and 2000 are in the paper's captions].
+        rewind: the iteration k to which a reference is rewound [open: 500 and 2000 are in the paper's captions].
         pretexts: task of pretraining, a name of ``pretexts.py`` -> its lengths, at the rates with which the recipe of
-            pretraining begins [lore; of the abstract: that labels are not needed]. ``frozen`` is a control, at rate 0.
-        pretrained: the network pretrained whole (``dense``), or with the mask present from the start (``sparse``), which
-            takes a mask that is there before, ``mask: rewound`` [lore: both].
+            pretraining begins [lore; of the abstract: that labels are not needed]. Half way is measured by the first
+            length of ``supervised``; ``frozen`` is a control, at rate 0.
+        pretrained: the network pretrained whole (``dense``), or with the mask present from the start (``sparse``),
+            which takes a mask that is there before, ``mask: rewound`` [lore: both].
         blur: how many times smaller images are made, and larger again [lore: 4, of CIFAR-10].
         task_seed: of random labels and of turns, one for all replicates [open].
         schedule: of the learning rate, and of training's end: ``continued`` from the length of pretraining [code], so
             that training ends at T, or ``restarted``, so that T iterations follow, whatever that length; of what is
             rewound to k, too.
         head: the last layer, ``fresh``, the one of the initialisation, in all arms, so that they differ in their bodies
-            alone, or ``kept`` where the classes are as many [code]: after rotations, which are four, it is always fresh.
+            alone, or ``kept`` where the classes are as many [code]: after rotations, four, it is always fresh.
         statistics: running statistics of batch normalisation, ``kept`` from pretraining [code] or the ``initial`` ones;
             likewise for what is rewound to k. Training does not use them, and replaces them within some tens of steps.
     """
@@ -72,8 +72,8 @@ class PretrainingOptions(Model):
             raise ValueError("pretrained names one twice: list each once")
         if "sparse" in self.pretrained and self.mask == "own":
             raise ValueError(
-                "pretrained names 'sparse', but with mask: own the mask is found after pretraining: leave it out, or give "
-                "mask: rewound"
+                "pretrained names 'sparse', but with mask: own the mask is found after pretraining: leave it out, or "
+                "give mask: rewound"
             )
         return self
 
@@ -92,6 +92,12 @@ def lengths(setting: PretrainingSetting) -> Mapping[PretextName, list[int]]:
     """Pretext, in the order of legends -> the lengths of its pretraining, in iterations."""
     asked = setting.options.pretexts
     return {name: [setting.iterations(time) for time in asked[name]] for name in PRETEXTS if name in asked}
+
+
+def half_way_length(setting: PretrainingSetting) -> int | None:
+    """The length of the supervised pretraining by which half way is measured; None where there is none."""
+    dense = "dense" in setting.options.pretrained
+    return lengths(setting)[SUPERVISED][0] if dense and SUPERVISED in setting.options.pretexts else None
 
 
 def pretraining_problems(setting: PretrainingSetting) -> Iterable[Problem]:

@@ -11,7 +11,7 @@ PretextName = Literal["random_labels", "rotation", "blur", "rotation_blur", "sup
 """Names in specs."""
 
 SUPERVISED: PretextName = "supervised"
-"""The true labels; at the length k it is what half way is measured by."""
+"""The true labels: what half way is measured by."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from harness.protocols.early_phase_pretraining.jobs import Origin
 from harness.protocols.early_phase_pretraining.options import (
     PretrainingOptions,
     PretrainingSetting,
+    half_way_length,
     lengths,
     pretraining_problems,
 )
@@ -43,18 +44,20 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
         "gain": Quantity(
             "points",
             _AT_END,
-            "accuracy of the subnetwork minus that of the one rewound to 0, same initialisation and data order, each with "
-            "IMP's mask that the setting has for it",
+            "accuracy of the subnetwork minus that of the one rewound to 0, same initialisation and data order",
         ),
         "beyond_half_way": Quantity(
             "points",
             _AT_END,
-            "accuracy of the subnetwork minus the mean of the one rewound to 0 and the one of supervised pretraining of "
-            "length k, same initialisation and data order: above 0 it has half or more of what that pretraining gains",
+            "accuracy of the subnetwork minus the mean of the one rewound to 0 and that of supervised pretraining of "
+            "its first length, same initialisation and data order: above 0 it has half or more of what that gains",
         ),
         "pretext_accuracy": Quantity("%", _AT_END, "accuracy on the pretext itself, after pretraining"),
         "moved_distance": Quantity(
-            "", derived.AXES, "L2 distance that pretraining moves what the mask keeps, away from the initialisation", least=0.0
+            "",
+            derived.AXES,
+            "L2 distance that pretraining moves what the mask keeps, away from the initialisation",
+            least=0.0,
         ),
     }
 
@@ -77,14 +80,14 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
         self, setting: PretrainingSetting, observations: Sequence[Observation], read: Read
     ) -> Iterable[Observation]:
         """Accuracies against those of the references."""
-        return derived.comparisons(observations, _k(setting))
+        return derived.comparisons(observations, half_way_length(setting))
 
     def rests_on(
         self, setting: PretrainingSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
         """Comparisons are with references of their own."""
         arm = tuple(measurement.at[axis] for axis in derived.AXES)
-        return measurement.agrees(at) or arm in derived.compared_with(_k(setting)).get(quantity, ())
+        return measurement.agrees(at) or arm in derived.compared_with(half_way_length(setting)).get(quantity, ())
 
     def axes(self, setting: PretrainingSetting) -> Mapping[str, Sequence[Condition]]:
         """Arms, dense or sparse, lengths with those of the references, splits."""
@@ -113,7 +116,7 @@ class EarlyPhasePretraining(TrainingExperiment[PretrainingOptions]):
         return _incomparable(setting, quantity, (arm, at["pretrained"], length))
 
     def check_setting(self, setting: PretrainingSetting) -> Iterable[Problem]:
-        """Times lie within training, pretexts fit the images, and each changes the task, the rate and the length alone."""
+        """Times lie within training, pretexts fit the images, and change the task, the rate and the length alone."""
         yield from super().check_setting(setting)
         yield from pretraining_problems(setting)
 
@@ -130,18 +133,16 @@ def _k(setting: PretrainingSetting) -> int:
 
 def _lengths_of(setting: PretrainingSetting, arm: str) -> Sequence[int]:
     """Of an arm; what counts as a reference's pretraining has one length."""
-    of_references = {name: [_k(setting) if name == "rewound_k" else 0] for name in REFERENCES}
-    return {**of_references, **lengths(setting)}[arm]
+    if arm in REFERENCES:
+        return [_k(setting) if arm == "rewound_k" else 0]
+    return next(times for name, times in lengths(setting).items() if name == arm)
 
 
 def _incomparable(setting: PretrainingSetting, quantity: str, arm: derived.Arm) -> str | None:
-    references = derived.compared_with(_k(setting)).get(quantity, ())
-    if arm in references:
+    if half_way_length(setting) is None and quantity == "beyond_half_way":
+        return f"{quantity} is measured by {SUPERVISED} pretraining, dense: add it to settings.pretexts"
+    if arm in derived.compared_with(half_way_length(setting)).get(quantity, ()):
         return f"{arm[0]} is what others are compared with: name another arm"
-    supervised = (SUPERVISED, "dense", _k(setting))
-    there = "dense" in setting.options.pretrained and _k(setting) in lengths(setting).get(SUPERVISED, ())
-    if supervised in references and not there:
-        return f"{quantity} is by {SUPERVISED} pretraining, dense, of length {_k(setting)}it: add it to settings.pretexts"
     return None
 
 
