@@ -75,6 +75,7 @@ def _samples() -> dict[str, Job]:
         "train": a,
         "prune": mask,
         "shuffle": Job("shuffle", {"seed": "shuffle/0"}, {"mask": mask}),
+        "mask_body": here.recipe.mask_body(mask),
         "evaluate": here.recipe.evaluate(a),
         "displacement": cliff_jobs.displacement(cliffs, 0, 10),
         "plane": cliff_jobs.plane(cliffs, 0, 10),

@@ -23,8 +23,21 @@ MASK = HERE.prune(HERE.train(TRUNK, K, 12, order="chain/0"), None, output_layer=
 BODY = HERE.mask_body(MASK)
 
 
-def handed_on(pretrained: Job, head: str = "kept", statistics: str = "kept") -> Job:
-    return HERE.transfer(pretrained, fresh=HERE.initial(0), mask=MASK, head=head, statistics=statistics)
+def handed_on(pretrained: Job, head: str = "kept", statistics: str = "kept", mask: Job | None = MASK) -> Job:
+    return HERE.transfer(pretrained, fresh=HERE.initial(0), mask=mask, head=head, statistics=statistics)
+
+
+def trained(state: Job, mask: Job | None, order: str = "copy/0/0") -> Job:
+    return HERE.train(state, K, LENGTH, order=order, mask=mask, optimiser_state="reset")
+
+
+def own_mask(state: Job) -> Job:
+    """By two levels of IMP that starts from a state and rewinds to it."""
+    mask = None
+    for _ in range(2):
+        mask = HERE.prune(trained(state, mask, "chain/0"), mask, output_layer=True, fraction=0.3)
+    assert mask is not None
+    return mask
 
 
 PRETRAINED = [MASK, BODY, TRUNK, ROTATION.trunk(0, K), RANDOM.trunk(0, K), HERE.trunk(0, K, MASK)]
@@ -48,13 +61,23 @@ def weights(bench: Bench, job: Job) -> Any:
 
 def test_supervised_pretraining_of_length_k_is_rewinding_to_k_bit_by_bit(bench: Bench) -> None:
     """Under the mask, to the end, with the schedule going on and the optimiser's state begun afresh."""
-    ours, rewound = (
-        HERE.train(state, K, LENGTH, order="copy/0/0", mask=MASK, optimiser_state="reset")
-        for state in (handed_on(TRUNK), TRUNK)
-    )
+    ours, rewound = (trained(state, MASK) for state in (handed_on(TRUNK), TRUNK))
     assert same(bench[ours], bench[rewound])
     carried = HERE.train(TRUNK, K, LENGTH, order="copy/0/0", mask=MASK)
     assert not same(bench[ours], bench[carried]), "there is a velocity that makes a difference"
+
+
+def test_it_is_so_with_imp_that_starts_from_each_of_them_too(bench: Bench) -> None:
+    """Masks and ends; a head that is fresh, and another pretext, have other ones."""
+    kept, fresh, random = (
+        handed_on(state, head, mask=None)
+        for state, head in ((TRUNK, "kept"), (TRUNK, "fresh"), (RANDOM.trunk(0, K), "fresh"))
+    )
+    assert same(bench[own_mask(kept)], bench[own_mask(TRUNK)])
+    ours, rewound, of_fresh, of_random = (trained(state, own_mask(state)) for state in (kept, TRUNK, fresh, random))
+    assert same(bench[ours], bench[rewound])
+    assert not same(bench[of_fresh], bench[rewound])
+    assert not same(bench[of_random], bench[of_fresh])
 
 
 def test_the_head_after_rotations_is_the_initial_one_of_the_stream(bench: Bench) -> None:
@@ -104,6 +127,7 @@ def test_a_head_that_is_not_fresh_is_an_error(bench: Bench, monkeypatch: pytest.
     planted(monkeypatch, stale)
     breaks(bench, handed_on(RANDOM.trunk(0, K), "fresh"), "output.weight, of the head, is not the initial one")
     breaks(bench, handed_on(ROTATION.trunk(0, K), "fresh"), "output.weight, of the head, is not the initial one")
+    breaks(bench, handed_on(TRUNK, "fresh", mask=None), "output.weight, of the head, is not the initial one")
 
 
 def test_a_head_that_is_fresh_where_it_is_to_be_kept_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +168,16 @@ def test_a_mask_that_is_applied_before_instead_of_after_is_an_error(bench: Bench
         early.plant(pretrained, {f"weight:{name}": value for name, value in masked.items()})
         with pytest.raises(InvariantBroken, match=r"pretrained dense, .* the mask was applied before"):
             early[handed_on(pretrained, head)]
+
+
+def test_a_mask_that_is_applied_before_imp_starts_is_an_error(bench: Bench) -> None:
+    """Where no mask is to be there yet; a frozen network has all its weights."""
+    early = anew(bench)
+    masked = Mask.of(bench[MASK].tensors).applied(weights(bench, TRUNK))
+    early.plant(TRUNK, {f"weight:{name}": value for name, value in masked.items()})
+    with pytest.raises(InvariantBroken, match=r"pretrained dense, but [0-9]+ of its weights are zero"):
+        early[handed_on(TRUNK, mask=None)]
+    assert bench[handed_on(HERE.initial(0), mask=None)]
 
 
 def test_a_mask_that_was_not_there_while_it_was_to_be_is_an_error(bench: Bench) -> None:
