@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,6 +43,7 @@ def asked(scale: str = "toy") -> Request:
     return request(PATH, scale)
 
 
+@cache
 def setting_of(path: Path, scale: str = "toy") -> TrainingSetting[Any]:
     setting = request(path, scale).setting
     assert isinstance(setting, TrainingSetting)
@@ -202,16 +204,15 @@ def test_the_frozen_control_has_a_rate_of_0_and_is_all_else_supervised() -> None
         assert {**frozen.params, "schedule": 0} == {**supervised.params, "schedule": 0}
 
 
-def checked(**options: Any) -> None:
+def checked(setting: TrainingSetting[Any]) -> None:
     """The plan, by its invariants."""
-    setting = setting_with(**options)
     measurements = list(PROTOCOL.measurements(setting))
     check_plan(measurements, Plan.of(measurement.job for measurement in measurements))
 
 
 @pytest.mark.parametrize("fault", ["of k", "of rewinding to 0", "of the level before"])
 def test_a_mask_of_another_state_is_an_error(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Origin._own_mask
+    real, setting = Origin._own_mask, setting_with()
 
     def planted(here: Origin, state: Job, step: int) -> Job:
         if fault == "of the level before":
@@ -219,22 +220,22 @@ def test_a_mask_of_another_state_is_an_error(fault: str, monkeypatch: pytest.Mon
             return Job(mask.stage, mask.params, {**mask.inputs, "mask": here.mask})
         return here.mask if fault == "of k" else real(here, here.setting.recipe.initial(here.seed), 0)
 
-    checked()
+    checked(setting)
     monkeypatch.setattr(Origin, "_own_mask", planted)
     with pytest.raises(InvariantBroken, match="the mask of another state: prune what was handed on"):
-        checked()
+        checked(setting)
 
 
 def test_another_mask_than_a_state_was_handed_on_with_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Origin.handed_on
-    checked(mask="rewound")
+    real, setting = Origin.handed_on, setting_with(mask="rewound")
+    checked(setting)
 
     def planted(here: Origin, pretrained: Pretrained) -> Subnetwork:
         return Subnetwork(real(here, pretrained).state, jobs._imp(here.setting, here.seed, 0))
 
     monkeypatch.setattr(Origin, "handed_on", planted)
     with pytest.raises(InvariantBroken, match="but that was handed on with"):
-        checked(mask="rewound")
+        checked(setting)
 
 
 def test_pretraining_has_a_rate_of_its_own_where_the_spec_gives_it_a_recipe() -> None:
