@@ -37,6 +37,9 @@ OUTLIER_RATE = 0.01
 SETTLING_POWER = 0.8
 """How surely the number of ``replicates_needed`` would settle a claim; the custom of power calculations."""
 
+_OFTEN_ENOUGH = 50
+"""Initialisations more than there are, which ``replicates_needed`` tries before all."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -191,12 +194,14 @@ def replicates_needed(
     import numpy as np
     from scipy.special import stdtr, stdtrit
 
-    n = np.arange(estimate.n + 1, most + 1)
-    error = estimate.sd / np.sqrt(n)
-    critical = stdtrit(n - 1, confidence)
-    missed = sum(stdtr(n - 1, critical - room / error) for room in (below, above) if math.isfinite(room))
-    enough = np.flatnonzero(missed <= 1 - SETTLING_POWER)
-    return int(n[enough[0]]) if len(enough) else None
+    for n in np.split(np.arange(estimate.n + 1, most + 1), [_OFTEN_ENOUGH]):
+        error = estimate.sd / np.sqrt(n)
+        critical = stdtrit(n - 1, confidence)
+        missed = sum(stdtr(n - 1, critical - room / error) for room in (below, above) if math.isfinite(room))
+        enough = np.flatnonzero(missed <= 1 - SETTLING_POWER)
+        if len(enough):
+            return int(n[enough[0]])
+    return None
 
 
 def outlier(values: Sample, scale: float = 0.0, least: float = 0.0) -> int | None:
@@ -251,7 +256,10 @@ def means_of(values: Sample) -> dict[int, float]:
                 raise InvariantBroken(
                     f"initialisation {seed} has the value {value}: no mean exists; find what diverged"
                 )
-    return {seed: statistics.mean(map(float, within)) for seed, within in values.items()}
+    return {
+        seed: float(within[0]) if len(within) == 1 else statistics.mean(map(float, within))
+        for seed, within in values.items()
+    }
 
 
 @lru_cache(maxsize=1024)

@@ -112,20 +112,27 @@ def _beyond(limit: float, freedom: int, noncentrality: float, least: float = 0.0
     Simpson's rule over the standard deviation of the sample. By hand, since a spec is read without SciPy, whose import
     takes longer than all else.
     """
+    step, points = _deviations(freedom)
+    total = sum(weight * _above(max(limit * sd, least) - noncentrality) for sd, weight in points)
+    return min(total * step / 3, 1.0)
+
+
+@lru_cache(maxsize=256)
+def _deviations(freedom: int) -> tuple[float, list[tuple[float, float]]]:
+    """The step of Simpson's rule over the standard deviation of a sample, and its points with their weights."""
     half = freedom / 2
     constant = math.log(2) + half * math.log(half) - math.lgamma(half)
     spread = _TAIL / math.sqrt(2 * freedom)
     low, step = max(1 - spread, 0.0), (1 + spread - max(1 - spread, 0.0)) / _STEPS
-    total = 0.0
+    points = []
     for number in range(_STEPS + 1):
         sd = low + number * step
         if sd == 0:
             density = math.exp(constant) if freedom == 1 else 0.0
         else:
             density = math.exp(constant + (freedom - 1) * math.log(sd) - half * sd * sd)
-        weight = 1 if number in (0, _STEPS) else 4 if number % 2 else 2
-        total += weight * density * _above(max(limit * sd, least) - noncentrality)
-    return min(total * step / 3, 1.0)
+        points.append((sd, (1 if number in (0, _STEPS) else 4 if number % 2 else 2) * density))
+    return step, points
 
 
 @lru_cache(maxsize=256)
