@@ -90,8 +90,10 @@ def intervals(between: float, random: np.random.Generator) -> list[Spread]:
         hardness = random.choice([0.01, 0.31], p=[0.85, 0.15], size=397)
         level = random.normal(1.0, between / 5.5, size=5).clip(0, 2)[:, None]
         answers = 100 * (random.random((5, 397)) < level * hardness)
-        drawn = random.multinomial(397, np.full(397, 1 / 397), size=200) @ answers.T / 397
-        values = [Estimate(float(again.mean()), 5, float(again.std(ddof=1)), None, None) for again in drawn]
+        kinds, of_kind = np.unique(answers, axis=1, return_counts=True)  # examples of a kind are drawn alike
+        drawn = random.multinomial(397, of_kind / 397, size=200) @ kinds.T / 397
+        rates, deviations = drawn.mean(1).tolist(), drawn.std(1, ddof=1).tolist()
+        values = [Estimate(rate, 5, sd, None, None) for rate, sd in zip(rates, deviations, strict=True)]
         told = spread(Estimate(0.0, 5, float(answers.mean(1).std(ddof=1)), None, None), values, 397)
         assert told is not None
         found.append(told)

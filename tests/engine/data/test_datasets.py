@@ -114,6 +114,12 @@ def test_changed_digits_break_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         datasets._load_embedded.__wrapped__("digits")
 
 
+def test_absent_digits_name_the_library_they_come_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    with pytest.raises(BrokenError, match="install the pinned scikit-learn"):
+        datasets._load_embedded.__wrapped__("digits")
+
+
 @pytest.mark.parametrize("bring", [import_dataset, lambda name, _, root: download_dataset(name, root)])
 def test_digits_need_no_import(bring: Callable[..., DatasetInfo], root: Path) -> None:
     with pytest.raises(RequestError, match="needs no import"):
