@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -326,6 +327,12 @@ def stages_of(jobs: list[Job]) -> dict[str, int]:
 def request(path: Path, scale: str = "toy", data: Path = Path("no-such-folder")) -> Request:
     """A spec file, planned at a scale."""
     return prepare(loaded(path), scale, data)
+
+
+@cache
+def shipped(path: Path, scale: str = "toy") -> Request:
+    """One of ``SPECS``, which no test edits, planned at a scale; once a process, as some have thousands of jobs."""
+    return request(path, scale)
 
 
 def loaded(path: Path) -> Loaded:

@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.engine import optimise
 from harness.jobs.job import canonical
 from tests.engine.oracles import ADAM, SGD, naive_clip
-from tests.support import SPECS, request
+from tests.support import SPECS, shipped
 
 REPLICAS, PARAMETERS, STEPS = 3, 8, 20
 REACHED = torch.tensor([1.0, 1, 1, 0, 0, 1, 0, 1])  # where weight decay reaches
@@ -138,7 +138,7 @@ def table_of_rates(schedule: Mapping[str, Any], count: int) -> Tensor:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_rates_of_every_shipped_recipe_are_those_of_the_table_bit_by_bit(path: Path) -> None:
     for scale in ("toy", "paper"):
-        plan = request(path, scale).plan
+        plan = shipped(path, scale).plan
         recipes = {canonical(job.params["schedule"]): job for job in plan.jobs.values() if job.stage == "train"}
         for job in recipes.values():
             schedule, count = job.params["schedule"], max(one.params["stop"] for one in recipes.values()) + 64

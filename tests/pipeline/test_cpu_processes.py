@@ -9,14 +9,14 @@ from harness.cli import place
 from harness.cli.options import Options
 from harness.jobs.plan import Plan
 from harness.pipeline.forecast import Machine, cpu_processes, forecast
-from tests.support import ROOT, cli, imp_text, request
+from tests.support import ROOT, cli, imp_text, request, shipped
 
 IMP = ROOT / "specs" / "resnet20_imp.yaml"
 
 
 @pytest.fixture(scope="module")
 def toy() -> Plan:
-    return request(IMP).plan
+    return shipped(IMP).plan
 
 
 def test_a_process_for_each_core_where_networks_are_small(toy: Plan) -> None:
@@ -24,7 +24,7 @@ def test_a_process_for_each_core_where_networks_are_small(toy: Plan) -> None:
 
 
 def test_no_more_processes_than_run_side_by_side() -> None:
-    plan = request(ROOT / "specs" / "lenet_imp.yaml").plan
+    plan = shipped(ROOT / "specs" / "lenet_imp.yaml").plan
     counts = [cpu_processes(plan, cores=cores, free=math.inf) for cores in (8, 64, 1000, 2000)]
     assert counts == sorted(counts)
     assert 8 == counts[0] < counts[-1] == counts[-2]
@@ -32,7 +32,7 @@ def test_no_more_processes_than_run_side_by_side() -> None:
 
 @pytest.mark.parametrize("name", ["resnet20_imp", "eigenvector_drift", "vgg16_stability"])
 def test_threads_where_networks_are_large(name: str) -> None:
-    paper = request(ROOT / "specs" / f"{name}.yaml", "paper").plan
+    paper = shipped(ROOT / "specs" / f"{name}.yaml", "paper").plan
     assert cpu_processes(paper, cores=4, free=math.inf) == 1
 
 
@@ -44,7 +44,7 @@ def test_one_process_for_little_work(tmp_path: Path) -> None:
 
 def test_processes_are_started_where_they_save_more_than_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second thread saves no time of a small network; n processes save all but an n-th of one's."""
-    plan = request(ROOT / "specs" / "lenet_stability.yaml").plan
+    plan = shipped(ROOT / "specs" / "lenet_stability.yaml").plan
     alone = forecast(plan, lambda job: False, Machine()).computing
     assert cpu_processes(plan, cores=2, free=math.inf) == 2
     for cores in (2, 4):
@@ -55,7 +55,7 @@ def test_processes_are_started_where_they_save_more_than_their_start(monkeypatch
 
 
 def test_threads_are_forecast_to_speed_up_large_networks_only(toy: Plan) -> None:
-    large = request(IMP, "paper").plan
+    large = shipped(IMP, "paper").plan
     for plan, factor in ((toy, 1.0), (large, 2.0)):
         one, two = (forecast(plan, lambda job: False, Machine(threads=threads)).computing for threads in (1, 2))
         assert one == pytest.approx(factor * two, rel=0.1)

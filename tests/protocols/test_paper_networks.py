@@ -5,22 +5,31 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.datainfo import nominal
 from harness.engine.data import datasets
 from harness.engine.state import WEIGHT
 from harness.execution.backends.in_process import InProcess
 from harness.execution.run import execute
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
+from harness.protocols import protocols
 from harness.protocols.common.recipe import Recipe
-from harness.protocols.common.setting import TrainingSetting
+from harness.protocols.common.setting import Setting, TrainingSetting
 from tests.protocols.made_up import made_up
-from tests.support import SPECS, request
+from tests.support import SPECS, loaded
 
-ALL = {path.stem: request(path, "paper").setting for path in SPECS}
-SETTINGS = {name: one for name, one in ALL.items() if isinstance(one, TrainingSetting)}
+
+def at_paper_scale(path: Path) -> Setting:
+    """The setting alone, without the plan's thousands of jobs."""
+    spec = loaded(path)
+    scale, options = spec.spec.scales["paper"], spec.settings["paper"]
+    return protocols()[spec.spec.protocol].setting(scale, options, scale.replicates, nominal)
+
+
+SETTINGS = [setting for setting in map(at_paper_scale, SPECS) if isinstance(setting, TrainingSetting)]
 NETWORKS = {
     f"{training.network.name}-{training.parameters}-{training.data.name}-{training.schedule.rate}": recipe
-    for setting in SETTINGS.values()
+    for setting in SETTINGS
     for recipe in setting.recipes.values()
     for training in (recipe.training,)
 }

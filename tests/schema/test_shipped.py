@@ -9,10 +9,11 @@ import pytest
 from harness.engine.networks.build import build
 from harness.engine.prune import kept_after
 from harness.pipeline.forecast import Machine, forecast
+from harness.protocols import protocols
 from harness.protocols.common.pruning import Iterative
 from harness.protocols.imp.protocol import ImpOptions
 from harness.schema.claims import AtLeast, AtMost, Equals, FirstWithin, LastWithin
-from tests.support import ROOT, SPECS, request
+from tests.support import ROOT, SPECS, loaded, shipped
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ ROWS = {
 }
 LMC = [path for path in SPECS if path.stem in ROWS]
 IMP = [path for path in LMC if path.stem.endswith("_imp")]
-TRAINING = [path for path in SPECS if request(path).protocol.trains]
+TRAINING = [path for path in SPECS if protocols()[loaded(path).spec.protocol].trains]
 
 
 def named(path: Path) -> str:
@@ -59,7 +60,7 @@ def named(path: Path) -> str:
 
 @pytest.mark.parametrize("path", SPECS, ids=named)
 def test_a_claim_is_about_one_estimand_and_toys_can_decide_their_medians(path: Path) -> None:
-    spec = request(path).loaded.spec
+    spec = loaded(path).spec
     for claim in spec.claims:
         estimands = {getattr(check.expect, "estimand", None) for check in claim.checks.values()}
         assert len(estimands - {None}) <= 1, claim.id
@@ -81,7 +82,7 @@ def test_there_are_specs_for_every_row() -> None:
 @pytest.mark.parametrize("scale", ["toy", "paper"])
 @pytest.mark.parametrize("path", SPECS, ids=named)
 def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
-    asked = request(path, scale)
+    asked = shipped(path, scale)
     assert len(asked.plan.jobs) > 10
     cost = forecast(asked.plan, lambda job: False, Machine(threads=2))
     assert (cost.iterations > 0) == asked.protocol.trains
@@ -92,14 +93,14 @@ def test_loads_plans_and_forecasts_without_data(path: Path, scale: str) -> None:
 @pytest.mark.parametrize("scale", ["toy", "paper"])
 @pytest.mark.parametrize("path", TRAINING, ids=named)
 def test_parameters_are_those_of_the_network(path: Path, scale: str) -> None:
-    for recipe in request(path, scale).setting.recipes.values():
+    for recipe in shipped(path, scale).setting.recipes.values():
         network = build(recipe.training.network.model_dump(mode="json"), recipe.data.shape, recipe.data.classes)
         assert network.size == recipe.training.parameters
 
 
 @pytest.mark.parametrize("path", LMC, ids=named)
 def test_the_paper_scale_is_the_papers(path: Path) -> None:
-    row, setting = ROWS[path.stem], request(path, "paper").setting
+    row, setting = ROWS[path.stem], shipped(path, "paper").setting
     training = setting.recipe.training
     assert str(training.length) == row.length
     assert training.batch == row.batch
@@ -126,7 +127,7 @@ DENSITIES = {path.stem: ROWS[path.stem].density for path in IMP} | {
 
 @pytest.mark.parametrize("path", [path for path in SPECS if path.stem.endswith("_imp")], ids=named)
 def test_the_sparse_level_leaves_the_papers_density(path: Path) -> None:
-    asked = request(path, "paper")
+    asked = shipped(path, "paper")
     options: ImpOptions = asked.setting.options
     assert isinstance(options.pruning, Iterative)
     assert options.pruning.fraction == 0.2
@@ -148,10 +149,10 @@ def test_the_sparse_level_leaves_the_papers_density(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SPECS if path.stem.endswith("_imp")], ids=named)
 def test_matching_has_one_rule_with_a_declared_margin(path: Path) -> None:
-    asked = request(path)
+    asked = shipped(path)
     margins = {"toy": 0.5, "paper": 0.2}
     for scale, margin in margins.items():
-        assert request(path, scale).setting.options.matching_within == margin
+        assert shipped(path, scale).setting.options.matching_within == margin
     assert any("margin of matching" in departure for departure in asked.loaded.spec.scales["toy"].departures)
     about = [claim for claim in asked.loaded.spec.claims if "matching" in claim.id or claim.id == "extreme_level"]
     assert about
@@ -167,7 +168,7 @@ def test_matching_has_one_rule_with_a_declared_margin(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LMC, ids=named)
 def test_claims_cite_the_table(path: Path) -> None:
-    row, spec = ROWS[path.stem], request(path, "paper").loaded.spec
+    row, spec = ROWS[path.stem], loaded(path).spec
     table = {
         "accuracy": row.accuracy,
         "full_accuracy": row.accuracy,
@@ -186,7 +187,7 @@ def test_claims_cite_the_table(path: Path) -> None:
 
 @pytest.mark.parametrize("path", IMP, ids=named)
 def test_matching_is_claimed_where_the_table_says_so(path: Path) -> None:
-    row, spec = ROWS[path.stem], request(path, "paper").loaded.spec
+    row, spec = ROWS[path.stem], loaded(path).spec
     found = [
         claim for claim in spec.claims if claim.id in ("imp_matching", "imp_at_0_matching", "imp_at_0_not_matching")
     ]
@@ -201,7 +202,7 @@ def test_matching_is_claimed_where_the_table_says_so(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=named)
 def test_what_is_expected_agrees_with_the_papers_number(path: Path) -> None:
-    asked = request(path, "paper")
+    asked = shipped(path, "paper")
     for claim in asked.loaded.spec.claims:
         value = claim.paper_value
         if value is None or "paper" not in claim.checks:
@@ -235,7 +236,7 @@ REMEMBERED = {
 
 @pytest.mark.parametrize("path", SPECS, ids=named)
 def test_departures_are_declared(path: Path) -> None:
-    scales = request(path).loaded.spec.scales
+    scales = loaded(path).spec.scales
     assert scales["toy"].departures
     declared = " ".join(scales["paper"].departures)
     assert all(word in declared for word in ("BatchNorm", "5,000", "normalised")) == (path.stem in CIUCA)
