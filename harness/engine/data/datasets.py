@@ -215,7 +215,7 @@ def _rows_of_digits() -> NDArray[np.float64]:
     Read without the library, whose import, with most of SciPy, takes longer than many a toy run.
     """
     place = find_spec("sklearn")
-    folders = () if place is None else place.submodule_search_locations or ()
+    folders = (place and place.submodule_search_locations) or []
     for path in (Path(folder, "datasets", "data", "digits.csv.gz") for folder in folders):
         if path.is_file():
             return np.loadtxt(path, delimiter=",")
