@@ -103,7 +103,7 @@ def test_other_problems_are_told_without_those_of_the_choices(tmp_path: Path) ->
         ("training.length", "41it"),
         ("settings.line.alphas", "5"),
         ("settings.line.batch_norm", "[recomputed]"),
-        ("settings.further", "full"),
+        ("settings.further", "[full]"),
         ("replicates.orders", "3"),
         ("training.precision", "fp64"),
     ],

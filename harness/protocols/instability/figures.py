@@ -1,13 +1,15 @@
 """Figures of instability analysis, in the papers' form."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.figure import Figure, Reference
 from harness.observation import Observation
 from harness.protocols.common import series
 from harness.protocols.common.base import Claims
+from harness.protocols.instability.options import Further, InstabilityOptions
 
 _FORK = "k (iterations)"
+_WAYS: Mapping[Further, str] = {"remaining": "the remaining iterations", "full": "T iterations, restarted"}
 
 
 def instability(
@@ -44,6 +46,38 @@ def instability(
         "instability (points)",
         lines,
         (stable, *series.paper_references(claims, "instability", "fork", {"split": "test"})),
+        "symlog",
+    )
+
+
+def further(observations: Sequence[Observation], options: InstabilityOptions, mode: str) -> Figure:
+    """Instability against k of copies that train T further iterations, and of those that train the remaining ones.
+
+    Args:
+        observations: all there are.
+        options: with the ways to train, and the threshold.
+        mode: of batch normalisation.
+    """
+    return Figure(
+        "further",
+        "Instability by how long copies train",
+        "Instability on the test set against the step k at which copies parted, of copies that train the remaining "
+        "iterations and of copies that train T iterations whatever k, the schedule restarted (LMC Fig. 4).",
+        _FORK,
+        "instability (points)",
+        [
+            series.curve(
+                observations,
+                "instability",
+                "fork",
+                {"further": way, "split": "test", "batch_norm": mode},
+                label=_WAYS[way],
+                role=f"further_{way}",
+                dashed=way == "full",
+            )
+            for way in options.further
+        ],
+        (Reference(f"stable below {options.stable_below:g}", options.stable_below, "y", "threshold"),),
         "symlog",
     )
 
