@@ -1,6 +1,7 @@
 """What weakens a judgement: few or equal values, a long tail, one that stands apart, a small test set. Pure."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from harness.digits import plain
 from harness.judging import statistics
@@ -63,6 +64,35 @@ def _outlier(located: Located, quantity: Quantity) -> list[str]:
         f"{plain(others.value, 5)}{' ' * bool(quantity.unit)}{quantity.unit} (sd {plain(others.sd or 0.0, 3)}). Among "
         f"normal numbers that happens in {100 * statistics.OUTLIER_RATE:g} % of samples: see whether it is sound."
     ]
+
+
+def censoring(samples: Sequence[Mapping[int, Mapping[int, float]]], ends: Sequence[float | None]) -> tuple[str, ...]:
+    """What values say that stand for an answer beyond all that was searched.
+
+    Args:
+        samples: initialisation -> replicate -> value.
+        ends: of each sample, the value that stands for it; None where none does.
+
+    Examples:
+        >>> from harness.judging.cautions import censoring
+        >>> censoring([{0: {0: 44.0}, 1: {0: 110.0}}], [800.0])
+        ()
+    """
+    searched = [
+        (value == end, end)
+        for sample, end in zip(samples, ends, strict=True)
+        if end is not None
+        for repeats in sample.values()
+        for value in repeats.values()
+    ]
+    beyond = [end for is_end, end in searched if is_end]
+    if not beyond:
+        return ()
+    stand = " and ".join(plain(end) for end in dict.fromkeys(beyond))
+    return (
+        f"{len(beyond)} of {len(searched)} values are censored: {stand} stands for an answer at the end of what was "
+        "searched or beyond it. A median is not moved by how far beyond; a mean or a difference of such values is.",
+    )
 
 
 def test_set_words(value: float, quantity: Quantity, examples: int | None) -> str:

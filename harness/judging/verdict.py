@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.digits import plain
+from harness.judging.cautions import censoring
 from harness.judging.conditions import (
     at_words,
     conditions,
@@ -142,6 +143,7 @@ def judge(
     gaps: Sequence[Gap] = (),
     measured: Callable[[Mapping[str, Condition]], bool] = lambda at: True,
     examples: Callable[[Mapping[str, Condition]], int | None] = lambda at: None,
+    censored: Callable[[Mapping[str, Condition]], float | None] = lambda at: None,
     look: Look | None = None,
 ) -> Judgement:
     """Judges a claim at a scale.
@@ -177,6 +179,7 @@ def judge(
         measured: whether this setting measures the quantity under some conditions; a search may leave out points.
         examples: over how many examples the quantity is a rate, or counts them, under some conditions; None where it
             does neither.
+        censored: the value that stands, under some conditions, for an answer beyond all that was searched.
         look: of a group-sequential plan, at whose levels the intervals are; None of a fixed number of initialisations.
 
     Raises:
@@ -214,7 +217,12 @@ def judge(
         expected,
         why,
         decision.needed,
-        (*missing, *decision.warnings, *filter(None, [quantity.caution])),
+        (
+            *missing,
+            *decision.warnings,
+            *censoring(samples, [censored(at) for at in asked]),
+            *filter(None, [quantity.caution]),
+        ),
         decision.p,
         decision.fresh,
         decision.outlook if may_reproduce and complete else None,

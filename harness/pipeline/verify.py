@@ -256,6 +256,7 @@ def _judge(
             gaps=missing,
             measured=partial(_measured, request, claim.quantity),
             examples=partial(protocol.examples, setting),
+            censored=partial(protocol.censored, setting, claim.quantity),
             look=request.look,
         )
         judgements.append(replace(judgement, warnings=(*judgement.warnings, *map(_sentence, doubts))))

@@ -251,6 +251,10 @@ class Experiment(Generic[S]):
             return None
         return min(data.n_train if at["split"] == "train" else data.n_test for data in setting.datasets)
 
+    def censored(self, setting: S, quantity: str, at: Mapping[str, Condition]) -> float | None:
+        """The value with which a quantity says "beyond all that was searched"; None where it never does."""
+        return None
+
     def _check_problems(
         self, setting: S, allowed: Sequence[str], check: Check, place: tuple[str | int, ...]
     ) -> Iterable[Problem]:

@@ -4,7 +4,8 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from harness.observation import Condition, NoValue, Observation, observed
+from harness.observation import Condition, NoValue, Observation, Quantity, observed
+from harness.protocols.common.stability import stays_from
 
 SHARED_DEVIATION = (
     "One standard deviation of the full network, estimated from the same run, is taken off every initialisation: their "
@@ -12,6 +13,31 @@ SHARED_DEVIATION = (
     "itself decides (docs/verdicts.md)."
 )
 """The caution of quantities that are beyond one standard deviation."""
+
+
+MATCHING_FROM = Quantity(
+    "iterations",
+    ("level", "split"),
+    "first rewinding iteration from which an initialisation's drop beyond one standard deviation stays at or below "
+    "settings.matching_within at all later ones; the length of training where it does so at none",
+    least=0.0,
+    caution=SHARED_DEVIATION,
+)
+"""The quantity ``matching_from``; further axes of an experiment's subnetworks come in front."""
+
+
+def matching_from(
+    beyond: Sequence[Observation], rewinds: Sequence[int], *, within: float, end: int
+) -> list[Observation]:
+    """From which rewinding iteration on each initialisation's subnetworks are matching.
+
+    Args:
+        beyond: with the drops beyond one standard deviation; trainings of an initialisation are averaged.
+        rewinds: all rewinding iterations, in order. Where one has no drop, nothing is told.
+        within: the margin, in points.
+        end: T, which is told where not even the last one is matching.
+    """
+    return stays_from(beyond, "drop_beyond_sd", "matching_from", "rewind", rewinds, threshold=within, end=end)
 
 
 def drops(observations: Sequence[Observation]) -> list[Observation]:

@@ -15,7 +15,6 @@ from harness.protocols.common import matching, pairs
 from harness.protocols.common.base import Claims, Measurement, Read
 from harness.protocols.common.pruning import by_level, chain_order, density, rewound
 from harness.protocols.common.setting import time_problems
-from harness.protocols.common.stability import stays_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.early_phase_rewinding import figures
 from harness.protocols.early_phase_rewinding.options import (
@@ -63,13 +62,7 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
             "accuracy of the subnetwork minus that of the one rewound to the first rewinding iteration, at the same "
             "level and of the same initialisation",
         ),
-        "matching_from": Quantity(
-            "iterations",
-            ("network", "level", "split"),
-            "first rewinding iteration from which an initialisation's drop beyond one standard deviation stays at or "
-            "below settings.matching_within at all later ones; the length of training where it does so at none",
-            least=0.0,
-        ),
+        "matching_from": matching.MATCHING_FROM.along("network"),
         "density": Quantity("%", ("network", "rewind", "level"), "share of the prunable weights that remains"),
     }
 
@@ -91,14 +84,8 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
             drops = matching.drops(mine)
             beyond = matching.beyond_sd(mine, drops)
             yield from (*drops, *beyond)
-            yield from stays_from(
-                beyond,
-                "drop_beyond_sd",
-                "matching_from",
-                "rewind",
-                times,
-                threshold=setting.options.matching_within,
-                end=network.recipe.length,
+            yield from matching.matching_from(
+                beyond, times, within=setting.options.matching_within, end=network.recipe.length
             )
 
     def rests_on(
@@ -136,6 +123,10 @@ class EarlyPhaseRewinding(TrainingExperiment[RewindingOptions]):
         if isinstance(level, int) and quantity != "density" and level not in network.judged:
             return f"level {level} is not judged: add it to settings.judged_levels"
         return None
+
+    def censored(self, setting: RewindingSetting, quantity: str, at: Mapping[str, Condition]) -> float | None:
+        """T stands for subnetworks that are matching from no rewinding iteration on."""
+        return networks(setting)[str(at["network"])].recipe.length if quantity == "matching_from" else None
 
     def check_setting(self, setting: RewindingSetting) -> Iterable[Problem]:
         """Rewinding iterations lie in every training, in order; networks that are pruned otherwise exist."""

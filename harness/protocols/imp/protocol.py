@@ -16,6 +16,7 @@ from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.imp import figures as imp_figures
+from harness.protocols.imp.by_level import MATCHING_LAG, MATCHING_TO, lags, matching_to
 from harness.protocols.imp.derived import (
     BEST,
     OVER_IMP,
@@ -24,6 +25,7 @@ from harness.protocols.imp.derived import (
     over_imp,
     relative_distances,
 )
+from harness.protocols.imp.level_figures import level_figures
 from harness.protocols.imp.options import ImpOptions, ImpSetting
 from harness.schema.load import Problem
 
@@ -68,6 +70,9 @@ class Imp(TrainingExperiment[ImpOptions]):
             caution=matching.SHARED_DEVIATION,
         ),
         "stable_from": STABLE_FROM.along("arm", "level"),
+        "matching_from": matching.MATCHING_FROM.along("arm"),
+        "matching_lag": MATCHING_LAG,
+        "matching_to": MATCHING_TO,
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
         "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
         "travel_before": Quantity(
@@ -147,17 +152,22 @@ class Imp(TrainingExperiment[ImpOptions]):
             )
 
     def derived(self, setting: ImpSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
-        """Drops of accuracy; from where on all is stable; how copies compare with those from 0 and between arms."""
+        """Drops of accuracy; from where on all is stable and matching; copies beside those from 0, and IMP's."""
         drops = matching.drops(observations)
         drops += at_best_rewind(drops, "accuracy_drop")
         options = setting.options
         rewinds = [setting.iterations(rewind) for rewind in options.rewinds]
         stable = stable_from(observations, "rewind", rewinds, threshold=options.stable_below, end=setting.length)
+        beyond = matching.beyond_sd(observations, drops)
+        matches = matching.matching_from(beyond, rewinds, within=options.matching_within, end=setting.length)
         return [
             *drops,
-            *matching.beyond_sd(observations, drops),
+            *beyond,
             *stable,
             *at_best_rewind(observations, "instability"),
+            *matches,
+            *lags(stable, matches, rewinds),
+            *matching_to(matches, setting.length),
             *relations.relations(setting, observations, "rewind"),
             *relative_distances(observations),
             *over_imp(observations),
@@ -166,8 +176,8 @@ class Imp(TrainingExperiment[ImpOptions]):
     def rests_on(
         self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """Drops are from the full networks; some are from IMP's copies."""
-        of_full = "drop" in quantity and measurement.at.get("level") == 0
+        """Drops and matching are from the full networks; some are from IMP's copies."""
+        of_full = ("drop" in quantity or "matching" in quantity) and measurement.at.get("level") == 0
         of_imp = quantity in OVER_IMP and measurement.agrees({**at, "arm": "imp"})
         return of_full or of_imp or relations.grounds(quantity, "rewind", at, measurement)
 
@@ -192,9 +202,15 @@ class Imp(TrainingExperiment[ImpOptions]):
         if level == 0 and (quantity == "density" or at.get("arm", "imp") != "imp"):
             return "level 0 is the full network: it has no mask and no baselines"
         of_all_levels = quantity not in _OF_COMPARED and at.get("arm", "imp") == "imp"
-        if level not in compared and not of_all_levels:
+        if "level" in at and level not in compared and not of_all_levels:
             return f"level {level} is not compared: add it to settings.compared_levels"
         return relations.unrelated(quantity, "rewind", at, [setting.iterations(k) for k in setting.options.rewinds])
+
+    def censored(self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition]) -> float | None:
+        """T stands for subnetworks that are stable or matching from no rewinding iteration on."""
+        if quantity == "matching_to":
+            return setting.options.levels if at["arm"] == "imp" else max(setting.options.compared_levels)
+        return setting.length if quantity in ("stable_from", "matching_from") else None
 
     def check_setting(self, setting: ImpSetting) -> Iterable[Problem]:
         """Rewinding iterations lie in training, in order; compared levels exist."""
@@ -212,12 +228,13 @@ class Imp(TrainingExperiment[ImpOptions]):
                 )
 
     def figures(self, setting: ImpSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
-        """Accuracy against density; instability and error against the rewinding iteration; lines; differences."""
-        return imp_figures.figures(setting, observations, claims)
+        """Accuracy against density; instability and error against k; lines; differences; all by level of pruning."""
+        return [*imp_figures.figures(setting, observations, claims), *level_figures(setting, observations)]
 
 
 _OF_COMPARED = frozenset(
-    {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP, "best_instability", "relative_distance", "stable_from"}
+    {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP}
+    | {"best_instability", "relative_distance", "stable_from", "matching_lag"}
     | {"travel_before", "travel_after"}
 )
 """What is told of levels at which copies are compared, only."""

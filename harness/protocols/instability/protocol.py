@@ -122,6 +122,10 @@ class Instability(TrainingExperiment[InstabilityOptions]):
             return f"a trend needs {FEWEST} forks after 0 before the rate drops: add them to settings.forks"
         return relations.unrelated(quantity, "fork", at, _forks(setting))
 
+    def censored(self, setting: InstabilitySetting, quantity: str, at: Mapping[str, Condition]) -> float | None:
+        """T stands for copies that are stable from no fork on."""
+        return setting.length if quantity == "stable_from" else None
+
     def check_setting(self, setting: InstabilitySetting) -> Iterable[Problem]:
         """Forks lie in training, in order."""
         yield from super().check_setting(setting)

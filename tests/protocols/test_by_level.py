@@ -1,0 +1,83 @@
+"""Stability and matching by level of pruning, of times that are told by hand."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from harness.judging.cautions import censoring
+from harness.observation import Observation
+from harness.protocols.common.matching import matching_from
+from harness.protocols.imp.by_level import lags, matching_to
+
+REWINDS = [0, 11, 44, 110]
+END = 800
+
+
+def times(quantity: str, by_level: Mapping[int, float], arm: str = "imp", **at: Any) -> list[Observation]:
+    return [
+        Observation(quantity, {"arm": arm, "level": level, "split": "test", **at}, 0, 0, value)
+        for level, value in by_level.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stable", "matching", "steps"),
+    [(44, 44, 0), (44, 110, 1), (110, 0, -3), (END, END, 0), (110, END, 1), (11, END, 3)],
+    ids=["together", "a step later", "long before", "neither", "at none, by a step", "at none, by three"],
+)
+def test_a_lag_is_in_steps_of_the_grid(stable: float, matching: float, steps: int) -> None:
+    found = list(
+        lags(
+            times("stable_from", {4: stable, 7: 0.0}, batch_norm="recomputed"),
+            times("matching_from", {4: matching}),
+            REWINDS,
+        )
+    )
+    assert [(one.at["level"], one.at["batch_norm"], one.value) for one in found] == [(4, "recomputed", steps)]
+
+
+def test_a_lag_of_what_has_no_value_has_none() -> None:
+    nothing = [Observation("matching_from", {"arm": "imp", "level": 4, "split": "test"}, 0, 0, math.nan, why="no sd")]
+    (lag,) = lags(times("stable_from", {4: 11.0}, batch_norm="interpolated"), nothing, REWINDS)
+    assert lag.why == "no sd"
+    (to,) = matching_to(nothing, END)
+    assert to.why == "no sd"
+
+
+@pytest.mark.parametrize(
+    ("by_level", "sparsest"),
+    [({1: 0, 4: 110, 7: END}, 4), ({1: END, 4: END}, 0), ({1: END, 4: 44, 7: END}, 4), ({1: 0, 7: 110}, 7)],
+    ids=["then no more", "at none", "the most extreme one", "up to the last"],
+)
+def test_matching_to_the_most_extreme_level(by_level: dict[int, float], sparsest: int) -> None:
+    other = times("matching_from", {9: 0.0}, arm="random_prune")
+    found = {one.at["arm"]: one.value for one in matching_to([*times("matching_from", by_level), *other], END)}
+    assert found == {"imp": sparsest, "random_prune": 9}
+
+
+def beyond(by_rewind: Mapping[int, Sequence[float]]) -> list[Observation]:
+    at = {"arm": "imp", "level": 4, "split": "test"}
+    return [
+        Observation("drop_beyond_sd", {**at, "rewind": rewind}, 0, repeat, value)
+        for rewind, values in by_rewind.items()
+        for repeat, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "first"), [([0.1, 0.9], 44), ([0.1, 1.1], END)], ids=["the mean of copies within", "the mean beyond"]
+)
+def test_matching_from_where_the_mean_of_copies_stays_within_the_margin(last: list[float], first: int) -> None:
+    seen = beyond({0: [0.0, 0.0], 11: [0.6, 0.6], 44: [-1.0, 1.0], 110: last})
+    (found,) = matching_from(seen, REWINDS, within=0.5, end=END)
+    assert found.value == first
+
+
+def test_censored_values_are_counted_on_both_sides() -> None:
+    ones = {0: {0: 44.0}, 1: {0: 800.0}, 2: {0: 800.0}}
+    (words,) = censoring([ones, {0: {0: 110.0}, 1: {0: 800.0}}], [800.0, 800.0])
+    assert words.startswith("3 of 5 values are censored: 800 stands for")
+    assert censoring([ones], [None]) == ()
+    assert censoring([{0: {0: 44.0}}], [800.0]) == ()
