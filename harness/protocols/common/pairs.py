@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from harness.jobs.job import Job
 from harness.observation import NoValue, Observation, Quantity
+from harness.protocols.common.arms import Subnetwork
 from harness.protocols.common.base import Measured
 from harness.protocols.common.recipe import Recipe, SgdNoise
 from harness.schema.load import Problem
@@ -54,6 +56,49 @@ def noise_problems(recipe: Recipe, noise: SgdNoise) -> Iterable[Problem]:
             f"found {count}, all examples of {recipe.data.name}, {reason}: then copies have no orders that tell them "
             "apart: choose a smaller batch",
         )
+
+
+def copies(
+    recipe: Recipe,
+    subnetwork: Subnetwork,
+    fork: int,
+    stop: int,
+    *,
+    seed: int,
+    orders: int,
+    noise: SgdNoise,
+    optimiser_state: str,
+    schedule_start: int = 0,
+) -> list[Job]:
+    """A network trained on from step k, copy by copy, each with SGD noise of its own (LMC algorithm 1).
+
+    Stopped elsewhere, they are the same trainings: what a copy is on its way is a snapshot of it.
+
+    Args:
+        recipe: that trains them.
+        subnetwork: the state at k; its mask, where it is pruned.
+        fork: k.
+        stop: the step at which they are wanted.
+        seed: of the initialisation.
+        orders: how many.
+        noise: what each has of its own.
+        optimiser_state: ``carried`` or ``reset``.
+        schedule_start: the step that counts as the schedule's first.
+    """
+    noises = [recipe.copy_noise(seed, copy, noise) for copy in range(orders)]
+    return [
+        recipe.train(
+            subnetwork.state,
+            fork,
+            stop,
+            order=order,
+            augmentation=augmentation,
+            mask=subnetwork.mask,
+            schedule_start=schedule_start,
+            optimiser_state=optimiser_state,
+        )
+        for order, augmentation in noises
+    ]
 
 
 def on_line(measured: Measured) -> Iterable[Observation]:

@@ -42,9 +42,12 @@ class TrainingExperiment(Experiment[TrainingSetting[Options]]):
             yield Problem(place, f"found {orders}, but {self.name} compares no copies: leave this field out")
         line = getattr(setting.options, "line", None)
         recomputed = line is not None and "recomputed" in line.batch_norm
+        alike = self.further_recipes is None  # then each trains a network that is measured as the first
         for name, recipe in setting.recipes.items():
             yield from training_problems(recipe, place_of_recipe(name))
-            yield from batch_problems(recipe, place_of_recipe(name), recomputed=recomputed and name == MAIN_RECIPE)
+            yield from batch_problems(
+                recipe, place_of_recipe(name), recomputed=recomputed and (alike or name == MAIN_RECIPE)
+            )
 
     def _condition(self, setting: TrainingSetting[Options], axis: str, value: Condition) -> Condition:
         return setting.iterations(Duration.parse(value)) if axis in self.time_axes else value

@@ -8,6 +8,7 @@ from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, Observation, Quantity
 from harness.protocols.common import pairs, relations, series
+from harness.protocols.common.arms import Subnetwork
 from harness.protocols.common.base import Claims, Measured, Measurement, Read, unread
 from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
@@ -155,19 +156,17 @@ def _forks(setting: InstabilitySetting) -> list[int]:
 def _copies(setting: InstabilitySetting, seed: int, fork: int, further: Further) -> list[Job]:
     """Trained on from step k, each with SGD noise of its own."""
     full, recipe = further == "full", setting.recipe
-    noises = [recipe.copy_noise(seed, copy, setting.options.sgd_noise) for copy in range(setting.replicates.orders)]
-    return [
-        recipe.train(
-            recipe.trunk(seed, fork),
-            fork,
-            fork + setting.length if full else setting.length,
-            order=order,
-            augmentation=augmentation,
-            schedule_start=fork if full else 0,
-            optimiser_state=setting.options.optimiser_at_fork,
-        )
-        for order, augmentation in noises
-    ]
+    return pairs.copies(
+        recipe,
+        Subnetwork(recipe.trunk(seed, fork), None),
+        fork,
+        fork + setting.length if full else setting.length,
+        seed=seed,
+        orders=setting.replicates.orders,
+        noise=setting.options.sgd_noise,
+        optimiser_state=setting.options.optimiser_at_fork,
+        schedule_start=fork if full else 0,
+    )
 
 
 def _compared(setting: InstabilitySetting, seed: int, fork: int, further: Further) -> Iterable[Measurement]:
