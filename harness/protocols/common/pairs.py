@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.jobs.job import Job
+from harness.jobs.stage_row import Table
 from harness.observation import NoValue, Observation, Quantity
 from harness.protocols.common.arms import Subnetwork
 from harness.protocols.common.base import Measured
@@ -107,16 +108,10 @@ def on_line(measured: Measured) -> Iterable[Observation]:
     Where statistics are recomputed on the line, its ends are still the copies with their own statistics, as the source
     subtracts the copies' errors (LMC algorithm 1): what recomputing alone changes counts as a rise.
     """
-    table = measured.table
-    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for mode, alpha, split, error in zip(
-        table["batch_norm"], table["alpha"], table["split"], table["error"], strict=True
-    ):
-        lines.setdefault((mode, split), []).append((alpha, error))
-    guessing = 100 - 100 / measured.setting.recipe.classes
+    lines, guessing = lines_of(measured.table), 100 - 100 / measured.setting.recipe.classes
     for (mode, split), points in lines.items():
-        own = _own_errors(measured, lines, split)
-        between = [error for _, error in sorted(points)][1:-1]
+        own = own_errors(measured, lines, split)
+        between = [error for _, error in points[1:-1]]
         if len(own) == 2:
             mean = sum(own) / 2
             rise = max(*own, *between) - mean
@@ -125,16 +120,28 @@ def on_line(measured: Measured) -> Iterable[Observation]:
             if mean < guessing:
                 share = rise / (guessing - mean)
             yield measured.seen("share_of_guessing", share, split=split, batch_norm=mode)
-        for alpha, error in sorted(points):
+        for alpha, error in points:
             yield measured.seen("error_on_line", error, split=split, batch_norm=mode, alpha=f"{alpha:.4f}")
 
 
-def _own_errors(
-    measured: Measured, lines: Mapping[tuple[str, str], Sequence[tuple[float, float]]], split: str
-) -> list[float]:
+Lines = Mapping[tuple[str, str], Sequence[tuple[float, float]]]
+"""Mode of batch normalisation and split -> places on a line and the errors there, in order."""
+
+
+def lines_of(table: Table) -> Lines:
+    """The lines of a table of ``line``."""
+    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for mode, alpha, split, error in zip(
+        table["batch_norm"], table["alpha"], table["split"], table["error"], strict=True
+    ):
+        lines.setdefault((mode, split), []).append((alpha, error))
+    return {place: sorted(points) for place, points in lines.items()}
+
+
+def own_errors(measured: Measured, lines: Lines, split: str) -> list[float]:
     """Of both copies, which the line of interpolated statistics ends in; else of their evaluations that are there."""
     if ("interpolated", split) in lines:
-        points = sorted(lines["interpolated", split])
+        points = lines["interpolated", split]
         return [points[0][1], points[-1][1]]
     inputs, recipe = measured.measurement.job.inputs, measured.setting.recipe
     tables = [measured.read(recipe.evaluate(inputs[role])) for role in ("a", "b")]
