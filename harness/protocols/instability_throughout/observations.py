@@ -49,6 +49,13 @@ QUANTITIES: Mapping[str, Quantity] = {
         least=0.0,
         most=1.0,
     ),
+    "half_at": Quantity(
+        "",
+        _COURSE,
+        "share of the way from step k to the end at which instability first reaches half of its highest",
+        least=0.0,
+        most=1.0,
+    ),
     "follows_error": Quantity(
         "",
         _COURSE,
@@ -100,13 +107,15 @@ def throughout(
         values, error, barrier = ([one[time] for time in after] for one in (course, of_error, barriers[seed, place]))
         highest = max(values)
         stable = statistics.fmean(no_more(value, threshold, 100.0) for value in values)
-        first = after[values.index(highest)]
+        way = [(time - fork) / (after[-1] - fork) for time in after]
+        half = next(share for share, value in zip(way, values, strict=True) if value >= highest / 2)
         yield observed("highest_instability", at, seed, 0, highest)
         yield observed("highest_barrier", at, seed, 0, max(barrier))
         yield observed("highest_error", at, seed, 0, max(map(sum, zip(values, error, strict=True))))
         yield observed("stable_share", at, seed, 0, stable)
         yield observed("fall", at, seed, 0, highest - values[-1])
-        yield observed("highest_at", at, seed, 0, (first - fork) / (after[-1] - fork))
+        yield observed("highest_at", at, seed, 0, way[values.index(highest)])
+        yield observed("half_at", at, seed, 0, half)
         yield observed("follows_error", at, seed, 0, _correlation(values, error))
 
 
