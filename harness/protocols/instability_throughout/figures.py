@@ -20,7 +20,7 @@ def figures(setting: ThroughoutSetting, observations: Sequence[Observation]) -> 
 
 def _curves(setting: ThroughoutSetting, observations: Sequence[Observation], arm: str, mode: str) -> Figure:
     threshold, epoch = setting.options.stable_below, setting.recipe.per_epoch
-    drops = [setting.iterations(drop) / epoch for drop in setting.recipe.training.schedule.drops]
+    drops = [round(setting.iterations(drop) / epoch, 1) for drop in setting.recipe.training.schedule.drops]
     return Figure(
         f"throughout_{arm}",
         f"Instability throughout training, {_OF_ARM[arm]}",
@@ -28,17 +28,20 @@ def _curves(setting: ThroughoutSetting, observations: Sequence[Observation], arm
         "light (early) to dark (late), on the test set and on the training set; below, the mean test error of the "
         "copies (LMC Fig. 13). At k itself they are one network.",
         "epoch",
-        "instability, test (points)",
+        "test (points)",
         [
             line
             for number, fork in enumerate(forks(setting))
             for line in _of_fork(setting, observations, arm, mode, fork, number / max(len(forks(setting)) - 1, 1))
         ],
         (
-            *(Reference(f"stable below {threshold:g}", threshold, "y", "threshold", panel) for panel in (0, 1)),
+            *(
+                Reference(f"{split}: stable below {threshold:g}", threshold, "y", "threshold", panel)
+                for panel, split in enumerate(("test", "train"))
+            ),
             *(Reference("drop of the learning rate", drop, "x", "event") for drop in drops),
         ),
-        below=(Panel("instability, train (points)"), Panel("test error (%)")),
+        below=(Panel("train (points)"), Panel("test error (%)")),
     )
 
 
