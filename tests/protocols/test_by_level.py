@@ -24,8 +24,8 @@ def times(quantity: str, by_level: Mapping[int, float], arm: str = "imp", **at: 
 
 @pytest.mark.parametrize(
     ("stable", "matching", "steps"),
-    [(44, 44, 0), (44, 110, 1), (110, 0, -3), (END, END, 0), (110, END, 1), (11, END, 3)],
-    ids=["together", "a step later", "long before", "neither", "at none, by a step", "at none, by three"],
+    [(44, 44, 0), (44, 110, 1), (110, 0, -3), (110, END, 1), (11, END, 3)],
+    ids=["together", "a step later", "long before", "at none, by a step", "at none, by three"],
 )
 def test_a_lag_is_in_steps_of_the_grid(stable: float, matching: float, steps: int) -> None:
     found = list(
@@ -42,19 +42,33 @@ def test_a_lag_of_what_has_no_value_has_none() -> None:
     nothing = [Observation("matching_from", {"arm": "imp", "level": 4, "split": "test"}, 0, 0, math.nan, why="no sd")]
     (lag,) = lags(times("stable_from", {4: 11.0}, batch_norm="interpolated"), nothing, REWINDS)
     assert lag.why == "no sd"
-    (to,) = matching_to(nothing, END)
-    assert to.why == "no sd"
+
+
+def test_what_is_never_stable_and_never_matches_is_not_together() -> None:
+    (lag,) = lags(
+        times("stable_from", {4: END}, batch_norm="recomputed"), times("matching_from", {4: END}), REWINDS
+    )
+    assert lag.why is not None
+    assert "neither stable nor matching" in lag.why
 
 
 @pytest.mark.parametrize(
     ("by_level", "sparsest"),
-    [({1: 0, 4: 110, 7: END}, 4), ({1: END, 4: END}, 0), ({1: END, 4: 44, 7: END}, 4), ({1: 0, 7: 110}, 7)],
+    [({1: 0.1, 4: 0.5, 7: 0.6}, 4), ({1: 2.0, 4: 2.0}, 0), ({1: 2.0, 4: 0.0, 7: 2.0}, 4), ({1: 0.0, 7: -1.0}, 7)],
     ids=["then no more", "at none", "the most extreme one", "up to the last"],
 )
 def test_matching_to_the_most_extreme_level(by_level: dict[int, float], sparsest: int) -> None:
-    other = times("matching_from", {9: 0.0}, arm="random_prune")
-    found = {one.at["arm"]: one.value for one in matching_to([*times("matching_from", by_level), *other], END)}
-    assert found == {"imp": sparsest, "random_prune": 9}
+    """At the best rewinding iteration, over levels that every arm has; the full network is none."""
+    name = "best_drop_beyond_sd"
+    other = times(name, {0: -1.0, 7: 0.0, 9: 0.0}, arm="random_prune")
+    found = matching_to([*times(name, by_level), *other], [0, 1, 4, 7], within=0.5)
+    assert {one.at["arm"]: one.value for one in found} == {"imp": sparsest, "random_prune": 7}
+
+
+def test_matching_to_without_a_deviation_says_so() -> None:
+    at = {"arm": "imp", "level": 4, "split": "test"}
+    (to,) = matching_to([Observation("best_drop_beyond_sd", at, 0, 0, math.nan, why="no sd")], [4], within=0.5)
+    assert to.why == "no sd"
 
 
 def beyond(by_rewind: Mapping[int, Sequence[float]]) -> list[Observation]:

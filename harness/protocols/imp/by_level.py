@@ -1,8 +1,10 @@
 """What follows from stability and matching by level of pruning (LMC section 4.4, Fig. 8): times, their lag, ranges."""
 
+import statistics
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.digits import no_more
 from harness.observation import NoValue, Observation, Quantity, observed
 from harness.protocols.common.matching import SHARED_DEVIATION
 
@@ -11,16 +13,16 @@ MATCHING_LAG = Quantity(
     ("arm", "level", "split", "batch_norm"),
     "steps along the rewinding iterations of the setting from the one from which on a subnetwork is stable to the one "
     "from which on it is matching, initialisation by initialisation; negative where it matches first. At none counts "
-    "as one step after the last",
+    "as one step after the last, and where both are at none there is no lag",
     caution=SHARED_DEVIATION,
 )
 
 MATCHING_TO = Quantity(
     "levels",
     ("arm", "split"),
-    "sparsest level at which an initialisation's subnetwork is matching from some rewinding iteration on; 0 where at "
-    "none. Of a baseline it is among the compared levels. In LMC section 4.4 range I ends with that of random pruning, "
-    "range II with that of IMP",
+    "sparsest of the compared levels at which an initialisation's subnetwork is matching at the rewinding iteration "
+    "that is best for the others, within settings.matching_within; 0 where at none. In LMC section 4.4 range I ends "
+    "with that of random pruning, range II with that of IMP",
     least=0.0,
     caution=SHARED_DEVIATION,
 )
@@ -42,25 +44,38 @@ def lags(
     for one in stable:
         other = times.get(_place(one, "arm", "level", "split"))
         if other is not None:
-            why = one.why or other.why
-            lag = bisect_left(rewinds, other.value) - bisect_left(rewinds, one.value) if why is None else NoValue(why)
-            yield observed("matching_lag", one.at, one.initialisation, one.repeat, lag)
+            yield observed("matching_lag", one.at, one.initialisation, one.repeat, _lag(one, other, rewinds))
 
 
-def matching_to(matching: Sequence[Observation], end: int) -> Iterable[Observation]:
+def _lag(stable: Observation, matching: Observation, rewinds: Sequence[int]) -> int | NoValue:
+    why = stable.why or matching.why
+    if why is None and min(stable.value, matching.value) > rewinds[-1]:
+        why = "the subnetwork is neither stable nor matching from any rewinding iteration on"
+    if why is not None:
+        return NoValue(why)
+    return bisect_left(rewinds, matching.value) - bisect_left(rewinds, stable.value)
+
+
+def matching_to(beyond: Sequence[Observation], levels: Sequence[int], within: float) -> Iterable[Observation]:
     """Up to which level subnetworks are matching.
 
     Args:
-        matching: ``matching_from`` of each initialisation, by arm, level and split.
-        end: T, which stands for "from none on".
+        beyond: with ``best_drop_beyond_sd`` of each initialisation, by arm, level and split; trainings are averaged.
+        levels: at which that is asked of every arm; the full network, level 0, is not asked.
+        within: the margin, in points.
     """
-    by_place: dict[_Place, list[Observation]] = {}
-    for one in matching:
-        by_place.setdefault(_place(one, "arm", "split"), []).append(one)
-    for (seed, place), mine in by_place.items():
-        why = next((one.why for one in mine if one.why), None)
-        levels = [int(one.at["level"]) for one in mine if one.value < end]
-        yield observed("matching_to", dict(place), seed, 0, max(levels, default=0) if why is None else NoValue(why))
+    drops: dict[_Place, dict[int, list[Observation]]] = {}
+    for one in beyond:
+        if one.quantity == "best_drop_beyond_sd" and one.at["level"] in levels and one.at["level"] != 0:
+            drops.setdefault(_place(one, "arm", "split"), {}).setdefault(int(one.at["level"]), []).append(one)
+    for (seed, place), by_level in drops.items():
+        why = next((one.why for several in by_level.values() for one in several if one.why), None)
+        matching = [
+            level
+            for level, several in by_level.items()
+            if no_more(statistics.fmean(one.value for one in several), within)
+        ]
+        yield observed("matching_to", dict(place), seed, 0, max(matching, default=0) if why is None else NoValue(why))
 
 
 def _place(observation: Observation, *axes: str) -> _Place:

@@ -167,7 +167,7 @@ class Imp(TrainingExperiment[ImpOptions]):
             *at_best_rewind(observations, "instability"),
             *matches,
             *lags(stable, matches, rewinds),
-            *matching_to(matches, setting.length),
+            *matching_to(beyond, options.compared_levels, options.matching_within),
             *relations.relations(setting, observations, "rewind"),
             *relative_distances(observations),
             *over_imp(observations),
@@ -209,7 +209,7 @@ class Imp(TrainingExperiment[ImpOptions]):
     def censored(self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition]) -> float | None:
         """T stands for subnetworks that are stable or matching from no rewinding iteration on."""
         if quantity == "matching_to":
-            return setting.options.levels if at["arm"] == "imp" else max(setting.options.compared_levels)
+            return max(setting.options.compared_levels)
         return setting.length if quantity in ("stable_from", "matching_from") else None
 
     def check_setting(self, setting: ImpSetting) -> Iterable[Problem]:
