@@ -5,7 +5,7 @@
 
 Measured are a plain step, what a step takes more where it is probed (all measures and ten single weights), what it
 takes more where its state is kept too, and an evaluation of a test set. What a telemetry of
-``specs/pilot/early_telemetry.yaml`` adds is reckoned from them, with the iterations that its scale asks for: over the
+``specs/early_telemetry.yaml`` adds is reckoned from them, with the iterations that its scale asks for: over the
 window alone, and over the whole training.
 """
 
@@ -157,7 +157,7 @@ def main() -> None:
     asked = parser.parse_args()
     device = devices.choose(asked.device)
     devices.prepare(device, asked.threads)
-    spec = load(ROOT / "specs" / "pilot" / "early_telemetry.yaml", protocols())
+    spec = load(ROOT / "specs" / "early_telemetry.yaml", protocols())
     for name in asked.only:
         bench = Bench(CASES[name], asked.data)
         print(f"{CASES[name].title} on {bench.origin}")

@@ -238,7 +238,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], words: str) -> 
 
 
 def test_a_perturbation_at_0_is_refused(tmp_path: Path) -> None:
-    text = (ROOT / "specs" / "pilot" / "early_signs.yaml").read_text()
+    text = (ROOT / "specs" / "early_signs.yaml").read_text()
     path = tmp_path / "early_signs.yaml"
     path.write_text(text.replace("rewinds: [2ep, 5ep]", "rewinds: [0ep, 2ep, 5ep]"))
     with pytest.raises(RequestError, match=r"rewinds\[0\]: found 0ep: at 0 the states 0 and k are one"):

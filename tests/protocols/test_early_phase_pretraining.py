@@ -36,7 +36,7 @@ from harness.steps import Duration
 from tests.protocols.made_up import made_up
 from tests.support import ROOT, request
 
-PATH = ROOT / "specs" / "pilot" / "early_pretraining.yaml"
+PATH = ROOT / "specs" / "early_pretraining.yaml"
 
 
 def asked(scale: str = "toy") -> Request:
@@ -277,7 +277,7 @@ def test_a_restarted_schedule_gives_every_arm_its_whole_length() -> None:
 @pytest.mark.parametrize("scale", ["toy", "paper"])
 def test_trunk_mask_and_references_are_those_of_the_perturbations(scale: str) -> None:
     """Where they have one mask, and the schedule goes on."""
-    path = ROOT / "specs" / "pilot" / "early_signs.yaml"
+    path = ROOT / "specs" / "early_signs.yaml"
     ours, theirs, planned = setting_of(PATH, scale), setting_of(path, scale), request(path, scale).plan
     assert ours.recipe == theirs.recipe
     options = ours.options.model_copy(update={"mask": "rewound", "schedule": "continued"})

@@ -116,7 +116,7 @@ def test_a_claim_at_a_level_that_is_not_judged_is_refused(tmp_path: Path) -> Non
 
 def test_it_shares_its_trainings_with_imp() -> None:
     """What IMP prunes at the rewinding iterations that both have, and its first copies at the level that both judge."""
-    mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("pilot/early_rewinding", "resnet20_imp"))
+    mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("early_rewinding", "resnet20_imp"))
     pruned = {job.inputs["state"].key for job in imp.plan.jobs.values() if job.stage == "prune"}
     assert len(pruned) == 8 * 2 * 4
     assert pruned <= mine.plan.jobs.keys()
@@ -141,9 +141,9 @@ def orders_before(mask: Job) -> set[str]:
 
 
 @pytest.mark.parametrize("scale", ["toy", "paper"])
-@pytest.mark.parametrize("name", ["early_rewinding", "early_networks"])
+@pytest.mark.parametrize("name", ["early_rewinding", "pilot/early_networks"])
 def test_no_subnetwork_is_judged_in_an_order_that_made_its_mask(name: str, scale: str) -> None:
-    asked = request(ROOT / "specs" / "pilot" / f"{name}.yaml", scale)
+    asked = request(ROOT / "specs" / f"{name}.yaml", scale)
     states = [job.inputs["state"] for job in asked.plan.jobs.values() if job.stage == "evaluate"]
     judged = [state for state in states if "mask" in state.inputs]
     assert len(judged) >= 8 * len(asked.setting.options.rewinds)
