@@ -45,9 +45,7 @@ def test_a_lag_of_what_has_no_value_has_none() -> None:
 
 
 def test_what_is_never_stable_and_never_matches_is_not_together() -> None:
-    (lag,) = lags(
-        times("stable_from", {4: END}, batch_norm="recomputed"), times("matching_from", {4: END}), REWINDS
-    )
+    (lag,) = lags(times("stable_from", {4: END}, batch_norm="recomputed"), times("matching_from", {4: END}), REWINDS)
     assert lag.why is not None
     assert "neither stable nor matching" in lag.why
 
