@@ -134,7 +134,12 @@ MUTATIONS = (
         "labels 3 and 5 swapped in the data",
         _LENET,
         "harness/engine/data/datasets.py",
-        (("y = torch.from_numpy(labels[order].astype(np.int64))", f"y = {_SWAP}[torch.from_numpy(labels[order])]"),),
+        (
+            (
+                "y = torch.from_numpy(pixels[order, -1].astype(np.int64))",
+                f"y = {_SWAP}[torch.from_numpy(pixels[order, -1].astype(np.int64))]",
+            ),
+        ),
     ),
     Mutation(
         "labels 3 and 5 swapped after the data was checked, for training and test",

@@ -79,7 +79,7 @@ def test_verdicts_are_of_the_estimand_that_is_named(reported: tuple[str, list[di
 def test_the_report_names_it_with_its_interval_and_its_level(reported: tuple[str, list[dict[str, Any]]]) -> None:
     page = " ".join(reported[0].replace("\\", "").split())
     for words in (
-        "median instability ≤ 2 points at fork=0, split=test",
+        "median instability ≤ 2 points at fork=0, further=remaining, split=test",
         "mean instability ≤ 2 points",
         "over 8 initialisations, 7 of them ≤ 2; its 93 % interval [",
         "] is ≤ 2 throughout.",

@@ -63,7 +63,7 @@ def test_points_in_a_row_are_a_range(tmp_path: Path) -> None:
     path.write_text(edited(instability_text(), "forks: [0it, 10it]", "forks: [0it, 10it, 20it, 30it]"))
     asked = request(path)
     lines = [job for job in asked.plan.jobs.values() if job.stage == "line"]
-    assert UnderWay(asked)(lines) == "lines: fork 0it to 30it, replicates 0-1"
+    assert UnderWay(asked)(lines) == "lines: fork 0it to 30it, further remaining, replicates 0-1"
 
 
 def test_without_conditions_and_without_measurements(imp: Request, tmp_path: Path) -> None:

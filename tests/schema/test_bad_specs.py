@@ -288,7 +288,7 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     ),
     "foreign axis": (
         (instability_text(claim(at="{fork: 0it, level: 0}")), "at: {fork"),
-        ["at.level", "found the axis 'level'", "fork, split, batch_norm"],
+        ["at.level", "found the axis 'level'", "fork, further, split, batch_norm"],
     ),
     "axis left out": (
         (instability_text(claim(at="{}")), ""),

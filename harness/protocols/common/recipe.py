@@ -66,10 +66,14 @@ class Recipe:
         """The same on another task; its network has another last layer where that has other classes."""
         from harness.engine.networks.build import build  # brings PyTorch, for which what only lists specs need not wait
 
-        data = self.training.data.model_copy(update={"task": task})
         network, classes = self.training.network.model_dump(mode="json"), task.classes(self.data.classes)
-        parameters = build(network, self.data.shape, classes).size
-        return Recipe(self.training.model_copy(update={"data": data, "parameters": parameters}), self.data)
+        parameters, shown = build(network, self.data.shape, classes).size, self.showing(task)
+        return Recipe(shown.training.model_copy(update={"parameters": parameters}), self.data)
+
+    def showing(self, task: Task) -> "Recipe":
+        """The same data on another task; the network's parameters are not counted again."""
+        data = self.training.data.model_copy(update={"task": task})
+        return Recipe(self.training.model_copy(update={"data": data}), self.data)
 
     @property
     def length(self) -> int:

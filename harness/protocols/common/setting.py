@@ -160,7 +160,7 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
             (*where, "data", "augment", "crop_padding"),
             f"found {training.data.augment.crop_padding}, more than the side of an image of {data.name}",
         )
-    yield from _task_problems(recipe, (*where, "data", "task"))
+    yield from task_problems(recipe, (*where, "data", "task"))
     if training.batch > data.n_train:
         yield Problem((*where, "batch"), f"found {training.batch}, but {data.name} has {data.n_train} examples")
     if recipe.length < 1:
@@ -181,7 +181,7 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
         )
 
 
-def _task_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
+def task_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
     """Images that cannot be turned, or be made smaller by a whole number of pixels."""
     task, (_, height, width) = recipe.training.data.task, recipe.data.shape
     if task.labels == "rotation" and height != width:

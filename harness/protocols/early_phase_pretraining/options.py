@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from harness.protocols.common.pruning import Iterative, OneShot
 from harness.protocols.common.recipe import Recipe
-from harness.protocols.common.setting import TrainingSetting, time_problems, training_problems
+from harness.protocols.common.setting import TrainingSetting, task_problems, time_problems
 from harness.protocols.early_phase_pretraining.pretexts import PRETEXTS, SUPERVISED, PretextName
 from harness.schema.base import Many, Model, Seed, Time
 from harness.schema.load import Problem
@@ -108,9 +108,9 @@ def pretraining_problems(setting: PretrainingSetting) -> Iterable[Problem]:
         message = "what comes after pretexts is the dataset's own task: leave this field out"
         yield Problem(("training", "data", "task"), message)
     for name in setting.options.pretexts:
-        for problem in training_problems(pretext_recipe(setting, name), ()):
-            if problem.location[:2] == ("data", "task"):
-                yield Problem(("settings", "pretexts", name), problem.message)
+        task = PRETEXTS[name].task(setting.options.blur, setting.options.task_seed)
+        for problem in task_problems(setting.recipe.showing(task), ()):
+            yield Problem(("settings", "pretexts", name), problem.message)
 
 
 def _time_problems(setting: PretrainingSetting) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ MATCHING_LAG = Quantity(
 )
 
 MATCHING_TO = Quantity(
-    "levels",
+    "",
     ("arm", "split"),
     "sparsest of the compared levels at which an initialisation's subnetwork is matching at the rewinding iteration "
     "that is best for the others, within settings.matching_within; 0 where at none. In LMC section 4.4 range I ends "
