@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[list[str], set[str], int, str]] = {
     "list": (["list"], {"pydantic"}, 0, "specs/resnet20_imp.yaml"),
     "schema": (["schema"], {"pydantic"}, 0, "$schema"),
     "data list": (["data", "list"], {"pydantic"}, 0, "digits"),
-    "gate": (["gate", "verdicts/toy.json"], {"pydantic"}, 0, "in order"),
+    "gate": (["gate", "verdicts/toy.json"], {"pydantic"}, 1, "not in order"),  # docs/verdict-changes.md
     "coverage": (["coverage", "--statements", "absent"], {"pydantic"}, 2, "absent: no statements"),
     "validate": (["validate", *map(str, SPECS)], {"pydantic", "safetensors", *OF_TORCH}, 0, "resnet20_imp.yaml: "),
     "plan": (["plan", *map(str, SPECS), "--store", "absent"], {"pydantic", "safetensors", *OF_TORCH}, 0, "to go"),

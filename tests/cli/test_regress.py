@@ -81,7 +81,7 @@ def test_a_factor_is_kept_by_its_logarithm(tmp_path: Path) -> None:
     assert 0 < math.exp(factor.mean) < 1, "copies that part later end nearer to each other"
     document = json.loads(file.read_text())
     values = {"mean": 2 * math.exp(far.mean), "sd": 0.002 * math.exp(far.mean), "floor": 0.0, "logarithm": False}
-    document["content"]["numbers"]["l2_distance at fork=0"] |= values
+    document["content"]["numbers"]["l2_distance at fork=0, further=remaining"] |= values
     file.write_text(json.dumps(document))
     said = regress(place, path, store="fresh")
     assert said.code == 1, said.out
