@@ -58,9 +58,10 @@ def test_what_is_never_stable_and_never_matches_is_not_together() -> None:
 def test_matching_to_the_most_extreme_level(by_level: dict[int, float], sparsest: int) -> None:
     """At the best rewinding iteration, over levels that every arm has; the full network is none."""
     name = "best_drop_beyond_sd"
-    other = times(name, {0: -1.0, 7: 0.0, 9: 0.0}, arm="random_prune")
-    found = matching_to([*times(name, by_level), *other], [0, 1, 4, 7], within=0.5)
-    assert {one.at["arm"]: one.value for one in found} == {"imp": sparsest, "random_prune": 7}
+    other = times(name, {0: -1.0, **dict.fromkeys(by_level, 0.0), 9: 0.0}, arm="random_prune")
+    lost = times(name, {1: 0.0}, arm="random_reinit")
+    found = matching_to([*times(name, by_level), *other, *lost], [0, *by_level], within=0.5)
+    assert {one.at["arm"]: one.value for one in found} == {"imp": sparsest, "random_prune": max(by_level)}
 
 
 def test_matching_to_without_a_deviation_says_so() -> None:

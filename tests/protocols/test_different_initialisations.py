@@ -1,12 +1,15 @@
 """Networks of different initialisations: what the two pairs share, where they differ, and what no field shows alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.conformance.tiny import tiny
 from harness.errors import RequestError
 from harness.jobs.job import Job
+from harness.protocols.common import pairs
+from harness.protocols.common.base import Measured
 from harness.protocols.different_initialisations.protocol import PROTOCOL
 from harness.schema.load import load
 from tests.support import ROOT, Place, edited, request
@@ -42,6 +45,23 @@ def test_no_two_replicates_share_a_draw(tmp_path: Path) -> None:
         found["main", "different", seed].inputs[role].inputs["state"].key for seed in range(2) for role in ("a", "b")
     ]
     assert len(set(draws)) == 4
+
+
+def test_ends_are_evaluated_by_the_recipe_of_their_own_network(tmp_path: Path) -> None:
+    """Where statistics are recomputed alone, a line does not tell the errors of its ends."""
+    asked = tiny("different_initialisations", tmp_path)
+    networks = set()
+
+    def read(job: Job) -> dict[str, list[Any]]:
+        assert job.key in asked.plan.jobs
+        return {"split": ["test"], "error": [3.0]}
+
+    for measurement in asked.protocol.measurements(asked.setting):
+        if measurement.job.stage == "line":
+            networks.add(measurement.at["network"])
+            measured = Measured(asked.setting, measurement, {}, read)
+            assert pairs.own_errors(measured, {}, "test") == [3.0, 3.0]
+    assert networks == {"main", "other"}
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet20", "vgg16"])

@@ -118,6 +118,12 @@ def test_a_late_rise_is_told_from_an_early_one() -> None:
     assert late["follows_error"].value < -0.9
 
 
+def test_what_never_rises_is_highest_nowhere() -> None:
+    flat = together({"instability": [[0.0] * 4], "barrier": [[0.0] * 4], "error": [[9.0, 8.0, 7.0, 6.0]]})
+    assert (flat["highest_instability"].value, flat["stable_share"].value) == (0.0, 1.0)
+    assert {flat[name].why for name in ("highest_at", "half_at")} == {"instability never rises"}
+
+
 def test_a_pair_that_is_stable_at_the_end_alone_is_not_stable_throughout() -> None:
     quantities = {"barrier": [[0.0] * 4], "error": [[9.0, 8.0, 7.0, 6.0]]}
     ends = together({"instability": [[8.0, 8.0, 8.0, 0.0]], **quantities})

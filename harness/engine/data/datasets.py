@@ -218,8 +218,12 @@ def _rows_of_digits() -> NDArray[np.float64]:
     folders = (place and place.submodule_search_locations) or []
     for path in (Path(folder, "datasets", "data", "digits.csv.gz") for folder in folders):
         if path.is_file():
-            return np.loadtxt(path, delimiter=",")
-    raise BrokenError("scikit-learn's digits are not here: install the pinned scikit-learn")
+            rows = np.loadtxt(path, delimiter=",", ndmin=2)
+            if rows.shape[1] != 65:
+                raise BrokenError(f"{path} has {rows.shape[1]} columns, not 65: install the pinned scikit-learn")
+            return rows
+    looked = f"no datasets/data/digits.csv.gz in {', '.join(folders)}" if folders else "there is no scikit-learn"
+    raise BrokenError(f"scikit-learn's digits are not here, {looked}: install the pinned scikit-learn")
 
 
 def digits_order(count: int) -> list[int]:

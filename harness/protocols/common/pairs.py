@@ -108,7 +108,8 @@ def on_line(measured: Measured) -> Iterable[Observation]:
     Where statistics are recomputed on the line, its ends are still the copies with their own statistics, as the source
     subtracts the copies' errors (LMC algorithm 1): what recomputing alone changes counts as a rise.
     """
-    lines, guessing = lines_of(measured.table), 100 - 100 / measured.setting.recipe.classes
+    lines = lines_of(measured.table)
+    guessing = 100 - 100 / measured.setting.recipe_of(measured.measurement.at).classes
     for (mode, split), points in lines.items():
         own = own_errors(measured, lines, split)
         between = [error for _, error in points[1:-1]]
@@ -143,7 +144,7 @@ def own_errors(measured: Measured, lines: Lines, split: str) -> list[float]:
     if ("interpolated", split) in lines:
         points = lines["interpolated", split]
         return [points[0][1], points[-1][1]]
-    inputs, recipe = measured.measurement.job.inputs, measured.setting.recipe
+    inputs, recipe = measured.measurement.job.inputs, measured.setting.recipe_of(measured.measurement.at)
     tables = [measured.read(recipe.evaluate(inputs[role])) for role in ("a", "b")]
     return [
         error

@@ -7,6 +7,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from harness.datainfo import DatasetInfo
+from harness.observation import Condition
 from harness.protocols.common.recipe import Recipe
 from harness.schema.base import Model
 from harness.schema.document import Location
@@ -70,6 +71,10 @@ class TrainingSetting(Setting[Options]):
     def recipes(self) -> Mapping[str, Recipe]:
         """Name in the scale -> recipe."""
         return {MAIN_RECIPE: self.recipe, **self.others}
+
+    def recipe_of(self, at: Mapping[str, Condition]) -> Recipe:
+        """That of a measurement: the further one that its ``network`` is called by, else the main one."""
+        return self.others.get(str(at.get("network")), self.recipe)
 
     @property
     def datasets(self) -> Sequence[DatasetInfo]:

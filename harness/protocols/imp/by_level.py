@@ -61,7 +61,8 @@ def matching_to(beyond: Sequence[Observation], levels: Sequence[int], within: fl
 
     Args:
         beyond: with ``best_drop_beyond_sd`` of each initialisation, by arm, level and split; trainings are averaged.
-        levels: at which that is asked of every arm; the full network, level 0, is not asked.
+        levels: at which that is asked of every arm; the full network, level 0, is not asked. Where one of them has no
+            drop, nothing is told.
         within: the margin, in points.
     """
     drops: dict[_Place, dict[int, list[Observation]]] = {}
@@ -69,6 +70,8 @@ def matching_to(beyond: Sequence[Observation], levels: Sequence[int], within: fl
         if one.quantity == "best_drop_beyond_sd" and one.at["level"] in levels and one.at["level"] != 0:
             drops.setdefault(_place(one, "arm", "split"), {}).setdefault(int(one.at["level"]), []).append(one)
     for (seed, place), by_level in drops.items():
+        if by_level.keys() != set(levels) - {0}:
+            continue
         why = next((one.why for several in by_level.values() for one in several if one.why), None)
         matching = [
             level

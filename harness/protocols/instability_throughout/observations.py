@@ -108,14 +108,17 @@ def throughout(
         highest = max(values)
         stable = statistics.fmean(no_more(value, threshold, 100.0) for value in values)
         way = [(time - fork) / (after[-1] - fork) for time in after]
-        half = next(share for share, value in zip(way, values, strict=True) if value >= highest / 2)
+        first: dict[str, float | NoValue] = dict.fromkeys(("highest_at", "half_at"), NoValue("instability never rises"))
+        if highest > 0:
+            half = next(share for share, value in zip(way, values, strict=True) if value >= highest / 2)
+            first = {"highest_at": way[values.index(highest)], "half_at": half}
         yield observed("highest_instability", at, seed, 0, highest)
         yield observed("highest_barrier", at, seed, 0, max(barrier))
         yield observed("highest_error", at, seed, 0, max(map(sum, zip(values, error, strict=True))))
         yield observed("stable_share", at, seed, 0, stable)
         yield observed("fall", at, seed, 0, highest - values[-1])
-        yield observed("highest_at", at, seed, 0, way[values.index(highest)])
-        yield observed("half_at", at, seed, 0, half)
+        for name, share in first.items():
+            yield observed(name, at, seed, 0, share)
         yield observed("follows_error", at, seed, 0, _correlation(values, error))
 
 
