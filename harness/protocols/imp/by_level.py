@@ -14,7 +14,7 @@ MATCHING_LAG = Quantity(
     "steps along the rewinding iterations of the setting from the one from which on a subnetwork is stable to the one "
     "from which on it is matching, initialisation by initialisation; negative where it matches first. At none counts "
     "as one step after the last, and where both are at none there is no lag",
-    caution=SHARED_DEVIATION,
+    caution=f"{SHARED_DEVIATION} Where one of both is at no rewinding iteration, the lag is a bound: it may be more.",
 )
 
 MATCHING_TO = Quantity(
