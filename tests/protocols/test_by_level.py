@@ -9,7 +9,7 @@ import pytest
 from harness.judging.cautions import censoring
 from harness.observation import Observation
 from harness.protocols.common.matching import matching_from
-from harness.protocols.imp.by_level import lags, matching_to
+from harness.protocols.imp.by_level import falls_at_stability, lags, matching_to
 
 REWINDS = [0, 11, 44, 110]
 END = 800
@@ -48,6 +48,44 @@ def test_what_is_never_stable_and_never_matches_is_not_together() -> None:
     (lag,) = lags(times("stable_from", {4: END}, batch_norm="recomputed"), times("matching_from", {4: END}), REWINDS)
     assert lag.why is not None
     assert "neither stable nor matching" in lag.why
+
+
+def courses(errors: Sequence[float]) -> list[Observation]:
+    """Two copies, a point apart on either side of each error."""
+    return [
+        Observation(
+            "error", {"arm": "imp", "level": 4, "split": "test", "rewind": rewind}, 0, copy, error + copy * 2 - 1
+        )
+        for rewind, error in zip(REWINDS, errors, strict=True)
+        for copy in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stable", "step", "fall"),
+    [(44, 2, 6.0 - 1.5), (110, 3, 1.0 - 4.0), (11, 1, 2.0 - 3.5)],
+    ids=["falls when it becomes stable", "after the fall", "before it"],
+)
+def test_how_much_more_error_falls_at_stability_than_at_other_steps(stable: int, step: int, fall: float) -> None:
+    """Errors of 20, 18, 12 and 11: the fall is from 11 to 44."""
+    found = falls_at_stability(
+        times("stable_from", {4: stable}, batch_norm="recomputed"), courses([20.0, 18.0, 12.0, 11.0]), REWINDS
+    )
+    assert {one.quantity: one.value for one in found} == {
+        "steps_until_stable": step,
+        "fall_at_stability": pytest.approx(fall),
+    }
+
+
+@pytest.mark.parametrize(("stable", "step", "why"), [(0, 0, "from the first"), (END, 4, "from no rewinding")])
+def test_no_fall_where_no_step_is_at_stability(stable: int, step: int, why: str) -> None:
+    found = falls_at_stability(
+        times("stable_from", {4: stable}, batch_norm="recomputed"), courses([20.0, 18.0, 12.0, 11.0]), REWINDS
+    )
+    steps, fall = found
+    assert steps.value == step
+    assert fall.why is not None
+    assert why in fall.why
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from harness.conformance.tiny import tiny
 from harness.errors import RequestError
 from harness.jobs.job import Job
+from harness.observation import Observation
 from harness.protocols.common import pairs
 from harness.protocols.common.base import Measured
 from harness.protocols.different_initialisations.protocol import PROTOCOL
@@ -62,6 +63,20 @@ def test_ends_are_evaluated_by_the_recipe_of_their_own_network(tmp_path: Path) -
             measured = Measured(asked.setting, measurement, {}, read)
             assert pairs.own_errors(measured, {}, "test") == [3.0, 3.0]
     assert networks == {"main", "other"}
+
+
+def test_one_dead_network_shows_in_the_lowest_accuracy(tmp_path: Path) -> None:
+    asked = tiny("different_initialisations", tmp_path)
+    seen = [
+        Observation("accuracy", {"network": "main", "split": "test"}, seed, number, accuracy)
+        for seed, accuracies in enumerate([(97.0, 96.0, 10.0), (97.0, 96.0, 98.0)])
+        for number, accuracy in enumerate(accuracies)
+    ]
+    found = list(asked.protocol.derived(asked.setting, seen, lambda job: {}))
+    assert [(one.quantity, one.initialisation, one.value) for one in found] == [
+        ("lowest_accuracy", 0, 10.0),
+        ("lowest_accuracy", 1, 96.0),
+    ]
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet20", "vgg16"])

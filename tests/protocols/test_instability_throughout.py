@@ -103,8 +103,8 @@ def test_all_times_together_by_hand() -> None:
         "highest_barrier": 3.5,
         "highest_error": 65.0,
         "stable_share": 0.5,
-        "fall": 4.0,
-        "highest_at": pytest.approx(6 / 40),
+        "barrier_fall": 2.5,
+        "barrier_highest_at": pytest.approx(16 / 40),
         "half_at": pytest.approx(6 / 40),
     }
     place: dict[str, Condition] = {"arm": "full", "fork": 4, "split": "test", "batch_norm": "interpolated"}
@@ -112,16 +112,28 @@ def test_all_times_together_by_hand() -> None:
 
 
 def test_a_late_rise_is_told_from_an_early_one() -> None:
-    late = together({"instability": [[0.0, 4.0, 10.0, 12.0]], "barrier": [[0.0] * 4], "error": [[9.0, 8.0, 7.0, 6.0]]})
+    course = [[0.0, 4.0, 10.0, 12.0]]
+    late = together({"instability": course, "barrier": course, "error": [[9.0, 8.0, 7.0, 6.0]]})
+    assert (late["barrier_highest_at"].value, late["barrier_fall"].value) == (1.0, 0.0)
     assert late["half_at"].value == pytest.approx(26 / 40)
-    assert (late["highest_at"].value, late["fall"].value) == (1.0, 0.0)
     assert late["follows_error"].value < -0.9
 
 
 def test_what_never_rises_is_highest_nowhere() -> None:
     flat = together({"instability": [[0.0] * 4], "barrier": [[0.0] * 4], "error": [[9.0, 8.0, 7.0, 6.0]]})
     assert (flat["highest_instability"].value, flat["stable_share"].value) == (0.0, 1.0)
-    assert {flat[name].why for name in ("highest_at", "half_at")} == {"instability never rises"}
+    assert (flat["half_at"].why, flat["barrier_highest_at"].why) == (
+        "instability never rises",
+        "the barrier never rises",
+    )
+
+
+def test_instability_that_falls_with_what_copies_errors_differ_by_is_no_spike() -> None:
+    """A drop of the rate makes both copies' errors quiet; no barrier rose before, so none falls."""
+    noisy = together(
+        {"instability": [[6.0, 6.0, 6.0, 0.0]], "barrier": [[0.5] * 4], "error": [[20.0, 20.0, 20.0, 5.0]]}
+    )
+    assert noisy["barrier_fall"].value == 0.0
 
 
 def test_a_pair_that_is_stable_at_the_end_alone_is_not_stable_throughout() -> None:

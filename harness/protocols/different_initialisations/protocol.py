@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from harness.figure import Figure
 from harness.jobs.job import Job
-from harness.observation import Condition, Observation, Quantity
+from harness.observation import Condition, Observation, Quantity, observed
 from harness.protocols.common import pairs
-from harness.protocols.common.base import Claims, Measurement
+from harness.protocols.common.base import Claims, Measurement, Read
 from harness.protocols.common.recipe import LineOptions, Recipe
 from harness.protocols.common.setting import TrainingSetting
 from harness.protocols.common.training import TrainingExperiment
@@ -59,6 +59,12 @@ class DifferentInitialisations(TrainingExperiment[DifferentInitialisationsOption
             "accuracy at the end of training, of all networks that are paired",
             seldom_below=pairs.GUESSED,
         ),
+        "lowest_accuracy": Quantity(
+            "%",
+            ("network", "split"),
+            "lowest accuracy at the end of training of the networks of an initialisation that are paired",
+            seldom_below=pairs.GUESSED,
+        ),
     }
 
     def measurements(self, setting: Setting) -> Iterable[Measurement]:
@@ -74,8 +80,18 @@ class DifferentInitialisations(TrainingExperiment[DifferentInitialisationsOption
                     yield Measurement(pairs.on_line, line, at, seed)
                     yield Measurement(pairs.compared, recipe.compare(trained[a], trained[b]), at, seed)
 
+    def derived(self, setting: Setting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
+        """The worst network of an initialisation: one that has learnt nothing has no barrier."""
+        found: dict[tuple[int, tuple[tuple[str, Condition], ...]], list[float]] = {}
+        for one in observations:
+            if one.quantity == "accuracy":
+                found.setdefault((one.initialisation, tuple(one.at.items())), []).append(one.value)
+        for (seed, place), accuracies in found.items():
+            yield observed("lowest_accuracy", dict(place), seed, 0, min(accuracies))
+
     def rests_on(self, setting: Setting, quantity: str, at: Mapping[str, Condition], measurement: Measurement) -> bool:
         """Each kind of table tells quantities of its own."""
+        quantity = "accuracy" if quantity == "lowest_accuracy" else quantity
         return measurement.reads in pairs.READ_BY[quantity] and measurement.agrees(at)
 
     def axes(self, setting: Setting) -> Mapping[str, Sequence[Condition]]:

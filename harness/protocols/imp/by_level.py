@@ -1,8 +1,10 @@
 """What follows from stability and matching by level of pruning (LMC section 4.4, Fig. 8): times, their lag, ranges."""
 
+import math
 import statistics
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from harness.digits import no_more
 from harness.observation import NoValue, Observation, Quantity, observed
@@ -25,6 +27,23 @@ MATCHING_TO = Quantity(
     "with that of random pruning, range II with that of IMP",
     least=0.0,
     caution=SHARED_DEVIATION,
+)
+
+STEPS_UNTIL_STABLE = Quantity(
+    "",
+    ("arm", "level", "split", "batch_norm"),
+    "rewinding iterations of the setting before the one from which on a subnetwork is stable, initialisation by "
+    "initialisation: its place in the grid, whose iterations lie unevenly; all of them where it is stable at none",
+    least=0.0,
+)
+
+FALL_AT_STABILITY = Quantity(
+    "points",
+    ("arm", "level", "split", "batch_norm"),
+    "fall of the error at the end from the last rewinding iteration of the setting that is not stable to the next, "
+    "from which on all are, less the mean fall of its other steps: 0 where error has nothing to do with stability "
+    "(LMC section 4.4, range III)",
+    least=-math.inf,
 )
 
 _Place = tuple[int, tuple[tuple[str, str | int], ...]]
@@ -54,6 +73,43 @@ def _lag(stable: Observation, matching: Observation, rewinds: Sequence[int]) -> 
     if why is not None:
         return NoValue(why)
     return bisect_left(rewinds, matching.value) - bisect_left(rewinds, stable.value)
+
+
+def falls_at_stability(
+    stable: Sequence[Observation], observations: Sequence[Observation], rewinds: Sequence[int]
+) -> Iterable[Observation]:
+    """How much more error falls where subnetworks become stable than elsewhere, and at which step they do.
+
+    Args:
+        stable: ``stable_from`` of each initialisation, by arm, level, split and mode of batch normalisation.
+        observations: with ``error`` of every copy by arm, level, rewinding iteration and split; copies are averaged.
+        rewinds: all rewinding iterations, in order. Where one has no error, no fall is told.
+    """
+    errors: dict[_Place, dict[int, list[float]]] = {}
+    for one in observations:
+        if one.quantity == "error" and one.why is None:
+            by_rewind = errors.setdefault(_place(one, "arm", "level", "split"), {})
+            by_rewind.setdefault(int(one.at["rewind"]), []).append(one.value)
+    for one in stable:
+        step = NoValue(one.why) if one.why else bisect_left(rewinds, one.value)
+        yield observed("steps_until_stable", one.at, one.initialisation, one.repeat, step)
+        course = errors.get(_place(one, "arm", "level", "split"), {})
+        if course.keys() == set(rewinds):
+            means = [statistics.fmean(course[rewind]) for rewind in rewinds]
+            fall = step if isinstance(step, NoValue) else _fall(means, step)
+            yield observed("fall_at_stability", one.at, one.initialisation, one.repeat, fall)
+
+
+def _fall(errors: Sequence[float], step: int) -> float | NoValue:
+    if step == 0:
+        return NoValue("the subnetwork is stable from the first rewinding iteration on, so that none comes before")
+    if step == len(errors):
+        return NoValue("the subnetwork is stable from no rewinding iteration on")
+    falls = [before - after for before, after in pairwise(errors)]
+    others = falls[: step - 1] + falls[step:]
+    if not others:
+        return NoValue("two rewinding iterations have one step: there are no others to hold it against")
+    return falls[step - 1] - statistics.fmean(others)
 
 
 def matching_to(beyond: Sequence[Observation], levels: Sequence[int], within: float) -> Iterable[Observation]:

@@ -16,7 +16,15 @@ from harness.protocols.common.setting import time_problems
 from harness.protocols.common.stability import STABLE_FROM, stable_from
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.imp import figures as imp_figures
-from harness.protocols.imp.by_level import MATCHING_LAG, MATCHING_TO, lags, matching_to
+from harness.protocols.imp.by_level import (
+    FALL_AT_STABILITY,
+    MATCHING_LAG,
+    MATCHING_TO,
+    STEPS_UNTIL_STABLE,
+    falls_at_stability,
+    lags,
+    matching_to,
+)
 from harness.protocols.imp.derived import (
     BEST,
     OVER_IMP,
@@ -73,6 +81,8 @@ class Imp(TrainingExperiment[ImpOptions]):
         "matching_from": matching.MATCHING_FROM.along("arm"),
         "matching_lag": MATCHING_LAG,
         "matching_to": MATCHING_TO,
+        "steps_until_stable": STEPS_UNTIL_STABLE,
+        "fall_at_stability": FALL_AT_STABILITY,
         "density": Quantity("%", ("rewind", "level"), "share of the prunable weights that remains"),
         "error_at_rewind": Quantity("%", ("rewind", "split"), "error of the full network at step k (LMC Fig. 10)"),
         "travel_before": Quantity(
@@ -167,6 +177,7 @@ class Imp(TrainingExperiment[ImpOptions]):
             *at_best_rewind(observations, "instability"),
             *matches,
             *lags(stable, matches, rewinds),
+            *falls_at_stability(stable, observations, rewinds),
             *matching_to(beyond, options.compared_levels, options.matching_within),
             *relations.relations(setting, observations, "rewind"),
             *relative_distances(observations),
@@ -210,6 +221,8 @@ class Imp(TrainingExperiment[ImpOptions]):
         """T stands for subnetworks that are stable or matching from no rewinding iteration on."""
         if quantity == "matching_to":
             return max(setting.options.compared_levels)
+        if quantity == "steps_until_stable":
+            return len(setting.options.rewinds)
         return setting.length if quantity in ("stable_from", "matching_from") else None
 
     def check_setting(self, setting: ImpSetting) -> Iterable[Problem]:
@@ -235,6 +248,7 @@ class Imp(TrainingExperiment[ImpOptions]):
 _OF_COMPARED = frozenset(
     {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP}
     | {"best_instability", "relative_distance", "stable_from", "matching_lag"}
+    | {"steps_until_stable", "fall_at_stability"}
     | {"travel_before", "travel_after"}
 )
 """What is told of levels at which copies are compared, only."""

@@ -41,11 +41,17 @@ QUANTITIES: Mapping[str, Quantity] = {
         least=0.0,
         most=1.0,
     ),
-    "fall": Quantity("points", _COURSE, "highest instability after step k less that at the end of training", least=0.0),
-    "highest_at": Quantity(
+    "barrier_fall": Quantity(
+        "points",
+        _COURSE,
+        "highest barrier after step k less that at the end of training; instability falls as training quietens, too, "
+        "by what the copies' own errors differ by",
+        least=0.0,
+    ),
+    "barrier_highest_at": Quantity(
         "",
         _COURSE,
-        "share of the way from step k to the end at which instability is first highest",
+        "share of the way from step k to the end at which the barrier is first highest",
         least=0.0,
         most=1.0,
     ),
@@ -105,21 +111,24 @@ def throughout(
         if course.keys() != set(after):
             continue
         values, error, barrier = ([one[time] for time in after] for one in (course, of_error, barriers[seed, place]))
-        highest = max(values)
         stable = statistics.fmean(no_more(value, threshold, 100.0) for value in values)
         way = [(time - fork) / (after[-1] - fork) for time in after]
-        first: dict[str, float | NoValue] = dict.fromkeys(("highest_at", "half_at"), NoValue("instability never rises"))
-        if highest > 0:
-            half = next(share for share, value in zip(way, values, strict=True) if value >= highest / 2)
-            first = {"highest_at": way[values.index(highest)], "half_at": half}
-        yield observed("highest_instability", at, seed, 0, highest)
+        yield observed("highest_instability", at, seed, 0, max(values))
         yield observed("highest_barrier", at, seed, 0, max(barrier))
         yield observed("highest_error", at, seed, 0, max(map(sum, zip(values, error, strict=True))))
         yield observed("stable_share", at, seed, 0, stable)
-        yield observed("fall", at, seed, 0, highest - values[-1])
-        for name, share in first.items():
-            yield observed(name, at, seed, 0, share)
+        yield observed("barrier_fall", at, seed, 0, max(barrier) - barrier[-1])
+        yield observed("barrier_highest_at", at, seed, 0, _first_at("the barrier", barrier, way, of_highest=1.0))
+        yield observed("half_at", at, seed, 0, _first_at("instability", values, way, of_highest=0.5))
         yield observed("follows_error", at, seed, 0, _correlation(values, error))
+
+
+def _first_at(what: str, values: Sequence[float], way: Sequence[float], *, of_highest: float) -> float | NoValue:
+    """The first place on the way at which a course reaches a share of its highest value."""
+    highest = max(values)
+    if highest <= 0:
+        return NoValue(f"{what} never rises")
+    return next(share for share, value in zip(way, values, strict=True) if value >= of_highest * highest)
 
 
 def _courses(observations: Sequence[Observation], quantity: str) -> dict[_Place, dict[int, float]]:
