@@ -15,7 +15,7 @@ from harness.protocols.different_initialisations.protocol import PROTOCOL
 from harness.schema.load import load
 from tests.support import ROOT, Place, edited, request
 
-PILOT = ROOT / "specs" / "pilot" / "different_initialisations.yaml"
+SPEC = ROOT / "specs" / "different_initialisations.yaml"
 TINY = (ROOT / "harness" / "protocols" / "different_initialisations" / "tiny.yaml").read_text()
 
 
@@ -82,7 +82,7 @@ def test_one_dead_network_shows_in_the_lowest_accuracy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["lenet", "resnet20", "vgg16"])
 @pytest.mark.parametrize("scale", ["toy", "paper"])
 def test_its_copies_of_one_initialisation_are_those_of_instability(name: str, scale: str) -> None:
-    mine, theirs = request(PILOT, scale), request(ROOT / "specs" / f"{name}_stability.yaml", scale)
+    mine, theirs = request(SPEC, scale), request(ROOT / "specs" / f"{name}_stability.yaml", scale)
     shared = [
         one.job
         for one in mine.protocol.measurements(mine.setting)

@@ -156,7 +156,7 @@ def test_where_a_time_lacks_nothing_is_told() -> None:
 @pytest.mark.parametrize("name", ["resnet20", "vgg16"])
 def test_its_copies_are_on_the_way_of_those_of_instability(name: str) -> None:
     """No training is another, but for the initialisations that the other spec has not."""
-    mine = request(ROOT / "specs" / "pilot" / f"{name}_throughout.yaml")
+    mine = request(ROOT / "specs" / f"{name}_throughout.yaml")
     theirs = request(ROOT / "specs" / f"{name}_stability.yaml")
     trained = {job.trajectory for job in theirs.plan.jobs.values() if job.stage == "train"}
     both, shared = set(theirs.setting.replicates.seeds) & set(mine.setting.replicates.seeds), set()
@@ -171,7 +171,7 @@ def test_its_copies_are_on_the_way_of_those_of_instability(name: str) -> None:
 
 
 def test_its_subnetworks_are_those_of_imp() -> None:
-    mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("pilot/vgg16_throughout", "vgg16_imp"))
+    mine, imp = (request(ROOT / "specs" / f"{name}.yaml") for name in ("vgg16_throughout", "vgg16_imp"))
     theirs = imp.setting.options
     options = mine.setting.options.model_copy(
         update={
