@@ -10,7 +10,7 @@ bin := $(VENV)/bin
 # It looks for the harness on the path.
 dvc := PATH="$(abspath $(bin)):$$PATH" DVC_NO_ANALYTICS=1 dvc
 # A module's tests stay together, as they share what is costly to make.
-tests := $(bin)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+tests := $(bin)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --durations 15 --durations-min 5
 # Remembers an install of this pyproject.toml with these constraints; deleted with the environment.
 stamp := $(VENV)/.installed
 
