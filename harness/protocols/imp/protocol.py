@@ -188,7 +188,7 @@ class Imp(TrainingExperiment[ImpOptions]):
         self, setting: ImpSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
         """Drops and matching are from the full networks; some are from IMP's copies."""
-        of_full = ("drop" in quantity or "matching" in quantity) and measurement.at.get("level") == 0
+        of_full = quantity in _BESIDE_FULL and measurement.at.get("level") == 0
         of_imp = quantity in OVER_IMP and measurement.agrees({**at, "arm": "imp"})
         return of_full or of_imp or relations.grounds(quantity, "rewind", at, measurement)
 
@@ -244,6 +244,12 @@ class Imp(TrainingExperiment[ImpOptions]):
         """Accuracy against density; instability and error against k; lines; differences; all by level of pruning."""
         return [*imp_figures.figures(setting, observations, claims), *level_figures(setting, observations)]
 
+
+_BESIDE_FULL = frozenset(
+    {"accuracy_drop", "best_drop", "drop_beyond_sd", "best_drop_beyond_sd"}
+    | {"matching_from", "matching_lag", "matching_to"}
+)
+"""What is told beside the full networks of an initialisation."""
 
 _OF_COMPARED = frozenset(
     {*pairs.PAIR_QUANTITIES, *relations.RELATIONS, *OVER_IMP}
