@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.errors import RequestError
 from harness.schema.document import read
 from harness.schema.model import Spec
+from harness.schema.over_specs import OVER_SPECS, OverSpecs, asked, load_over_specs
 from harness.schema.problems import validated
 from harness.schema.statements import Statement, Statements
 
@@ -50,7 +51,23 @@ def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
             scales = tuple(scale for scale in spec.scales if scale in claim.checks)
             reworded = tuple(scale for scale in scales if claim.checks[scale].sentence is not None)
             claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, path.parent != folder, reworded)
+    for over in load_over_specs(folder / OVER_SPECS):
+        claims[over.name] = _over_specs(folder / OVER_SPECS, over, claims)
     return claims
+
+
+def _over_specs(folder: Path, over: OverSpecs, claims: Mapping[str, CheckedClaim]) -> CheckedClaim:
+    """A claim over specs is checked at the scales that all claims have whose outcomes it joins."""
+    names = [asked(outcome)[0] for outcome in over.outcomes]
+    unknown = sorted(set(names) - claims.keys())
+    if unknown:
+        raise RequestError(
+            f"{folder}: {over.id} names {', '.join(unknown)}, which no spec has: name a claim as spec/claim"
+        )
+    joined = [claims[name] for name in names]
+    scales = tuple(scale for scale in joined[0].scales if all(scale in one.scales for one in joined))
+    reworded = tuple(scale for scale in scales if any(scale in one.reworded for one in joined))
+    return CheckedClaim(scales, any(one.pilot for one in joined), reworded)
 
 
 def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:

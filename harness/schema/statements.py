@@ -27,7 +27,12 @@ _CLAIM = re.compile(r"[a-z][a-z0-9_]{0,79}/[a-z][a-z0-9_]{0,79}")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,79}(-[a-z0-9.]{1,20}){1,4}")
 
 
-def _claim(text: str) -> str:
+def claim_name(text: str) -> str:
+    """The text.
+
+    Raises:
+        ValueError: it names no claim of a spec.
+    """
     if not _CLAIM.fullmatch(text):
         raise ValueError("should be a claim of a spec, as resnet20_imp/imp_later_stable")
     return text
@@ -39,7 +44,7 @@ def _id(text: str) -> str:
     return text
 
 
-ClaimName = Annotated[str, AfterValidator(_claim)]
+ClaimName = Annotated[str, AfterValidator(claim_name)]
 """A claim of a spec: ``resnet20_imp/imp_later_stable``."""
 Claims = Annotated[Many[ClaimName], Field(min_length=1)]
 StatementId = Annotated[str, AfterValidator(_id)]
