@@ -5,8 +5,8 @@ row share masks and trainings, those of one column the point and the schedule, s
 one. Rows are, as wholes, and columns are, if the first property has nothing to do with the second: the test permutes
 whole rows and whole columns of the second property's grid against the first's (as in a test of Mantel's kind), in
 each network by itself. So whatever rows or columns have in common in a property stays. Conditional on both grids of
-each network it is a Cochran-Mantel-Haenszel test whose permutations are restricted: the statistic is the number of cells
-that agree less that of those that do not, summed over networks. All orders are counted, none is drawn.
+each network it is a Cochran-Mantel-Haenszel test whose permutations are restricted: the statistic is the number of
+cells that agree less that of those that do not, summed over networks. All orders are counted, none is drawn.
 
 Assumed: networks are independent of each other under the null, and nothing binds a row to a column in both
 properties but their association.
@@ -15,6 +15,7 @@ properties but their association.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import permutations
 
 from harness.schema.power import LEVEL
@@ -42,6 +43,8 @@ class Joined:
         p_only_when: probability of as much agreement or more if the properties have nothing to do with each other.
         p_against: of as little or less.
         least_p: the least ``p_only_when`` that these grids could have given in any order.
+        p_alike: as ``p_only_when``, where networks of one shape have one order together: it holds where rows and
+            columns act alike in all of them, too, which leaves few orders and little power.
         exceptions: cells in which the first is without the second.
         stands: True where agreement is shown and there is no exception, False where disagreement is shown, else None.
     """
@@ -49,6 +52,7 @@ class Joined:
     p_only_when: float
     p_against: float
     least_p: float
+    p_alike: float
     exceptions: int
     stands: bool | None
 
@@ -67,29 +71,41 @@ def joined(networks: Iterable[tuple[Grid, Grid]], level: float = LEVEL) -> Joine
         networks: of each the grids of the first and of the second property, of one shape.
         level: of each of the two one-sided tests.
     """
-    chances: Mapping[int, float] = {0: 1.0}
-    observed = exceptions = 0
-    for first, second in networks:
-        chances = _sum(chances, _chances(first, second))
-        observed += _agreement(first, second)
-        exceptions += table(first, second).first_only
-    p = sum(chance for value, chance in chances.items() if value >= observed)
+    pairs = list(networks)
+    by_shape: dict[tuple[int, int], list[tuple[Grid, Grid]]] = {}
+    for pair in pairs:
+        by_shape.setdefault((len(pair[0]), len(pair[0][0])), []).append(pair)
+    chances = reduce(_sum, (_chances([pair]) for pair in pairs))
+    alike = reduce(_sum, (_chances(group) for group in by_shape.values()))
+    observed = sum(_agreement(*pair) for pair in pairs)
+    exceptions = sum(table(*pair).first_only for pair in pairs)
+    p = _at_least(chances, observed)
     against = sum(chance for value, chance in chances.items() if value <= observed)
     stands = True if p <= level and not exceptions else False if against <= level else None
-    return Joined(min(p, 1.0), min(against, 1.0), chances[max(chances)], exceptions, stands)
+    return Joined(p, min(against, 1.0), chances[max(chances)], _at_least(alike, observed), exceptions, stands)
+
+
+def _at_least(chances: Mapping[int, float], observed: int) -> float:
+    return min(sum(chance for value, chance in chances.items() if value >= observed), 1.0)
 
 
 def _agreement(first: Grid, second: Grid) -> int:
     return sum(a * b for rows in zip(first, second, strict=True) for a, b in zip(*rows, strict=True))
 
 
-def _chances(first: Grid, second: Grid) -> Mapping[int, float]:
-    """Agreement -> probability, over all orders of the second's rows and columns."""
+def _chances(networks: Sequence[tuple[Grid, Grid]]) -> Mapping[int, float]:
+    """Agreement -> probability, over all orders of the second's rows and columns, one order for all networks."""
+    size, width = len(networks[0][1]), len(networks[0][1][0])
     counts = Counter[int]()
-    for columns in permutations(range(len(second[0]))):
-        turned = [[row[column] for column in columns] for row in second]
-        products = [[sum(a * b for a, b in zip(one, other, strict=True)) for other in turned] for one in first]
-        counts.update(sum(products[i][j] for i, j in enumerate(rows)) for rows in permutations(range(len(second))))
+    for columns in permutations(range(width)):
+        products = [
+            [
+                sum(first[i][k] * second[j][c] for first, second in networks for k, c in enumerate(columns))
+                for j in range(size)
+            ]
+            for i in range(size)
+        ]
+        counts.update(sum(products[i][j] for i, j in enumerate(rows)) for rows in permutations(range(size)))
     return {value: number / counts.total() for value, number in counts.items()}
 
 

@@ -13,6 +13,7 @@ from harness.printable import clean
 from harness.report.chance import contradictions, wrong_by_chance
 from harness.report.counting import disagreements, rank, that_count
 from harness.report.figures.interval_plot import interval_plot
+from harness.report.over_specs import CAUTION, OverResult
 from harness.report.page import digest, part, render
 from harness.report.read import Report
 from harness.report.statement_map import STATES, Found, statement_map
@@ -65,12 +66,13 @@ class _Group:
     claims: Sequence[_Claim]
 
 
-def index(reports: Iterable[Report], statements: Statements | None = None) -> str:
+def index(reports: Iterable[Report], statements: Statements | None = None, over: Sequence[OverResult] = ()) -> str:
     """Renders the page over reports.
 
     Args:
         reports: in any order; of several on a spec at a scale all are shown, and ``that_count`` says which one counts.
         statements: of the sources, for a map of what of them is checked; None: there is no map.
+        over: what the reports say of claims over specs.
 
     Returns:
         A whole HTML document, to lie in the folder that the reports' places are relative to: the same for the same
@@ -87,8 +89,10 @@ def index(reports: Iterable[Report], statements: Statements | None = None) -> st
         script=script,
         policy=digest(script),
         groups=groups,
-        sources=[] if statements is None else statement_map(statements, _found(counted)),
+        sources=[] if statements is None else statement_map(statements, _found(counted) | _found_over(over)),
         states=STATES,
+        over=[(result, counts({result.verdict: 1})[0]) for result in over],
+        over_caution=CAUTION,
         summary=_summary(groups, rows),
         chance=wrong_by_chance([judgement for report in counted for judgement in report.judgements]),
         papers=_papers(counted),
@@ -118,6 +122,13 @@ def _found(reports: Iterable[Report]) -> Found:
             verdicts = found.setdefault(f"{report.spec}/{judgement.claim.id}", {})
             if judgement.check is not None and judgement.check.sentence is None:
                 verdicts[report.scale] = judgement.verdict
+    return found
+
+
+def _found_over(results: Iterable[OverResult]) -> Found:
+    found: dict[str, dict[str, Verdict]] = {}
+    for result in results:
+        found.setdefault(result.claim.name, {})[result.scale] = result.verdict
     return found
 
 

@@ -11,6 +11,7 @@ from harness.report.html import html
 from harness.report.json import json
 from harness.report.junit import junit
 from harness.report.markdown import markdown
+from harness.report.over_specs import OverResult, over_json
 from harness.report.verdicts import verdicts
 
 
@@ -89,6 +90,24 @@ def write_index(page: str, folder: Path) -> Path:
     """
     path = folder / "index.html"
     replace_file(path, page)
+    return path
+
+
+def write_over_specs(results: Sequence[OverResult], folder: Path) -> Path:
+    """Writes what reports of a folder say of claims over specs, as data, in place of an earlier file.
+
+    Args:
+        results: from ``over_results``.
+        folder: in which the reports lie.
+
+    Returns:
+        The file written, ``over_specs.json``.
+
+    Raises:
+        BrokenError: it cannot be written.
+    """
+    path = folder / "over_specs.json"
+    replace_file(path, over_json(results))
     return path
 
 

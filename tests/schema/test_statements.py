@@ -103,7 +103,11 @@ def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, Check
         for spec in [loaded(path)]
         for claim in spec.spec.claims
     }
-    assert claims == whole
+    assert {name: one for name, one in claims.items() if not name.startswith("over_specs/")} == whole
+
+
+def test_a_claim_over_specs_is_checked_at_the_scales_of_all_that_it_joins(claims: dict[str, CheckedClaim]) -> None:
+    assert claims["over_specs/matching_only_when_stable"].scales == ("toy", "paper")
 
 
 def test_a_statement_is_checked_at_the_scales_of_all_its_claims() -> None:
