@@ -85,7 +85,7 @@ SensitivityOption = Annotated[
 SENSITIVITY = Path("reports/sensitivity")
 
 STATEMENTS = Path("statements")
-OVER_SPECS = Path("specs/over_specs")
+OVER_SPECS = Path("over_specs")
 STORE, DATA, REPORTS, BASELINES = Path(".harness"), Path("data"), Path("reports/local"), Path("reports/baseline")
 
 

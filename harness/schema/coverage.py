@@ -31,7 +31,7 @@ class CheckedClaim:
 
 
 def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
-    """``spec/claim`` -> claim, of all specs of a folder and of its pilots.
+    """``spec/claim`` -> claim, of all specs of a folder and of its pilots, and over specs, of the folder beside it.
 
     Settings of scales are not looked at, which only their protocol can: so nothing heavy is imported.
 
@@ -51,8 +51,8 @@ def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
             scales = tuple(scale for scale in spec.scales if scale in claim.checks)
             reworded = tuple(scale for scale in scales if claim.checks[scale].sentence is not None)
             claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, path.parent != folder, reworded)
-    for over in load_over_specs(folder / OVER_SPECS):
-        claims[over.name] = _over_specs(folder / OVER_SPECS, over, claims)
+    for over in load_over_specs(folder.parent / OVER_SPECS):
+        claims[over.name] = _over_specs(folder.parent / OVER_SPECS, over, claims)
     return claims
 
 

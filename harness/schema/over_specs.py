@@ -1,6 +1,6 @@
 """Claims over several specs as data: which outcomes of their claims are joined, in which networks, and how.
 
-A file of ``specs/over_specs/`` has a list of them. They are asked of reports, so that an edit changes no measurement.
+A file of ``over_specs/`` has a list of them. They are asked of reports, so that an edit changes no measurement.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from harness.schema.problems import validated
 from harness.schema.statements import claim_name
 
 OVER_SPECS = "over_specs"
-"""The folder below specs, and what stands for a spec in the name of such a claim."""
+"""The folder beside specs, and what stands for a spec in the name of such a claim."""
 
 _NOT = "not "
 

@@ -18,7 +18,7 @@ from harness.schema.statements import load_statements
 from tests.report.parser import parsed
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "specs" / "over_specs"
+FOLDER = ROOT / "over_specs"
 
 
 def _claim(which: str = "matching_only_when_stable") -> OverSpecs:
