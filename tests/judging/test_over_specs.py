@@ -75,3 +75,8 @@ def test_networks_alike_by_a_common_cause_break_the_level_and_the_p_for_them_kee
     assert _errs(apart) <= 0.05
     assert _errs(alike) == pytest.approx(1 / 12)
     assert _errs(alike, "p_alike") <= 0.05
+
+
+def test_what_is_left_open_is_no_evidence() -> None:
+    """Each cell is open in one of both, so that no order can be told from another, wherever they lie."""
+    assert joined([([[0], [-1], [0]], [[1], [0], [1]])]).p_only_when == 1.0
