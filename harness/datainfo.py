@@ -37,7 +37,7 @@ class DatasetInfo:
         n_train: images to train on.
         n_test: images to test on.
         classes: labels are 0 .. classes-1.
-        shape: of one image: channels, height, width.
+        shape: of one image: channels, height, width; the last two are 0 where each image has its own.
         original: the data is, verifiably, what its authors published.
         origin: where it came from, in plain words.
         caveat: how it deviates from the original, None where it does not.
@@ -56,6 +56,11 @@ class DatasetInfo:
     caveat: str | None
 
     @property
+    def sizes_vary(self) -> bool:
+        """Whether each image has its own height and width."""
+        return not all(self.shape)
+
+    @property
     def memory_bytes(self) -> int:
         """Of all images, a byte a channel of a pixel, and labels, eight bytes each."""
         return (self.n_train + self.n_test) * (math.prod(self.shape) + 8)
@@ -67,8 +72,11 @@ class DatasetFacts:
 
     Attributes:
         info: the facts; its digest is pinned where the data comes with a library, else "".
-        class_names: names of the labels, in order; folder names in a folder of images.
-        formats: keys of ``harness.engine.data.formats.FORMATS``, preferred first; none: it is embedded.
+        class_names: names of the labels, in order; folder names in a folder of images; empty where they are the names
+            of a folder's folders, in the order of their letters.
+        formats: keys of ``harness.engine.data.formats.FORMATS``, preferred first; none: it is embedded, or cannot be
+            brought in yet.
+        awaits: why it cannot be brought in yet, in words; "" where it can.
         published: MD5 (hex) that the authors or torchvision publish, by file name. Of idx files: unpacked.
         repeats: images that have all pixels of an image before them, in training and test data together, in what
             the authors published. Counted: none in MNIST, in the digits and in a JPEG copy of CIFAR-10; equal
@@ -78,6 +86,7 @@ class DatasetFacts:
     info: DatasetInfo
     class_names: tuple[str, ...]
     formats: tuple[str, ...] = ()
+    awaits: str = ""
     published: Mapping[str, str] = field(default_factory=dict)
     repeats: int = 0
 
@@ -156,7 +165,14 @@ _CIFAR10 = DatasetFacts(
     },
 )
 
-KNOWN: Mapping[str, DatasetFacts] = {known.info.name: known for known in (_DIGITS, _MNIST, _CIFAR10)}
+_IMAGENET = DatasetFacts(
+    DatasetInfo("imagenet", "", 1_281_167, 50_000, 1000, (3, 0, 0), False, "not imported here", None),
+    class_names=(),
+    awaits="the harness plans and forecasts what needs it, but cannot read its JPEGs yet (docs/imagenet.md)",
+)
+"""ILSVRC 2012, as torchvision's ``ImageNet`` has it: photographs of many sizes, tested on the validation set."""
+
+KNOWN: Mapping[str, DatasetFacts] = {known.info.name: known for known in (_DIGITS, _MNIST, _CIFAR10, _IMAGENET)}
 
 
 def find(name: str) -> DatasetFacts:
@@ -189,6 +205,8 @@ def describe(name: str, root: Path) -> DatasetInfo | None:
         CorruptArtifact: the record is unreadable or is not of this dataset.
     """
     known = find(name)
+    if known.awaits:
+        return None
     if not known.formats:
         return known.info
     record = read_record(known, root)
@@ -219,6 +237,13 @@ def read_record(known: DatasetFacts, root: Path) -> Record | None:
 def record_text(record: Record) -> str:
     """The JSON text of a commit record."""
     return json.dumps(asdict(record), indent=2) + "\n"
+
+
+def how_to_get(known: DatasetFacts) -> str:
+    """What to do to have a dataset here, in words."""
+    if known.awaits:
+        return known.awaits
+    return f"harness data import {known.info.name} FOLDER_OR_ARCHIVE"
 
 
 def remedy(known: DatasetFacts) -> str:

@@ -8,6 +8,7 @@ from harness.cli import console, show
 from harness.cli.options import Options
 from harness.cli.place import place_of
 from harness.cli.session import requests_of, together
+from harness.datainfo import find, how_to_get
 from harness.errors import RequestError
 from harness.execution.backends.base import Slot
 from harness.jobs.plan import Plan
@@ -75,6 +76,5 @@ def _missing(request: Request, slots: Sequence[Slot]) -> str:
     except RequestError as error:
         return str(error)
     return "; ".join(
-        f"The dataset {data.name} is not here yet: harness data import {data.name} FOLDER_OR_ARCHIVE"
-        for data in missing_data(request)
+        f"The dataset {data.name} is not here yet: {how_to_get(find(data.name))}" for data in missing_data(request)
     )

@@ -21,10 +21,12 @@ _ROWS_APART_FROM = 50_000
 def learning_rates(schedule: Mapping[str, Any], device: torch.device) -> Callable[[Tensor], Tensor]:
     """The learning rate as a function of the iteration, float64.
 
-    A drop applies from its iteration on. Warmup multiplies by iteration / warmup, so the first step has rate 0.
+    A drop applies from its iteration on. Warmup multiplies by iteration / warmup, so the first step has rate 0. Where
+    there is an end, the rate is rate + (end - rate) iteration / length until then.
 
     Args:
-        schedule: ``rate``, ``drops`` (iterations), ``factor`` (a drop multiplies by it), ``warmup`` (iterations).
+        schedule: ``rate``, ``drops`` (iterations), ``factor`` (a drop multiplies by it), ``warmup`` (iterations);
+            ``end`` (a rate) and ``length`` (iterations) where it falls linearly, else absent.
         device: of the iterations that are asked for.
 
     Returns:
@@ -37,8 +39,13 @@ def learning_rates(schedule: Mapping[str, Any], device: torch.device) -> Callabl
     # On the device: CUDA divides by a number of the host's by multiplying with its inverse, which rounds otherwise.
     warmup = torch.tensor(schedule["warmup"], dtype=torch.float64, device=device)
 
+    length = torch.tensor(schedule.get("length", 1), dtype=torch.float64, device=device)
+    fall = schedule.get("end", schedule["rate"]) - schedule["rate"]
+
     def rates(iterations: Tensor) -> Tensor:
         scheduled: Tensor = levels.index_select(0, torch.bucketize(iterations, drops, right=True))
+        if fall:
+            scheduled = scheduled + fall * (iterations.double() / length).clamp(max=1.0)
         return scheduled * (iterations.double() / warmup).clamp(max=1.0) if schedule["warmup"] else scheduled
 
     return rates

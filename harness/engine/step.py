@@ -1,6 +1,6 @@
 """One step of R replicas, over tensors that stay where they are: what a CUDA graph records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness import seeds
 from harness.engine import graphs, optimise
 from harness.engine.device import number_format, product_format
 from harness.engine.feed import Feed, Images
@@ -29,6 +30,8 @@ class Hyperparameters:
         schedule: see ``optimise.learning_rates``.
         decay_reach: ``all`` parameters or ``weights`` only.
         precision: number format, see ``engine.device``.
+        microbatch: examples that go through the network, and are normalised, together, whose gradients are averaged
+            over the batch; None: the whole batch.
     """
 
     batch: int
@@ -37,6 +40,7 @@ class Hyperparameters:
     schedule: Mapping[str, Any]
     decay_reach: str
     precision: str
+    microbatch: int | None = None
 
 
 class Step:
@@ -55,7 +59,8 @@ class Step:
 
     Attributes:
         counters: [R] each replica's next step, int64; a call adds one.
-        losses: [R] of the last call's batches, at the weights before it.
+        losses: [R] of the last call's batches, at the weights before it, those of auxiliary heads by their weights
+            among them.
         gradient: [R, P] of these, zeros where masked, before clipping and weight decay; empty unless probed.
     """
 
@@ -96,7 +101,9 @@ class Step:
         now, gradient = self._replicas, self._gradient
         index, keys = self.fed(size)
         x, labels = self._images.augmented(index, keys)
-        graphs.side_by_side([partial(self._differentiate, rows, x, labels) for rows in self._branches], gradient.device)
+        draws = seeds.bits(keys[:, None], index) if self._network.drops_out else None
+        pieces = [partial(self._differentiate, rows, x, labels, draws) for rows in self._branches]
+        graphs.side_by_side(pieces, gradient.device)
         if now.mask is not None:
             gradient.mul_(now.mask)
         if self._probed:
@@ -107,22 +114,52 @@ class Step:
         now.diverged_at.copy_(torch.where(bad, self.counters, now.diverged_at))
         self.counters.add_(1)
 
-    def _differentiate(self, rows: slice, x: Tensor, labels: Tensor) -> None:
-        """Losses and gradients of some replicas, of images [B, R, C, H, W] and labels [R, B] of all."""
-        now, precision = self._replicas, self._hyperparameters.precision
+    def _differentiate(self, rows: slice, x: Tensor, labels: Tensor, draws: Tensor | None) -> None:
+        """Losses and gradients of some replicas, of images [B, R, C, H, W], labels and bits [R, B] of all."""
+        now = self._replicas
         weights = now.weights[rows]
         if len(self._branches) > 1:
             weights = weights.clone()  # a row may begin anywhere; libraries choose kernels by where numbers lie
         leaves = {name: view.detach().requires_grad_() for name, view in unflatten(self._network, weights).items()}
-        with number_format(precision, x.device):
-            logits = self._network.logits(
-                leaves, rows_of(now.buffers, rows), x[:, rows], batch_norm="train", layers=self._layers
+        buffers, size = rows_of(now.buffers, rows), len(x)
+        together = self._hyperparameters.microbatch or size
+        if size <= together:
+            losses, gradients = self._passed(leaves, buffers, x[:, rows], labels[rows], _rows(draws, rows))
+            torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
+            self.losses[rows] = losses
+            return
+        self._gradient[rows], self.losses[rows] = 0, 0
+        for start in range(0, size, together):
+            part = slice(start, min(start + together, size))
+            losses, gradients = self._passed(
+                leaves, buffers, x[part, rows], labels[rows, part], _rows(draws, (rows, part))
             )
-        losses = _losses(logits, labels[rows])
+            share = (part.stop - part.start) / size
+            self._gradient[rows].add_(torch.cat([piece.flatten(1) for piece in gradients], dim=1), alpha=share)
+            self.losses[rows].add_(losses, alpha=share)
+
+    def _passed(
+        self,
+        leaves: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        x: Tensor,
+        labels: Tensor,
+        draws: Tensor | None,
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Losses [R] and gradients [R, ...], a parameter each, of what goes through the network at a time."""
+        precision = self._hyperparameters.precision
+        with number_format(precision, x.device):
+            (_, scores), *others = self._network.heads(leaves, buffers, x, draws=draws, layers=self._layers)
+        losses = _losses(scores, labels)
+        for weight, scores in others:
+            losses = losses + weight * _losses(scores, labels)
         with product_format(precision):
             gradients = torch.autograd.grad(losses.sum(), list(leaves.values()))
-        torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
-        self.losses[rows] = losses.detach()
+        return losses.detach(), gradients
+
+
+def _rows(draws: Tensor | None, where: slice | tuple[slice, slice]) -> Tensor | None:
+    return None if draws is None else draws[where]
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from harness.judging.sequential import Look
 from harness.pipeline.plan_invariants import check_plan
 from harness.protocols import protocols
 from harness.protocols.common.base import Experiment
+from harness.protocols.common.recipe import Recipe
 from harness.protocols.common.setting import Setting
 from harness.schema.load import Loaded
 from harness.schema.model import Replicates, place_of_recipe
@@ -135,7 +136,7 @@ def trainable(training: Training, data_root: Path) -> int:
     """How many trainable parameters the network of a recipe really has."""
     data = data_of(training.data.name, data_root)
     classes = training.data.task.classes(data.classes)
-    return build(training.network.model_dump(mode="json"), data.shape, classes).size
+    return build(training.network.model_dump(mode="json"), Recipe(training, data).shape, classes).size
 
 
 def _check_parameters(loaded: Loaded, scale: str, data_root: Path) -> None:
@@ -164,11 +165,13 @@ def require_data(request: Request) -> None:
     """Raises DataMissing unless the request's datasets are here."""
     missing = missing_data(request)
     if missing:
-        data = missing[0]
+        name = missing[0].name
+        remedy = (
+            f"Run `harness data import {name} FOLDER_OR_ARCHIVE` or, with a network, `harness data download {name}`"
+        )
         raise DataMissing(
-            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {data.name!r}, which is not here. "
-            f"Run `harness data import {data.name} FOLDER_OR_ARCHIVE` or, with a network, "
-            f"`harness data download {data.name}`"
+            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {name!r}, which is not here. "
+            f"{datainfo.find(name).awaits or remedy}"
         )
 
 

@@ -4,6 +4,7 @@ Origins: [paper] stated there; [code] the closest public code; [arith] follows b
 text we hold.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -16,6 +17,13 @@ Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 """Number formats."""
 
 _T = TypeVar("_T")
+
+
+def _is_none(value: object) -> bool:
+    """Whether a field is left out where the recipe is written: one that came later, so that older texts stay equal."""
+    return value is None
+
+
 Stages = Annotated[Many[_T], Field(min_length=1, max_length=16)]
 """A list with an item for each stage; as every stage halves the images, more than these have nothing left to halve."""
 Blocks = Annotated[int, Field(ge=1, le=300)]
@@ -88,10 +96,7 @@ class VGG(Model):
 
     @model_validator(mode="after")
     def _one_count_a_stage(self) -> Self:
-        if len(self.widths) != len(self.convolutions):
-            raise ValueError(
-                f"widths are of {len(self.widths)} stages, convolutions of {len(self.convolutions)}: give one for each"
-            )
+        _require_one_count_a_stage(self.widths, self.convolutions, "convolutions")
         return self
 
 
@@ -114,7 +119,60 @@ class WideResNet(Model):
     activated: Literal["before", "after"] = "before"
 
 
-Network = Annotated[LeNet | ResNet | ResNet9 | VGG | WideResNet, Field(discriminator="name")]
+class BottleneckResNet(Model):
+    """ResNet of bottleneck blocks for photographs, as torchvision has it; ResNet-50 by default.
+
+    It has 25,557,032 parameters for 1000 classes [arith], the paper's 25.5M.
+
+    Attributes:
+        widths: within the blocks of each stage, which give four times as many channels.
+        blocks: of each stage.
+        stem: ``large``, a 7x7 convolution and a maximum that quarter the image [lore], or ``small``, a 3x3 convolution.
+    """
+
+    batch_norm: ClassVar[bool] = True
+    name: Literal["resnet_bottleneck"]
+    widths: Stages[Width] = (64, 128, 256, 512)
+    blocks: Stages[Blocks] = (3, 4, 6, 3)
+    stem: Literal["large", "small"] = "large"
+
+    @model_validator(mode="after")
+    def _one_count_a_stage(self) -> Self:
+        _require_one_count_a_stage(self.widths, self.blocks, "blocks")
+        return self
+
+
+class InceptionV3(Model):
+    """Inception-v3, as torchvision has it: 27,161,264 parameters for 1000 classes [arith], the paper's 27.1M.
+
+    Attributes:
+        blocks: how many there are of the kinds A, C and E, between which blocks of the kinds B and D halve the image.
+        divisor: all numbers of channels are divided by it, and rounded up.
+        stem: ``large``, which makes 35 pixels of 299 [lore], or ``small``, a 3x3 convolution; the auxiliary head then
+            does without its pooling, too.
+        dropout: share of the last features that is dropped in training [lore: torchvision's .5; the network's inventors
+            kept .8, conflict].
+        auxiliary: weight of the auxiliary head's loss [lore: .4 in torchvision's tutorial, as in the inventors' code];
+            0: there is no such head. It is trained and pruned like the rest, and no evaluation uses it [open].
+    """
+
+    batch_norm: ClassVar[bool] = True
+    name: Literal["inception_v3"]
+    blocks: Annotated[Many[Annotated[int, Field(ge=1, le=20)]], Field(min_length=3, max_length=3)] = (3, 4, 2)
+    divisor: Annotated[int, Field(ge=1, le=1000)] = 1
+    stem: Literal["large", "small"] = "large"
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
+    auxiliary: NonNegative = 0.4
+
+
+def _require_one_count_a_stage(widths: Sequence[int], counts: Sequence[int], of: str) -> None:
+    if len(widths) != len(counts):
+        raise ValueError(f"widths are of {len(widths)} stages, {of} of {len(counts)}: give one for each")
+
+
+Network = Annotated[
+    BottleneckResNet | InceptionV3 | LeNet | ResNet | ResNet9 | VGG | WideResNet, Field(discriminator="name")
+]
 
 
 class Initialisation(Model):
@@ -152,11 +210,52 @@ class PixelScale(Model):
     scale: Positive = 255.0
 
 
+class ResizedCrop(Model):
+    """A rectangle of the photograph, drawn anew at each look, made a square (Szegedy et al. 2015, section 6).
+
+    Attributes:
+        least_area: the share of the photograph that it covers is uniform from here to 1 [lore: torchvision's default].
+        aspect: width over height is log-uniform from the inverse of this to this [lore: torchvision's default].
+    """
+
+    least_area: Fraction = 0.08
+    aspect: Annotated[Number, Field(ge=1, le=100)] = 4 / 3
+
+
 class Augmentation(Model):
-    """Random changes of training images: a horizontal flip; a crop out of the image padded with black."""
+    """Random changes of training images.
+
+    Attributes:
+        flip: a horizontal one, in half of all looks.
+        crop_padding: a crop out of the image padded by so many pixels of black.
+        resized_crop: a crop of any size out of a photograph, where ``Data.frame`` says to what size; None: the whole
+            photograph as it is tested.
+    """
 
     flip: bool = False
     crop_padding: Annotated[int, Field(ge=0, le=10_000)] = 0
+    resized_crop: ResizedCrop | None = Field(None, exclude_if=_is_none)
+
+
+class Frame(Model):
+    """How photographs of many sizes become squares of one.
+
+    Attributes:
+        size: side of the squares, in pixels: 224 for ResNet-50, 299 for Inception-v3 [lore: as torchvision has them].
+        resize: where none is drawn, the photograph is made so small that its shorter side has so many pixels, then its
+            centre is cut out: 256 and 342 [lore: as torchvision has them].
+    """
+
+    size: Annotated[int, Field(ge=1, le=10_000)]
+    resize: Annotated[int, Field(ge=1, le=10_000)]
+
+    @model_validator(mode="after")
+    def _centre_within(self) -> Self:
+        if self.resize < self.size:
+            raise ValueError(
+                f"resize is {self.resize}, but the centre that is cut out is {self.size} wide: resize to more"
+            )
+        return self
 
 
 class Data(Model):
@@ -167,14 +266,16 @@ class Data(Model):
             them [open]; whatever is measured on the training set is measured with these labels.
         noise_seed: of that draw, which is one for all replicates [open].
         task: the dataset's own, or a pretext.
+        frame: of a dataset whose images have many sizes, and of no other.
     """
 
-    name: Literal["digits", "mnist", "cifar10"]
+    name: Literal["digits", "mnist", "cifar10", "imagenet"]
     normalise: Annotated[MeanStd | UnitNorm | PixelScale, Field(discriminator="kind")]
     augment: Augmentation = Augmentation()
     label_noise: Annotated[Number, Field(ge=0, le=1)] = 0.0
     noise_seed: Seed = 0
     task: Task = Task()
+    frame: Frame | None = Field(None, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _noise_of_labels_that_are_there(self) -> Self:
@@ -236,19 +337,31 @@ class Adam(Model):
 
 
 class Schedule(Model):
-    """The learning rate: constant, dropped at given times, warmed up linearly from 0.
+    """The learning rate: constant, dropped at given times or falling linearly, warmed up linearly from 0.
 
     Attributes:
         rate: the peak.
         drops: from each of these times on, the rate is multiplied by ``factor`` [code: from the iteration itself].
         factor: .1 is the papers' "10x drop".
         warmup: the rate is multiplied by iteration / warmup until then; the first step has rate 0 [code].
+        end: the rate falls linearly from ``rate`` at iteration 0 to this at the end of training, T, and stays there
+            [paper: Inception-v3's "linear decay to 0.005"]; that it falls step by step, and from the first on, is open
+            [open]. None: it does not fall.
     """
 
     rate: Positive
     drops: Many[Time] = ()
     factor: Fraction = 0.1
     warmup: Time = Duration(0, "it")
+    end: Positive | None = Field(None, exclude_if=_is_none, examples=[0.001])
+
+    @model_validator(mode="after")
+    def _one_way_down(self) -> Self:
+        if self.end is not None and self.drops:
+            raise ValueError(f"the rate falls linearly to {self.end:g} and drops too: leave out end or drops")
+        if self.end is not None and self.end > self.rate:
+            raise ValueError(f"end is {self.end:g}, above the peak, {self.rate:g}: choose less")
+        return self
 
 
 class Training(Model):
@@ -261,6 +374,9 @@ class Training(Model):
         sampling: ``epochs`` go through all examples, in a new order each [code]; ``independent`` draws every batch
             anew out of all examples, each at most once in a batch [code: drawn independently; whether one can come
             twice is open]. A duration in epochs counts the batches that all examples fill in either.
+        microbatch: examples that go through the network at a time, whose gradients are averaged over the batch: batch
+            normalisation has the statistics of so many, and moves its running ones at each. None: the whole batch. That
+            of several devices is open in the source [open]; one device's share of 1024 over 32, 32 examples, is usual.
         precision: number format: fp32, tf32 (of matrix products and convolutions, on CUDA), bf16 (autocast) or fp64.
     """
 
@@ -274,6 +390,18 @@ class Training(Model):
     optimiser: Annotated[Sgd | Adam, Field(discriminator="name")]
     schedule: Schedule
     precision: Precision = "fp32"
+    microbatch: Count | None = Field(None, exclude_if=_is_none)
+
+    @property
+    def at_a_time(self) -> int:
+        """Examples that go through the network at a time."""
+        return self.batch if self.microbatch is None else self.microbatch
+
+    @model_validator(mode="after")
+    def _microbatch_within(self) -> Self:
+        if self.microbatch is not None and self.microbatch > self.batch:
+            raise ValueError(f"microbatch is {self.microbatch}, more than the batch, {self.batch}: choose less")
+        return self
 
     @model_validator(mode="after")
     def _widths_of_normalisation(self) -> Self:

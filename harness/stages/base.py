@@ -181,12 +181,20 @@ class Stage:
 def network_of(params: Mapping[str, Any]) -> Network:
     """The network of a job's parameters, without its dataset."""
     shape = params["shape"] if "shape" in params else nominal(params["data"]["name"]).shape
+    if "frame" in params.get("data", {}):
+        side = params["data"]["frame"]["size"]
+        shape = (shape[0], side, side)
     return build(params["network"], shape, params["classes"])
 
 
 def forward_pass(params: Mapping[str, Any]) -> float:
     """Operations of a forward pass of one example."""
     return 2.0 * network_of(params).multiplications
+
+
+def at_a_time(params: Mapping[str, Any]) -> int:
+    """Examples of a training that go through the network at a time."""
+    return int(params.get("microbatch", params["batch"]))
 
 
 def numbers_for_gradient(params: Mapping[str, Any]) -> int:

@@ -31,6 +31,7 @@ from harness.stages.base import (
     Effort,
     Stage,
     Work,
+    at_a_time,
     forward_pass,
     network_of,
     numbers_for_gradient,
@@ -59,7 +60,8 @@ class Train(Stage):
     ``precision``, ``steps_per_epoch``, ``ragged`` (whether the last batch of an epoch is short), and each replica's
     own ``start``, ``stop``, ``order`` (seed), ``schedule_start`` (the step that counts as the schedule's first),
     ``optimiser_state`` (``carried`` or ``reset``), ``keep_optimiser``; ``augmentation`` (seed) where that is not drawn
-    with the order's, else absent; ``probes`` where it records measures while it trains (``harness.stages.probes``),
+    with the order's, else absent; ``microbatch`` where fewer examples than a batch go through the network at a time,
+    else absent; ``probes`` where it records measures while it trains (``harness.stages.probes``),
     else absent.
 
     Inputs: ``state`` at ``start``; ``mask`` where pruned. Jobs that differ only in ``stop``, ``keep_optimiser`` and
@@ -84,7 +86,7 @@ class Train(Stage):
         state = sum(math.prod(value.shape[1:]) for value in of_no_replicas.values())
         kept = state if params["keep_optimiser"] else 0
         copies = _COPIES_OF_WEIGHTS * network.size + state
-        passing = _COPIES_OF_ACTIVATIONS * params["batch"] * numbers_for_gradient(params)
+        passing = _COPIES_OF_ACTIVATIONS * at_a_time(params) * numbers_for_gradient(params)
         copies += (_COPIES_OF_PROBES + states_kept(params)) * network.size if "probes" in params else 0
         evaluated = evaluations(params) * nominal(params["data"]["name"]).n_test
         size = dtype_of(params["precision"]).itemsize
@@ -147,6 +149,7 @@ def _recipe(params: Mapping[str, Any]) -> Hyperparameters:
         schedule=params["schedule"],
         decay_reach=params["optimiser"]["decay_reach"],
         precision=params["precision"],
+        microbatch=params.get("microbatch"),
     )
 
 

@@ -49,6 +49,8 @@ def load(name: str, root: Path) -> Dataset:
         CorruptArtifact: a file is damaged or is not what its record says.
     """
     known = find(name)
+    if known.awaits:
+        raise DataMissing(f"dataset {name} is not here: {known.awaits}")
     if not known.formats:
         return _load_embedded(name)
     try:

@@ -117,6 +117,8 @@ def import_known(
 
 
 def _formats(known: DatasetFacts) -> tuple[str, ...]:
+    if known.awaits:
+        raise RequestError(f"{known.info.name} cannot be imported yet: {known.awaits}")
     if not known.formats:
         raise RequestError(f"{known.info.name} comes with a library and needs no import: it is ready to use")
     return known.formats

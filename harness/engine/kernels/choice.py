@@ -77,4 +77,4 @@ def second_order_for(
 
 def _suits(network: Network, device: torch.device) -> bool:
     has_images = any(parameter.kind == "conv" for parameter in network.parameters.values())
-    return has_images and not network.unfused and not _reason_against(device)
+    return has_images and network.compilable and not network.unfused and not _reason_against(device)

@@ -78,9 +78,9 @@ class CompiledLayers(Layers):
         for held, new, factor in zip(running, moments, (1.0, drawn_from), strict=True):
             held.mul_(1 - self._momentum).add_(new, alpha=self._momentum * factor)
 
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:
+    def batch_norm(self, x: Tensor, name: str, *, epsilon: float = NORM_EPSILON) -> Tensor:
         """See ``Layers``."""
-        return self._folded(x, lambda images: super(CompiledLayers, self).batch_norm(images, name))
+        return self._folded(x, lambda images: super(CompiledLayers, self).batch_norm(images, name, epsilon=epsilon))
 
     def layer_norm(self, x: Tensor, name: str) -> Tensor:
         """See ``Layers``."""

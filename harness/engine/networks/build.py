@@ -1,6 +1,6 @@
 """Networks, each one function over ``Layers``; their parameters are declared by running the function once.
 
-To add a network: write the function, name it in ``NETWORKS``, and give its settings in ``spec/training.py``.
+To add a network: write the function, name it in ``NETWORKS``, and give its settings in ``schema/training.py``.
 """
 
 import json
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.engine.networks.bottleneck import resnet_bottleneck
+from harness.engine.networks.inception import inception_v3
 from harness.engine.networks.layers import BatchNormMode, Layers, Parameter, Tracer
 from harness.jobs.job import canonical
 
@@ -138,9 +140,11 @@ APART_FROM = 1_000_000
 """Multiply-adds of an example from which each replica is computed by itself: measured, see docs/fused-replicas.md."""
 
 NETWORKS: Mapping[str, Forward] = {
+    "inception_v3": inception_v3,
     "lenet": lenet,
     "resnet": resnet,
     "resnet9": resnet9,
+    "resnet_bottleneck": resnet_bottleneck,
     "vgg": vgg,
     "wide_resnet": wide_resnet,
 }
@@ -191,6 +195,21 @@ class Network:
         return self._traced.multiplications
 
     @property
+    def drops_out(self) -> bool:
+        """Whether it has dropout, whose draws a training step gives."""
+        return self._traced.drops_out
+
+    @property
+    def has_auxiliaries(self) -> bool:
+        """Whether it has heads that count in training only."""
+        return bool(self._traced.auxiliaries)
+
+    @property
+    def compilable(self) -> bool:
+        """Whether compiled loops have all its layers."""
+        return not self._traced.of_windows
+
+    @property
     def unfused(self) -> bool:
         """Whether replicas are computed each by itself; those of a small network cost more launches than work.
 
@@ -238,12 +257,41 @@ class Network:
 
         def together(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], x: Tensor) -> Tensor:
             scores = self.run(layers(parameters, buffers, batch_norm=batch_norm, batches_seen=batches_seen), x)
-            return scores.float() if scores.dtype == torch.bfloat16 else scores
+            return _single(scores)
 
         branches = self.branches(len(next(iter(parameters.values()))))
         if len(branches) == 1:
             return together(parameters, buffers, x)
         return torch.cat([together(rows_of(parameters, rows), rows_of(buffers, rows), x[:, rows]) for rows in branches])
+
+    def heads(
+        self,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        x: Tensor,
+        *,
+        draws: Tensor | None,
+        layers: type[Layers] = Layers,
+    ) -> list[tuple[float, Tensor]]:
+        """Weight and class scores of each head of replicas that are computed together, in training: the loss is theirs.
+
+        Args:
+            parameters: name -> [R, *shape].
+            buffers: name -> [R, C].
+            x: images [B, R, C, H, W].
+            draws: see ``Layers``.
+            layers: what computes.
+
+        Returns:
+            The network's own scores [R, B, K], of weight 1, then those of auxiliary heads.
+        """
+        made = layers(parameters, buffers, batch_norm="train", draws=draws)
+        scores = self.run(made, x)
+        return [(1.0, _single(scores)), *((weight, _single(own)) for weight, own in made.auxiliaries)]
+
+
+def _single(scores: Tensor) -> Tensor:
+    return scores.float() if scores.dtype == torch.bfloat16 else scores
 
 
 def rows_of(tensors: Mapping[str, Tensor], rows: slice | int) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness import seeds
+
 Kind = Literal["conv", "linear", "bias", "bn_scale", "bn_shift", "ln_scale", "ln_shift"]
 BatchNormMode = Literal["train", "batch", "eval", "recompute"]
 
@@ -23,6 +25,15 @@ BN_MOMENTUM = 0.1
 
 NORM_EPSILON = 1e-5
 """Added to variances: PyTorch's default of both normalisations."""
+
+
+Window = tuple[int, int]
+"""Pixels (height, width)."""
+
+
+def _of_all_bits(share: float) -> int:
+    """The number below which a share of all int64 numbers lie."""
+    return round((share - 0.5) * 2.0**64)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,11 @@ class Layers:
             normalises by the batch and leaves them alone, as ``torch.func`` transforms need it; ``eval`` uses the
             running statistics; ``recompute`` normalises by the batch and averages the statistics of all batches.
         batches_seen: batches already averaged, for ``recompute``.
+        draws: [R, B] random bits of each example, int64, by which dropout chooses; None: nothing is dropped.
+
+    Attributes:
+        trains: whether a forward pass is one of training, so that a network has its auxiliary heads.
+        auxiliaries: weight and class scores [R, B, K] of each auxiliary head, in training.
     """
 
     def __init__(
@@ -68,7 +84,11 @@ class Layers:
         *,
         batch_norm: BatchNormMode = "eval",
         batches_seen: int = 0,
+        draws: Tensor | None = None,
     ) -> None:
+        self.trains = batch_norm != "eval"
+        self.auxiliaries: list[tuple[float, Tensor]] = []
+        self._draws = draws
         self.replicas = next(iter(parameters.values())).shape[0] if parameters else 1
         self._parameters = parameters
         self._buffers = buffers
@@ -108,12 +128,22 @@ class Layers:
         fans = shape[1] * size**2, channels * size**2
         weight = self.parameter(f"{name}.weight", Parameter(shape, "conv", *fans)).reshape(-1, *shape[1:])
         bias = self.parameter(f"{name}.bias", Parameter((channels,), "bias", *fans)).reshape(-1) if biased else None
-        return self._convolution(x, weight, bias, stride)
+        return self._convolution(x, weight, bias, stride, (size // 2, size // 2))
 
-    def _convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-        return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups=self.replicas)
+    def convolve_window(
+        self, x: Tensor, name: str, channels: int, window: Window, *, stride: int = 1, padding: Window = (0, 0)
+    ) -> Tensor:
+        """A convolution by a rectangle (height, width), without bias, with as much padding as is said."""
+        shape = (channels, x.shape[1] // self.replicas, *window)
+        area = window[0] * window[1]
+        declared = Parameter(shape, "conv", shape[1] * area, channels * area)
+        weight = self.parameter(f"{name}.weight", declared).reshape(-1, *shape[1:])
+        return self._convolution(x, weight, None, stride, padding)
 
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:
+    def _convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Window) -> Tensor:
+        return F.conv2d(x, weight, bias, stride, padding, groups=self.replicas)
+
+    def batch_norm(self, x: Tensor, name: str, *, epsilon: float = NORM_EPSILON) -> Tensor:
         """Batch normalisation of [B, R*C, H, W], each replica by its own statistics."""
         channels = x.shape[1] // self.replicas
         scale = self.parameter(f"{name}.scale", Parameter((channels,), "bn_scale"))
@@ -128,7 +158,7 @@ class Layers:
             variance.view(-1) if self._keeps_statistics else None,
             self._normalises_by_batch,
             self._momentum,
-            NORM_EPSILON,
+            epsilon,
             False,  # not by cuDNN: its kernel for channels-last images waits for all its blocks, beside other branches
         )
 
@@ -208,6 +238,34 @@ class Layers:
         """The greatest of every 2 x 2 pixels: [B, R*C, H, W] to [B, R*C, H // 2, W // 2]."""
         return F.max_pool2d(x, 2)
 
+    def pool_max_window(self, x: Tensor, size: int, *, stride: int, padding: int = 0) -> Tensor:
+        """The greatest of every ``size`` x ``size`` pixels, so many pixels on; beyond the border there are none."""
+        return F.max_pool2d(x, size, stride, padding)
+
+    def pool_mean_window(self, x: Tensor, size: int, *, stride: int, padding: int = 0) -> Tensor:
+        """The mean of every ``size`` x ``size`` pixels, so many pixels on; zeros beyond the border count."""
+        return F.avg_pool2d(x, size, stride, padding)
+
+    def concatenate(self, x: Sequence[Tensor]) -> Tensor:
+        """Several images, all [B, R*C, H, W] with C of their own, as one with all their channels."""
+        apart = [images.unflatten(1, (self.replicas, -1)) for images in x]
+        return torch.cat(apart, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+
+    def dropout(self, x: Tensor, share: float) -> Tensor:
+        """Numbers of [R, B, F] set to 0 by chance, the others grown to keep the mean (Srivastava et al. 2014).
+
+        In training only, where there are draws: which numbers, is a function of the example's bits and their place.
+        """
+        if self._draws is None or not share:
+            return x
+        places = torch.arange(x.shape[2], device=x.device)
+        kept = seeds.bits(self._draws[..., None], places) >= _of_all_bits(share)
+        return x * kept.to(x) / (1 - share)
+
+    def auxiliary(self, scores: Tensor, weight: float) -> None:
+        """Class scores [R, B, K] whose cross-entropy is part of the training loss, by a weight."""
+        self.auxiliaries.append((weight, scores))
+
     def pool_max_all(self, x: Tensor) -> Tensor:
         """The greatest of each channel: [B, R*C, H, W] to vectors [R, B, C]."""
         greatest: Tensor = F.max_pool2d(x, x.shape[2:]).flatten(1).unflatten(1, (self.replicas, -1))
@@ -222,12 +280,22 @@ class Layers:
 class Tracer(Layers):
     """Records what a network declares, over a batch of no examples: its shapes are known, and nothing is computed.
 
+    Attributes:
+        declared: name -> parameter, in the order of the forward pass.
+        declared_buffers: name -> size and initial value.
+        multiplications: of an example.
+        drops_out: whether the network has dropout.
+        of_windows: whether it has convolutions by windows, which compiled loops have not.
+
     Not on PyTorch's device ``meta``, which is for shapes: its kernels are in Python, and load the compiler of PyTorch
     and SymPy, in 2 s.
     """
 
     def __init__(self) -> None:
         super().__init__({}, {})
+        self.trains = True
+        self.drops_out = False
+        self.of_windows = False
         self.declared: dict[str, Parameter] = {}
         self.declared_buffers: dict[str, tuple[int, float]] = {}
         self.multiplications = 0
@@ -257,10 +325,22 @@ class Tracer(Layers):
         run(self, torch.empty(0, 1, *shape))
         return self
 
-    def _convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    def convolve_window(
+        self, x: Tensor, name: str, channels: int, window: Window, *, stride: int = 1, padding: Window = (0, 0)
+    ) -> Tensor:
+        """Notes that there is one."""
+        self.of_windows = True
+        return super().convolve_window(x, name, channels, window, stride=stride, padding=padding)
+
+    def dropout(self, x: Tensor, share: float) -> Tensor:
+        """Notes that there is one."""
+        self.drops_out = self.drops_out or share > 0
+        return x
+
+    def _convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Window) -> Tensor:
         """Counts the multiplications of one example. F.conv2d would make room for the weight."""
-        size = weight.shape[-1]
-        y = F.max_pool2d(x[:, :1], size, stride, size // 2).expand(-1, len(weight), -1, -1)
+        size = (weight.shape[-2], weight.shape[-1])
+        y = F.max_pool2d(x[:, :1], size, stride, padding).expand(-1, len(weight), -1, -1)
         self.multiplications += math.prod(y.shape[1:]) * math.prod(weight.shape[1:])
         return y
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from harness.engine.networks.build import build
-from harness.engine.networks.layers import Tracer
+from harness.engine.networks.layers import NORM_EPSILON, Tracer
 from harness.jobs.job import canonical
 
 
@@ -23,9 +23,9 @@ class _Sizes(Tracer):
         super().__init__()
         self.pixels: dict[str, int] = {}
 
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:
+    def batch_norm(self, x: Tensor, name: str, *, epsilon: float = NORM_EPSILON) -> Tensor:
         self.pixels[name] = x.shape[2] * x.shape[3]
-        return super().batch_norm(x, name)
+        return super().batch_norm(x, name, epsilon=epsilon)
 
 
 def pixels(description: Mapping[str, Any], shape: Sequence[int], classes: int) -> Mapping[str, int]:

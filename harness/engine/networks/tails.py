@@ -14,10 +14,11 @@ from torch import Tensor
 from harness.engine.networks.build import Network
 from harness.engine.networks.initialise import unflatten
 from harness.engine.networks.layers import BatchNormMode, Layers, Parameter
+from harness.errors import HarnessError
 
 OPERATIONS = (
-    "images", "vectors", "convolve", "batch_norm", "layer_norm", "linear", "relu", "gelu", "pool_max", "pool_max_all",
-    "pool_all",
+    "images", "vectors", "convolve", "convolve_window", "batch_norm", "layer_norm", "linear", "relu", "gelu",
+    "concatenate", "dropout", "pool_max", "pool_max_window", "pool_mean_window", "pool_max_all", "pool_all",
 )  # fmt: skip
 """The methods of ``Layers`` that turn one tensor into another; a test holds the list complete."""
 
@@ -96,6 +97,8 @@ def tails(
 ) -> list[Tail]:
     """The tails of a network at a state, one for each operation that has parameters, in the order of the flat vector.
 
+    Of a network with auxiliary heads there are none: their parameters count in training only.
+
     Args:
         network: R = 1 of it.
         weights: [P], in the order of ``initialise.flatten``.
@@ -103,6 +106,8 @@ def tails(
         x: images [B, C, H, W].
         batch_norm: ``eval``, or ``batch``: statistics of these images, the running ones left alone.
     """
+    if network.has_auxiliaries:
+        raise HarnessError(f"{network.name} has an auxiliary head: curvature is of networks with one head")
     held = {name: value[None] for name, value in buffers.items()}
     recorder = _Recorder(unflatten(network, weights[None]), held, batch_norm)
     network.run(recorder, x[:, None])

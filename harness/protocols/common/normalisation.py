@@ -20,7 +20,7 @@ def single(recipe: Recipe) -> str | None:
     from harness.engine.networks.normalised import pixels
 
     try:
-        sizes = pixels(network.model_dump(mode="json"), recipe.data.shape, recipe.classes)
+        sizes = pixels(network.model_dump(mode="json"), recipe.shape, recipe.classes)
     except RuntimeError:  # the images are too small for the network, which is told where parameters are counted
         return None
     return next((layer for layer, count in sizes.items() if count == 1), None)
@@ -35,6 +35,9 @@ def batch_problems(recipe: Recipe, where: Location, *, recomputed: bool) -> Iter
         recomputed: whether running statistics are recomputed, by batches of the recipe's size.
     """
     place, training = (*where, "batch"), recipe.training
+    if training.microbatch is not None:
+        yield from _microbatch_problems(recipe, (*where, "microbatch"), training.microbatch)
+        return
     layer = single(recipe) if training.batch == 1 or recipe.data.n_train % training.batch == 1 else None
     if layer is None:
         return
@@ -43,6 +46,15 @@ def batch_problems(recipe: Recipe, where: Location, *, recomputed: bool) -> Iter
     elif (sees_last := training.sampling == "epochs" and recipe.length >= recipe.per_epoch) or recomputed:
         other = "sampling: independent" if sees_last and not recomputed else _LARGER
         yield _last(recipe, place, training.batch, training.batch, layer, other)
+
+
+def _microbatch_problems(recipe: Recipe, place: Location, size: int) -> Iterable[Problem]:
+    """A part of one example: of a batch, of an epoch's last one, or of all examples, by which statistics are had."""
+    batch, count = recipe.training.batch, recipe.data.n_train
+    if size == 1 or 1 in (batch % size, count % batch % size, count % size):
+        layer = single(recipe)
+        if layer is not None:
+            yield Problem(place, f"found {size}: {_words(layer, 'a part of a batch')}: choose another size")
 
 
 def epoch_problems(recipe: Recipe, place: Location, given: int, batch: int) -> Iterable[Problem]:

@@ -58,6 +58,12 @@ class Recipe:
         return -(-self.data.n_train // self.training.batch)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image as the network gets it."""
+        frame, (channels, height, width) = self.training.data.frame, self.data.shape
+        return (channels, height, width) if frame is None else (channels, frame.size, frame.size)
+
+    @property
     def classes(self) -> int:
         """What the network tells apart: the dataset's classes, or those of its task."""
         return self.training.data.task.classes(self.data.classes)
@@ -67,7 +73,7 @@ class Recipe:
         from harness.engine.networks.build import build  # brings PyTorch, for which what only lists specs need not wait
 
         network, classes = self.training.network.model_dump(mode="json"), task.classes(self.data.classes)
-        parameters, shown = build(network, self.data.shape, classes).size, self.showing(task)
+        parameters, shown = build(network, self.shape, classes).size, self.showing(task)
         return Recipe(shown.training.model_copy(update={"parameters": parameters}), self.data)
 
     def showing(self, task: Task) -> "Recipe":
@@ -111,6 +117,7 @@ class Recipe:
         """What evaluation sees: images without augmentation, labels with their noise, as the task has them."""
         data = self.training.data
         task = {"task": data.task.model_dump(mode="json")} if data.task != Task() else {}
+        frame = {"frame": data.frame.model_dump(mode="json")} if data.frame is not None else {}
         return {
             "name": data.name,
             "digest": self.data.digest,
@@ -118,6 +125,7 @@ class Recipe:
             "label_noise": data.label_noise,
             "noise_seed": data.noise_seed,
             **task,
+            **frame,
         }
 
     def initial(self, seed: int) -> Job:
@@ -126,7 +134,7 @@ class Recipe:
             "init",
             {
                 **self._network,
-                "shape": list(self.data.shape),
+                "shape": list(self.shape),
                 "parameters": self.training.parameters,
                 "initialisation": self.training.initialisation.model_dump(mode="json"),
                 "seed": seed,
@@ -184,6 +192,8 @@ class Recipe:
             "optimiser_state": optimiser_state if start > 0 else "carried",
             "keep_optimiser": keep_optimiser,
         }
+        if training.microbatch is not None:
+            params["microbatch"] = training.microbatch
         if augmentation not in (None, order) and start < stop:
             params["augmentation"] = augmentation
         return Job("train", params, {"state": state} | ({"mask": mask} if mask is not None else {}))
@@ -196,6 +206,7 @@ class Recipe:
             "drops": [self.iterations(drop) for drop in schedule.drops],
             "factor": schedule.factor,
             "warmup": self.iterations(schedule.warmup),
+            **({"end": schedule.end, "length": self.length} if schedule.end is not None else {}),
         }
 
     def trunk(self, seed: int, k: int, mask: Job | None = None) -> Job:
@@ -215,12 +226,12 @@ class Recipe:
 
     def prune(self, end: Job, mask: Job | None, *, output_layer: bool, **amount: float) -> Job:
         """The mask after pruning a trained state by ``fraction`` of what remains, or to ``density``."""
-        params = {**self._network, "shape": list(self.data.shape), "output_layer": output_layer, **amount}
+        params = {**self._network, "shape": list(self.shape), "output_layer": output_layer, **amount}
         return Job("prune", params, {"state": end} | ({"mask": mask} if mask is not None else {}))
 
     def perturb(self, how: Mapping[str, Any], inputs: Mapping[str, Job]) -> Job:
         """A state whose weights under a mask are changed; how, of which inputs: see ``harness.stages.perturb``."""
-        return Job("perturb", {**self._network, "shape": list(self.data.shape), **how}, inputs)
+        return Job("perturb", {**self._network, "shape": list(self.shape), **how}, inputs)
 
     def transfer(self, pretrained: Job, *, fresh: Job, mask: Job | None, head: str, statistics: str) -> Job:
         """What another recipe pretrained, as this one's network, to be trained under a mask.
@@ -235,7 +246,7 @@ class Recipe:
         """
         params = {
             **self._network,
-            "shape": list(self.data.shape),
+            "shape": list(self.shape),
             "precision": self.training.precision,
             "head": head,
             "statistics": statistics,
@@ -245,9 +256,7 @@ class Recipe:
 
     def mask_body(self, mask: Job) -> Job:
         """A mask of this recipe's network for one that has another last layer, which is left whole."""
-        return Job(
-            "mask_body", {**self._network, "shape": list(self.data.shape), "output_layer": False}, {"mask": mask}
-        )
+        return Job("mask_body", {**self._network, "shape": list(self.shape), "output_layer": False}, {"mask": mask})
 
     def evaluate(self, state: Job) -> Job:
         """Error and loss of a state on both splits."""
@@ -261,7 +270,7 @@ class Recipe:
             "alphas": options.alphas,
             "ends": options.ends,
             "batch_norm": modes,
-            "batch": self.training.batch,
+            "batch": self.training.at_a_time,
             "same": a == b,
         }
         if "recomputed" in modes:

@@ -160,7 +160,8 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
                 (*where, "data", "normalise", part),
                 f"found {len(values)} numbers, but {data.name} has {channels} channels",
             )
-    if training.data.augment.crop_padding > min(data.shape[1:]):
+    yield from frame_problems(recipe, (*where, "data"))
+    if training.data.augment.crop_padding > min(recipe.shape[1:]):
         yield Problem(
             (*where, "data", "augment", "crop_padding"),
             f"found {training.data.augment.crop_padding}, more than the side of an image of {data.name}",
@@ -186,9 +187,24 @@ def training_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
         )
 
 
+def frame_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
+    """Images of many sizes without one that they are brought to, or images of one size that are brought to another."""
+    data, shown = recipe.data, recipe.training.data
+    if data.sizes_vary and shown.frame is None:
+        yield Problem((*where, "frame"), f"this field is missing: images of {data.name} have many sizes")
+    if not data.sizes_vary and shown.frame is not None:
+        size = "x".join(map(str, data.shape[1:]))
+        yield Problem((*where, "frame"), f"all images of {data.name} are of {size} pixels: leave it out")
+    if not data.sizes_vary and shown.augment.resized_crop is not None:
+        yield Problem(
+            (*where, "augment", "resized_crop"),
+            f"it is of photographs of many sizes, and those of {data.name} have one: leave it out, or use crop_padding",
+        )
+
+
 def task_problems(recipe: Recipe, where: Location) -> Iterable[Problem]:
     """Images that cannot be turned, or be made smaller by a whole number of pixels."""
-    task, (_, height, width) = recipe.training.data.task, recipe.data.shape
+    task, (_, height, width) = recipe.training.data.task, recipe.shape
     if task.labels == "rotation" and height != width:
         yield Problem((*where, "labels"), f"found 'rotation', but images of {recipe.data.name} are not square")
     if height % task.blur or width % task.blur:
