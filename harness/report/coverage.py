@@ -12,22 +12,23 @@ from harness.schema.statements import Kind, Own, Section, Source, Statement, Sta
 UNCHECKED: Mapping[Kind, str] = {
     "not_asked": "not asked",
     "not_built": "not built",
-    "needs_imagenet": "needs ImageNet",
     "invariant": "held by every run",
     "no_experiment": "no experiment can",
 }
 """Why no claim checks a statement, in words."""
 _TOY = "toy"
+_WAITS = "waits for images"
 _INTRODUCTION = """\
 Every checkable statement of the sources, by number, place and words of ours, with the claims of specs that check
 it, or the reason why none does. Written by `harness coverage` from [statements/](../statements/) and
 [specs/](../specs/): edit those.
 
 A statement is **checked** where claims say all of it, at the scales that all of them have; **partly** where they
-say a part, with what is missing. It waits where the harness could measure it and no spec asks (**not asked**),
-where it cannot measure it yet (**not built**), or where it **needs ImageNet**'s images, which are not at hand. Some
-are facts that are **held by every run**, which breaks otherwise ([invariants.md](invariants.md)), and of some
-**no experiment can** tell. At the toy scale networks and data are small stand-ins; a star marks a scale at which a
+say a part, with what is missing. Where the claims are there, and the harness plans them but cannot read their images
+yet, it **waits for images** ([imagenet.md](imagenet.md)): it is not among the checked, nor at the paper's scale. It is
+open where the harness could measure it and no spec asks (**not asked**), or where it cannot measure it yet (**not
+built**). Some are facts that are **held by every run**, which breaks otherwise ([invariants.md](invariants.md)), and of
+some **no experiment can** tell. At the toy scale networks and data are small stand-ins; a star marks a scale at which a
 claim asks something else than the source says (it has a sentence of its own there), which the sums of scales leave
 out. Claims of specs in `specs/pilot/` are marked *pilot*: they lie outside the catalogue until what their first
 runs showed is mended. That a statement is checked says nothing of its verdict: [reports](../reports/) have them."""
@@ -60,9 +61,16 @@ def coverage(statements: Statements, claims: Mapping[str, CheckedClaim]) -> str:
 def in_short(statements: Statements) -> str:
     """How many statements there are and how many are checked, in a line."""
     every = [statement for source in statements.sources for statement in source.statements]
-    whole = sum(statement.claims is not None for statement in every)
+    waiting = sum(_waits(statement) for statement in every)
+    whole = sum(statement.claims is not None for statement in every) - waiting
     partly = sum(statement.partly is not None for statement in every)
-    return f"{count(len(every), 'statement')}, {whole} checked, {partly} partly"
+    waits = f", {waiting} waiting for images" if waiting else ""
+    return f"{count(len(every), 'statement')}, {whole} checked, {partly} partly{waits}"
+
+
+def _waits(statement: Statement) -> bool:
+    """Whether claims say all of it, and one of them cannot be run yet."""
+    return statement.claims is not None and statement.waits_for is not None
 
 
 def _sums(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:
@@ -70,8 +78,8 @@ def _sums(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterato
     kinds = " | ".join(UNCHECKED.values())
     lines = [
         f"| source, section | statements | checked | at {PAPER_SCALE} scale | at {_TOY} scale | by pilots | partly "
-        f"| {kinds} |",
-        f"|---|{'--:|' * (6 + len(UNCHECKED))}",
+        f"| {_WAITS} | {kinds} |",
+        f"|---|{'--:|' * (7 + len(UNCHECKED))}",
     ]
     every: list[Statement] = []
     for source in statements.sources:
@@ -89,7 +97,7 @@ def _sums_of_source(source: Source, claims: Mapping[str, CheckedClaim]) -> Itera
 
 def _sum(head: str, statements: Sequence[Statement], claims: Mapping[str, CheckedClaim]) -> str:
     """A row; a zero is an empty cell."""
-    checked = [statement for statement in statements if statement.claims is not None]
+    checked = [statement for statement in statements if statement.claims is not None and not _waits(statement)]
     kinds = [statement.none.kind for statement in statements if statement.none is not None]
     numbers = [
         len(statements),
@@ -97,6 +105,7 @@ def _sum(head: str, statements: Sequence[Statement], claims: Mapping[str, Checke
         *(sum(scales_of(one, claims).get(scale, False) for one in checked) for scale in (PAPER_SCALE, _TOY)),
         sum(any(claims[name].pilot for name in one.checked_by) for one in checked),
         sum(statement.partly is not None for statement in statements),
+        sum(map(_waits, statements)),
         *(kinds.count(kind) for kind in UNCHECKED),
     ]
     return f"| {head} | {' | '.join(str(number or '') for number in numbers)} |"
@@ -122,7 +131,7 @@ def _checked(statement: Statement, claims: Mapping[str, CheckedClaim]) -> str:
     names = _claims(statement.checked_by, claims)
     if statement.partly is not None:
         return f"*partly*: {names}; missing: {escape(statement.partly.missing)}"
-    return names
+    return f"*{_WAITS}*: {names}" if _waits(statement) else names
 
 
 def _claims(names: Iterable[str], claims: Mapping[str, CheckedClaim]) -> str:

@@ -31,9 +31,10 @@ CONTRADICTED = State("contradicted", "✗", "bad whole")
 FAILS = State("fails short of the paper's setting", "✗", "bad")
 OPEN = State("left open", "?", "open")
 UNREPORTED = State("checked, no report yet", "○", "none")
+WAITING = State("a claim waits for images", "◌", "none")
 PARTLY = State("partly checked", "◐", "none")
 NOT_CHECKED = State("not checked", "·", "blank")
-STATES = (REPRODUCED, HOLDS, CONTRADICTED, FAILS, OPEN, UNREPORTED, PARTLY, NOT_CHECKED)
+STATES = (REPRODUCED, HOLDS, CONTRADICTED, FAILS, OPEN, UNREPORTED, WAITING, PARTLY, NOT_CHECKED)
 
 _BY_VERDICT: Mapping[Verdict | None, State] = {
     Verdict.CONTRADICTED: CONTRADICTED,
@@ -146,7 +147,7 @@ def _state(statement: Statement, found: Found) -> State:
     if statement.partly is not None and verdicts.isdisjoint(_REFUTING):
         return PARTLY
     if verdicts == {None}:
-        return UNREPORTED
+        return UNREPORTED if statement.waits_for is None else WAITING
     return next(state for verdict, state in _BY_VERDICT.items() if verdict in verdicts)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.datainfo import find
 from harness.errors import RequestError
 from harness.schema.document import read
-from harness.schema.model import Spec
+from harness.schema.model import PAPER_SCALE, Spec
 from harness.schema.over_specs import OVER_SPECS, OverSpecs, asked, load_over_specs
 from harness.schema.problems import validated
 from harness.schema.statements import Statement, Statements
@@ -23,11 +24,13 @@ class CheckedClaim:
         scales: at which it is checked, in the spec's order.
         pilot: whether its spec is outside the catalogue.
         reworded: scales at which its check has a sentence of its own, and asks something else than the source says.
+        waits_for: datasets of its check at the paper's scale that the harness cannot bring in yet.
     """
 
     scales: tuple[str, ...]
     pilot: bool
     reworded: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
 
 
 def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
@@ -50,7 +53,8 @@ def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
         for claim in spec.claims:
             scales = tuple(scale for scale in spec.scales if scale in claim.checks)
             reworded = tuple(scale for scale in scales if claim.checks[scale].sentence is not None)
-            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, path.parent != folder, reworded)
+            waits = awaited(spec) if PAPER_SCALE in scales else ()
+            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, path.parent != folder, reworded, waits)
     for over in load_over_specs(folder.parent / OVER_SPECS):
         claims[over.name] = _over_specs(folder.parent / OVER_SPECS, over, claims)
     return claims
@@ -67,11 +71,20 @@ def _over_specs(folder: Path, over: OverSpecs, claims: Mapping[str, CheckedClaim
     joined = [claims[name] for name in names]
     scales = tuple(scale for scale in joined[0].scales if all(scale in one.scales for one in joined))
     reworded = tuple(scale for scale in scales if any(scale in one.reworded for one in joined))
-    return CheckedClaim(scales, any(one.pilot for one in joined), reworded)
+    waits = tuple(sorted({name for one in joined for name in one.waits_for}))
+    return CheckedClaim(scales, any(one.pilot for one in joined), reworded, waits)
+
+
+def awaited(spec: Spec) -> tuple[str, ...]:
+    """The datasets of a spec's paper scale that the harness cannot bring in yet."""
+    trainings = spec.scales[PAPER_SCALE].trainings.values() if PAPER_SCALE in spec.scales else ()
+    return tuple(sorted({name for training in trainings if find(name := training.data.name).awaits}))
 
 
 def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:
     """Claims that statements name and no spec has, that are said to be a source's and ours, or that nothing names.
+
+    And statements that wait for other data than their claims.
 
     Each is told in words.
 
@@ -82,12 +95,24 @@ def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> It
     for claim, place in statements.named:
         if claim not in claims:
             yield f"{place}: found {claim!r}, which no spec has: name a claim as spec/claim"
+    yield from _waiting(statements, claims)
     stated = {name for source in statements.sources for statement in source.statements for name in statement.checked_by}
     for claim in sorted(stated & {name for own in statements.ours for name in own.claims}):
         places = ", ".join(place for name, place in statements.named if name == claim)
         yield f"{claim}: a source states this claim, and it is named as ours too ({places}): keep one of both"
     for claim in sorted(claims.keys() - {claim for claim, _ in statements.named}):
         yield f"{claim}: no statement names this claim: name it where its source says so, or as ours, with the reason"
+
+
+def _waiting(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:
+    for statement in (statement for source in statements.sources for statement in source.statements):
+        known = [claims[name] for name in statement.checked_by if name in claims]
+        due = sorted({name for claim in known for name in claim.waits_for})
+        if due != ([statement.waits_for] if statement.waits_for else []):
+            yield (
+                f"{statement.id}: waits_for: found {statement.waits_for or 'nothing'}, but its claims wait for "
+                f"{', '.join(due) or 'nothing'}: say so, or leave it out"
+            )
 
 
 def scales_of(statement: Statement, claims: Mapping[str, CheckedClaim]) -> Mapping[str, bool]:

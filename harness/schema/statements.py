@@ -50,9 +50,9 @@ Claims = Annotated[Many[ClaimName], Field(min_length=1)]
 StatementId = Annotated[str, AfterValidator(_id)]
 """Of a statement: ``lmc-4.3-7``."""
 
-Kind = Literal["not_asked", "not_built", "needs_imagenet", "invariant", "no_experiment"]
-"""Why no claim checks a statement: the harness can measure it, but no spec asks; it cannot measure it yet; it waits for
-ImageNet's images; every run holds it, or breaks; no experiment can check it."""
+Kind = Literal["not_asked", "not_built", "invariant", "no_experiment"]
+"""Why no claim checks a statement: the harness can measure it, but no spec asks; it cannot measure it yet; every run
+holds it, or breaks; no experiment can check it."""
 
 
 class Partly(Model):
@@ -89,6 +89,8 @@ class Statement(Model):
         claims: claims of specs that check it wholly, together.
         partly: claims that check a part of it.
         none: why nothing checks it.
+        waits_for: a dataset that the harness cannot bring in yet, without which one of the claims cannot be run at the
+            paper's scale; held against the specs both ways.
     """
 
     id: StatementId
@@ -97,6 +99,7 @@ class Statement(Model):
     claims: Claims | None = None
     partly: Partly | None = None
     none: Unchecked | None = None
+    waits_for: Name | None = None
 
     @model_validator(mode="after")
     def _one_status(self) -> Self:
@@ -105,6 +108,8 @@ class Statement(Model):
             raise ValueError(
                 f"should have exactly one of claims, partly and none; it has {' and '.join(given) or 'none of them'}"
             )
+        if self.none is not None and self.waits_for is not None:
+            raise ValueError("nothing checks it, so that no claim waits for data: leave out waits_for")
         return self
 
     @property

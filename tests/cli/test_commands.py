@@ -272,7 +272,7 @@ def test_a_folder_without_specs(tmp_path: Path) -> None:
     assert f"no spec files (*.yaml) in {tmp_path}" in said.err
 
 
-@pytest.mark.parametrize("arguments", [["frobnicate"], ["verify"], ["data", "import", "imagenet", "x"]])
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["verify"], ["data", "import", "imagenette", "x"]])
 def test_a_wrong_command(arguments: list[str]) -> None:
     said = cli(*arguments)
     assert said.code == 2

@@ -344,6 +344,7 @@ def naive_training(
     schedule_start: int = 0,
     augment: Mapping[str, Any] = NO_AUGMENTATION,
     sampling: str = "epochs",
+    microbatch: int | None = None,
 ) -> nn.Module:
     """One replica trained with torch's own layers and optimisers, one example at a time into its batch."""
     module = fill(plain(network), parameters, buffers, replica).train()
@@ -382,13 +383,17 @@ def naive_training(
             ]
         )
         steps.zero_grad()
-        F.cross_entropy(module(x.double() / 255), data.train.labels[chosen]).backward()
+        for part in torch.arange(len(x)).split(microbatch or len(x)):
+            scores = module(x[part].double() / 255)
+            (F.cross_entropy(scores, data.train.labels[chosen][part], reduction="sum") / len(x)).backward()
         for name, kept in masks.items():  # the gradient that is clipped has no part outside the mask
             whole = held[name] if held[name]._base is None else held[name]._base
             whole.grad.mul_(kept if whole is held[name] else kept.t())
         naive_clip(list(module.parameters()), optimiser["clip"])
         at = step - schedule_start
         rate = schedule["rate"] * schedule["factor"] ** sum(at >= drop for drop in schedule["drops"])
+        if "end" in schedule:
+            rate += (schedule["end"] - schedule["rate"]) * min(1.0, at / schedule["length"])
         if schedule["warmup"]:
             rate *= min(1.0, at / schedule["warmup"])
         for group in steps.param_groups:

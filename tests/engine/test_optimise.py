@@ -132,6 +132,8 @@ def table_of_rates(schedule: Mapping[str, Any], count: int) -> Tensor:
     drops = torch.tensor(sorted(schedule["drops"]), dtype=torch.float64)
     dropped = (step[:, None] >= drops[None, :]).sum(1)
     rates: Tensor = schedule["rate"] * torch.full_like(step, schedule["factor"]).pow(dropped)
+    if "end" in schedule:
+        rates = rates + (schedule["end"] - schedule["rate"]) * (step / schedule["length"]).clamp(max=1.0)
     return rates * (step / schedule["warmup"]).clamp(max=1.0) if schedule["warmup"] else rates
 
 
@@ -150,6 +152,16 @@ def test_a_schedule_of_a_billion_iterations_takes_no_memory() -> None:
     rates = optimise.learning_rates(schedule, torch.device("cpu"))
     at = torch.tensor([0, 100_000_000, 499_999_999, 500_000_000, 999_999_999])
     assert rates(at).tolist() == [0.0, 0.2, 0.8, 0.4, 0.4]
+
+
+def test_a_linear_fall_ends_at_its_end_and_stays_there() -> None:
+    """Inception-v3's, LMC Table 1."""
+    schedule = {"rate": 0.03, "drops": [], "factor": 0.1, "warmup": 0, "end": 0.005, "length": 10}
+    rates = first_rates(schedule, 14).tolist()
+    assert rates[0] == 0.03
+    assert rates == pytest.approx([0.03 - 0.0025 * step for step in range(10)] + [0.005] * 4, rel=1e-12)
+    warmed = first_rates({**schedule, "warmup": 4}, 6).tolist()
+    assert warmed == pytest.approx([rate * min(step / 4, 1) for step, rate in enumerate(rates[:6])], rel=1e-12)
 
 
 def test_a_constant_rate() -> None:

@@ -49,6 +49,7 @@ class Case:
     examples: int = 20
     batch: int = 5
     sampling: str = "epochs"
+    microbatch: int | None = None
 
     @property
     def data(self) -> Dataset:
@@ -66,7 +67,7 @@ class Case:
     @property
     def recipe(self) -> Hyperparameters:
         reach = self.optimiser["decay_reach"]
-        return Hyperparameters(self.batch, self.sampling, self.optimiser, self.schedule, reach, "fp64")
+        return Hyperparameters(self.batch, self.sampling, self.optimiser, self.schedule, reach, "fp64", self.microbatch)
 
 
 class Apart(Network):
@@ -89,6 +90,13 @@ CASES = {
     "resnet-ragged": replace(RESNET, examples=23),
     "resnet-apart": replace(
         RESNET, examples=23, network=Apart("resnet", {"widths": [3, 4], "blocks": 1}, (1, 6, 6), 3)
+    ),
+    "resnet-in-parts": replace(RESNET, examples=23, microbatch=2),  # the last part of a batch has one example
+    "resnet-in-parts-apart": replace(
+        RESNET, examples=22, microbatch=3, network=Apart("resnet", {"widths": [3, 4], "blocks": 1}, (1, 6, 6), 3)
+    ),
+    "resnet-falling": replace(
+        RESNET, schedule={"rate": 0.1, "drops": [], "factor": 0.1, "warmup": 0, "end": 0.01, "length": 11}
     ),
     "resnet-decayed-weights": replace(RESNET, optimiser={**SGD, "weight_decay": 0.1, "decay_reach": "weights"}),
     "lenet": LENET,
@@ -199,6 +207,7 @@ def test_fused_training_is_that_of_a_plain_loop(name: str, pruned: bool) -> None
             schedule_start=schedule_starts[replica],
             augment=case.augment,
             sampling=case.sampling,
+            microbatch=case.microbatch,
         )
         for tensor_name, value in (*unflatten(case.network, ends.weights).items(), *ends.buffers.items()):
             expected = plain_tensor(module, tensor_name).detach()

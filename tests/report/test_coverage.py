@@ -24,6 +24,7 @@ SOURCE = Source(
                 Statement(id="lmc-1-1", place="Fig. 1", words="A <b>.", claims=("s/a", "s/b")),
                 Statement(id="lmc-1-2", place="Fig. 2", words="B.", claims=("p_1/c",)),
                 Statement(id="lmc-1-3", place="Fig. 3", words="C.", partly=Partly(claims=("s/a",), missing="a *half*")),
+                Statement(id="lmc-1-5", place="Fig. 5", words="E.", claims=("s/b",), waits_for="imagenet"),
                 Statement(id="lmc-1-4", place="Fig. 4", words="D.", none=Unchecked(kind="not_built", why="why not")),
             ),
         ),
@@ -44,20 +45,21 @@ def test_rows_say_what_checks_and_at_which_scale() -> None:
         ["`lmc-1-1`", r"A \<b>.", "Fig. 1", "s: `a`, `b`", "paper"],
         ["`lmc-1-2`", "B.", "Fig. 2", r"p_1 (*pilot*): `c`", r"toy\*"],
         ["`lmc-1-3`", "C.", "Fig. 3", r"*partly*: s: `a`; missing: a \*half\*", "toy, paper"],
+        ["`lmc-1-5`", "E.", "Fig. 5", "*waits for images*: s: `b`", "paper"],
         ["`lmc-1-4`", "D.", "Fig. 4", "*not built*: why not", ""],
     ]
     assert page.endswith("- s: `b`: a null\n")
-    assert in_short(STATEMENTS) == "4 statements, 2 checked, 1 partly"
+    assert in_short(STATEMENTS) == "5 statements, 2 checked, 1 partly, 1 waiting for images"
 
 
 def test_sums_count_what_is_listed() -> None:
     sums = {line.split(" | ")[0]: line.split(" | ")[1:] for line in coverage(STATEMENTS, CLAIMS).splitlines()}
-    expected = ["4", "2", "1", "", "1", "1", "", "1", "", "", " |"]
+    expected = ["5", "2", "1", "", "1", "1", "1", "", "1", "", " |"]
     for head in ("| **All**", "| **Linear Mode Connectivity and the Lottery Ticket Hypothesis**"):
         assert [cell.strip(" |") for cell in sums[head]] == [cell.strip(" |") for cell in expected]
 
 
-@pytest.mark.parametrize("column", ["statements", "checked", "partly", *UNCHECKED.values()])
+@pytest.mark.parametrize("column", ["statements", "checked", "partly", "waits for images", *UNCHECKED.values()])
 def test_sums_of_the_page_in_docs_are_those_of_its_rows(column: str) -> None:
     text = (ROOT / "docs" / "coverage.md").read_text()
     head = next(line for line in text.splitlines() if line.startswith("| source, section"))

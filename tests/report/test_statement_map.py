@@ -51,6 +51,12 @@ def test_the_worst_verdict_counts_and_the_papers_scale_first(
     assert _only(CHECKED, {"s/a": first, "s/b": second}).state == state
 
 
+def test_a_statement_whose_claim_waits_for_images_says_so_until_a_verdict_is_there() -> None:
+    waiting = CHECKED.model_copy(update={"waits_for": "imagenet"})
+    assert _only(waiting, {}).state == marks.WAITING
+    assert _only(waiting, {"s/a": {"toy": Verdict.HOLDS}, "s/b": {"toy": Verdict.HOLDS}}).state == marks.HOLDS
+
+
 def test_a_statement_without_a_report_leads_nowhere() -> None:
     mark = _only(CHECKED, {})
     assert (mark.state, mark.anchor) == (marks.UNREPORTED, "")
@@ -94,7 +100,7 @@ def test_a_refuted_part_refutes_the_statement(
 
 def test_states_are_told_apart_without_colour() -> None:
     assert len({state.words for state in marks.STATES}) == len(marks.STATES)
-    assert [state.symbol for state in marks.STATES] == ["✓", "✓", "✗", "✗", "?", "○", "◐", "·"]
+    assert [state.symbol for state in marks.STATES] == ["✓", "✓", "✗", "✗", "?", "○", "◌", "◐", "·"]
 
 
 def test_the_index_has_a_map_with_statements_and_none_without(reports_folder: Path) -> None:

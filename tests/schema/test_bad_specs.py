@@ -217,7 +217,7 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     ),
     "fraction 1": (swapped(M, "fraction: 0.2", "fraction: 1.0"), ["fraction", "found 1.0", "less than 1"]),
     "unknown style": (swapped(M, "style: iterative", "style: magic"), ["pruning", "'magic'", "'one_shot'"]),
-    "unknown dataset": (swapped(I, "name: digits", "name: imagenet"), ["data.name", '"imagenet"', "cifar10"]),
+    "unknown dataset": (swapped(I, "name: digits", "name: imagenette"), ["data.name", '"imagenette"', "cifar10"]),
     "unknown network": (swapped(I, "{name: lenet, ", "{name: lenett, "), ["network", "'lenett'", "'resnet'"]),
     "unknown source": (swapped(I, "paper: lmc", 'paper: ""'), ["source.paper", "at least 1 character"]),
     "nan": (swapped(I, "rate: 0.002", "rate: .nan"), ["schedule.rate", ".nan", "number"]),

@@ -100,6 +100,7 @@ def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, Check
             tuple(scale for scale in spec.spec.scales if scale in claim.checks),
             path.parent.name == "pilot",
             tuple(scale for scale in spec.spec.scales if scale in claim.checks and claim.checks[scale].sentence),
+            ("imagenet",) * (path.stem.startswith(("resnet50", "inception")) and "paper" in claim.checks),
         )
         for path in SPECS
         for spec in [loaded(path)]
@@ -110,6 +111,34 @@ def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, Check
 
 def test_a_claim_over_specs_is_checked_at_the_scales_of_all_that_it_joins(claims: dict[str, CheckedClaim]) -> None:
     assert claims["over_specs/matching_only_when_stable"].scales == ("toy", "paper")
+
+
+def test_what_waits_for_images_is_said_of_every_such_claim_and_of_no_other(
+    shipped: Statements, claims: dict[str, CheckedClaim]
+) -> None:
+    waiting = {name for statement in _all(shipped) if statement.waits_for for name in statement.checked_by}
+    of_imagenet = {name for name in claims if name.startswith(("resnet50_", "inception_v3_"))}
+    assert len(waiting) > 50
+    assert waiting == of_imagenet
+    assert of_imagenet == {name for name, claim in claims.items() if claim.waits_for}
+
+
+@pytest.mark.parametrize(
+    ("status", "waits_for", "words"),
+    [
+        ("claims: [s/a]", "", None),
+        ("claims: [s/a], waits_for: imagenet", "imagenet", None),
+        ("claims: [s/a]", "imagenet", "p-1-1: waits_for: found nothing, but its claims wait for imagenet"),
+        ("claims: [s/a], waits_for: imagenet", "", "p-1-1: waits_for: found imagenet, but its claims wait for nothing"),
+    ],
+)
+def test_statements_that_wait_for_other_data_than_their_claims_are_told(
+    status: str, waits_for: str, words: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "p.yaml").write_text(HEAD + GOOD.replace("claims: [s/a]", status))
+    claims = {"s/a": CheckedClaim(("paper",), pilot=True, waits_for=(waits_for,) if waits_for else ())}
+    told = list(mismatches(load_statements(tmp_path), claims))
+    assert [line.split(": say so")[0] for line in told] == ([] if words is None else [words])
 
 
 def test_a_statement_is_checked_at_the_scales_of_all_its_claims() -> None:
@@ -146,6 +175,10 @@ GOOD = "      - {id: p-1-1, place: S, words: W., claims: [s/a]}\n"
         (HEAD + GOOD.replace("s/a", "a"), 'claims[0]: found "a": should be a claim of a spec'),
         (HEAD + GOOD.replace("[s/a]", "[]"), "should have at least 1 item"),
         (HEAD + GOOD.replace("claims: [s/a]", "none: {kind: lazy, why: w}"), "sections[0].statements[0].none.kind"),
+        (
+            HEAD + GOOD.replace("claims: [s/a]", "none: {kind: not_built, why: w}, waits_for: imagenet"),
+            "leave out waits_for",
+        ),
         (HEAD + GOOD.replace("words", "wrods"), "wrods: unknown field"),
         (HEAD.replace("paper: p", "paper: q") + GOOD, "p.yaml:1: paper: found 'q', but the file is called 'p.yaml'"),
     ],
