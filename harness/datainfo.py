@@ -1,7 +1,8 @@
 """What is known of each dataset without opening it. Imports no torch, so specs and plans can read it cheaply.
 
 A new dataset is one entry of ``KNOWN``: its facts, the names of its classes, and the file formats it may
-arrive in (``harness.engine.data.formats``; ``images`` reads any folder of ``train/<class>/*.png``).
+arrive in (``harness.engine.data.formats``; ``images`` reads any folder of ``train/<class>/*.png``), or why it cannot
+be brought in yet.
 """
 
 import json

@@ -168,6 +168,39 @@ def test_data_list_tells_what_is_here(tmp_path: Path) -> None:
     assert "digits: 1,400 training and 397 test images" in said.out
     assert "mnist: not here" in said.out
     assert "cifar10: not here" in said.out
+    assert "imagenet: not here" in said.out
+
+
+IMAGENET = sorted(path for path in (ROOT / "specs" / "pilot").glob("*.yaml") if "name: imagenet" in path.read_text())
+
+
+def test_what_needs_imagenet_plans_and_forecasts_and_says_what_is_missing(tmp_path: Path) -> None:
+    said = cli("plan", *IMAGENET, "--scale", "paper", "--data", tmp_path, "--store", tmp_path / "store", "--json")
+    assert said.code == 0
+    rows = [row for row in json.loads(said.out) if row["spec"]]
+    assert [row["spec"] for row in rows] == [path.stem for path in IMAGENET]
+    assert len(rows) == 4
+    for row in rows:
+        assert "The dataset imagenet is not here yet: the harness plans and forecasts" in row["note"]
+        assert row["iterations"] > 10**6
+        assert row["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("verify", IMAGENET[0], "--scale", "paper"),
+        ("data", "import", "imagenet", "x"),
+        ("data", "download", "imagenet"),
+    ],
+)
+def test_what_runs_only_with_imagenet_is_refused_in_words(arguments: tuple[str | Path, ...], tmp_path: Path) -> None:
+    place = ("--store", tmp_path / "store", "--report", tmp_path / "reports") if arguments[0] == "verify" else ()
+    said = cli(*arguments, "--data", tmp_path, *place)
+    assert said.code == 2
+    assert "cannot read its JPEGs yet (docs/imagenet.md)" in said.err
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "reports").exists()
 
 
 def test_quiet_prints_nothing_but_writes_the_report(place: Place) -> None:

@@ -218,6 +218,31 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "fraction 1": (swapped(M, "fraction: 0.2", "fraction: 1.0"), ["fraction", "found 1.0", "less than 1"]),
     "unknown style": (swapped(M, "style: iterative", "style: magic"), ["pruning", "'magic'", "'one_shot'"]),
     "unknown dataset": (swapped(I, "name: digits", "name: imagenette"), ["data.name", '"imagenette"', "cifar10"]),
+    "imagenet without a frame": (
+        swapped(I, "name: digits", "name: imagenet"),
+        ["data.frame", "is missing", "images of imagenet have many sizes"],
+    ),
+    "a frame of images of one size": (
+        swapped(I, "augment: {flip: false", "frame: {size: 8, resize: 8}\n        augment: {flip: false"),
+        ["data.frame", "all images of digits are of 8x8 pixels", "leave it out"],
+    ),
+    "a centre beyond the image": (
+        swapped(I, "augment: {flip: false", "frame: {size: 9, resize: 8}\n        augment: {flip: false"),
+        ["data.frame", "resize is 8", "resize to more"],
+    ),
+    "rectangles of images of one size": (
+        swapped(I, "augment: {flip: false", "augment: {resized_crop: {}, flip: false"),
+        ["augment.resized_crop", "photographs of many sizes", "crop_padding"],
+    ),
+    "a part larger than the batch": (
+        swapped(I, "batch: 50", "batch: 50\n      microbatch: 1000"),
+        ["microbatch is 1000", "more than the batch"],
+    ),
+    "a fall and drops": (
+        swapped(I, "rate: 0.002", "rate: 0.002, end: 0.001, drops: [10it]"),
+        ["schedule", "falls linearly to 0.001 and drops too"],
+    ),
+    "a fall that rises": (swapped(I, "rate: 0.002", "rate: 0.002, end: 0.003"), ["schedule", "above the peak, 0.002"]),
     "unknown network": (swapped(I, "{name: lenet, ", "{name: lenett, "), ["network", "'lenett'", "'resnet'"]),
     "unknown source": (swapped(I, "paper: lmc", 'paper: ""'), ["source.paper", "at least 1 character"]),
     "nan": (swapped(I, "rate: 0.002", "rate: .nan"), ["schedule.rate", ".nan", "number"]),

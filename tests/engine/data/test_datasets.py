@@ -46,13 +46,22 @@ def test_nominal_facts_are_those_of_the_papers() -> None:
         "digits": (1400, 397, (1, 8, 8)),
         "mnist": (60_000, 10_000, (1, 28, 28)),
         "cifar10": (50_000, 10_000, (3, 32, 32)),
+        "imagenet": (1_281_167, 50_000, (3, 0, 0)),
     }
-    assert all(nominal(name).classes == len(KNOWN[name].class_names) == 10 for name in KNOWN)
+    assert all(nominal(name).classes == len(KNOWN[name].class_names) == 10 for name in KNOWN if name != "imagenet")
+    assert nominal("imagenet").classes == 1000
+    assert [name for name in KNOWN if nominal(name).sizes_vary] == ["imagenet"]
+
+
+def test_a_dataset_that_cannot_be_brought_in_yet_is_absent_and_says_why(root: Path) -> None:
+    assert describe("imagenet", root) is None
+    with pytest.raises(DataMissing, match=r"imagenet is not here: .*cannot read its JPEGs yet"):
+        load("imagenet", root)
 
 
 @pytest.mark.parametrize("ask", [nominal, lambda name: describe(name, Path()), lambda name: load(name, Path())])
 def test_an_unknown_name_is_answered_with_the_known_ones(ask: Callable[[str], object]) -> None:
-    with pytest.raises(RequestError, match=r"'minst'.*digits, mnist, cifar10"):
+    with pytest.raises(RequestError, match=r"'minst'.*digits, mnist, cifar10, imagenet"):
         ask("minst")
 
 
