@@ -219,7 +219,7 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
     "unknown style": (swapped(M, "style: iterative", "style: magic"), ["pruning", "'magic'", "'one_shot'"]),
     "unknown dataset": (swapped(I, "name: digits", "name: imagenette"), ["data.name", '"imagenette"', "cifar10"]),
     "imagenet without a frame": (
-        swapped(I, "name: digits", "name: imagenet"),
+        (edited(I, "name: digits", "name: imagenet"), ""),
         ["data.frame", "is missing", "images of imagenet have many sizes"],
     ),
     "a frame of images of one size": (
@@ -239,10 +239,13 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         ["microbatch is 1000", "more than the batch"],
     ),
     "a fall and drops": (
-        swapped(I, "rate: 0.002", "rate: 0.002, end: 0.001, drops: [10it]"),
+        (edited(I, "rate: 0.002", "rate: 0.002\n        end: 0.001"), ""),
         ["schedule", "falls linearly to 0.001 and drops too"],
     ),
-    "a fall that rises": (swapped(I, "rate: 0.002", "rate: 0.002, end: 0.003"), ["schedule", "above the peak, 0.002"]),
+    "a fall that rises": (
+        (edited(I, "rate: 0.002\n        drops: [30it]", "rate: 0.002\n        end: 0.003"), ""),
+        ["schedule", "above the peak, 0.002"],
+    ),
     "unknown network": (swapped(I, "{name: lenet, ", "{name: lenett, "), ["network", "'lenett'", "'resnet'"]),
     "unknown source": (swapped(I, "paper: lmc", 'paper: ""'), ["source.paper", "at least 1 character"]),
     "nan": (swapped(I, "rate: 0.002", "rate: .nan"), ["schedule.rate", ".nan", "number"]),
