@@ -15,7 +15,7 @@ from torch import Tensor
 from harness import seeds
 from harness.engine.data.dataset import Dataset, Pixels
 from harness.engine.data.tasks import OWN, turned, turns
-from harness.errors import InvariantBroken
+from harness.errors import HarnessError, InvariantBroken
 
 _STEPS_AHEAD = 64
 """Steps of which the streams of independent batches are made together."""
@@ -43,6 +43,8 @@ class Images:
         }
         self._normalise = settings["normalise"]
         augment = settings["augment"]
+        if "resized_crop" in augment:
+            raise HarnessError(f"{data.info.name}: rectangles of photographs cannot be drawn yet (docs/imagenet.md)")
         self._crop, self._flip = int(augment["crop_padding"]), bool(augment["flip"])
         task = settings.get("task", OWN)
         self._turns, self._task_seed = task["labels"] == "rotation", task["seed"]

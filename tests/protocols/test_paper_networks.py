@@ -40,7 +40,9 @@ def test_takes_a_few_steps_on_the_cpu(name: str, tmp_path: Path, monkeypatch: py
     torch.set_num_threads(1)
     data = made_up(NETWORKS[name], 8, 4)
     monkeypatch.setattr(datasets, "load", lambda name, root: data)
-    training = NETWORKS[name].training.model_copy(update={"batch": 4})
+    data_of_it = NETWORKS[name].training.data
+    whole = data_of_it.model_copy(update={"augment": data_of_it.augment.model_copy(update={"resized_crop": None})})
+    training = NETWORKS[name].training.model_copy(update={"batch": 4, "data": whole})
     recipe = Recipe(training, data.info)
     start = recipe.initial(0)
     end = recipe.train(start, 0, 3, order="copy/0/0")
