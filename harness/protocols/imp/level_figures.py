@@ -50,7 +50,7 @@ def _times(setting: ImpSetting, observations: Sequence[Observation], densities: 
             for arm in setting.options.arms
             for quantity in _BECOMES
         ],
-        (Reference(f"last searched: {plain(last)}", last, "y", "event"),),
+        (Reference("last searched", last, "y", "event"),),
         "reversed_log",
     )
 
