@@ -45,6 +45,10 @@ class CorruptArtifact(StoreBroken):
     """A stored file is not what its record says."""
 
 
+class LeaseLost(StoreBroken):
+    """Another run, or worker, was given what was under way here: nothing more of it can be written from here."""
+
+
 class InvariantBroken(BrokenError):
     """A fact that must hold on every run did not: the numbers would mean nothing, so there is no verdict."""
 

@@ -118,15 +118,20 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(16)}.tmp")
 
 
-def put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes, by: Path | None = None) -> None:
     """Writes a file in one step, so that a reader finds the whole old or the whole new one, even after a power cut.
 
     What is a link is replaced, never followed.
 
+    Args:
+        path: of the file.
+        content: of the file.
+        by: folder on the same disk in which it is put together; left out, its own.
+
     Raises:
         OSError: it cannot be written; the one before is as it was.
     """
-    beside = temporary(path)
+    beside = temporary(path if by is None else by / path.name)
     try:
         write_new(beside, content)
         os.replace(beside, path)

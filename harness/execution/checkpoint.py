@@ -24,6 +24,7 @@ from harness.files import put
 from harness.jobs import store_folder
 from harness.jobs.artifact import Hex
 from harness.jobs.job import Job
+from harness.jobs.lease import Attempt
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 
@@ -50,6 +51,7 @@ class Checkpoint:
         self._saved_at = self._started_at = time.monotonic()
         self._wait = CHECKPOINT_EVERY_S
         self._tell = tell
+        self._attempt = store.attempt
         self._parts = Parts(self._path)
         self.elapsed_before = 0.0
         self.resumed = False
@@ -67,14 +69,15 @@ class Checkpoint:
 
         Raises:
             StoreBroken: it cannot be written.
+            LeaseLost: another was given its group; its checkpoint is as it was.
         """
         began = time.monotonic()
         elapsed = self.elapsed_before + began - self._started_at
         part = self._parts.take_new()
         if part is not None:
-            put_progress(*part)
+            put_progress(*part, self._attempt)
         about = {"jobs": self._keys, "notes": dict(notes), "elapsed": elapsed, **self._parts.about}
-        put_progress(self._path, sealed.encode({**tensors, **self._parts.held}, about))
+        put_progress(self._path, sealed.encode({**tensors, **self._parts.held}, about), self._attempt)
         self.resumed = False
         self._saved_at = time.monotonic()
         self._wait = max(CHECKPOINT_EVERY_S, (self._saved_at - began) / MOST_TIME_SAVING)
@@ -103,12 +106,22 @@ class Checkpoint:
         """
         self.elapsed_before, self.resumed = 0.0, False
         self._parts = Parts(self._path)
+        if self._attempt:
+            self._attempt.require()
         remove(self._path)
         self._tell(_discarded(self._path, error))
 
     def remove(self) -> None:
-        """Forgets the checkpoint; its jobs are committed."""
-        _forget(self._path)
+        """Forgets the checkpoint; its jobs are committed.
+
+        Raises:
+            LeaseLost: another was given its group, and it stays.
+        """
+        if self._attempt is None:
+            _forget(self._path)
+            return
+        for file in (self._path, *parts_of(self._path)):
+            self._attempt.discard(file)
 
 
 class _About(BaseModel):
@@ -208,14 +221,19 @@ def remove(path: Path) -> None:
         ) from error
 
 
-def put_progress(path: Path, content: bytes) -> None:
-    """``files.put`` for a file of the store's ``progress``.
+def put_progress(path: Path, content: bytes, attempt: Attempt | None = None) -> None:
+    """``files.put`` for a file of the store's ``progress``, through an attempt if one is given.
 
     Raises:
         StoreBroken: it cannot be written; what was there before still is.
+        LeaseLost: the attempt was given up.
     """
     try:
-        put(path, content)
+        if attempt is None:
+            put(path, content)
+        else:
+            with attempt.writing():
+                put(path, content, attempt.saves)
     except OSError as error:
         raise StoreBroken(
             f"cannot write the checkpoint {path} ({error.strerror}): {write_remedy(path, error)}"

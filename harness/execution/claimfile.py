@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness import jsonfile
 from harness.errors import StoreBroken, write_remedy
 from harness.files import open_regular, temporary, write_new
-from harness.jobs import store_folder
+from harness.jobs import lease, store_folder
 
 RENEWED_EVERY_S = 10.0
 STALE_AFTER_S = 60.0
@@ -38,6 +38,7 @@ class Owner(BaseModel):
         pid: number of its process.
         started: when that started, in the machine's ticks; 0 where it does not tell.
         token: of this owner alone.
+        lease: through which what is claimed is written (``jobs.lease``); "" where an older version claimed it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -47,6 +48,7 @@ class Owner(BaseModel):
     pid: Annotated[int, Field(ge=1, lt=2**31)]
     started: Annotated[int, Field(ge=0)]
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    lease: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")] = ""
 
     @classmethod
     def here(cls, token: str) -> "Owner":
@@ -192,6 +194,9 @@ def give_up(path: Path, owner: Owner) -> bool:
 def take_away(path: Path, seen: Seen) -> bool:
     """Removes a claim that was seen, and no other that took its place, or its renewal, meanwhile.
 
+    What its owner has under way is given up first, so that nothing of it appears from then on. Where the owner renewed
+    the claim meanwhile, it keeps that, and finds that it has to begin the group again.
+
     Returns:
         Whether the place is free now; another run may be faster in taking it.
 
@@ -201,6 +206,8 @@ def take_away(path: Path, seen: Seen) -> bool:
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
         return True
+    if seen.owner is not None and seen.owner.lease:
+        lease.revoke(path.parent.parent, seen.owner.lease)
     aside = temporary(path)
     try:
         os.rename(path, aside)

@@ -1,7 +1,8 @@
 """Says to other runs on the same store which trainings and measurements are under way here, so that they do others.
 
-A claim is advice: a file that is renewed while its run lives. Where it fails, work is done twice, with the same result;
-nothing waits for a run that is gone.
+A claim is a file that is renewed while its run lives, and names the lease through which its run writes. Who takes a
+claim over takes the lease away first, so a run that was given up writes nothing more. Nothing waits for a run that is
+gone.
 """
 
 import secrets
@@ -14,9 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
-from harness.errors import StoreBroken
+from harness.errors import StoreBroken, write_remedy
 from harness.execution import claimfile
 from harness.jobs.job import Job
+from harness.jobs.lease import Lease
 from harness.jobs.store import Store
 from harness.jobs.store_folder import is_checkpoint
 
@@ -46,7 +48,8 @@ class Claims:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._owner = claimfile.Owner.here(secrets.token_hex(16))
-        self._held: set[Path] = set()
+        self._held: dict[Path, claimfile.Owner] = {}
+        self._leases: dict[Path, Lease] = {}
         self._told: set[str] = set()
         self._clock: tuple[float, float] | None = None
         self._over = threading.Event()
@@ -65,7 +68,7 @@ class Claims:
         """Gives all up."""
         self._over.set()
         self._renewing.join()
-        self._give_up(self._held.copy())
+        self._give_up(list(self._held))
 
     def take(self, group: Sequence[Job], *, by_force: bool = False) -> Taken:
         """Claims all of a group, or nothing where another run holds a part of it.
@@ -78,18 +81,37 @@ class Claims:
             by_force: from runs that live, too.
         """
         wanted = [path for path in self._paths(group) if path not in self._held]
+        lease = Lease.new(self._store.root)
         if not by_force and any(map(self._is_held, wanted)):
             return Taken.NOT  # nothing was made
         made: list[Path] = []
         how = Taken.FREE
         for path in wanted:
-            taken = self._make(path, by_force=by_force)
+            taken = self._make(path, lease, by_force=by_force)
             if taken is Taken.NOT:
                 self._give_up(made)
                 return taken
             made.append(path)
             how = taken if taken is Taken.LEFT else how
         return how
+
+    def lease(self, group: Sequence[Job]) -> Lease:
+        """The lease on a group that was claimed: one that its claims name, made where it is not there yet.
+
+        Raises:
+            StoreBroken: it cannot be made.
+        """
+        paths = self._paths(group)
+        lease = next((self._leases[path] for path in paths if path in self._leases), Lease.new(self._store.root))
+        try:
+            lease.make()
+        except OSError as error:
+            raise StoreBroken(
+                f"cannot write into the store {self._store.root} ({error.strerror}): "
+                f"{write_remedy(self._store.root, error)}choose another with --store, then run the same command again; "
+                "what was finished is kept"
+            ) from error
+        return lease
 
     def release(self, group: Sequence[Job]) -> None:
         """The group is done with; its results are committed."""
@@ -117,13 +139,14 @@ class Claims:
         self.holder = seen.words
         return True
 
-    def _make(self, path: Path, *, by_force: bool) -> Taken:
+    def _make(self, path: Path, lease: Lease, *, by_force: bool) -> Taken:
         """Makes one claim. One that cannot be written counts as made, too: the store tells what is wrong."""
-        how = Taken.FREE
+        how, owner = Taken.FREE, self._owner.model_copy(update={"lease": lease.name})
+        self._leases[path] = lease
         for _ in range(_TRIES):
             try:
-                claimfile.make(path, self._owner)
-                self._held.add(path)
+                claimfile.make(path, owner)
+                self._held[path] = owner
                 return how
             except FileExistsError:
                 pass
@@ -175,23 +198,31 @@ class Claims:
 
     def _give_up(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            if path in self._held:
-                self._held.discard(path)
-                if not claimfile.give_up(path, self._owner):
-                    self._tell_of_loss()
+            lease, owner = self._leases.pop(path, None), self._held.pop(path, None)
+            if lease is not None and lease not in self._leases.values():
+                with suppress(OSError):  # it is swept
+                    lease.revoke()
+            if owner is not None and not claimfile.give_up(path, owner):
+                self._tell_of_loss()
 
     def _renew(self) -> None:
         while not self._over.wait(claimfile.RENEWED_EVERY_S):
-            for path in self._held.copy():
+            for path, owner in self._held.copy().items():
                 with suppress(OSError):
-                    if not claimfile.renew(path, self._owner) and path in self._held:
-                        self._held.discard(path)
+                    if claimfile.renew(path, owner):
+                        self._renew_lease(path)
+                    elif self._held.pop(path, None):
                         self._tell_of_loss()
+
+    def _renew_lease(self, path: Path) -> None:
+        lease = self._leases.get(path)
+        if lease is not None:
+            lease.renew()
 
     def _tell_of_loss(self) -> None:
         self._tell(
-            "this run stood still for so long that another run on this store took up what it had under way: some work "
-            "is done twice, and the first result is kept",
+            "this run stood still for so long that another run on this store took up what it had under way: that is "
+            "left to the other run",
             "lost",
         )
 

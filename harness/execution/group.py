@@ -13,14 +13,17 @@ from harness import stages
 from harness.engine.data.dataset import Dataset
 from harness.engine.device import give_back_freed_memory, is_out_of_memory
 from harness.engine.kernels import choice
-from harness.errors import BrokenError, HarnessError, InvariantBroken, StoreBroken
+from harness.errors import BrokenError, HarnessError, InvariantBroken, LeaseLost, StoreBroken
 from harness.execution.checkpoint import Checkpoint
 from harness.jobs.job import Job
+from harness.jobs.lease import Attempt
 from harness.jobs.provenance import describe
 from harness.jobs.store import Artifact, Store
 from harness.stages import products
 from harness.stages.base import Context, Work
 
+_LOOK_EVERY_S = 2.0
+"""Whether the group was given to another: no work is done for nothing for longer."""
 _MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
 """What comes of tensors and values of another form than a stage keeps."""
 
@@ -33,11 +36,13 @@ class Finished:
         errors: key -> error, of the jobs that broke; the others' results are in the store.
         too_large: whether all broke because the device has too little memory for so many side by side.
         notes: sentences that a user should read though nothing broke.
+        given_up: whether another has the group now: nothing broke, and nothing more will come of it here.
     """
 
     errors: Mapping[str, HarnessError] = field(default_factory=dict)
     too_large: bool = False
     notes: Sequence[str] = ()
+    given_up: bool = False
 
 
 class Runner:
@@ -58,18 +63,29 @@ class Runner:
             "small_networks": choice.told(device),
         }
 
-    def run(self, group: Sequence[Job], advance: Callable[[int], None]) -> Finished:
+    def run(self, group: Sequence[Job], advance: Callable[[int], None], attempt: Attempt | None = None) -> Finished:
         """Runs a group from its checkpoint, if it has one, and commits its results.
 
         Args:
             group: jobs that may run as one.
             advance: is told units of work as they are done.
+            attempt: through which all is written; once it is given up the group ends here. Left out, nobody else can
+                have the group.
 
         Raises:
             StoreBroken: the store cannot be written, or holds a corrupt artifact that is needed.
         """
+        if attempt is None:
+            return self._run(group, advance, self.store)
+        try:
+            attempt.require()
+            return self._run(group, _watching(attempt, advance), self.store.through(attempt))
+        except LeaseLost:
+            return Finished(given_up=True)
+
+    def _run(self, group: Sequence[Job], advance: Callable[[int], None], store: Store) -> Finished:
         notes: list[str] = []
-        checkpoint = Checkpoint(self.store, group, notes.append)
+        checkpoint = Checkpoint(store, group, notes.append)
         work = [
             Work(job, {role: products.read(self.store, given) for role, given in job.inputs.items()}) for job in group
         ]
@@ -95,7 +111,7 @@ class Runner:
             "processor_seconds": self._processor_seconds(processor, checkpoint, len(group)),
             "beside": len(group),
         }
-        told = {job.key: self._commit(job, result, about) for job, result in zip(group, results, strict=True)}
+        told = {job.key: _commit(store, job, result, about) for job, result in zip(group, results, strict=True)}
         checkpoint.remove()
         if too_large:
             give_back()
@@ -122,20 +138,37 @@ class Runner:
             context.checkpoint.discard(ValueError(f"does not hold what {group[0].stage} keeps ({error!r})"))
         return stage.run(work, context)
 
-    def _commit(self, job: Job, result: Artifact | HarnessError, provenance: Mapping[str, Any]) -> HarnessError | None:
-        """Writes a result. Gives the job's error, if it has one; the store's own errors are raised."""
-        if isinstance(result, HarnessError):
-            return result
-        problem = products.wrong_with(job, result)
-        if problem:
-            return InvariantBroken(f"the result of {job!r} {problem}: its stage is not what harness/stages declares")
-        try:
-            self.store.write(job, result, provenance)
-        except StoreBroken:
-            raise
-        except HarnessError as error:
-            return error
-        return None
+
+def _commit(
+    store: Store, job: Job, result: Artifact | HarnessError, provenance: Mapping[str, Any]
+) -> HarnessError | None:
+    """Writes a result. Gives the job's error, if it has one; the store's own errors are raised."""
+    if isinstance(result, HarnessError):
+        return result
+    problem = products.wrong_with(job, result)
+    if problem:
+        return InvariantBroken(f"the result of {job!r} {problem}: its stage is not what harness/stages declares")
+    try:
+        store.write(job, result, provenance)
+    except StoreBroken:
+        raise
+    except HarnessError as error:
+        return error
+    return None
+
+
+def _watching(attempt: Attempt, advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Tells of units of work, and looks now and then whether the attempt was given up: then it raises LeaseLost."""
+    looked = time.monotonic()
+
+    def told(units: int) -> None:
+        nonlocal looked
+        if time.monotonic() - looked >= _LOOK_EVERY_S:
+            attempt.require()
+            looked = time.monotonic()
+        advance(units)
+
+    return told
 
 
 def give_back() -> None:

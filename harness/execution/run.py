@@ -46,6 +46,7 @@ class Run:
         lost: keys of jobs that could not run because of those.
         executed: keys of the jobs that ran.
         workers_lost: what became of worker processes that died, in words; their groups were taken up again.
+        given_up: how often a group was left to another run because this one stood still; no error.
         seconds: wall time.
     """
 
@@ -53,6 +54,7 @@ class Run:
     lost: set[str] = field(default_factory=set)
     executed: set[str] = field(default_factory=set)
     workers_lost: Sequence[str] = ()
+    given_up: int = 0
     seconds: float = 0.0
 
 
@@ -113,7 +115,7 @@ def _work(
         while backend.idle and (group := schedule.next(by_force=impatient)) is not None:
             impatient = False
             tally.begin(group)
-            backend.start(group)
+            backend.start(group, claims.lease(group))
         tally.done_elsewhere(schedule.done_elsewhere)
         schedule.done_elsewhere.clear()
         _tell(claims, tally)
@@ -124,7 +126,11 @@ def _work(
             for note in finished.notes:
                 tally.note(note)
             schedule.finished(ended)
-            if finished.too_large and schedule.part(ended):
+            if finished.given_up:
+                run.given_up += 1
+                schedule.put_back(ended)
+                tally.end(ended, [], made=False)
+            elif finished.too_large and schedule.part(ended):
                 tally.end(ended, [], made=False)
             else:
                 _note(schedule, ended, finished, run)

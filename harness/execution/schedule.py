@@ -163,6 +163,10 @@ class Schedule:
         if self._claims is not None:
             self._claims.release(group)
 
+    def put_back(self, group: Sequence[Job]) -> None:
+        """A group that is no longer ours to write runs again, unless another run gives its results."""
+        self._pending.insert(0, list(group))
+
     def lose(self, job: Job) -> set[str]:
         """A job broke: it and what rests on it will not run. Their keys."""
         lost = descendants(self.missing, job)

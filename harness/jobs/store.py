@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from harness.jobs import artifact as files_of
 from harness.jobs import faults, store_folder
 from harness.jobs.artifact import Artifact, Columns, Described
 from harness.jobs.job import Job, canonical
+from harness.jobs.lease import Attempt
 from harness.jobs.provenance import Made, read_made
 from harness.jobs.stage_row import Table
 
@@ -43,6 +45,7 @@ class Store:
             RequestError: the folder is no store, or cannot be written.
         """
         self.root = root
+        self.attempt: Attempt | None = None
         if root == Path():
             raise RequestError("the store needs a folder of its own: name one with --store")
         store_folder.require_store(root)
@@ -63,6 +66,12 @@ class Store:
                 f"the store {self.root} cannot be written ({error.strerror}): "
                 f"{write_remedy(self.root, error)}choose another with --store"
             ) from error
+
+    def through(self, attempt: Attempt | None) -> "Store":
+        """The same store, to which all is written through an attempt: nothing any more once that is given up."""
+        fenced = copy(self)
+        fenced.attempt = attempt
+        return fenced
 
     def path(self, key: str) -> Path:
         """Directory of the artifact with this key."""
@@ -150,6 +159,7 @@ class Store:
             BrokenError: the artifact holds a number that is not finite.
             InvariantBroken: it holds nothing.
             StoreBroken: the disk is full or the place cannot be written; nothing half-written is left behind.
+            LeaseLost: the attempt that it was to be written through was given up.
         """
         try:
             files = files_of.encode(artifact)
@@ -163,7 +173,7 @@ class Store:
             "provenance": {**provenance, **({"witness": dict(artifact.witness)} if artifact.witness else {})},
         }
         files[files_of.RECORD] = json.dumps(record, indent=1, sort_keys=True).encode()
-        draft = self.root / "tmp" / uuid.uuid4().hex
+        draft = (self.attempt.drafts if self.attempt else self.root / "tmp") / uuid.uuid4().hex
         final = self.path(job.key)
         try:
             draft.mkdir()
@@ -175,6 +185,8 @@ class Store:
                 os.rename(draft, final)
                 sync_folder(final.parent)
         except OSError as error:
+            if self.attempt:
+                self.attempt.require()
             if not self.has(job):
                 raise StoreBroken(
                     f"cannot write {job!r} into the store {self.root} ({error.strerror}): "

@@ -27,7 +27,9 @@ FILES = ("record.json", "table.json", "tensors.safetensors")
 _STALE_AFTER_S = 24 * 3600.0
 _STALE_SCHEDULE_AFTER_S = 30 * _STALE_AFTER_S  # a training of days writes none meanwhile
 _SHARD, _KEY, _DRAFT = (re.compile(f"[0-9a-f]{{{digits}}}") for digits in (2, 64, 32))
-_PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?")
+_LEASE = re.compile(r"[0-9a-f]{32}\.lease")
+_PROGRESS = re.compile(r"[0-9a-f]{32}(\.json|\.claim|\.lease|\.[0-9]+)?")
+_IN_TMP = re.compile(r"[0-9a-f]{32}(\.lease)?")
 _PART = re.compile(r"[0-9a-f]{32}\.[0-9]+")
 _TEMPORARY = re.compile(r"\.([0-9a-f]{32}(\.json|\.claim|\.[0-9]+)?|probe)\.[0-9a-f]+\.tmp")
 """Of ``files.put`` and ``files.probe``; the version before wrote a process's number in place of random digits."""
@@ -120,6 +122,11 @@ def is_claim(path: Path) -> bool:
     return bool(_PROGRESS.fullmatch(path.name)) and path.suffix == ".claim"
 
 
+def is_lease(path: Path) -> bool:
+    """Whether a path in ``tmp`` or ``progress`` has a name that the store gives to a lease."""
+    return bool(_LEASE.fullmatch(path.name))
+
+
 def not_ours(path: Path) -> list[Path]:
     """What a folder of an artifact holds that the store did not put there; nothing where it is a file or a link."""
     if path.is_symlink() or not path.is_dir():
@@ -190,7 +197,7 @@ def _foreign(root: Path) -> Iterator[Path]:
                 else:
                     yield from (entry for entry in shard.iterdir() if not is_artifact(entry))
         else:
-            named = _DRAFT if part.name == "tmp" else _PROGRESS
+            named = _IN_TMP if part.name == "tmp" else _PROGRESS
             yield from (
                 entry
                 for entry in part.iterdir()
@@ -212,8 +219,21 @@ def _sweep(root: Path) -> None:
     parts = [entry for entry in (root / "progress").iterdir() if is_part(entry) and not entry.with_suffix("").exists()]
     for draft in (*drafts, *halves, *claims, *parts):
         _discard_after(_STALE_AFTER_S, draft)
+    for lease in (entry for part in ("tmp", "progress") for entry in (root / part).iterdir() if is_lease(entry)):
+        _discard_lease_after(_STALE_AFTER_S, lease)
     for schedule in (entry for entry in (root / "progress").iterdir() if is_schedule(entry)):
         _discard_after(_STALE_SCHEDULE_AFTER_S, schedule)
+
+
+def _discard_lease_after(seconds: float, path: Path) -> None:
+    """Removes what a killed run left of a lease; a run that lives dates its own anew."""
+    with suppress(OSError):
+        if time.time() - os.lstat(path).st_mtime > seconds and _is_folder(path):
+            for attempt in filter(_is_folder, path.iterdir()):
+                for entry in attempt.iterdir():
+                    discard(entry)
+                attempt.rmdir()
+            path.rmdir()
 
 
 def _discard_after(seconds: float, path: Path) -> None:

@@ -16,6 +16,7 @@ from harness.execution.backends.processes import Processes
 from harness.execution.group import Finished, Runner
 from harness.execution.run import Progress, execute
 from harness.jobs.job import Job
+from harness.jobs.lease import Lease
 from harness.jobs.plan import Plan
 from harness.jobs.store import Store
 from harness.pipeline.request import require_format
@@ -57,7 +58,7 @@ class Queue:
     def idle(self) -> bool:
         return len(self._groups) < len(self.slots)
 
-    def start(self, group: Sequence[Job]) -> None:
+    def start(self, group: Sequence[Job], lease: Lease) -> None:
         assert self.idle
         assert all(job.key in self._workload.jobs for job in group)
         self._groups.append(group)

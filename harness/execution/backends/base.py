@@ -15,6 +15,7 @@ from harness.engine.data.dataset import Dataset
 from harness.engine.device import has_format
 from harness.execution.group import Finished
 from harness.jobs.job import Job
+from harness.jobs.lease import Lease
 from harness.jobs.store import Store
 from harness.schema.training import Precision
 
@@ -79,8 +80,13 @@ class OpenBackend(Protocol):
     def lost(self) -> Sequence[str]:
         """See the class."""
 
-    def start(self, group: Sequence[Job]) -> None:
-        """Starts a group, in a slot that is idle."""
+    def start(self, group: Sequence[Job], lease: Lease) -> None:
+        """Starts a group, in a slot that is idle.
+
+        Args:
+            group: the jobs.
+            lease: on them; each slot that gets them, one after the other, writes through an attempt of its own.
+        """
 
     def wait(self, seconds: float | None = None) -> Sequence[tuple[Sequence[Job], Finished]]:
         """Groups that are finished since the last call; may be none, but not without having waited a while.

@@ -9,6 +9,7 @@ from harness.engine import device as devices
 from harness.execution.backends.base import OnAdvance, Slot, Workload
 from harness.execution.group import Finished, Runner
 from harness.jobs.job import Job
+from harness.jobs.lease import Attempt, Lease
 
 
 class InProcess:
@@ -53,6 +54,7 @@ class _Open:
     def __init__(self, runner: Runner, on_advance: OnAdvance) -> None:
         self._runner, self._on_advance = runner, on_advance
         self._group: Sequence[Job] | None = None
+        self._attempt: Attempt | None = None
 
     @property
     def free(self) -> float:
@@ -64,13 +66,13 @@ class _Open:
         """Whether another group can be started."""
         return self._group is None
 
-    def start(self, group: Sequence[Job]) -> None:
+    def start(self, group: Sequence[Job], lease: Lease) -> None:
         """Takes a group."""
-        self._group = group
+        self._group, self._attempt = group, lease.attempt()
 
     def wait(self, seconds: float | None = None) -> Sequence[tuple[Sequence[Job], Finished]]:
         """Runs the group, however long it takes."""
         group, self._group = self._group, None
         if group is None:
             return []
-        return [(group, self._runner.run(group, lambda units: self._on_advance(group, units)))]
+        return [(group, self._runner.run(group, lambda units: self._on_advance(group, units), self._attempt))]

@@ -23,6 +23,7 @@ from harness.execution.backends.base import Slot, Workload
 from harness.execution.backends.worker import Brief, serve
 from harness.execution.group import Finished
 from harness.jobs.job import Job
+from harness.jobs.lease import Attempt, Lease
 
 _STOP_WITHIN_S = 10.0
 _MOST_DEATHS = 3
@@ -38,6 +39,8 @@ class _Worker:
         process: the process.
         pipe: to it.
         group: what it runs, or None.
+        lease: on that.
+        attempt: through which it writes.
         units: of work that it told of this group.
         free: bytes free on its device when it started.
     """
@@ -46,6 +49,8 @@ class _Worker:
         context = get_context("spawn")
         self.device = device
         self.group: Sequence[Job] | None = None
+        self.lease: Lease | None = None
+        self.attempt: Attempt | None = None
         self.units = 0
         self.free = 0.0
         self.pipe, theirs = context.Pipe()
@@ -61,11 +66,12 @@ class _Worker:
         with contextlib.suppress(OSError):  # it died; its pipe will tell
             self.pipe.send(about)
 
-    def take(self, group: Sequence[Job]) -> None:
-        """Gives it a group; it may still be starting."""
-        self.group, self.units = group, 0
+    def take(self, group: Sequence[Job], lease: Lease, instead_of: Attempt | None = None) -> None:
+        """Gives it a group, and gives up who had it before; it may still be starting."""
+        self.group, self.lease, self.units = group, lease, 0
+        self.attempt = lease.attempt(instead_of)
         with contextlib.suppress(OSError):  # it died just now; its pipe will tell
-            self.pipe.send([job.key for job in group])
+            self.pipe.send(([job.key for job in group], self.attempt))
 
     @property
     def end(self) -> str:
@@ -200,9 +206,9 @@ class _Open:
         """Whether another group can be started."""
         return any(worker.group is None for worker in self._workers)
 
-    def start(self, group: Sequence[Job]) -> None:
+    def start(self, group: Sequence[Job], lease: Lease) -> None:
         """Sends a group to an idle worker."""
-        next(worker for worker in self._workers if worker.group is None).take(group)
+        next(worker for worker in self._workers if worker.group is None).take(group, lease)
 
     def wait(self, seconds: float | None = None) -> Sequence[tuple[Sequence[Job], Finished]]:
         """Listens to the workers until one says something, or for so long; gives the groups that are finished.
@@ -255,13 +261,13 @@ class _Open:
             )
         fresh = self._workers[place] = self._started(worker.device)
         fresh.brief(self._about)
-        if group is None:
+        if group is None or worker.lease is None:
             return []
         self._on_advance(group, -worker.units)
         ends = self._ends.setdefault(tuple(job.key for job in group), [])
         ends.append(end)
         if len(ends) < _MOST_DEATHS:
-            fresh.take(group)
+            fresh.take(group, worker.lease, worker.attempt)
             return []
         error = BrokenError(
             f"{len(ends)} worker processes on {worker.device} died while they ran the same {len(group)} "

@@ -1,6 +1,6 @@
 """A worker process's own side of the backend of processes: it runs one group after another, and tells its parent.
 
-What it is sent is a ``Brief``, then keys of groups, then perhaps another brief.
+What it is sent is a ``Brief``, then groups, each as keys and an attempt, then perhaps another brief.
 """
 
 import contextlib
@@ -73,7 +73,8 @@ def serve(pipe: "connection.Connection[Any, Any]", device: torch.device) -> None
 def _run_groups(pipe: "connection.Connection[Any, Any]", runner: Runner, jobs: Mapping[str, Job]) -> Brief:
     """Runs the groups that it is given, until another brief comes."""
     while not isinstance(asked := pipe.recv(), Brief):
-        pipe.send(runner.run([jobs[key] for key in asked], _teller(pipe)))
+        keys, attempt = asked
+        pipe.send(runner.run([jobs[key] for key in keys], _teller(pipe), attempt))
     return asked
 
 
