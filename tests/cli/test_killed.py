@@ -41,7 +41,7 @@ def after(owner, name, wanted=lambda *a, **k: True):
     setattr(owner, name, spying)
 
 if moment == "checkpoint":  # in the middle of a training, with its state just saved
-    after(harness.execution.checkpoint, "put", lambda path, content: not path.suffix)
+    after(harness.execution.checkpoint, "put", lambda path, *rest: not path.suffix)
 elif moment == "draft":  # an artifact's file is written, but not yet committed
     after(harness.jobs.store.os, "fsync")
 elif moment == "commit":  # some of a group are committed, the rest are not

@@ -92,11 +92,11 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_checkpoint_before(
     target = copy_job(here, here.recipe.initial(0), 0, 14)
     real, calls = checkpoints.put, []
 
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, content: bytes, *by: Path) -> None:
         calls.append(1)
         if len(calls) == 8:
             monkeypatch.setattr(os, "fsync", refusing)
-        real(path, content)
+        real(path, content, *by)
 
     def refusing(number: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
