@@ -326,3 +326,30 @@ def test_claims_do_not_hold_an_unwritable_plan(fakes: Fakes, tmp_path: Path) -> 
     with pytest.raises(RuntimeError, match="a bug"):
         go(Plan.of(chain(0, 1)), tmp_path)
     assert [path for path in left(tmp_path) if path.suffix == ".claim"] == []
+
+
+def test_a_group_that_another_run_took_up_is_left_to_it_and_is_no_error(
+    fakes: Fakes, tmp_path: Path, other: Claims
+) -> None:
+    """This run sleeps in the middle of a group; when it wakes the group is another's, which commits it later."""
+    (init,) = chain(0, 1)
+    timers: list[threading.Timer] = []
+
+    def done_there() -> None:
+        assert not Store(tmp_path).has(init), "it was written by the run that was given up"
+        Store(tmp_path).write(init, Artifact(table={"name": ["of the other"]}), {})
+        other.release([init])
+
+    def tell(progress: Progress) -> None:
+        if fakes.ran and not timers:  # under way, nothing committed
+            assert other.take([init], by_force=True) is Taken.LEFT
+            timers.append(threading.Timer(1.0, done_there))
+            timers[0].start()
+
+    run = go(Plan.of([init]), tmp_path, tell)
+    timers[0].join()
+    assert (run.given_up, run.failed, run.lost, run.executed) == (1, {}, set(), set())
+    assert fakes.ran == ["init0"], "it was not begun again"
+    assert Store(tmp_path).read(init).table == {"name": ["of the other"]}
+    assert left(tmp_path) == []
+    assert not list((tmp_path / "tmp").iterdir())
