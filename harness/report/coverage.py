@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from harness.report.errata import errata_words
 from harness.report.markdown import escape
 from harness.report.text import count
 from harness.schema.coverage import CheckedClaim, scales_of
@@ -31,7 +32,9 @@ built**). Some are facts that are **held by every run**, which breaks otherwise 
 some **no experiment can** tell. At the toy scale networks and data are small stand-ins; a star marks a scale at which a
 claim asks something else than the source says (it has a sentence of its own there), which the sums of scales leave
 out. Claims of specs in `specs/pilot/` are marked *pilot*: they lie outside the catalogue until what their first
-runs showed is mended. That a statement is checked says nothing of its verdict: [reports](../reports/) have them."""
+runs showed is mended. A statement that its source contradicts elsewhere has an *erratum*; the source's errata quote
+both places, and so do reports beside the claim. That a statement is checked says nothing of its verdict:
+[reports](../reports/) have them."""
 
 
 def coverage(statements: Statements, claims: Mapping[str, CheckedClaim]) -> str:
@@ -49,6 +52,7 @@ def coverage(statements: Statements, claims: Mapping[str, CheckedClaim]) -> str:
         parts.append(f"## {escape(title_of(source.paper))}")
         for section in source.sections:
             parts += [f"### {escape(section.title)}", _section(section, claims)]
+        parts += _errata(source)
     if statements.ours:
         parts += [
             "## Claims of ours",
@@ -116,13 +120,27 @@ def _section(section: Section, claims: Mapping[str, CheckedClaim]) -> str:
     for statement in section.statements:
         cells = (
             f"`{statement.id}`",
-            escape(statement.words),
+            f"{escape(statement.words)}{''.join(f' (*erratum*: `{name}`)' for name in statement.errata)}",
             escape(statement.place),
             _checked(statement, claims),
             ", ".join(scale if said else rf"{scale}\*" for scale, said in scales_of(statement, claims).items()),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _errata(source: Source) -> Iterator[str]:
+    """Where a source contradicts itself, and which statements that touches."""
+    touched: dict[str, list[str]] = {}
+    for statement in source.statements:
+        for name in statement.errata:
+            touched.setdefault(name, []).append(f"`{statement.id}`")
+    if touched:
+        yield "### Errata"
+        yield "\n".join(
+            f"- `{name}`, of {', '.join(ids)}: {escape(' '.join(errata_words(source.paper, [name])))}"
+            for name, ids in touched.items()
+        )
 
 
 def _checked(statement: Statement, claims: Mapping[str, CheckedClaim]) -> str:

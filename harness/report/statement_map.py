@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.judging.verdict import Verdict
 from harness.printable import clean
 from harness.report.coverage import UNCHECKED
+from harness.report.errata import errata_words
 from harness.report.text import count
 from harness.schema.model import PAPER_SCALE
 from harness.schema.papers import title_of
@@ -65,6 +66,7 @@ class Mark:
 
     Attributes:
         reason: what is missing, or why nothing checks it.
+        errata: where the source contradicts it, with quotes.
         anchor: of the card of the first claim that decides its state, else of its first claim that has one; empty where
             none has.
     """
@@ -74,6 +76,7 @@ class Mark:
     words: str
     state: State
     reason: str
+    errata: Sequence[str]
     anchor: str
     claims: Sequence[ClaimLink]
 
@@ -111,7 +114,7 @@ def statement_map(statements: Statements, found: Found) -> list[SourceMap]:
 
 
 def _source(source: Source, found: Found) -> SourceMap:
-    parts = [_part(section, found) for section in source.sections]
+    parts = [_part(source.paper, section, found) for section in source.sections]
     numbers = Counter(mark.state for part in parts for mark in part.marks)
     return SourceMap(
         id=f"source-{source.paper}",
@@ -122,11 +125,11 @@ def _source(source: Source, found: Found) -> SourceMap:
     )
 
 
-def _part(section: Section, found: Found) -> Part:
-    return Part(clean(section.title), [_mark(statement, found) for statement in section.statements])
+def _part(paper: str, section: Section, found: Found) -> Part:
+    return Part(clean(section.title), [_mark(paper, statement, found) for statement in section.statements])
 
 
-def _mark(statement: Statement, found: Found) -> Mark:
+def _mark(paper: str, statement: Statement, found: Found) -> Mark:
     state, claims = _state(statement, found), [_link(name, found) for name in statement.checked_by]
     deciding = [claim for claim in claims if _BY_VERDICT[_foremost(found.get(claim.name, {}))] is state]
     return Mark(
@@ -135,6 +138,7 @@ def _mark(statement: Statement, found: Found) -> Mark:
         words=clean(statement.words),
         state=state,
         reason=_reason(statement),
+        errata=errata_words(paper, statement.errata),
         anchor=next((claim.anchor for claim in (*deciding, *claims) if claim.anchor), ""),
         claims=claims,
     )

@@ -8,10 +8,11 @@ from harness.digits import plain
 from harness.judging.verdict import Judgement, Verdict
 from harness.pipeline.outcome import Cost, Outcome
 from harness.printable import clean
+from harness.report.errata import errata_words
 from harness.report.numbers import estimate_text, with_unit
 from harness.report.spread import spread_words
 from harness.report.text import bytes_text, count, rows, seconds_text
-from harness.schema.claims import Expectation, FirstWithin, LastWithin, Power
+from harness.schema.claims import Claim, Expectation, FirstWithin, LastWithin, Power
 from harness.schema.papers import title_of
 from harness.steps import Duration
 
@@ -50,7 +51,7 @@ class ClaimView:
         symbol: its sign.
         tone: ``good``, ``bad``, ``open`` or ``none``: how it looks.
         why: the reason.
-        warnings: what weakens it, and what would settle it.
+        warnings: where the source contradicts it, what weakens it, and what would settle it.
         derivation: the steps that prove or refute it on paper, if the spec gives any.
         primary: whether it is one of the source's main statements.
         depends: "depends on FIELD", of fields that the source leaves open and with which it flips; or empty.
@@ -96,7 +97,7 @@ def claim_view(judgement: Judgement) -> ClaimView:
         symbol=SYMBOLS[verdict],
         tone=_tone(verdict),
         why=clean(judgement.why),
-        warnings=(*_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
+        warnings=(*_errata(claim), *_known(judgement), *map(clean, judgement.warnings), *_needed(judgement)),
         derivation=tuple(map(clean, claim.derivation)),
         primary=claim.primary,
         depends=depends(judgement),
@@ -187,6 +188,11 @@ def cost_lines(cost: Cost) -> Sequence[tuple[str, str]]:
         ("computing time", seconds_text(cost.computed_seconds)),
         ("on disk", bytes_text(cost.disk_bytes)),
     ]
+
+
+def _errata(claim: Claim) -> tuple[str, ...]:
+    """Where the source contradicts itself on what is claimed."""
+    return tuple(f"Erratum: {words}" for words in errata_words(claim.source.paper, claim.source.errata))
 
 
 def _tone(verdict: Verdict) -> str:

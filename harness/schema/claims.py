@@ -32,10 +32,12 @@ class Source(Model):
         paper: its title, or a short name of ``harness/schema/papers.yaml`` (``lmc``, ``ep``, ``ciuca``), which reports
             write out.
         place: section, table or figure.
+        errata: of the paper, by their names in that file: where it contradicts what the claim says.
     """
 
     paper: Annotated[str, Field(min_length=1, max_length=300), Line]
     place: Text
+    errata: Many[Name] = Field(default=(), exclude_if=lambda errata: not errata)
 
 
 Estimand = Literal["median", "mean", "geometric_mean"]

@@ -25,12 +25,14 @@ class CheckedClaim:
         pilot: whether its spec is outside the catalogue.
         reworded: scales at which its check has a sentence of its own, and asks something else than the source says.
         waits_for: datasets of its check at the paper's scale that the harness cannot bring in yet.
+        errata: of its source, by name.
     """
 
     scales: tuple[str, ...]
     pilot: bool
     reworded: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
+    errata: tuple[str, ...] = ()
 
 
 def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
@@ -54,7 +56,9 @@ def load_claims(folder: Path) -> Mapping[str, CheckedClaim]:
             scales = tuple(scale for scale in spec.scales if scale in claim.checks)
             reworded = tuple(scale for scale in scales if claim.checks[scale].sentence is not None)
             waits = awaited(spec) if PAPER_SCALE in scales else ()
-            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(scales, path.parent != folder, reworded, waits)
+            claims[f"{spec.id}/{claim.id}"] = CheckedClaim(
+                scales, path.parent != folder, reworded, waits, claim.source.errata
+            )
     for over in load_over_specs(folder.parent / OVER_SPECS):
         claims[over.name] = _over_specs(folder.parent / OVER_SPECS, over, claims)
     return claims
@@ -86,7 +90,7 @@ def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> It
 
     And statements that wait for other data than their claims.
 
-    Each is told in words.
+    And errata that a statement has and none of its claims, or a claim and none of its statements. All in words.
 
     Args:
         statements: of all sources.
@@ -102,6 +106,22 @@ def mismatches(statements: Statements, claims: Mapping[str, CheckedClaim]) -> It
         yield f"{claim}: a source states this claim, and it is named as ours too ({places}): keep one of both"
     for claim in sorted(claims.keys() - {claim for claim, _ in statements.named}):
         yield f"{claim}: no statement names this claim: name it where its source says so, or as ours, with the reason"
+    yield from _errata_apart(statements, claims)
+
+
+def _errata_apart(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:
+    touched: dict[str, set[str]] = {}
+    for statement in (statement for source in statements.sources for statement in source.statements):
+        named = {erratum for name in statement.checked_by if name in claims for erratum in claims[name].errata}
+        for erratum in statement.errata if statement.checked_by else ():
+            if erratum not in named:
+                yield f"{statement.id}: none of its claims has its erratum {erratum!r}: name it in source.errata"
+        for name in statement.checked_by:
+            touched.setdefault(name, set()).update(statement.errata)
+    for name, claim in claims.items():
+        for erratum in claim.errata:
+            if erratum not in touched.get(name, set()):
+                yield f"{name}: no statement that it checks has its erratum {erratum!r}: name it there too"
 
 
 def _waiting(statements: Statements, claims: Mapping[str, CheckedClaim]) -> Iterator[str]:

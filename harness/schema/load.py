@@ -15,7 +15,7 @@ from harness.schema.claims import Claim
 from harness.schema.document import Document, Location, read
 from harness.schema.known import wrong_powers
 from harness.schema.model import Scale, Spec
-from harness.schema.papers import near_names
+from harness.schema.papers import errata_of, near_names
 from harness.schema.problems import of_model, told
 from harness.schema.sensitivity import OpenChoice
 
@@ -252,6 +252,12 @@ def _cross_problems(spec: Spec, numbers: Sequence[int], document: Document, know
             if scale not in scales:
                 has = ", ".join(scales) or "none"
                 yield Problem(("claims", number, "checks", scale), f"the spec has no such scale; it has {has}")
+        known_errata = errata_of(claim.source.paper)
+        for place, name in enumerate(claim.source.errata):
+            if name not in known_errata:
+                has = ", ".join(known_errata) or "none"
+                wrong = f"found {name!r}, but {claim.source.paper!r} has the errata {has} (harness/schema/papers.yaml)"
+                yield Problem(("claims", number, "source", "errata", place), wrong)
         for field, wrong in wrong_powers(claim, spec.scales):
             yield Problem(("claims", number, *field), wrong)
 

@@ -17,7 +17,7 @@ from harness.errors import RequestError
 from harness.printable import one_line
 from harness.schema.base import Many, Model, Name, Text
 from harness.schema.document import Document, Location, read
-from harness.schema.papers import load_papers
+from harness.schema.papers import errata_of, load_papers
 from harness.schema.problems import validated
 
 OURS = "ours.yaml"
@@ -91,11 +91,13 @@ class Statement(Model):
         none: why nothing checks it.
         waits_for: a dataset that the harness cannot bring in yet, without which one of the claims cannot be run at the
             paper's scale; held against the specs both ways.
+        errata: of the source, by their names in ``harness/schema/papers.yaml``: where it contradicts the statement.
     """
 
     id: StatementId
     place: Text
     words: Text
+    errata: Many[Name] = ()
     claims: Claims | None = None
     partly: Partly | None = None
     none: Unchecked | None = None
@@ -232,6 +234,10 @@ def _problems(document: Document, source: Source) -> Iterator[str]:
             yield f"{at}: found {statement.id!r}, which another statement has already: give each its own id"
         if not statement.id.startswith(f"{source.paper}-"):
             yield f"{at}: found {statement.id!r}: it should begin with {source.paper}-"
+        for number, name in enumerate(statement.errata):
+            if name not in errata_of(source.paper):
+                at = document.place((*place, "errata", number))
+                yield f"{at}: found {name!r}, which is no erratum of {source.paper} in harness/schema/papers.yaml"
 
 
 def _placed(source: Source) -> Iterator[tuple[Location, Statement]]:

@@ -52,6 +52,22 @@ def test_rows_say_what_checks_and_at_which_scale() -> None:
     assert in_short(STATEMENTS) == "5 statements, 2 checked, 1 partly, 1 waiting for images"
 
 
+def test_errata_are_quoted_once_with_the_statements_that_they_touch() -> None:
+    (section,) = SOURCE.sections
+    first, second, *rest = section.statements
+    touched = [one.model_copy(update={"errata": ("share_of_iteration_1000",)}) for one in (first, second)]
+    source = Source(paper="lmc", sections=(section.model_copy(update={"statements": (*touched, *rest)}),))
+    page = coverage(Statements((source,), (), ()), CLAIMS)
+    assert "| `lmc-1-2` | B. (*erratum*: `share_of_iteration_1000`) | Fig. 2 |" in page
+    (line,) = [line for line in page.splitlines() if line.startswith("- `share_of_iteration_1000`, of `lmc-1-1`, `lm")]
+    for quote in (
+        "“after 3% and 1.5% of training, SGD noise",
+        "“at iterations 500 (0.8% into training) and 1000 (1.6%)”",
+    ):
+        assert quote in line
+    assert "### Errata" not in coverage(STATEMENTS, CLAIMS)
+
+
 def test_sums_count_what_is_listed() -> None:
     sums = {line.split(" | ")[0]: line.split(" | ")[1:] for line in coverage(STATEMENTS, CLAIMS).splitlines()}
     expected = ["5", "2", "1", "", "1", "1", "1", "", "1", "", " |"]

@@ -119,6 +119,15 @@ def test_the_index_has_a_map_with_statements_and_none_without(reports_folder: Pa
     assert "not checked; not built: no engine" in page.text
 
 
+def test_an_erratum_stands_beside_its_statement(reports_folder: Path) -> None:
+    twice = Statement(id="lmc-1-1", place="1", words="W.", errata=("share_of_iteration_1000",), none=NONE.none)
+    said = Statements((Source(paper="lmc", sections=(Section(title="One", statements=(twice, NONE)),)),), (), ())
+    first, second = statement_map(said, {})[0].parts[0].marks
+    assert second.errata == ()
+    assert first.errata[0].startswith("Iteration 1000 of 63,000, which is 1.59 %, is 1.5 % into training in one place")
+    assert f"Erratum: {first.errata[0]}" in parsed(index(read_all(reports_folder), said)).text
+
+
 def test_a_check_with_a_sentence_of_its_own_is_not_what_the_source_says(reports_folder: Path) -> None:
     report = next(report for report in read_all(reports_folder) if report.scale == "paper")
     judged = next(one for one in report.judgements if one.check is not None)

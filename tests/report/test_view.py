@@ -103,6 +103,22 @@ def test_a_known_verdict_keeps_the_run_in_order_only_when_it_is_found(
     assert (suite.get("failures") == suite.get("skipped") == "0") == as_expected
 
 
+def test_an_erratum_is_told_in_every_form_with_its_quotes(realistic: Outcome) -> None:
+    first, *others = realistic.judgements
+    source = first.claim.source.model_copy(update={"paper": "lmc", "errata": ("vgg16_error_at_1000", "of_another_day")})
+    told = replace(first, claim=first.claim.model_copy(update={"source": source}))
+    words, *rest = claim_view(told).warnings
+    assert rest == list(claim_view(first).warnings)
+    assert words.startswith("Erratum: The error of the full VGG-16 at iteration 1000 is given twice, as 20 %")
+    assert "Unpruned networks: “at which point test error" in words
+    assert "for Resnet20 and 35% (compared to final error 6.3%)" in words
+    outcome = replace(realistic, judgements=[told, *others])
+    for text in (markdown(outcome), html(outcome), junit([outcome])):
+        assert "and 35% (compared to final error 6.3%) for VGG16" in text
+    assert '"vgg16_error_at_1000"' in json(outcome)
+    assert "errata" not in json(realistic)
+
+
 def test_a_spread_is_told_in_every_form_with_what_the_verdict_is_about(realistic: Outcome) -> None:
     first, *others = realistic.judgements
     assert claim_view(first).spread == ""

@@ -62,6 +62,15 @@ def test_is_refused_with_its_place(text: str, part: str, words: list[str], tmp_p
         assert word in said.err
 
 
+def test_an_erratum_that_the_source_has_not_is_refused(tmp_path: Path) -> None:
+    known = edited(I, 'place: "Section 3"', 'place: "Section 3", errata: [sooner_in_all_cases]')
+    place = Place(tmp_path)
+    assert cli("validate", place.write(known)).code == 0
+    said = cli("validate", path := place.write(edited(known, "sooner_in_all_cases", "later")))
+    assert said.code == 2
+    assert f"{path}:{line_of(known, 'errata')}: claims[0].source.errata[0]: found 'later', but 'lmc' has" in said.err
+
+
 def test_no_problem_is_told_that_is_not_there(tmp_path: Path) -> None:
     path = Place(tmp_path).write(instability_text(claim(expect="{kind: equals, value: 1.0}")))
     said = cli("validate", path)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from harness.errors import RequestError
-from harness.schema.papers import FILE, Paper, load_papers, title_of
+from harness.schema.papers import FILE, Paper, errata_of, load_papers, title_of
 from tests.support import ROOT, SPECS, loaded
 
 
@@ -22,6 +22,11 @@ def test_titles_are_those_of_the_papers() -> None:
 def test_a_name_that_is_not_known_is_a_title() -> None:
     assert title_of("ep") == "The Early Phase of Neural Network Training"
     assert title_of("Deep Learning") == "Deep Learning"
+
+
+def test_errata_are_of_sources_that_are_known_by_their_short_name() -> None:
+    assert "vgg16_error_at_1000" in errata_of("lmc")
+    assert errata_of("ep") == errata_of("Deep Learning") == {}
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
@@ -44,6 +49,20 @@ def test_the_file_is_part_of_an_installed_package() -> None:
         ("papers:\n  a: {title: T, cited: C}", "papers.yaml:2: papers.a.cited: unknown field"),
         ("papers:\n  a:\n    title: 3", "papers.yaml:3: papers.a.title: found 3: should be text"),
         ("papers:\n  A: {title: T}", 'papers.yaml:2: papers.A: found "A": should be a name'),
+        (
+            "papers:\n  a:\n    title: T\n    errata:\n      e: {words: W., quotes: [{place: P, quote: q}]}",
+            "papers.yaml:5: papers.a.errata.e.quotes: found",
+        ),
+        (
+            "papers:\n  a:\n    title: T\n    errata:\n"
+            "      e: {words: W., quotes: [{place: P, quote: q}, {place: R, quote: q}]}",
+            "papers.a.errata.e.quotes: one quote stands there twice",
+        ),
+        (
+            "papers:\n  a:\n    title: T\n    errata:\n"
+            f"      e: {{words: W., quotes: [{{place: P, quote: q}}, {{place: R, quote: {'r' * 201}}}]}}",
+            "papers.a.errata.e.quotes[1].quote",
+        ),
         ("- lmc", 'papers.yaml:1: the file: found ["lmc"]: should be a mapping'),
         ("papers: [", "papers.yaml:1: not YAML"),
         ("", "papers.yaml:1: the file: found null: should be a mapping"),

@@ -10,7 +10,7 @@ from harness.schema.claims import Claim
 from harness.schema.coverage import CheckedClaim, load_claims, mismatches, scales_of
 from harness.schema.over_specs import OVER_SPECS, load_over_specs
 from harness.schema.papers import load_papers
-from harness.schema.statements import Statement, Statements, load_statements
+from harness.schema.statements import Section, Source, Statement, Statements, load_statements
 from tests.support import ROOT, SPECS, loaded
 
 FOLDER = ROOT / "statements"
@@ -101,6 +101,7 @@ def test_claims_are_those_that_loading_whole_specs_gives(claims: dict[str, Check
             path.parent.name == "pilot",
             tuple(scale for scale in spec.spec.scales if scale in claim.checks and claim.checks[scale].sentence),
             ("imagenet",) * (path.stem.startswith(("resnet50", "inception")) and "paper" in claim.checks),
+            claim.source.errata,
         )
         for path in SPECS
         for spec in [loaded(path)]
@@ -188,6 +189,31 @@ def test_a_wrong_file_is_told_with_line_and_field(text: str, words: str, tmp_pat
     with pytest.raises(RequestError) as caught:
         load_statements(tmp_path)
     assert words in str(caught.value)
+
+
+def test_every_erratum_touches_a_statement(shipped: Statements) -> None:
+    touched = {(source.paper, name) for source in shipped.sources for one in source.statements for name in one.errata}
+    assert touched == {(paper, name) for paper, source in load_papers().items() for name in source.errata}
+
+
+def test_an_erratum_that_the_source_has_not_is_told(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(HEAD + GOOD.replace("claims", "errata: [unknown], claims"))
+    with pytest.raises(RequestError, match=r"p\.yaml:5: sections\[0\]\.statements\[0\]\.errata\[0\]: found 'unknown'"):
+        load_statements(tmp_path)
+
+
+def test_errata_of_statements_and_of_their_claims_are_held_against_each_other() -> None:
+    def told(of_statement: tuple[str, ...], of_claims: dict[str, tuple[str, ...]]) -> list[str]:
+        statement = Statement(id="lmc-1-1", place="S", words="W.", claims=tuple(of_claims), errata=of_statement)
+        source = Source(paper="lmc", sections=(Section(title="T", statements=(statement,)),))
+        claims = {name: CheckedClaim(("toy",), pilot=False, errata=errata) for name, errata in of_claims.items()}
+        named = tuple((name, "here") for name in of_claims)
+        return [line.split(":")[0] for line in mismatches(Statements((source,), (), named), claims)]
+
+    assert told(("e",), {"s/a": ("e",), "s/b": ()}) == []
+    assert told(("e",), {"s/a": (), "s/b": ()}) == ["lmc-1-1"]
+    assert told((), {"s/a": ("e",), "s/b": ()}) == ["s/a"]
+    assert told(("e",), {"s/a": ("f",), "s/b": ("e",)}) == ["s/a"]
 
 
 def test_names_that_go_nowhere_are_told_both_ways(tmp_path: Path) -> None:
