@@ -35,10 +35,14 @@ def _planted(
     """Tables that say what ``sharpness`` says of an arm at an iteration, in every initialisation."""
     tables: dict[str, Table] = {}
     for one in PROTOCOL.measurements(asked.setting):
-        decay, iteration = str(one.at["decay"]), int(one.at["iteration"])
+        undropped = "drop" in one.at
+        decay = "undropped" if undropped else str(one.at["decay"])
+        iteration = int(one.job.inputs["state"].params.get("stop", 0))
         tables[one.job.key] = (
             {"loss": [0.5], "gradient": [1.0]}
             if one.job.stage == "loss"
+            else {"split": ["test", "train"], "error": [20.0 + (decay == "without"), 5.0]}
+            if one.job.stage == "evaluate"
             else {
                 "end": ["top", "bottom"],
                 "eigenvalue": [sharpness(decay, iteration), -1.0],
@@ -47,6 +51,11 @@ def _planted(
             }
         )
     return lambda job: tables[job.key]
+
+
+def with_settings(text: str, lines: str) -> str:
+    """A spec with further lines of settings."""
+    return edited(text, "      checkpoints: [0it, 10it]\n", f"      checkpoints: [0it, 10it]\n{lines}")
 
 
 def _values(asked: Request, read: Callable[[Job], Table | None], quantity: str) -> dict[tuple[object, ...], float]:
@@ -99,6 +108,99 @@ def test_rise_edge_and_decay_are_ratios_of_the_planted_eigenvalues(asked: Reques
     assert ratios["with", 0, "plain"] == pytest.approx(4.0 * 0.1 / 2)
     assert ratios["without", 1, "plain"] == pytest.approx(3.0 * 0.01 / 2)
     assert ratios["with", 2, "heavy_ball"] == pytest.approx(6.0 * 0.001 / (2 * 1.9))
+
+
+WHOLE = "      undropped: [1, 2]\n      accuracy: true\n"
+
+
+def test_a_drop_is_held_against_the_same_training_without_it(tmp_path: Path) -> None:
+    asked = _asked(tmp_path, with_settings(edge_text(), WHOLE))
+    arms = {"with": {0: 1.0, 10: 2.0, 20: 4.0, 30: 12.0, 40: 6.0}, "undropped": {30: 8.0, 40: 24.0}}
+    read = _planted(asked, lambda decay, iteration: arms.get(decay, arms["with"])[iteration])
+    assert _values(asked, read, "rise_by_drop") == {(1,): 1.5, (2,): 0.25}
+    assert _values(asked, read, "undropped_sharpness") == {(1,): 8.0, (2,): 24.0}
+    assert _values(asked, read, "sharpness_rise")["with", 1] == 3.0
+
+
+def test_a_training_without_a_drop_is_the_same_up_to_the_drop_and_has_its_batches(tmp_path: Path) -> None:
+    asked = _asked(tmp_path, with_settings(edge_text(), WHOLE))
+    going_on = [one for one in PROTOCOL.measurements(asked.setting) if "drop" in one.at]
+    assert {one.at["drop"] for one in going_on} == {1, 2}
+    for one in going_on:
+        start, stop, rate = {1: (20, 30, 0.1), 2: (30, 40, 0.01)}[int(one.at["drop"])]
+        mine = one.job.inputs["state"]
+        trunk = asked.setting.recipe.trunk(one.initialisation, stop)
+        assert mine.inputs["state"] == asked.setting.recipe.trunk(one.initialisation, start)
+        assert (mine.params["start"], mine.params["stop"], mine.params["schedule_start"]) == (start, stop, 0)
+        assert mine.params["schedule"] == {"rate": pytest.approx(rate), "drops": [], "factor": 0.1, "warmup": 0}
+        assert mine.params["order"] == trunk.params["order"]
+        assert mine.params["optimiser_state"] == "carried"
+        same = ("optimiser", "batch", "sampling", "data", "network", "precision")
+        assert all(mine.params[name] == trunk.params[name] for name in same)
+
+
+def test_the_end_is_evaluated_with_and_without_decay(tmp_path: Path) -> None:
+    asked = _asked(tmp_path, with_settings(edge_text(), WHOLE))
+    read = _planted(asked, lambda decay, iteration: 1.0)
+    assert _values(asked, read, "accuracy") == {
+        ("with", "test"): 80.0,
+        ("with", "train"): 95.0,
+        ("without", "test"): 79.0,
+        ("without", "train"): 95.0,
+    }
+    evaluated = [one.job for one in PROTOCOL.measurements(asked.setting) if one.job.stage == "evaluate"]
+    assert {job.inputs["state"].params["stop"] for job in evaluated} == {40}
+
+
+def test_what_no_option_asks_for_is_not_planned(tmp_path: Path, asked: Request) -> None:
+    """So that the keys of settings that do not ask stay."""
+    more = _asked(tmp_path, with_settings(edge_text(), WHOLE))
+    assert set(asked.plan.jobs) < set(more.plan.jobs)
+    added = [more.plan.jobs[key] for key in set(more.plan.jobs) - set(asked.plan.jobs)]
+    assert {job.stage for job in added} == {"evaluate", "train", "extremes"}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "at", "settings", "words"),
+    [
+        ("accuracy", "{}", "      undropped: [1]\n", r"accuracy is not measured with settings\.accuracy off"),
+        ("rise_by_drop", "{drop: 2}", "      undropped: [1]\n", r"nothing goes on without the drop 2: add it to set"),
+        (
+            "sharpness_rise",
+            "{drop: 1}",
+            "      undropped: [3]\n",
+            r"undropped\[0\]: found 3, but the schedule",
+        ),
+        ("sharpness_rise", "{drop: 1}", "      undropped: [1, 1]\n", r"undropped\[1\]: found 1 twice"),
+    ],
+)
+def test_what_is_not_asked_for_cannot_be_claimed(
+    tmp_path: Path, quantity: str, at: str, settings: str, words: str
+) -> None:
+    about = claim("about", quantity, at, "{kind: at_least, bound: 1.0}")
+    with pytest.raises(RequestError, match=words):
+        _asked(tmp_path, with_settings(edge_text(about), settings))
+
+
+def test_each_quantity_rests_on_its_own_tables(tmp_path: Path) -> None:
+    asked = _asked(tmp_path, with_settings(edge_text(), WHOLE))
+
+    def kinds(quantity: str, **at: int | str) -> set[tuple[str, bool]]:
+        return {
+            (one.job.stage, "drop" in one.at)
+            for one in PROTOCOL.measurements(asked.setting)
+            if PROTOCOL.rests_on(asked.setting, quantity, at, one)
+        }
+
+    assert kinds("accuracy", decay="with", split="test") == {("evaluate", False)}
+    assert kinds("rise_by_drop", drop=1) >= {("extremes", False), ("extremes", True)}
+    assert kinds("final_sharpness", decay="with") == {("extremes", False), ("loss", False)}
+    (arm,) = {
+        one.at["drop"]
+        for one in PROTOCOL.measurements(asked.setting)
+        if "drop" in one.at and PROTOCOL.rests_on(asked.setting, "rise_by_drop", {"drop": 2}, one)
+    }
+    assert arm == 2
 
 
 def test_what_did_not_converge_has_no_value_and_says_so(asked: Request) -> None:

@@ -41,6 +41,17 @@ def drops(recipe: Recipe) -> dict[int, int]:
     return {phase.number: phase.start for phase in phases(recipe)[1:]}
 
 
+def chosen_problems(recipe: Recipe, field: str, chosen: Sequence[int]) -> Iterable[Problem]:
+    """Drops that ``settings.<field>`` chooses by number: those that the schedule has not, and those named twice."""
+    known = drops(recipe)
+    for number, drop in enumerate(chosen):
+        place = ("settings", field, number)
+        if drop not in known:
+            yield Problem(place, f"found {drop}, but the schedule has the drops {', '.join(map(str, known)) or 'none'}")
+        elif drop in chosen[:number]:
+            yield Problem(place, f"found {drop} twice: list each drop once")
+
+
 def phase_problems(recipe: Recipe) -> Iterable[Problem]:
     """What is wrong with a recipe that is to have drops: none, out of order, during the warmup; another optimiser."""
     schedule, optimiser = recipe.training.schedule, recipe.training.optimiser

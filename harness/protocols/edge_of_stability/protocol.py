@@ -8,39 +8,21 @@ from harness.digits import plain
 from harness.figure import Figure
 from harness.jobs.job import Job
 from harness.observation import Condition, NoValue, Observation, Quantity, observed, ratio
-from harness.protocols.common import curvature
+from harness.protocols.common import curvature, pairs
 from harness.protocols.common.base import Claims, Measured, Measurement, Read
 from harness.protocols.common.heavy_ball import largest_stable
-from harness.protocols.common.phases import drops, phase_problems, phases
+from harness.protocols.common.phases import drops, phases
 from harness.protocols.common.recipe import Recipe
-from harness.protocols.common.setting import TrainingSetting, time_problems
 from harness.protocols.common.training import TrainingExperiment
 from harness.protocols.edge_of_stability import figures as edge_figures
-from harness.schema.base import Many, Model, Time
+from harness.protocols.edge_of_stability.options import EdgeOptions, EdgeSetting, edge_problems
 from harness.schema.load import Problem
+from harness.schema.training import Schedule
 
 DECAYS = ("with", "without")
 
 Run = Mapping[int, curvature.Eigenvalue | NoValue]
 """Iteration -> the largest eigenvalue, of one initialisation with or without decay."""
-
-
-class EdgeOptions(Model):
-    """What is left to choose.
-
-    Attributes:
-        checkpoints: iterations at which loss and largest eigenvalue are taken, besides those just before each drop and
-            the end, where they always are.
-        objective: the loss that is differentiated; the loss that is drawn is the same, over all examples.
-        extremes: how the largest eigenvalue is found.
-    """
-
-    checkpoints: Many[Time] = ()
-    objective: curvature.ObjectiveOptions = curvature.ObjectiveOptions()
-    extremes: curvature.ExtremesOptions = curvature.ExtremesOptions()
-
-
-EdgeSetting = TrainingSetting[EdgeOptions]
 
 
 class EdgeOfStability(TrainingExperiment[EdgeOptions]):
@@ -64,6 +46,17 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
             "sharpness at the end of the phase after a drop over that just before the drop",
             least=-math.inf,
         ),
+        "undropped_sharpness": Quantity(
+            "",
+            ("drop",),
+            "sharpness where the phase after a drop ends, of a training that went on at the rate before the drop",
+        ),
+        "rise_by_drop": Quantity(
+            "times",
+            ("drop",),
+            "sharpness at the end of the phase after a drop over that of a training that went on at the rate before it",
+            least=-math.inf,
+        ),
         "edge_ratio": Quantity(
             "times",
             ("decay", "phase", "edge"),
@@ -74,10 +67,12 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
         "decay_orders": Quantity(
             "", (), "log10 of the sharpness at the end of training with weight decay over that without"
         ),
+        "error": Quantity("%", ("decay", "split"), "error at the end of training"),
+        "accuracy": Quantity("%", ("decay", "split"), "accuracy at the end of training", seldom_below=pairs.GUESSED),
     }
 
     def measurements(self, setting: EdgeSetting) -> Iterable[Measurement]:
-        """Loss and extreme eigenvalues at every checkpoint, with the recipe's decay and without."""
+        """Loss and extreme eigenvalues at every checkpoint, with decay and without; the end; arms without a drop."""
         whole = setting.options.objective.model_copy(update={"examples": None})
         for seed in setting.replicates.seeds:
             for decay in DECAYS:
@@ -87,6 +82,11 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
                     state = recipe.trunk(seed, iteration)
                     yield Measurement(_loss, curvature.loss(recipe, state, whole), at, seed)
                     yield Measurement(_sharpness, _extremes(setting, decay, seed, iteration), at, seed)
+                if setting.options.accuracy:
+                    ended = recipe.evaluate(recipe.trunk(seed, setting.length))
+                    yield Measurement(pairs.at_end, ended, {"decay": decay}, seed)
+            for drop in setting.options.undropped:
+                yield Measurement(_undropped_sharpness, _undropped(setting, drop, seed), {"drop": drop}, seed)
 
     def derived(self, setting: EdgeSetting, observations: Sequence[Observation], read: Read) -> Iterable[Observation]:
         """Rises, distances from the edge, and the factor of the decay."""
@@ -96,6 +96,7 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
         for (seed, decay), run in runs.items():
             yield from _of_run(setting, run, seed, decay)
         for seed in setting.replicates.seeds:
+            yield from _by_drop(setting, runs[seed, "with"], seed, read)
             ends = [runs[seed, decay].get(setting.length) for decay in DECAYS]
             if ends[0] is not None and ends[1] is not None:
                 yield observed("decay_orders", {}, seed, 0, _orders(ends[0], ends[1]))
@@ -103,39 +104,40 @@ class EdgeOfStability(TrainingExperiment[EdgeOptions]):
     def rests_on(
         self, setting: EdgeSetting, quantity: str, at: Mapping[str, Condition], measurement: Measurement
     ) -> bool:
-        """What is derived rests on checkpoints with or without decay, as its conditions say."""
-        return measurement.agrees(at)
+        """What is derived rests on checkpoints with or without decay, and on a drop, as its conditions say."""
+        own = _OF_THEIR_OWN.get(measurement.reads)
+        return measurement.agrees(at) and (quantity in own if own is not None else quantity not in _EVALUATED)
 
     def axes(self, setting: EdgeSetting) -> Mapping[str, Sequence[Condition]]:
-        """Checkpoints, drops, phases, the two arms and the two edges."""
+        """Checkpoints, drops, phases, the two arms, the two edges and the splits."""
         return {
             "decay": DECAYS,
             "iteration": _checkpoints(setting),
             "drop": list(drops(setting.recipe)),
             "phase": [phase.number for phase in phases(setting.recipe)],
             "edge": ("heavy_ball", "plain"),
+            "split": ("test", "train"),
         }
 
     def defaults(self, setting: EdgeSetting) -> Mapping[str, Condition]:
-        """With the recipe's decay; the edge of heavy-ball momentum."""
-        return {"decay": "with", "edge": "heavy_ball"}
+        """With the recipe's decay; the edge of heavy-ball momentum; the test set."""
+        return {"decay": "with", "edge": "heavy_ball", "split": "test"}
 
     def unmeasured(self, setting: EdgeSetting, quantity: str, at: Mapping[str, Condition]) -> str | None:
-        """The smallest eigenvalue takes a search of its own."""
-        if quantity == "smallest_eigenvalue" and not setting.options.extremes.bottom:
+        """The smallest eigenvalue takes a search of its own, a training without a drop and an evaluation a job each."""
+        options = setting.options
+        if quantity == "smallest_eigenvalue" and not options.extremes.bottom:
             return "smallest_eigenvalue is not looked for with settings.extremes.bottom at 0: give 1 or more"
+        if quantity in _EVALUATED and not options.accuracy:
+            return f"{quantity} is not measured with settings.accuracy off: set it to true"
+        if quantity in _BY_DROP and at["drop"] not in options.undropped:
+            return f"nothing goes on without the drop {at['drop']}: add it to settings.undropped"
         return None
 
     def check_setting(self, setting: EdgeSetting) -> Iterable[Problem]:
         """Drops in order, checkpoints within training, a decay that can be left out."""
         yield from super().check_setting(setting)
-        yield from curvature.objective_problems(setting.recipe, setting.options.objective, also_of_all=True)
-        yield from phase_problems(setting.recipe)
-        yield from time_problems(setting.recipe, "checkpoints", setting.options.checkpoints)
-        if setting.recipe.training.optimiser.weight_decay == 0:
-            yield Problem(
-                ("training", "optimiser", "weight_decay"), "found 0, but it is compared with training without: give one"
-            )
+        yield from edge_problems(setting)
 
     def figures(self, setting: EdgeSetting, observations: Sequence[Observation], claims: Claims) -> Sequence[Figure]:
         """Loss and sharpness through training; the distance from the edge."""
@@ -157,6 +159,15 @@ def _extremes(setting: EdgeSetting, decay: str, seed: int, iteration: int) -> Jo
     return curvature.extremes(recipe, recipe.trunk(seed, iteration), options.objective, options.extremes)
 
 
+def _undropped(setting: EdgeSetting, drop: int, seed: int) -> Job:
+    """The extremes where the phase after a drop ends, of the same training without it: same state, same batches."""
+    recipe, options = setting.recipe, setting.options
+    before, after = phases(recipe)[drop - 1 : drop + 1]
+    constant = Recipe(recipe.training.model_copy(update={"schedule": Schedule(rate=before.rate)}), recipe.data)
+    trained = constant.train(recipe.trunk(seed, after.start), after.start, after.stop, order=f"trunk/{seed}")
+    return curvature.extremes(recipe, trained, options.objective, options.extremes)
+
+
 def _checkpoints(setting: EdgeSetting) -> list[int]:
     ends = {phase.stop for phase in phases(setting.recipe)}
     return sorted(ends | {setting.iterations(time) for time in setting.options.checkpoints})
@@ -170,6 +181,16 @@ def _sharpness(measured: Measured[EdgeSetting]) -> Iterable[Observation]:
     yield measured.seen("sharpness", _number(curvature.extreme_of(measured.table, "top")))
     if measured.setting.options.extremes.bottom:
         yield measured.seen("smallest_eigenvalue", _number(curvature.extreme_of(measured.table, "bottom")))
+
+
+def _undropped_sharpness(measured: Measured[EdgeSetting]) -> Iterable[Observation]:
+    yield measured.seen("undropped_sharpness", _number(curvature.extreme_of(measured.table, "top")))
+
+
+_EVALUATED = ("error", "accuracy")
+_BY_DROP = ("undropped_sharpness", "rise_by_drop")
+_OF_THEIR_OWN = {pairs.at_end: _EVALUATED, _undropped_sharpness: _BY_DROP}
+"""What reads a table -> the quantities that rest on it, of tables on which no other does."""
 
 
 def _number(eigenvalue: curvature.Eigenvalue | NoValue) -> float | NoValue:
@@ -202,12 +223,22 @@ def _of_run(setting: EdgeSetting, sharpness: Run, seed: int, decay: Condition) -
         yield observed("final_sharpness", {"decay": decay}, seed, 0, _number(sharpness[setting.length]))
 
 
-def _rise(before: curvature.Eigenvalue | NoValue, after: curvature.Eigenvalue | NoValue) -> float | NoValue:
+def _by_drop(setting: EdgeSetting, sharpness: Run, seed: int, read: Read) -> Iterable[Observation]:
+    for drop in setting.options.undropped:
+        table, after = read(_undropped(setting, drop, seed)), sharpness.get(phases(setting.recipe)[drop].stop)
+        if table is not None and after is not None:
+            rise = _rise(curvature.extreme_of(table, "top"), after, where="without the drop")
+            yield observed("rise_by_drop", {"drop": drop}, seed, 0, rise)
+
+
+def _rise(
+    before: curvature.Eigenvalue | NoValue, after: curvature.Eigenvalue | NoValue, where: str = "just before the drop"
+) -> float | NoValue:
     if isinstance(before, NoValue) or isinstance(after, NoValue):
         return before if isinstance(before, NoValue) else _number(after)
     if before.value < -before.error:
-        return NoValue(f"the largest eigenvalue just before the drop is negative, {plain(before.value)}")
-    return ratio(after.value, before.value, error=before.error, of="the largest eigenvalue just before the drop")
+        return NoValue(f"the largest eigenvalue {where} is negative, {plain(before.value)}")
+    return ratio(after.value, before.value, error=before.error, of=f"the largest eigenvalue {where}")
 
 
 def _orders(with_decay: curvature.Eigenvalue | NoValue, without: curvature.Eigenvalue | NoValue) -> float | NoValue:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from harness.protocols.common import curvature
 from harness.protocols.common.normalisation import epoch_problems
-from harness.protocols.common.phases import drops, phase_problems, phases
+from harness.protocols.common.phases import chosen_problems, phase_problems, phases
 from harness.protocols.common.setting import TrainingSetting
 from harness.schema.base import MOST_ITEMS, Count, Fraction, Many, Model, Number, Positive, Time
 from harness.schema.load import Problem
@@ -103,13 +103,8 @@ def cliff_problems(setting: CliffSetting) -> Iterable[Problem]:
     yield from curvature.objective_problems(setting.recipe, setting.options.objective, also_of_all=True)
     yield from _time_problems(setting)
     options = setting.options
-    known, size, data = drops(setting.recipe), setting.recipe.training.parameters, setting.recipe.data
-    for number, drop in enumerate(options.cliffs):
-        place = ("settings", "cliffs", number)
-        if drop not in known:
-            yield Problem(place, f"found {drop}, but the schedule has the drops {', '.join(map(str, known)) or 'none'}")
-        elif drop in options.cliffs[:number]:
-            yield Problem(place, f"found {drop} twice: list each drop once")
+    size, data = setting.recipe.training.parameters, setting.recipe.data
+    yield from chosen_problems(setting.recipe, "cliffs", options.cliffs)
     sizes = {("gating", "dimensions"): options.gating.dimensions, ("top_directions",): options.top_directions}
     for field, count in sizes.items():
         if count > size:
