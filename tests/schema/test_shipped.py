@@ -307,3 +307,23 @@ def test_departures_are_declared(path: Path) -> None:
     assert ("from memory" in declared) == (path.stem in REMEMBERED)
     assert ("every fourth epoch" in declared) == (path.stem in SELDOM)
     assert bool(declared) == (path.stem in CIUCA | REMEMBERED | SELDOM), "what departs is never REPRODUCED"
+
+
+@pytest.mark.parametrize("path", [path for path in SPECS if path.stem in CIUCA], ids=named)
+def test_the_slides_layer_norm_is_the_papers_scale_but_for_the_normalisation(path: Path) -> None:
+    spec = loaded(path).spec
+    code, slide = spec.scales["paper"], spec.scales["layer_norm"]
+    assert code.training is not None
+    assert slide.training is not None
+    network, initialisation = slide.training.network, slide.training.initialisation
+    assert (network.model_dump()["normalisation"], network.batch_norm) == ("layer", False)
+    same = {"network": code.training.network, "initialisation": code.training.initialisation}
+    assert slide.training.model_copy(update=same) == code.training
+    assert initialisation.weights == code.training.initialisation.weights
+    declared = " ".join(slide.departures)
+    assert all(word in declared for word in ("what a layer is normalised", "images are normalised"))
+    assert "BatchNorm" not in declared
+    for claim in spec.claims:
+        assert ("paper" in claim.checks) == ("layer_norm" in claim.checks), claim.id
+        if "paper" in claim.checks:
+            assert claim.checks["paper"] == claim.checks["layer_norm"], claim.id
