@@ -62,8 +62,9 @@ class Joined:
 def table(first: Grid, second: Grid) -> Table:
     """Counts of a network's grids, of one shape."""
     counts = Counter((a, b) for rows in zip(first, second, strict=True) for a, b in zip(*rows, strict=True))
-    decided = {pair: counts[pair] for pair in ((1, 1), (1, -1), (-1, 1), (-1, -1))}
-    return Table(*decided.values(), open=counts.total() - sum(decided.values()))
+    both, first_only, second_only, neither = (counts[pair] for pair in ((1, 1), (1, -1), (-1, 1), (-1, -1)))
+    still_open = counts.total() - both - first_only - second_only - neither
+    return Table(both, first_only, second_only, neither, still_open)
 
 
 def joined(networks: Iterable[tuple[Grid, Grid]], level: float = LEVEL) -> Joined:

@@ -7,7 +7,7 @@ text we hold.
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.schema.base import Count, Decay, Fraction, Many, Model, NonNegative, Number, Positive, Seed, Time, Width
 from harness.schema.task import Task
@@ -397,11 +397,13 @@ class Training(Model):
         """Examples that go through the network at a time."""
         return self.batch if self.microbatch is None else self.microbatch
 
-    @model_validator(mode="after")
-    def _microbatch_within(self) -> Self:
-        if self.microbatch is not None and self.microbatch > self.batch:
-            raise ValueError(f"microbatch is {self.microbatch}, more than the batch, {self.batch}: choose less")
-        return self
+    @field_validator("microbatch")
+    @classmethod
+    def _microbatch_within(cls, microbatch: int | None, info: ValidationInfo) -> int | None:
+        batch = info.data.get("batch")
+        if microbatch is not None and batch is not None and microbatch > batch:
+            raise ValueError(f"microbatch is {microbatch}, more than the batch, {batch}: choose less")
+        return microbatch
 
     @model_validator(mode="after")
     def _widths_of_normalisation(self) -> Self:

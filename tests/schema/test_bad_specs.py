@@ -235,7 +235,7 @@ CASES: dict[str, tuple[tuple[str, str], Sequence[str]]] = {
         ["augment.resized_crop", "photographs of many sizes", "crop_padding"],
     ),
     "a part larger than the batch": (
-        swapped(I, "batch: 50", "batch: 50\n      microbatch: 1000"),
+        (edited(I, "batch: 50", "batch: 50\n      microbatch: 1000"), "microbatch: 1000"),
         ["microbatch is 1000", "more than the batch"],
     ),
     "a fall and drops": (

@@ -108,16 +108,15 @@ class _Blocks:
         return self.layers.concatenate([once, twice, self.layers.pool_max_window(x, 3, stride=2)])
 
     def c(self, x: Tensor, name: str, within: int) -> Tensor:
-        wide, high = {"window": (1, 7), "padding": (0, 3)}, {"window": (7, 1), "padding": (3, 0)}
         one = self.conv(x, f"{name}.branch1x1", 192, (1, 1))
         once = self.conv(x, f"{name}.branch7x7_1", within, (1, 1))
-        once = self.conv(once, f"{name}.branch7x7_2", within, **wide)
-        once = self.conv(once, f"{name}.branch7x7_3", 192, **high)
+        once = self.conv(once, f"{name}.branch7x7_2", within, (1, 7), padding=(0, 3))
+        once = self.conv(once, f"{name}.branch7x7_3", 192, (7, 1), padding=(3, 0))
         twice = self.conv(x, f"{name}.branch7x7dbl_1", within, (1, 1))
-        twice = self.conv(twice, f"{name}.branch7x7dbl_2", within, **high)
-        twice = self.conv(twice, f"{name}.branch7x7dbl_3", within, **wide)
-        twice = self.conv(twice, f"{name}.branch7x7dbl_4", within, **high)
-        twice = self.conv(twice, f"{name}.branch7x7dbl_5", 192, **wide)
+        twice = self.conv(twice, f"{name}.branch7x7dbl_2", within, (7, 1), padding=(3, 0))
+        twice = self.conv(twice, f"{name}.branch7x7dbl_3", within, (1, 7), padding=(0, 3))
+        twice = self.conv(twice, f"{name}.branch7x7dbl_4", within, (7, 1), padding=(3, 0))
+        twice = self.conv(twice, f"{name}.branch7x7dbl_5", 192, (1, 7), padding=(0, 3))
         return self.layers.concatenate([one, once, twice, self.pooled(x, name, 192)])
 
     def d(self, x: Tensor, name: str) -> Tensor:

@@ -1,7 +1,7 @@
 """The edge of stability: the largest eigenvalue of the Hessian through training, against what the rate allows."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from harness.digits import plain
@@ -189,7 +189,10 @@ def _undropped_sharpness(measured: Measured[EdgeSetting]) -> Iterable[Observatio
 
 _EVALUATED = ("error", "accuracy")
 _BY_DROP = ("undropped_sharpness", "rise_by_drop")
-_OF_THEIR_OWN = {pairs.at_end: _EVALUATED, _undropped_sharpness: _BY_DROP}
+_OF_THEIR_OWN: Mapping[Callable[..., Iterable[Observation]], Sequence[str]] = {
+    pairs.at_end: _EVALUATED,
+    _undropped_sharpness: _BY_DROP,
+}
 """What reads a table -> the quantities that rest on it, of tables on which no other does."""
 
 
