@@ -109,9 +109,9 @@ def test_a_part_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     written: list[str] = []
     put = checkpoints.put
 
-    def spying(path: Path, content: bytes, by: Path) -> None:
+    def spying(path: Path, content: bytes, *by: Path) -> None:
         written.append(path.name)
-        put(path, content, by)
+        put(path, content, *by)
 
     monkeypatch.setattr(checkpoints, "put", spying)
     assert not execute_here(group_targets(setting()), tmp_path).failed
