@@ -128,7 +128,8 @@ class Step:
             torch.cat([part.flatten(1) for part in gradients], dim=1, out=self._gradient[rows])
             self.losses[rows] = losses
             return
-        self._gradient[rows], self.losses[rows] = 0, 0
+        self._gradient[rows].zero_()
+        self.losses[rows].zero_()
         for start in range(0, size, together):
             part = slice(start, min(start + together, size))
             losses, gradients = self._passed(

@@ -246,8 +246,8 @@ class Frame(Model):
             centre is cut out: 256 and 342 [lore: as torchvision has them].
     """
 
-    size: Annotated[int, Field(ge=1, le=10_000)]
-    resize: Annotated[int, Field(ge=1, le=10_000)]
+    size: Annotated[int, Field(ge=1, le=10_000)] = 224
+    resize: Annotated[int, Field(ge=1, le=10_000)] = 256
 
     @model_validator(mode="after")
     def _centre_within(self) -> Self:

@@ -56,7 +56,12 @@ def expected(case: Case, row: int, step: int, pruned: bool) -> dict[str, float]:
     x, labels = case.images.augmented(*feed.next())
     leaves = {key: value.clone().requires_grad_() for key, value in unflatten(case.network, here.weights).items()}
     buffers = {key: value.clone() for key, value in here.buffers.items()}
-    loss = F.cross_entropy(case.network.logits(leaves, buffers, x, batch_norm="train")[0], labels[0])
+    whole = labels.shape[1]
+    loss = torch.zeros((), dtype=x.dtype)
+    for start in range(0, whole, case.microbatch or whole):  # parts are normalised by themselves
+        part = slice(start, min(start + (case.microbatch or whole), whole))
+        scores = case.network.logits(leaves, buffers, x[part], batch_norm="train")[0]
+        loss = loss + F.cross_entropy(scores, labels[0, part], reduction="sum") / whole
     slopes = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
     gradient = flatten(case.network, slopes)[0]
     if here.mask is not None:
