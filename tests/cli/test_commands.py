@@ -47,7 +47,7 @@ def test_plan_tells_jobs_and_missing_data(scale: str, place: Place) -> None:
     assert said.code == 0
     assert said.out.count("0% cached") == len(SPECS) + 1  # and all together
     assert ("harness data import" in said.out) == (scale == "paper")
-    rows = cli("plan", *SPECS, "--scale", scale, *where, "--json").json
+    rows = cli("plan", *SPECS[::5], "--scale", scale, *where, "--json").json  # all take a minute
     assert all(row["seconds"] > 0 and row["disk_bytes"] > 0 for row in rows)
     assert all((row["iterations"] > 0) == ("train" in row["jobs"]) for row in rows)
     assert not place.store.exists(), "a plan leaves no trace"
