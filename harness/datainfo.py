@@ -242,9 +242,9 @@ def record_text(record: Record) -> str:
 
 def how_to_get(known: DatasetFacts) -> str:
     """What to do to have a dataset here, in words."""
-    if known.awaits:
-        return known.awaits
-    return f"harness data import {known.info.name} FOLDER_OR_ARCHIVE"
+    name = known.info.name
+    by_command = f"`harness data import {name} FOLDER_OR_ARCHIVE` or, with a network, `harness data download {name}`"
+    return known.awaits or by_command
 
 
 def remedy(known: DatasetFacts) -> str:

@@ -25,7 +25,7 @@ def tell(store: Path, data: Path) -> None:
     for name in datainfo.KNOWN:
         info = datainfo.describe(name, data)
         state = (
-            f"not here: {datainfo.find(name).awaits or 'harness data import, or harness data download'}"
+            f"not here: {datainfo.how_to_get(datainfo.find(name))}"
             if info is None
             else (f"here, {'original' if info.original else info.caveat}")
         )

@@ -166,12 +166,9 @@ def require_data(request: Request) -> None:
     missing = missing_data(request)
     if missing:
         name = missing[0].name
-        remedy = (
-            f"Run `harness data import {name} FOLDER_OR_ARCHIVE` or, with a network, `harness data download {name}`"
-        )
         raise DataMissing(
-            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {name!r}, which is not here. "
-            f"{datainfo.find(name).awaits or remedy}"
+            f"{request.loaded.path}: the scale {request.scale!r} needs the dataset {name!r}, which is not here: "
+            f"{datainfo.how_to_get(datainfo.find(name))}"
         )
 
 
