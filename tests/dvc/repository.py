@@ -134,7 +134,8 @@ def created(root: Path) -> Repository:
     for report in (ROOT / "reports" / "paper").glob("lenet_stability-paper.*"):
         shutil.copy(report, root / "reports" / "paper" / report.name)
     shutil.copytree(ROOT / "reports" / "sensitivity", root / "reports" / "sensitivity")
-    shutil.copytree(ROOT / "statements", root / "statements")
+    for folder in ("statements", "over_specs"):
+        shutil.copytree(ROOT / folder, root / folder)
     (root / "specs").mkdir()
     for name, text in SPECS.items():
         (root / "specs" / f"{name}.yaml").write_text(text)

@@ -36,7 +36,13 @@ def test_a_fresh_clone_runs_the_catalogue(recorded: Repository) -> None:
         assert (recorded.root / "reports" / "toy" / f"{name}-toy.html").is_file()
         assert name in (recorded.root / "reports" / "index.html").read_text()
     new = set(recorded.git("status", "--porcelain").splitlines())
-    assert new == {"?? dvc.lock", "?? reports/index.html", "?? reports/toy/", "?? verdicts/"}, "dvc edits no .gitignore"
+    assert new == {
+        "?? dvc.lock",
+        "?? reports/index.html",
+        "?? reports/over_specs.json",
+        "?? reports/toy/",
+        "?? verdicts/",
+    }, "dvc edits no .gitignore"
 
 
 def test_again_is_a_no_op(recorded: Repository) -> None:
